@@ -1,0 +1,1 @@
+//! One method table: JSON-RPC, command-line calls, schema and documentation.

@@ -1,0 +1,1 @@
+//! The NVMe command sets over volumes, and NVMe over Fabrics as controller and host.

@@ -1,0 +1,1 @@
+//! Env on Linux: epoll, io_uring, TCP and files.

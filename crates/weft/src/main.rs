@@ -1,0 +1,3 @@
+//! Weft: volumes served and used over the network, without kernel modules or root.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! What keeps the house in order: tidy, ci, interop, bench.
+
+fn main() {}
