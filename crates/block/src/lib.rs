@@ -1,1 +1,15 @@
 //! The volume contract, the devices that implement it, and the suite that every device passes.
+//!
+//! A [`BlockDevice`] is a volume as its shard knows it; a [`Channel`] is one user's way to it. Users submit and poll: no
+//! callback, no future, no cancellation. Nothing here knows a protocol; the initiators of `nvme` and `scsi` implement the
+//! same contract, so that whatever can be used can be served on.
+//!
+//! Invariants: every submitted [`Io`] is completed exactly once, in any order; a device that fails completes with a
+//! status, never with silence; acknowledged and flushed data is on stable storage; an `Io` that does not fit the volume
+//! changes nothing.
+
+#![forbid(unsafe_code)]
+
+mod contract;
+
+pub use contract::{BlockDevice, Channel, Done, Identity, Info, Io, Op, Refused, Status};

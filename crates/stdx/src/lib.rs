@@ -1,1 +1,14 @@
-//! What every room needs: time, memory, queues, checksums, and the contract with the outside world.
+//! What every room needs: time, randomness, memory, containers with limits, checksums, and the contract with the
+//! outside world ([`env::Env`]).
+//!
+//! Nothing here knows a protocol. `unsafe` and system calls live in [`mem`] alone.
+
+#![deny(unsafe_code)]
+
+pub mod env;
+#[allow(unsafe_code, reason = "the one place for it: see the module")]
+pub mod mem;
+pub mod prng;
+pub mod slab;
+pub mod stream;
+pub mod time;

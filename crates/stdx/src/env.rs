@@ -1,0 +1,270 @@
+//! The outside world, as one contract: time, entropy, streams, files. The Linux reactor implements it for production and
+//! the simulator from a seed; a shard is a function of what its `Env` tells it.
+//!
+//! Streams are by readiness (try now; on [`IoError::WouldBlock`] an event says when to try again), files by completion
+//! (submit; an event says when it is done). Nothing here blocks but [`Env::poll`].
+
+use crate::mem::{Memory, Span};
+use crate::time::Time;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use thiserror::Error;
+
+/// What a shard may ask of the world.
+pub trait Env {
+    /// The time of this turn. It stands still between two calls of [`Env::poll`] in simulation, and may do so elsewhere.
+    fn now(&self) -> Time;
+
+    /// Milliseconds since 1970-01-01 UTC, as the calendar of this machine says.
+    fn calendar_ms(&self) -> u64;
+
+    /// 64 bits that no peer can guess.
+    fn entropy(&mut self) -> u64;
+
+    /// The shard's memory.
+    fn mem(&mut self) -> &mut Memory;
+
+    /// Listens for streams. Events of the listener go to `owner`.
+    fn listen(&mut self, owner: Owner, address: SocketAddr) -> Result<ListenerId, IoError>;
+
+    /// The address a listener got (its port, if 0 was asked for).
+    fn listener_address(&self, listener: ListenerId) -> SocketAddr;
+
+    /// Stops listening. Streams accepted before live on.
+    fn close_listener(&mut self, listener: ListenerId);
+
+    /// The next stream that waits, with its peer's and its own address. Its events go to `owner`.
+    fn accept(&mut self, listener: ListenerId, owner: Owner) -> Result<Accepted, IoError>;
+
+    /// Starts a stream to `address`. [`What::Writable`] says that it is there, [`What::Broken`] that it will not be.
+    fn connect(&mut self, owner: Owner, address: SocketAddr) -> Result<StreamId, IoError>;
+
+    /// Moves bytes that have arrived into `into`; `Ok(0)` is the end of the stream. After [`IoError::WouldBlock`], or when
+    /// fewer bytes came than `into` has room for, [`What::Readable`] follows once there is something.
+    fn recv(&mut self, stream: StreamId, into: Span) -> Result<usize, IoError>;
+
+    /// Moves bytes of `from`, in order, out; says how many, at least one. They are copied before this returns. After
+    /// [`IoError::WouldBlock`], or when not all was taken, [`What::Writable`] follows once there is room.
+    fn send(&mut self, stream: StreamId, from: &[Span]) -> Result<usize, IoError>;
+
+    /// Ends a stream. What was sent is still delivered if the peer takes it, unless `abort` is set: then the peer sees a
+    /// reset. No event of it follows.
+    fn close(&mut self, stream: StreamId, abort: bool);
+
+    /// Opens a file or block device.
+    fn open_file(&mut self, open: &OpenFile) -> Result<FileId, IoError>;
+
+    /// What the file is now. Its size may change behind our back.
+    fn file_info(&mut self, file: FileId) -> Result<FileInfo, IoError>;
+
+    /// Makes a regular file `len` bytes long.
+    fn resize_file(&mut self, file: FileId, len: u64) -> Result<(), IoError>;
+
+    /// Closes a file; operations under way complete first.
+    fn close_file(&mut self, file: FileId);
+
+    /// Starts an operation on a file. [`What::FileDone`] follows to its owner, exactly once. The span belongs to the
+    /// operation until then. Refused (and handed back) only when too many are under way.
+    fn submit(&mut self, op: FileOp) -> Result<(), Refused<FileOp>>;
+
+    /// Appends what has happened to `events`. With none to tell it waits until there is one, or until `deadline` (`None`:
+    /// for ever; a time past: not at all).
+    fn poll(&mut self, events: &mut Vec<Event>, deadline: Option<Time>);
+
+    /// A way for other threads to end a wait in [`Env::poll`], which then tells [`What::Woken`] to [`Owner::SHARD`].
+    fn waker(&self) -> Waker;
+}
+
+/// See [`Env::waker`].
+pub type Waker = Arc<dyn Fn() + Send + Sync>;
+
+/// Whom an event is for: the shard knows what is behind the number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Owner(pub u64);
+
+impl Owner {
+    /// The shard itself.
+    pub const SHARD: Self = Self(u64::MAX);
+}
+
+/// A listening socket of this shard.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ListenerId(pub u64);
+
+/// A connected socket of this shard. Never used again for another within a run.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct StreamId(pub u64);
+
+/// An open file of this shard.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct FileId(pub u64);
+
+/// A stream that came to a listener.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Accepted {
+    /// The stream.
+    pub stream: StreamId,
+    /// Where it comes from.
+    pub peer: SocketAddr,
+    /// The address it came to: the listener's, unless that listens on all.
+    pub local: SocketAddr,
+}
+
+/// Something happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Event {
+    /// To whom.
+    pub owner: Owner,
+    /// What.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum What {
+    /// A stream may wait to be accepted.
+    Acceptable(ListenerId),
+    /// A stream may have bytes, its end, or an error to tell: try [`Env::recv`].
+    Readable(StreamId),
+    /// A stream is connected or may have room again: try [`Env::send`].
+    Writable(StreamId),
+    /// A stream could not be connected, or broke.
+    Broken(StreamId, IoError),
+    /// The operation with this tag is done: how many bytes it moved.
+    FileDone {
+        /// The operation's tag.
+        tag: u64,
+        /// Bytes moved: all of them unless the file ends before. An error means nothing is known of any byte.
+        result: Result<u32, IoError>,
+    },
+    /// Another thread called the waker.
+    Woken,
+}
+
+/// What went wrong outside.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum IoError {
+    /// Not now; an event will tell.
+    #[error("would block")]
+    WouldBlock,
+    /// Nobody listens there.
+    #[error("connection refused: nothing listens there")]
+    Refused,
+    /// The peer ended the stream without ceremony, or it broke.
+    #[error("the connection was reset")]
+    Reset,
+    /// No answer in time, or no way there.
+    #[error("the other end cannot be reached")]
+    Unreachable,
+    /// Someone listens on the address already.
+    #[error("the address is in use")]
+    AddressInUse,
+    /// The address is not one of this machine.
+    #[error("the address is not one of this machine's")]
+    AddressNotAvailable,
+    /// No such file.
+    #[error("no such file or directory")]
+    NotFound,
+    /// There is one already.
+    #[error("the file exists already")]
+    Exists,
+    /// We may not.
+    #[error("permission denied")]
+    Permission,
+    /// No room on the device, or the file may not grow that far.
+    #[error("no space left on the device")]
+    NoSpace,
+    /// The file, system or device cannot do that.
+    #[error("not supported here")]
+    Unsupported,
+    /// The medium failed.
+    #[error("input/output error")]
+    Media,
+    /// A limit of this process or machine is reached (descriptors, memory).
+    #[error("a limit of this process is reached (open files, memory)")]
+    Limit,
+    /// Another error of the system, by its errno.
+    #[error("system error {0}")]
+    Os(i32),
+}
+
+/// How to open a file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpenFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Do not write.
+    pub read_only: bool,
+    /// Past the page cache (O_DIRECT): offsets, lengths and addresses are then multiples of [`FileInfo::alignment`].
+    pub direct: bool,
+    /// Make a sparse file of this many bytes if there is none.
+    pub create: Option<u64>,
+}
+
+impl OpenFile {
+    /// An existing file, for reading and writing through the page cache.
+    pub fn existing(path: &Path) -> Self {
+        Self { path: path.to_owned(), read_only: false, direct: false, create: None }
+    }
+}
+
+/// What a file is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FileInfo {
+    /// Bytes.
+    pub len: u64,
+    /// The device's logical block in bytes; 512 for a regular file.
+    pub block_size: u32,
+    /// What operations must be multiples of, in bytes; 1 through the page cache.
+    pub alignment: u32,
+    /// A block device, not a regular file.
+    pub is_device: bool,
+    /// [`FileOpKind::Punch`] and [`FileOpKind::Zero`] work.
+    pub can_punch: bool,
+}
+
+/// An operation on a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FileOp {
+    /// To whom its completion goes.
+    pub owner: Owner,
+    /// What the completion is to say it is of.
+    pub tag: u64,
+    /// The file.
+    pub file: FileId,
+    /// What to do.
+    pub kind: FileOpKind,
+    /// Where in the file, in bytes.
+    pub offset: u64,
+}
+
+/// What to do with a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FileOpKind {
+    /// File to shared memory.
+    Read(Span),
+    /// Shared memory to file.
+    Write {
+        /// The bytes.
+        data: Span,
+        /// Done only when the bytes survive a power cut.
+        durable: bool,
+    },
+    /// Done only when everything written before survives a power cut (fdatasync).
+    Sync,
+    /// These bytes become zero and give their space back.
+    Punch {
+        /// Bytes.
+        len: u64,
+    },
+    /// These bytes become zero; their space stays reserved if the file system can do that.
+    Zero {
+        /// Bytes.
+        len: u64,
+    },
+}
+
+/// A request that was not taken: there is no room for it now. It comes back to its owner unharmed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refused<T>(pub T);

@@ -1,0 +1,85 @@
+//! Which pieces of a buffer region are free: power-of-two classes, each its own run of the region, lowest first, so that
+//! memory is touched only as far as the load needs.
+
+use super::{RegionId, Span};
+
+/// The free lists. Holds no memory, only offsets.
+#[derive(Debug)]
+pub(super) struct Buffers {
+    region: RegionId,
+    classes: Vec<Class>,
+}
+
+#[derive(Debug)]
+struct Class {
+    size: u32,
+    start: u64,
+    count: u32,
+    /// Buffers that were never handed out start here.
+    fresh: u32,
+    free: Vec<u32>,
+    taken: Vec<bool>,
+}
+
+impl Buffers {
+    /// Divides `len` bytes evenly among the classes.
+    pub(super) fn new(region: RegionId, len: usize) -> Self {
+        let share = len / CLASSES.len();
+        let classes = CLASSES.iter().enumerate().map(|(place, &size)| {
+            let count = (share / size as usize) as u32;
+            let start = (place * share) as u64;
+            Class { size, start, count, fresh: 0, free: Vec::new(), taken: Vec::new() }
+        });
+        Self { region, classes: classes.collect() }
+    }
+
+    /// A buffer of at least `len` bytes, its span exactly `len` long; `None` when all that are large enough are taken.
+    pub(super) fn take(&mut self, len: usize) -> Option<Span> {
+        let fitting = self.classes.iter_mut().filter(|class| class.size as usize >= len);
+        let (class, index) =
+            fitting.into_iter().find_map(|class| class.take().map(|index| (class, index)))?;
+        let offset = class.start + u64::from(index) * u64::from(class.size);
+        Some(Span { region: self.region, len: len as u32, offset })
+    }
+
+    /// Takes a buffer back. Panics if it is not one that is out: giving twice is a bug of the owner.
+    pub(super) fn give(&mut self, span: Span) {
+        assert_eq!(span.region, self.region, "not an I/O buffer");
+        let class = self
+            .classes
+            .iter_mut()
+            .rev()
+            .find(|class| span.offset >= class.start)
+            .expect("classes start at 0");
+        let index = ((span.offset - class.start) / u64::from(class.size)) as u32;
+        assert!(core::mem::take(&mut class.taken[index as usize]), "the buffer was given back before");
+        class.free.push(index);
+    }
+
+    /// How many buffers are out.
+    pub(super) fn taken(&self) -> usize {
+        self.classes.iter().map(|class| class.fresh as usize - class.free.len()).sum()
+    }
+}
+
+impl Class {
+    fn take(&mut self) -> Option<u32> {
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None if self.fresh < self.count => {
+                self.fresh += 1;
+                self.taken.push(false);
+                self.fresh - 1
+            }
+            None => return None,
+        };
+        self.taken[index as usize] = true;
+        Some(index)
+    }
+}
+
+/// Buffer sizes in bytes. The largest is the largest transfer there is.
+const CLASSES: [u32; 5] = [4 << 10, 16 << 10, 64 << 10, 256 << 10, LARGEST];
+
+/// The largest buffer, in bytes.
+pub(super) const LARGEST: u32 = 2 << 20;

@@ -1,0 +1,315 @@
+//! A shard's table of regions, the copies between them, and its I/O buffers.
+
+use super::buffers::{Buffers, LARGEST};
+use super::region::Region;
+use super::{RegionId, Span};
+use thiserror::Error;
+
+/// The regions of one shard. It belongs to the shard's [`Env`](crate::env::Env).
+#[derive(Debug)]
+pub struct Memory {
+    regions: Vec<Option<(Kind, Region)>>,
+    buffers: Buffers,
+}
+
+/// Who may write a region's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// This shard's thread alone, through [`Memory`]: its bytes may be looked at in place.
+    Private,
+    /// Also the kernel or a peer, at any moment: its bytes are copied in and out.
+    Shared,
+}
+
+/// How much memory a shard may map.
+#[derive(Clone, Copy, Debug)]
+pub struct MemoryLimits {
+    /// Address space of the I/O buffers, in bytes. Paid for only as far as buffers are used at once.
+    pub buffer_bytes: usize,
+}
+
+/// The system refused to map memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[error("the system has no {bytes} bytes of memory to map")]
+pub struct OutOfMemory {
+    /// What was asked for.
+    pub bytes: u64,
+}
+
+impl Memory {
+    /// A table with nothing but its I/O buffers.
+    pub fn new(limits: MemoryLimits) -> Result<Self, OutOfMemory> {
+        let mut memory =
+            Self { regions: Vec::new(), buffers: Buffers::new(RegionId(0), limits.buffer_bytes) };
+        memory.map(Kind::Shared, limits.buffer_bytes as u64)?;
+        Ok(memory)
+    }
+
+    /// Maps `len` bytes of zeros; they cost memory only once written.
+    pub fn map(&mut self, kind: Kind, len: u64) -> Result<RegionId, OutOfMemory> {
+        let region = usize::try_from(len).ok().and_then(Region::map).ok_or(OutOfMemory { bytes: len })?;
+        let index = match self.regions.iter().position(Option::is_none) {
+            Some(index) => index,
+            None => {
+                self.regions.push(None);
+                self.regions.len() - 1
+            }
+        };
+        self.regions[index] = Some((kind, region));
+        Ok(RegionId(index as u32))
+    }
+
+    /// Gives a region back. Its spans are void from here on.
+    pub fn unmap(&mut self, id: RegionId) {
+        self.regions[id.0 as usize] = None;
+    }
+
+    /// Makes a region at least `len` bytes long; what was there stays.
+    pub fn grow(&mut self, id: RegionId, len: u64) -> Result<(), OutOfMemory> {
+        let wanted = usize::try_from(len).map_err(|_| OutOfMemory { bytes: len })?;
+        if self.region_mut(id).grow(wanted) { Ok(()) } else { Err(OutOfMemory { bytes: len }) }
+    }
+
+    /// The whole of a region, or as much as one span can name (4 GiB - 1).
+    pub fn whole(&self, id: RegionId) -> Span {
+        let len = self.region(id).len().min(u32::MAX as usize) as u32;
+        Span { region: id, len, offset: 0 }
+    }
+
+    /// Copies `src` to the start of `dst`, which is as long or longer.
+    pub fn write(&mut self, dst: Span, src: &[u8]) {
+        let at = self.at(dst.first(src.len()));
+        // SAFETY: `at` checked that the bytes lie in a live mapping. `src` cannot overlap them: a slice of a private
+        // region borrows `self`, and shared ones are never lent.
+        unsafe { at.copy_from_nonoverlapping(src.as_ptr(), src.len()) }
+    }
+
+    /// Copies the first bytes of `src` out, as many as `dst` has.
+    pub fn read(&self, src: Span, dst: &mut [u8]) {
+        let at = self.at(src.first(dst.len()));
+        // SAFETY: as in `write`. Someone may be writing a shared region; then the copy holds old or new bytes.
+        unsafe { dst.as_mut_ptr().copy_from_nonoverlapping(at, dst.len()) }
+    }
+
+    /// Copies all of `src` to the start of `dst`, which is as long or longer. They may overlap.
+    pub fn copy(&mut self, dst: Span, src: Span) {
+        let (to, from) = (self.at(dst.first(src.len())), self.at(src));
+        // SAFETY: both ranges were checked to lie in live mappings, and `copy` allows overlap.
+        unsafe { to.copy_from(from, src.len()) }
+    }
+
+    /// Sets every byte of `dst` to `value`.
+    pub fn fill(&mut self, dst: Span, value: u8) {
+        let at = self.at(dst);
+        // SAFETY: checked to lie in a live mapping.
+        unsafe { at.write_bytes(value, dst.len()) }
+    }
+
+    /// Makes `len` bytes at `offset` zero and gives their whole pages back to the system.
+    pub fn release(&mut self, id: RegionId, offset: u64, len: u64) {
+        let region = self.region_mut(id);
+        let len = usize::try_from(len).expect("a length fits the address space");
+        region.at(offset, len);
+        region.release(offset, len);
+    }
+
+    /// Where `a` and `b`, equally long, first differ; `None` if they are equal.
+    pub fn first_difference(&self, a: Span, b: Span) -> Option<usize> {
+        assert_eq!(a.len, b.len, "spans of one length");
+        let (mut left, mut right) = ([0; CHUNK], [0; CHUNK]);
+        chunks(a.len()).find_map(|(start, len)| {
+            self.read(a.slice(start, len), &mut left[..len]);
+            self.read(b.slice(start, len), &mut right[..len]);
+            if left[..len] == right[..len] {
+                return None;
+            }
+            left.iter().zip(&right).position(|(l, r)| l != r).map(|at| start + at)
+        })
+    }
+
+    /// True if every byte is zero.
+    pub fn is_zero(&self, span: Span) -> bool {
+        let mut bytes = [0; CHUNK];
+        chunks(span.len()).all(|(start, len)| {
+            self.read(span.slice(start, len), &mut bytes[..len]);
+            bytes[..len].iter().all(|&byte| byte == 0)
+        })
+    }
+
+    /// CRC32C of the bytes, continued from `crc` (0 to start).
+    pub fn crc32c(&self, crc: u32, span: Span) -> u32 {
+        let mut bytes = [0; CHUNK];
+        chunks(span.len()).fold(crc, |crc, (start, len)| {
+            self.read(span.slice(start, len), &mut bytes[..len]);
+            crc32c::crc32c_append(crc, &bytes[..len])
+        })
+    }
+
+    /// The bytes of a private region. Panics on a shared one.
+    pub fn bytes(&self, span: Span) -> &[u8] {
+        self.assert_private(span);
+        // SAFETY: checked to lie in a live mapping; private regions are written only through `&mut self`.
+        unsafe { core::slice::from_raw_parts(self.at(span), span.len()) }
+    }
+
+    /// The bytes of a private region, to write. Panics on a shared one.
+    pub fn bytes_mut(&mut self, span: Span) -> &mut [u8] {
+        self.assert_private(span);
+        // SAFETY: as in `bytes`; `&mut self` makes this the only view.
+        unsafe { core::slice::from_raw_parts_mut(self.at(span), span.len()) }
+    }
+
+    /// Takes an I/O buffer (a shared region) of `len` bytes, at most [`Memory::BUFFER_MAX`]; `None` while all are in
+    /// use, or if none is that large. Buffers of 4 KiB and more are page-aligned. What is in it is left over.
+    pub fn take(&mut self, len: usize) -> Option<Span> {
+        self.buffers.take(len)
+    }
+
+    /// Gives a buffer back: the span that [`Memory::take`] gave, or a part that begins where it began.
+    pub fn give(&mut self, buffer: Span) {
+        self.buffers.give(buffer);
+    }
+
+    /// How many I/O buffers are out.
+    pub fn buffers_taken(&self) -> usize {
+        self.buffers.taken()
+    }
+
+    /// The longest I/O buffer, in bytes.
+    pub const BUFFER_MAX: usize = LARGEST as usize;
+
+    /// The address of a span, for a system call that moves bytes now (sockets). Valid until the region is grown or
+    /// unmapped.
+    pub fn address(&self, span: Span) -> *mut u8 {
+        self.at(span)
+    }
+
+    /// The address of a span of a shared region, for a system call that moves bytes later (files). Panics on a private
+    /// one.
+    pub fn address_shared(&self, span: Span) -> *mut u8 {
+        assert_eq!(self.kind(span.region), Kind::Shared, "only shared memory may be written behind our back");
+        self.at(span)
+    }
+
+    fn at(&self, span: Span) -> *mut u8 {
+        if span.is_empty() {
+            return core::ptr::NonNull::dangling().as_ptr();
+        }
+        self.region(span.region).at(span.offset, span.len())
+    }
+
+    fn assert_private(&self, span: Span) {
+        assert!(
+            span.is_empty() || self.kind(span.region) == Kind::Private,
+            "shared memory is copied, not lent"
+        );
+    }
+
+    fn kind(&self, id: RegionId) -> Kind {
+        self.entry(id).0
+    }
+
+    fn region(&self, id: RegionId) -> &Region {
+        &self.entry(id).1
+    }
+
+    fn entry(&self, id: RegionId) -> &(Kind, Region) {
+        self.regions[id.0 as usize].as_ref().expect("a mapped region")
+    }
+
+    fn region_mut(&mut self, id: RegionId) -> &mut Region {
+        &mut self.regions[id.0 as usize].as_mut().expect("a mapped region").1
+    }
+}
+
+/// `len` bytes in steps of at most [`CHUNK`]: (start, length).
+fn chunks(len: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..len).step_by(CHUNK).map(move |start| (start, CHUNK.min(len - start)))
+}
+
+/// How much of shared memory is looked at in one copy, in bytes.
+const CHUNK: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn memory() -> Memory {
+        Memory::new(MemoryLimits { buffer_bytes: 20 << 20 }).unwrap()
+    }
+
+    #[test]
+    fn copies_move_bytes_between_regions() {
+        let mut memory = memory();
+        let private = memory.map(Kind::Private, 10_000).unwrap();
+        let buffer = memory.take(6000).unwrap();
+        memory.fill(memory.whole(private), 7);
+        memory.copy(buffer, memory.whole(private).first(6000));
+        memory.write(buffer.slice(5000, 3), b"abc");
+        let mut out = [0; 4];
+        memory.read(buffer.slice(4999, 4), &mut out);
+        assert_eq!(&out, b"\x07abc");
+        assert_eq!(memory.first_difference(buffer, memory.whole(private).first(6000)), Some(5000));
+        assert_eq!(
+            memory.crc32c(0, buffer),
+            crc32c::crc32c(&{
+                let mut bytes = vec![0; 6000];
+                memory.read(buffer, &mut bytes);
+                bytes
+            })
+        );
+        memory.give(buffer);
+        assert_eq!(memory.buffers_taken(), 0);
+    }
+
+    #[test]
+    fn growing_keeps_and_releasing_zeroes() {
+        let mut memory = memory();
+        let id = memory.map(Kind::Shared, 8192).unwrap();
+        memory.fill(memory.whole(id), 1);
+        memory.grow(id, 1 << 20).unwrap();
+        memory.release(id, 100, 8000);
+        let whole = memory.whole(id);
+        assert!(memory.is_zero(whole.slice(100, 8000)));
+        assert!(!memory.is_zero(whole.first(100)));
+        assert!(!memory.is_zero(whole.slice(8100, 92)));
+        assert!(memory.is_zero(whole.from(8192)));
+    }
+
+    #[test]
+    fn buffers_run_out_and_come_back() {
+        let mut memory = memory();
+        let all: Vec<_> = core::iter::from_fn(|| memory.take(Memory::BUFFER_MAX)).collect();
+        assert_eq!(all.len(), 2);
+        assert_eq!(memory.take(Memory::BUFFER_MAX), None);
+        assert!(memory.take(1).is_some());
+        all.into_iter().for_each(|buffer| memory.give(buffer));
+        assert!(memory.take(Memory::BUFFER_MAX).is_some());
+    }
+
+    #[test]
+    #[should_panic(expected = "given back before")]
+    fn giving_twice_is_caught() {
+        let mut memory = memory();
+        let buffer = memory.take(100).unwrap();
+        memory.give(buffer);
+        memory.give(buffer);
+    }
+
+    #[test]
+    #[should_panic(expected = "copied, not lent")]
+    fn shared_memory_is_not_lent() {
+        let mut memory = memory();
+        let buffer = memory.take(100).unwrap();
+        memory.bytes(buffer);
+    }
+
+    #[test]
+    #[should_panic(expected = "lies outside")]
+    fn a_span_past_the_end_is_caught() {
+        let mut memory = memory();
+        let id = memory.map(Kind::Private, 4096).unwrap();
+        let span = Span { len: 2, offset: 4095, ..memory.whole(id) };
+        memory.bytes(span);
+    }
+}

@@ -1,0 +1,19 @@
+//! Memory that devices, sockets and remote peers touch: known by id, moved by copy, never lent as a plain slice while
+//! another party may write it.
+//!
+//! A [`Region`](region::Region) is a mapping; a [`Span`] names bytes in it and is what the cores pass around. [`Memory`]
+//! is a shard's table of regions and its allocator of I/O buffers.
+//!
+//! Invariants: a `Span` that leaves [`Memory`] lies inside its region; a region that someone else may write (the kernel
+//! completing a file read, a remote peer) is [`Kind::Shared`] and is reached by copies alone; slices come only of
+//! [`Kind::Private`] regions, which only this shard's thread writes, through `&mut Memory`.
+//!
+//! This folder is the project's main unsafe proof, and runs under Miri.
+
+mod buffers;
+mod memory;
+mod region;
+mod span;
+
+pub use memory::{Kind, Memory, MemoryLimits, OutOfMemory};
+pub use span::{RegionId, Span};

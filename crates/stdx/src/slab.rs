@@ -1,0 +1,142 @@
+//! A bounded table of things known by a small key, where a key of a removed thing never finds its successor.
+
+/// Where a thing sits in a [`Slab`], and which tenant of the place it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Key {
+    index: u32,
+    generation: u32,
+}
+
+impl Key {
+    /// The key as one number, for tags; [`Key::from_u64`] is its inverse.
+    pub const fn as_u64(self) -> u64 {
+        (self.generation as u64) << 32 | self.index as u64
+    }
+
+    /// The key that [`Key::as_u64`] gave.
+    pub const fn from_u64(raw: u64) -> Self {
+        Self { index: raw as u32, generation: (raw >> 32) as u32 }
+    }
+
+    /// The place in the table: below the slab's limit, reused after removal.
+    pub const fn index(self) -> usize {
+        self.index as usize
+    }
+}
+
+/// A table of at most `limit` things. Insertion and removal are O(1) and allocate only while the table grows.
+#[derive(Debug)]
+pub struct Slab<T> {
+    entries: Vec<Entry<T>>,
+    free: Vec<u32>,
+    limit: usize,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    generation: u32,
+    value: Option<T>,
+}
+
+impl<T> Slab<T> {
+    /// An empty table that holds at most `limit` things.
+    pub const fn new(limit: usize) -> Self {
+        Self { entries: Vec::new(), free: Vec::new(), limit }
+    }
+
+    /// Puts a thing in; hands it back if the table is full.
+    pub fn insert(&mut self, value: T) -> Result<Key, T> {
+        if let Some(index) = self.free.pop() {
+            let entry = &mut self.entries[index as usize];
+            entry.value = Some(value);
+            return Ok(Key { index, generation: entry.generation });
+        }
+        if self.entries.len() >= self.limit {
+            return Err(value);
+        }
+        let index = self.entries.len() as u32;
+        self.entries.push(Entry { generation: 0, value: Some(value) });
+        Ok(Key { index, generation: 0 })
+    }
+
+    /// Takes the thing out; `None` if it is gone already.
+    pub fn remove(&mut self, key: Key) -> Option<T> {
+        let entry = self.entries.get_mut(key.index())?;
+        if entry.generation != key.generation {
+            return None;
+        }
+        let value = entry.value.take()?;
+        entry.generation = entry.generation.wrapping_add(1);
+        self.free.push(key.index);
+        Some(value)
+    }
+
+    /// The thing, if it is still there.
+    pub fn get(&self, key: Key) -> Option<&T> {
+        let entry = self.entries.get(key.index())?;
+        if entry.generation == key.generation { entry.value.as_ref() } else { None }
+    }
+
+    /// The thing, if it is still there.
+    pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+        let entry = self.entries.get_mut(key.index())?;
+        if entry.generation == key.generation { entry.value.as_mut() } else { None }
+    }
+
+    /// How many things there are.
+    pub fn len(&self) -> usize {
+        self.entries.len() - self.free.len()
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// True if the next [`Slab::insert`] would be refused.
+    pub fn is_full(&self) -> bool {
+        self.len() >= self.limit
+    }
+
+    /// All things, in the order of their places.
+    pub fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
+        self.entries.iter().enumerate().filter_map(|(index, entry)| {
+            let key = Key { index: index as u32, generation: entry.generation };
+            entry.value.as_ref().map(|value| (key, value))
+        })
+    }
+
+    /// All things, in the order of their places.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut T)> {
+        self.entries.iter_mut().enumerate().filter_map(|(index, entry)| {
+            let key = Key { index: index as u32, generation: entry.generation };
+            entry.value.as_mut().map(|value| (key, value))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stale_key_finds_nothing() {
+        let mut slab = Slab::new(2);
+        let a = slab.insert('a').unwrap();
+        assert_eq!(slab.remove(a), Some('a'));
+        let b = slab.insert('b').unwrap();
+        assert_eq!(a.index(), b.index());
+        assert_eq!(slab.get(a), None);
+        assert_eq!(slab.remove(a), None);
+        assert_eq!(slab.get(Key::from_u64(b.as_u64())), Some(&'b'));
+    }
+
+    #[test]
+    fn a_full_table_hands_back() {
+        let mut slab = Slab::new(1);
+        slab.insert(1).unwrap();
+        assert!(slab.is_full());
+        assert_eq!(slab.insert(2), Err(2));
+        assert_eq!(slab.len(), 1);
+    }
+}
