@@ -1,3 +1,43 @@
-//! What keeps the house in order: tidy, ci, interop, bench.
+//! What keeps the house in order: the checks that CI runs, and the machinery they need.
+//!
+//! This is the project's own workshop, not something that ships: it may call `git`, `apt` and QEMU, and it fails with
+//! a sentence that says what to do next. Every sub-command is a folder of its own.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod ci;
+mod tidy;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about, version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What keeps the house in order.
+#[derive(Subcommand)]
+enum Command {
+    /// Check layering, forbidden calls, lengths and module documentation
+    Tidy,
+    /// Run everything CI runs, in CI's order
+    Ci(ci::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Tidy => tidy::run(),
+        Command::Ci(options) => ci::run(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
