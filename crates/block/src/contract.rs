@@ -6,6 +6,9 @@ use stdx::mem::Span;
 use stdx::time::Time;
 
 /// A volume on its shard. Shared state of its channels lives behind it (`Rc`); it never leaves the shard.
+///
+/// A turn of the shard: events and deadlines that have come are handed to the devices, then every channel with requests
+/// under way is polled, then the shard sleeps until an event or the earliest [`BlockDevice::deadline`].
 pub trait BlockDevice: fmt::Debug {
     /// What the volume is now. It may change: a volume grows, a remote one goes away.
     fn info(&self) -> Info;
@@ -35,14 +38,17 @@ pub trait BlockDevice: fmt::Debug {
     }
 
     /// Gives back what it holds of the environment (regions, files, streams). Requests under way complete as
-    /// [`Status::Gone`] or better; later ones are completed as [`Status::Gone`].
+    /// [`Status::Gone`] or better; later ones are completed as [`Status::Gone`]. Events are passed on, and channels
+    /// polled, until what was under way is done.
     fn close(&self, env: &mut dyn Env);
 }
 
-/// One user's way to a volume.
+/// One user's way to a volume. It is kept until all it took on is done: the memory of its requests is the device's
+/// until then.
 pub trait Channel: fmt::Debug {
-    /// Takes a request on, or hands it back when too many are under way (then retry after a completion). A request that
-    /// cannot be done at all is taken on and completed with the status that says why.
+    /// Takes a request on, or hands it back when too many are under way: then retry after a completion. A channel with
+    /// nothing under way refuses nothing. A request that cannot be done at all is taken on and completed with the status
+    /// that says why.
     fn submit(&mut self, env: &mut dyn Env, io: Io) -> Result<(), Refused>;
 
     /// Appends the requests that are done. Cheap when there is none.
@@ -107,7 +113,8 @@ pub struct Io {
     pub data: Span,
 }
 
-/// What to do with blocks.
+/// What to do with blocks. Devices know the first five; the operations after them are made of those, once for all
+/// devices, by `Volume`, and a bare device answers them with [`Status::Unsupported`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Op {
     /// Volume to memory.
@@ -123,6 +130,22 @@ pub enum Op {
     },
     /// The blocks are not needed: their space is given back where possible. They read as zero or as before.
     Discard,
+    /// The blocks are compared with [`Io::data`]: [`Status::Miscompare`] if they differ.
+    Compare,
+    /// If the blocks equal `expected`, [`Io::data`] is written over them. Nothing else touches them in between.
+    CompareWrite {
+        /// What the blocks must be, as long as [`Io::data`]; the device's until completion, too.
+        expected: Span,
+    },
+    /// The blocks are read, and dropped: can they be?
+    Verify,
+    /// Reads of the blocks fail with [`Status::ReadError`] until they are written again.
+    MarkBad,
+    /// `blocks` blocks from `from` on are written to `lba` and on. The ranges may overlap.
+    Copy {
+        /// The first block to read.
+        from: u64,
+    },
 }
 
 impl Op {
@@ -130,15 +153,17 @@ impl Op {
     pub const fn is_write(self) -> bool {
         match self {
             Op::Write | Op::Zero { .. } | Op::Discard => true,
-            Op::Read | Op::Flush => false,
+            Op::CompareWrite { .. } | Op::MarkBad | Op::Copy { .. } => true,
+            Op::Read | Op::Flush | Op::Compare | Op::Verify => false,
         }
     }
 
     /// True if it moves data through [`Io::data`].
     pub const fn moves_data(self) -> bool {
         match self {
-            Op::Read | Op::Write => true,
+            Op::Read | Op::Write | Op::Compare | Op::CompareWrite { .. } => true,
             Op::Flush | Op::Zero { .. } | Op::Discard => false,
+            Op::Verify | Op::MarkBad | Op::Copy { .. } => false,
         }
     }
 }
@@ -182,6 +207,11 @@ pub enum Status {
     Reserved,
     /// This kind of volume cannot do that.
     Unsupported,
+    /// The blocks are not what was expected. Nothing was written.
+    Miscompare {
+        /// The first byte that differs, counted from the start of the blocks.
+        at: u32,
+    },
 }
 
 /// A request that was not taken: too many are under way. It comes back unharmed.
@@ -197,12 +227,23 @@ impl Io {
         if self.op.is_write() && info.read_only {
             return Status::ReadOnly;
         }
-        if !info.contains(self.lba, u64::from(self.blocks)) {
+        let blocks = u64::from(self.blocks);
+        let source = if let Op::Copy { from } = self.op { from } else { self.lba };
+        if !info.contains(self.lba, blocks) || !info.contains(source, blocks) {
             return Status::OutOfRange;
         }
-        let lent = self.op == Op::Read && self.lend && info.lends;
+        if self.op.moves_data() && !self.fits(info) { Status::BadLength } else { Status::Ok }
+    }
+
+    /// True if the memory is as long as the blocks, and they are not too many.
+    fn fits(&self, info: &Info) -> bool {
         let moved = u64::from(self.blocks) * u64::from(info.block_size);
-        let fits = self.blocks <= info.blocks_max && (lent || moved == u64::from(self.data.len));
-        if self.op.moves_data() && !fits { Status::BadLength } else { Status::Ok }
+        let lent = self.op == Op::Read && self.lend && info.lends;
+        let data = lent || u64::from(self.data.len) == moved;
+        let expected = match self.op {
+            Op::CompareWrite { expected } => u64::from(expected.len) == moved,
+            _ => true,
+        };
+        self.blocks <= info.blocks_max && data && expected
     }
 }
