@@ -1,0 +1,285 @@
+//! A node's environment: what the world is to the shard that runs there.
+
+use crate::disk::Disk;
+use crate::network::{Listener, NodeId};
+use crate::world::{FinishedOp, Happening, SharedWorld, World};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use stdx::env::{
+    Accepted, Env, Event, FileId, FileInfo, FileOp, FileOpKind, IoError, ListenerId, OpenFile, Owner,
+    Refused, StreamId, Waker, What,
+};
+use stdx::mem::{Memory, MemoryLimits, Span};
+use stdx::time::Time;
+
+/// The environment of one life of a node. Drop it (with its shard) when the node crashes.
+#[derive(Debug)]
+pub struct NodeEnv {
+    world: SharedWorld,
+    node: NodeId,
+    memory: Memory,
+    now: Time,
+}
+
+impl NodeEnv {
+    /// Starts the node and gives its environment.
+    pub fn boot(world: &SharedWorld, node: NodeId, limits: MemoryLimits) -> Self {
+        world.borrow_mut().boot(node);
+        let now = world.borrow().now;
+        let memory = Memory::new(limits).expect("the simulator has memory");
+        Self { world: world.clone(), node, memory, now }
+    }
+
+    fn with_end<T>(&self, stream: StreamId, then: impl FnOnce(&mut World) -> T) -> Result<T, IoError> {
+        let mut world = self.world.borrow_mut();
+        let end = world.ends.get(&stream).expect("a stream that is open");
+        assert_eq!(end.node, self.node, "a stream of this node");
+        match end.broken {
+            Some(error) => Err(error),
+            None => Ok(then(&mut world)),
+        }
+    }
+
+    fn deliver(&mut self, finished: FinishedOp) -> Event {
+        let FinishedOp { op, result, read } = finished;
+        if let FileOpKind::Read(span) = op.kind {
+            self.memory.write(span, &read);
+        }
+        Event { owner: op.owner, what: What::FileDone { tag: op.tag, result } }
+    }
+}
+
+impl Env for NodeEnv {
+    fn now(&self) -> Time {
+        self.now
+    }
+
+    fn calendar_ms(&self) -> u64 {
+        EPOCH_MS + self.now.as_nanos() / 1_000_000
+    }
+
+    fn entropy(&mut self) -> u64 {
+        self.world.borrow_mut().prng.next_u64()
+    }
+
+    fn mem(&mut self) -> &mut Memory {
+        &mut self.memory
+    }
+
+    fn listen(&mut self, owner: Owner, address: SocketAddr) -> Result<ListenerId, IoError> {
+        let mut world = self.world.borrow_mut();
+        let id = ListenerId(world.number());
+        let node = world.nodes.get_mut(&self.node).expect("our node");
+        if node.listeners.values().any(|listener| listener.port == address.port()) {
+            return Err(IoError::AddressInUse);
+        }
+        let port = if address.port() == 0 { 20_000 + id.0 as u16 } else { address.port() };
+        node.listeners.insert(id, Listener { owner, port, waiting: Default::default() });
+        Ok(id)
+    }
+
+    fn listener_address(&self, listener: ListenerId) -> SocketAddr {
+        let world = self.world.borrow();
+        SocketAddr::new(World::address(self.node), world.nodes[&self.node].listeners[&listener].port)
+    }
+
+    fn close_listener(&mut self, listener: ListenerId) {
+        let mut world = self.world.borrow_mut();
+        let closed = world.nodes.get_mut(&self.node).and_then(|node| node.listeners.remove(&listener));
+        for stream in closed.into_iter().flat_map(|listener| listener.waiting) {
+            world.sever(stream);
+            world.ends.remove(&stream);
+        }
+    }
+
+    fn accept(&mut self, listener: ListenerId, owner: Owner) -> Result<Accepted, IoError> {
+        let mut world = self.world.borrow_mut();
+        let waiting = world.nodes.get_mut(&self.node).and_then(|node| node.listeners.get_mut(&listener));
+        let stream = waiting.and_then(|at| at.waiting.pop_front()).ok_or(IoError::WouldBlock)?;
+        let end = world.ends.get_mut(&stream).expect("a waiting stream");
+        end.owner = Some(owner);
+        let (ports, peer, broken, readable) = (end.ports, end.peer, end.broken, end.inward.readable());
+        let peer_node = world.ends.get(&peer).map_or(self.node, |end| end.node);
+        if let Some(error) = broken {
+            world.tell(stream, What::Broken(stream, error));
+        } else if readable {
+            world.tell(stream, What::Readable(stream));
+        }
+        Ok(Accepted {
+            stream,
+            peer: SocketAddr::new(World::address(peer_node), ports.1),
+            local: SocketAddr::new(World::address(self.node), ports.0),
+        })
+    }
+
+    fn connect(&mut self, owner: Owner, address: SocketAddr) -> Result<StreamId, IoError> {
+        let mut world = self.world.borrow_mut();
+        let port = 30_000 + (world.number() % 30_000) as u16;
+        let stream = world.open_end(self.node, owner, (port, address.port()));
+        let at = world.latency();
+        world.schedule(at, Happening::Connect(stream, address.ip()));
+        Ok(stream)
+    }
+
+    fn recv(&mut self, stream: StreamId, into: Span) -> Result<usize, IoError> {
+        let bytes = self.with_end(stream, |world| {
+            let World { ends, faults, prng, .. } = world;
+            let end = ends.get_mut(&stream).expect("checked");
+            let bytes = end.inward.receive(into.len(), faults, prng);
+            let (peer, more) = (end.peer, end.inward.readable());
+            if let Some(bytes) = bytes.as_ref().filter(|bytes| !bytes.is_empty()) {
+                let at = world.latency();
+                world.schedule(at, Happening::Room(peer));
+                if more && bytes.len() < into.len() {
+                    let at = world.latency();
+                    world.schedule(at, Happening::Arrive(stream));
+                }
+            }
+            bytes
+        })?;
+        let bytes = bytes.ok_or(IoError::WouldBlock)?;
+        self.memory.write(into, &bytes);
+        Ok(bytes.len())
+    }
+
+    fn send(&mut self, stream: StreamId, from: &[Span]) -> Result<usize, IoError> {
+        let mut bytes = vec![0; from.iter().map(|span| span.len()).sum()];
+        let mut at = 0;
+        for span in from {
+            self.memory.read(*span, &mut bytes[at..at + span.len()]);
+            at += span.len();
+        }
+        self.with_end(stream, |world| {
+            let end = &world.ends[&stream];
+            if !end.connected {
+                return Err(IoError::WouldBlock);
+            }
+            let peer = end.peer;
+            if world.prng.chance(world.faults.reset, 1000) {
+                world.sever(stream);
+                return Err(IoError::Reset);
+            }
+            let World { ends, faults, prng, now, .. } = world;
+            let Some(far) = ends.get_mut(&peer) else { return Ok(bytes.len()) };
+            if prng.chance(faults.half_close, 1000) {
+                let at = far.inward.finish(*now, faults, prng);
+                world.schedule(at, Happening::Arrive(peer));
+                return Ok(bytes.len());
+            }
+            let sent = far.inward.send(*now, &bytes, faults, prng);
+            if sent.is_none_or(|(len, _)| len < bytes.len()) {
+                ends.get_mut(&stream).expect("checked").waits_for_room = true;
+            }
+            let Some((len, at)) = sent else { return Err(IoError::WouldBlock) };
+            world.schedule(at, Happening::Arrive(peer));
+            if len < bytes.len() {
+                let at = world.latency();
+                world.schedule(at, Happening::Room(stream));
+            }
+            Ok(len)
+        })?
+    }
+
+    fn close(&mut self, stream: StreamId, abort: bool) {
+        let mut world = self.world.borrow_mut();
+        let Some(end) = world.ends.get(&stream) else { return };
+        let (peer, connected) = (end.peer, end.connected);
+        if abort {
+            world.sever(stream);
+        } else if connected && peer != stream {
+            let World { ends, faults, prng, now, .. } = &mut *world;
+            if let Some(far) = ends.get_mut(&peer) {
+                let at = far.inward.finish(*now, faults, prng);
+                world.schedule(at, Happening::Arrive(peer));
+            }
+        }
+        world.ends.remove(&stream);
+        let node = world.nodes.get_mut(&self.node).expect("our node");
+        node.events.retain(|event| !concerns(event.what, stream));
+    }
+
+    fn open_file(&mut self, open: &OpenFile) -> Result<FileId, IoError> {
+        let mut world = self.world.borrow_mut();
+        let id = FileId(world.number());
+        let node = world.nodes.get_mut(&self.node).expect("our node");
+        if !node.disks.contains_key(&open.path) {
+            let len = open.create.ok_or(IoError::NotFound)?;
+            node.disks.insert(open.path.clone(), Disk::new(len));
+        }
+        node.files.insert(id, open.path.clone());
+        Ok(id)
+    }
+
+    fn file_info(&mut self, file: FileId) -> Result<FileInfo, IoError> {
+        let world = self.world.borrow();
+        let node = &world.nodes[&self.node];
+        let len = node.disks[&node.files[&file]].len();
+        Ok(FileInfo { len, block_size: 512, alignment: 1, is_device: false, can_punch: true })
+    }
+
+    fn resize_file(&mut self, file: FileId, len: u64) -> Result<(), IoError> {
+        let mut world = self.world.borrow_mut();
+        let node = world.nodes.get_mut(&self.node).expect("our node");
+        let path = node.files[&file].clone();
+        node.disks.get_mut(&path).expect("an open file's disk").resize(len);
+        Ok(())
+    }
+
+    /// Operations under way still find the disk: the file's name is forgotten only with the node's life.
+    fn close_file(&mut self, _file: FileId) {}
+
+    fn submit(&mut self, op: FileOp) -> Result<(), Refused<FileOp>> {
+        let written = match op.kind {
+            FileOpKind::Write { data, .. } => {
+                let mut bytes = vec![0; data.len()];
+                self.memory.read(data, &mut bytes);
+                bytes
+            }
+            FileOpKind::Read(_) | FileOpKind::Sync | FileOpKind::Punch { .. } | FileOpKind::Zero { .. } => {
+                Vec::new()
+            }
+        };
+        let mut world = self.world.borrow_mut();
+        let depth = world.faults.disk_depth;
+        let at = world.disk_latency();
+        let node = world.nodes.get_mut(&self.node).expect("our node");
+        if node.ops_under_way >= depth {
+            return Err(Refused(op));
+        }
+        node.ops_under_way += 1;
+        let life = node.life;
+        world.schedule(at, Happening::File { node: self.node, life, op, written });
+        Ok(())
+    }
+
+    fn poll(&mut self, events: &mut Vec<Event>, deadline: Option<Time>) {
+        let mut world = self.world.borrow_mut();
+        self.now = world.now;
+        let node = world.nodes.get_mut(&self.node).expect("our node");
+        events.append(&mut node.events);
+        // A shard that asks again at once is asked again a little later, or time would stand still.
+        node.deadline = deadline.map(|deadline| deadline.max(self.now + TURN));
+        let finished = core::mem::take(&mut node.finished);
+        drop(world);
+        events.extend(finished.into_iter().map(|op| self.deliver(op)));
+    }
+
+    /// Nobody outside a simulated shard calls it, so there is nothing to wake.
+    fn waker(&self) -> Waker {
+        Arc::new(|| ())
+    }
+}
+
+/// True if `what` is of this stream.
+fn concerns(what: What, stream: StreamId) -> bool {
+    match what {
+        What::Readable(of) | What::Writable(of) | What::Broken(of, _) => of == stream,
+        What::Acceptable(_) | What::FileDone { .. } | What::Woken => false,
+    }
+}
+
+/// What a turn takes at least.
+const TURN: core::time::Duration = core::time::Duration::from_micros(1);
+
+/// The calendar when a world begins.
+const EPOCH_MS: u64 = 1_767_225_600_000;
