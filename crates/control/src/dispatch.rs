@@ -60,15 +60,21 @@ impl<T: Target> Dispatcher<T> {
         &self.table
     }
 
+    /// The way to the target.
+    pub fn executor(&self) -> &dyn Executor<T> {
+        &*self.executor
+    }
+
     /// Calls one method.
     pub async fn call(&self, method: &str, params: Option<Map<String, Value>>) -> Result<Value, RpcError> {
-        let result = match self.table.start(&*self.executor, method, params) {
+        let method = self.table.get(method).ok_or_else(RpcError::method_not_found)?;
+        let result = match method.start(self, params.unwrap_or_default()) {
             Ok(outcome) => outcome.await,
             Err(error) => Err(error),
         };
         match &result {
-            Ok(_) => tracing::debug!(target: "rpc", method, "done"),
-            Err(error) => tracing::debug!(target: "rpc", method, code = error.code, "refused"),
+            Ok(_) => tracing::debug!(method = method.name, "done"),
+            Err(error) => tracing::debug!(method = method.name, code = error.code, "refused"),
         }
         result
     }

@@ -6,10 +6,17 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cli;
+pub mod client;
+pub mod config;
 pub mod dispatch;
+pub mod docs;
 pub mod error;
+pub mod fields;
 pub mod frame;
 pub mod method;
+pub mod methods;
+
 pub mod request;
 pub mod server;
 pub mod table;

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
+use crate::dispatch::Dispatcher;
 use crate::error::{Errno, RpcError};
 
 /// What methods work on.
@@ -67,7 +68,7 @@ pub struct Method<T> {
     start: Start<T>,
 }
 
-type Start<T> = Box<dyn Fn(&dyn Executor<T>, Map<String, Value>) -> Result<Outcome, RpcError> + Send + Sync>;
+type Start<T> = Box<dyn Fn(&Dispatcher<T>, Map<String, Value>) -> Result<Outcome, RpcError> + Send + Sync>;
 
 /// Where a method's result goes; dropping it unanswered answers with an internal error.
 #[derive(Debug)]
@@ -110,11 +111,11 @@ impl<T: Target> Method<T> {
         R: Serialize + JsonSchema + Send + 'static,
     {
         let run = Arc::new(run);
-        let start = move |executor: &dyn Executor<T>, params| {
+        let start = move |dispatcher: &Dispatcher<T>, params| {
             let params: P = decode(params)?;
             let (sender, receiver) = oneshot::channel();
             let run = Arc::clone(&run);
-            executor.call(Box::new(move |access| run(access, params, Reply(sender))))?;
+            dispatcher.executor().call(Box::new(move |access| run(access, params, Reply(sender))))?;
             Ok(Box::pin(async move { encode(receiver.await.map_err(|_| NotTaken::Stopped)??) }) as Outcome)
         };
         Self::declare::<P, R>(name, summary, Box::new(start))
@@ -130,9 +131,27 @@ impl<T: Target> Method<T> {
         P: DeserializeOwned + JsonSchema + Send + 'static,
         R: Serialize + JsonSchema + Send + 'static,
     {
-        let start = move |_: &dyn Executor<T>, params| {
+        let start = move |_: &Dispatcher<T>, params| {
             let result = run(decode(params)?)?;
             Ok(Box::pin(std::future::ready(encode(result))) as Outcome)
+        };
+        Self::declare::<P, R>(name, summary, Box::new(start))
+    }
+
+    /// A method that calls others.
+    pub fn composed<P, R, F>(
+        name: &'static str,
+        summary: &'static str,
+        run: impl Fn(Dispatcher<T>, P) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        P: DeserializeOwned + JsonSchema + Send + 'static,
+        R: Serialize + JsonSchema + Send + 'static,
+        F: Future<Output = Result<R, RpcError>> + Send + 'static,
+    {
+        let start = move |dispatcher: &Dispatcher<T>, params| {
+            let result = run(dispatcher.clone(), decode(params)?);
+            Ok(Box::pin(async move { encode(result.await?) }) as Outcome)
         };
         Self::declare::<P, R>(name, summary, Box::new(start))
     }
@@ -143,8 +162,8 @@ impl<T: Target> Method<T> {
     }
 
     /// Decodes the parameters and sets the call going.
-    pub fn start(&self, executor: &dyn Executor<T>, params: Map<String, Value>) -> Result<Outcome, RpcError> {
-        (self.start)(executor, params)
+    pub fn start(&self, dispatcher: &Dispatcher<T>, params: Map<String, Value>) -> Result<Outcome, RpcError> {
+        (self.start)(dispatcher, params)
     }
 
     /// The JSON schema of the parameters.

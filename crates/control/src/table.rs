@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
-use crate::error::RpcError;
-use crate::method::{Executor, Method, Outcome, Target};
+use crate::method::{Method, Target};
 
 /// All methods on a target.
 #[derive(Debug)]
@@ -58,16 +56,5 @@ impl<T: Target> Table<T> {
     /// The method of that name.
     pub fn get(&self, name: &str) -> Option<&Method<T>> {
         self.by_name.get(name).map(|&index| &self.methods[index])
-    }
-
-    /// Sets a call going.
-    pub fn start(
-        &self,
-        executor: &dyn Executor<T>,
-        name: &str,
-        params: Option<Map<String, Value>>,
-    ) -> Result<Outcome, RpcError> {
-        let method = self.get(name).ok_or_else(RpcError::method_not_found)?;
-        method.start(executor, params.unwrap_or_default())
     }
 }

@@ -109,7 +109,7 @@ impl<T: Target> Server<T> {
         match error.kind() {
             io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => Ok(()),
             _ if matches!(error.raw_os_error(), Some(12 | 23 | 24 | 105)) => {
-                tracing::warn!(target: "rpc", %error, "cannot accept a client");
+                tracing::warn!(%error, "cannot accept a client");
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 Ok(())
             }
