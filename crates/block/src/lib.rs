@@ -11,5 +11,6 @@
 #![forbid(unsafe_code)]
 
 mod contract;
+pub mod device;
 
 pub use contract::{BlockDevice, Channel, Done, Identity, Info, Io, Op, Refused, Status};
