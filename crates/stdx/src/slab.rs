@@ -59,6 +59,23 @@ impl<T> Slab<T> {
         Ok(Key { index, generation: 0 })
     }
 
+    /// The key that the next [`Slab::insert`] gives; `None` if it would be refused.
+    pub fn next_key(&self) -> Option<Key> {
+        match self.free.last() {
+            Some(&index) => Some(Key { index, generation: self.entries[index as usize].generation }),
+            None if self.entries.len() < self.limit => {
+                Some(Key { index: self.entries.len() as u32, generation: 0 })
+            }
+            None => None,
+        }
+    }
+
+    /// The key of the thing at a place (see [`Key::index`]), if there is one.
+    pub fn key_at(&self, index: usize) -> Option<Key> {
+        let entry = self.entries.get(index)?;
+        entry.value.as_ref().map(|_| Key { index: index as u32, generation: entry.generation })
+    }
+
     /// Takes the thing out; `None` if it is gone already.
     pub fn remove(&mut self, key: Key) -> Option<T> {
         let entry = self.entries.get_mut(key.index())?;
@@ -129,6 +146,21 @@ mod tests {
         assert_eq!(slab.get(a), None);
         assert_eq!(slab.remove(a), None);
         assert_eq!(slab.get(Key::from_u64(b.as_u64())), Some(&'b'));
+    }
+
+    #[test]
+    fn the_next_key_is_foretold() {
+        let mut slab = Slab::new(2);
+        let foretold = slab.next_key();
+        let a = slab.insert('a').unwrap();
+        assert_eq!(foretold, Some(a));
+        slab.remove(a);
+        let foretold = slab.next_key();
+        assert_eq!(slab.key_at(0), None);
+        let b = slab.insert('b').unwrap();
+        assert_eq!((foretold, slab.key_at(0)), (Some(b), Some(b)));
+        slab.insert('c').unwrap();
+        assert_eq!(slab.next_key(), None);
     }
 
     #[test]
