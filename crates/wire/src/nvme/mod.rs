@@ -7,6 +7,7 @@ pub mod admin;
 pub mod command;
 pub mod completion;
 pub mod fabrics;
+pub mod identify;
 pub mod nqn;
 pub mod nvm;
 pub mod opcode;
