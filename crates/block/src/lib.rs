@@ -12,5 +12,7 @@
 
 mod contract;
 pub mod device;
+pub mod volume;
 
 pub use contract::{BlockDevice, Channel, Done, Identity, Info, Io, Op, Refused, Status};
+pub use volume::Volume;

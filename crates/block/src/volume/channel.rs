@@ -1,0 +1,241 @@
+//! A user's way to a volume: what may go on goes to the device, what may not waits its turn.
+
+use super::compound::{Next, Step};
+use super::{BAD_RANGES_MAX, Shared};
+use crate::{Channel, Done, Io, Op, Refused, Status};
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use stdx::env::Env;
+use stdx::mem::Span;
+use stdx::slab::Key;
+use stdx::time::{Time, earliest};
+
+/// A request that the device is working on, or a part of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UnderWay {
+    pub(super) io: Io,
+    pub(super) started: Time,
+    pub(super) step: Step,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct VolumeChannel {
+    shared: Rc<Shared>,
+    inner: Box<dyn Channel>,
+    waiting: VecDeque<(Io, Time)>,
+    ready: Vec<Done>,
+    /// Requests whose next part the device refused.
+    stalled: Vec<Key>,
+    /// Reused from poll to poll.
+    finished: Vec<Done>,
+}
+
+/// Why a request does not go on now.
+enum Hold {
+    /// It waits; look again at this time.
+    Until(Time),
+    /// The device takes no more.
+    Full,
+}
+
+impl VolumeChannel {
+    pub(super) fn new(shared: Rc<Shared>, inner: Box<dyn Channel>) -> Self {
+        let (waiting, ready, stalled, finished) = (VecDeque::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { shared, inner, waiting, ready, stalled, finished }
+    }
+
+    /// Begins with a request, unless something holds it.
+    fn begin(&mut self, env: &mut dyn Env, io: Io, started: Time) -> Result<(), Hold> {
+        let shared = &self.shared;
+        if shared.is_held(&io) {
+            return Err(Hold::Until(env.now() + WAIT));
+        }
+        if let Some(status) = shared.settled(&io) {
+            shared.finish(&io, started, env.now(), status);
+            self.ready.push(Done { tag: io.tag, status, data: Span::EMPTY });
+            return Ok(());
+        }
+        let step = Step::first(env, &shared.device.info(), &io).ok_or(Hold::Until(env.now() + WAIT))?;
+        if let Err(at) = shared.pass(env.now(), &io) {
+            step.release(env);
+            return Err(Hold::Until(at));
+        }
+        let Ok(key) = shared.under_way.borrow_mut().insert(UnderWay { io, started, step }) else {
+            step.release(env);
+            return Err(Hold::Full);
+        };
+        if step.holds_range() {
+            shared.held.borrow_mut().insert(io.lba, u64::from(io.blocks), usize::MAX);
+        }
+        if self.inner.submit(env, step.io(&io, key)).is_err() {
+            self.shared.forget(key);
+            step.release(env);
+            return Err(Hold::Full);
+        }
+        Ok(())
+    }
+
+    /// The device is done with a request or a part of it.
+    fn advance(&mut self, env: &mut dyn Env, done: &Done) {
+        let key = Key::from_u64(done.tag);
+        let Some(at) = self.shared.under_way.borrow().get(key).copied() else { return };
+        match at.step.next(env, &at.io, done) {
+            Next::Finished(status) => {
+                at.step.release(env);
+                self.shared.forget(key);
+                self.shared.finish(&at.io, at.started, env.now(), status);
+                let data = if at.step == Step::Plain { done.data } else { Span::EMPTY };
+                self.ready.push(Done { tag: at.io.tag, status, data });
+            }
+            Next::More(step) => {
+                if let Some(under_way) = self.shared.under_way.borrow_mut().get_mut(key) {
+                    under_way.step = step;
+                }
+                self.go_on(env, key);
+            }
+        }
+    }
+
+    /// Begins with the requests that waited, in order, as far as they may.
+    fn begin_waiting(&mut self, env: &mut dyn Env) {
+        while let Some(&(io, since)) = self.waiting.front() {
+            match self.begin(env, io, since) {
+                Ok(()) => {
+                    self.waiting.pop_front();
+                    // A quick device is done with it already, and nobody will say so.
+                    self.shared.retry_no_later_than(env.now());
+                }
+                Err(Hold::Until(at)) => return self.shared.retry_no_later_than(at),
+                Err(Hold::Full) => return self.shared.retry_no_later_than(env.now() + WAIT),
+            }
+        }
+    }
+
+    /// Gives the device the next part of a request; one it refuses is tried again at the next poll.
+    fn go_on(&mut self, env: &mut dyn Env, key: Key) {
+        let Some(at) = self.shared.under_way.borrow().get(key).copied() else { return };
+        if self.inner.submit(env, at.step.io(&at.io, key)).is_err() {
+            self.stalled.push(key);
+            self.shared.retry_no_later_than(env.now() + WAIT);
+        }
+    }
+}
+
+impl Channel for VolumeChannel {
+    fn submit(&mut self, env: &mut dyn Env, io: Io) -> Result<(), Refused> {
+        if self.waiting.is_empty() {
+            let now = env.now();
+            match self.begin(env, io, now) {
+                Ok(()) => return Ok(()),
+                Err(Hold::Full) => return Err(Refused(io)),
+                Err(Hold::Until(at)) => self.shared.retry_no_later_than(at),
+            }
+        }
+        if self.waiting.len() >= WAITING_MAX {
+            return Err(Refused(io));
+        }
+        self.waiting.push_back((io, env.now()));
+        Ok(())
+    }
+
+    fn poll(&mut self, env: &mut dyn Env, done: &mut Vec<Done>) {
+        for key in core::mem::take(&mut self.stalled) {
+            self.go_on(env, key);
+        }
+        // A part that ends may begin another, which a quick device ends at once.
+        let mut finished = core::mem::take(&mut self.finished);
+        loop {
+            self.inner.poll(env, &mut finished);
+            if finished.is_empty() {
+                break;
+            }
+            for part in finished.drain(..) {
+                self.advance(env, &part);
+            }
+        }
+        self.finished = finished;
+        self.begin_waiting(env);
+        done.append(&mut self.ready);
+    }
+}
+
+impl Shared {
+    /// True if another request must be done first.
+    fn is_held(&self, io: &Io) -> bool {
+        let held = self.held.borrow();
+        if !held.is_empty() && io.op != Op::Flush && held.overlaps(io.lba, u64::from(io.blocks)) {
+            return true;
+        }
+        if !Step::of(io.op).holds_range() {
+            return false;
+        }
+        let (start, end) = (io.lba, io.lba.saturating_add(u64::from(io.blocks)));
+        let under_way = self.under_way.borrow();
+        let mut writes = under_way.iter().filter(|(_, other)| other.io.op.is_write());
+        writes.any(|(_, other)| other.io.lba < end && start < other.io.lba + u64::from(other.io.blocks))
+    }
+
+    /// How the request ends without the device, if it does.
+    fn settled(&self, io: &Io) -> Option<Status> {
+        if Step::of(io.op) == Step::Plain && self.bad.borrow().is_empty() {
+            return None;
+        }
+        let status = io.check(&self.device.info());
+        if status != Status::Ok {
+            return Some(status);
+        }
+        let reads = match io.op {
+            Op::Copy { from } => Some(from),
+            Op::Read | Op::Compare | Op::CompareWrite { .. } | Op::Verify => Some(io.lba),
+            Op::Write | Op::Flush | Op::Zero { .. } | Op::Discard | Op::MarkBad => None,
+        };
+        if reads.is_some_and(|lba| self.bad.borrow().overlaps(lba, u64::from(io.blocks))) {
+            return Some(Status::ReadError);
+        }
+        if io.op == Op::MarkBad {
+            let marked = self.bad.borrow_mut().insert(io.lba, u64::from(io.blocks), BAD_RANGES_MAX);
+            return Some(if marked { Status::Ok } else { Status::NoSpace });
+        }
+        (io.blocks == 0 && Step::of(io.op) != Step::Plain).then_some(Status::Ok)
+    }
+
+    fn pass(&self, now: Time, io: &Io) -> Result<(), Time> {
+        match &mut *self.qos.borrow_mut() {
+            Some(qos) if io.op != Op::Flush => qos.pass(now, io.op, self.bytes(io)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn bytes(&self, io: &Io) -> u64 {
+        u64::from(io.blocks) * u64::from(self.device.info().block_size)
+    }
+
+    /// The request is no longer under way; others may have waited for that.
+    fn forget(&self, key: Key) {
+        let Some(UnderWay { io, step, .. }) = self.under_way.borrow_mut().remove(key) else { return };
+        if step.holds_range() {
+            self.held.borrow_mut().remove(io.lba, u64::from(io.blocks));
+            self.retry_at.set(Some(Time::ZERO));
+        }
+    }
+
+    fn finish(&self, io: &Io, started: Time, now: Time, status: Status) {
+        self.stats.borrow_mut().count(io.op, self.bytes(io), now - started, status);
+        let written = io.op.is_write() && io.op != Op::MarkBad && status == Status::Ok;
+        if written && !self.bad.borrow().is_empty() {
+            self.bad.borrow_mut().remove(io.lba, u64::from(io.blocks));
+        }
+    }
+
+    fn retry_no_later_than(&self, at: Time) {
+        self.retry_at.set(earliest(self.retry_at.get(), Some(at)));
+    }
+}
+
+/// Requests of one channel that may wait for a limit or for others.
+const WAITING_MAX: usize = 4096;
+
+/// How long to wait before asking for a buffer, for blocks that others use, or the device for a place, again.
+const WAIT: Duration = Duration::from_micros(200);
