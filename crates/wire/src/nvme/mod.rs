@@ -4,13 +4,19 @@
 //! 1.0 and the NVMe/TCP Transport Specification 1.0. Integers are little-endian, except inside EUI64, NGUID and UUID.
 
 pub mod admin;
+pub mod aer;
 pub mod command;
 pub mod completion;
+pub mod copy;
+pub mod dsm;
 pub mod fabrics;
+pub mod features;
 pub mod identify;
+pub mod log;
 pub mod nqn;
 pub mod nvm;
 pub mod opcode;
+pub mod reservation;
 pub mod sgl;
 pub mod status;
 pub mod tcp;

@@ -1,7 +1,7 @@
 //! The status field of a completion (Base 3.3.3.2.1, figure 93).
 //!
 //! A [`Status`] is any 15 bits, because a peer may send any: known ones have a constant and a name, the rest print as
-//! numbers. The tables of codes are in [`table`].
+//! numbers. The tables of codes are in `table`.
 
 mod table;
 
