@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod conformance;
 mod contract;
 pub mod device;
 pub mod volume;
