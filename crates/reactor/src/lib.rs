@@ -1,1 +1,28 @@
-//! Env on Linux: epoll, io_uring, TCP and files.
+//! [`Env`](stdx::env::Env) on Linux: one thread's sockets, files, clock and entropy.
+//!
+//! [`Reactor`] is the world of one shard. It knows no protocol and no volume; what it moves are spans of the shard's
+//! [`Memory`](stdx::mem::Memory). Streams are non-blocking TCP sockets in one edge-triggered epoll set; files go through
+//! io_uring where the machine allows it and through a few threads where it does not.
+//!
+//! Invariants: nothing blocks but [`Env::poll`](stdx::env::Env::poll); nothing is allocated per receive, send or file
+//! operation once tables have grown to the load; a reactor with nothing to do sleeps in the kernel.
+//!
+//! This is one of the few crates that hold `unsafe`: each use is one system call, and says why it is sound.
+
+mod address;
+mod clock;
+mod entropy;
+mod errno;
+mod listeners;
+mod options;
+mod pace;
+mod pin;
+mod poller;
+mod reactor;
+mod socket;
+mod streams;
+mod waker;
+
+pub use options::Options;
+pub use pin::pin;
+pub use reactor::{Reactor, StartError};

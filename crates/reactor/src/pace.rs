@@ -1,0 +1,159 @@
+//! When to look for events without asking the kernel's set, when to ask it, and when to sleep.
+//!
+//! A request answered over one connection costs one receive and one send; asking epoll first would add a third call to
+//! every turn, and being woken from a sleep costs more than the answer. So for a short while after the last useful event
+//! the reactor does not sleep, and while only a few streams are active it lets their owners simply try them.
+
+use core::time::Duration;
+use stdx::slab::Key;
+use stdx::time::Time;
+
+/// Which streams were lately useful, and when.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    spin: Duration,
+    useful_until: Time,
+    crowded_until: Time,
+    active: [Option<Active>; ACTIVE_MAX],
+    turns: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Active {
+    stream: Key,
+    until: Time,
+}
+
+/// What a turn does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Turn {
+    /// Try the active streams.
+    Try,
+    /// Ask the set, without waiting.
+    Ask,
+    /// Nothing was useful for a while: wait in the kernel.
+    Sleep,
+}
+
+impl Pace {
+    /// Spins for `spin` after each useful event.
+    pub(crate) const fn new(spin: Duration) -> Self {
+        Self {
+            spin,
+            useful_until: Time::ZERO,
+            crowded_until: Time::ZERO,
+            active: [None; ACTIVE_MAX],
+            turns: 0,
+        }
+    }
+
+    /// Something useful happened that is not of a stream.
+    pub(crate) fn useful(&mut self, now: Time) {
+        self.useful_until = now + self.spin;
+    }
+
+    /// Bytes came on this stream.
+    pub(crate) fn useful_stream(&mut self, now: Time, stream: Key) {
+        let until = now + self.spin;
+        self.useful_until = until;
+        if let Some(active) = self.active.iter_mut().flatten().find(|active| active.stream == stream) {
+            active.until = until;
+            return;
+        }
+        match self.active.iter_mut().find(|place| place.is_none_or(|active| active.until <= now)) {
+            Some(place) => *place = Some(Active { stream, until }),
+            None => self.crowded_until = until,
+        }
+    }
+
+    /// The stream is gone.
+    pub(crate) fn forget(&mut self, stream: Key) {
+        for place in &mut self.active {
+            place.take_if(|active| active.stream == stream);
+        }
+    }
+
+    /// What to do in the turn that begins now.
+    pub(crate) fn turn(&mut self, now: Time) -> Turn {
+        if now >= self.useful_until {
+            self.turns = 0;
+            return Turn::Sleep;
+        }
+        self.turns += 1;
+        if self.turns >= TRIES || now < self.crowded_until || self.active(now).next().is_none() {
+            self.turns = 0;
+            return Turn::Ask;
+        }
+        Turn::Try
+    }
+
+    /// The streams to try.
+    pub(crate) fn active(&self, now: Time) -> impl Iterator<Item = Key> {
+        let active = self.active.iter().flatten();
+        active.filter(move |active| active.until > now).map(|active| active.stream)
+    }
+}
+
+/// With more active streams than this, most tries would be in vain.
+const ACTIVE_MAX: usize = 8;
+
+/// Turns without asking, at most: new connections, quiet streams and listeners wait no longer than this.
+const TRIES: u32 = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stdx::slab::Slab;
+
+    const SPIN: Duration = Duration::from_micros(100);
+
+    fn keys(count: usize) -> Vec<Key> {
+        let mut slab = Slab::new(count);
+        (0..count).map(|_| slab.insert(()).unwrap()).collect()
+    }
+
+    #[test]
+    fn it_sleeps_at_first_and_when_the_time_is_over() {
+        let mut pace = Pace::new(SPIN);
+        assert_eq!(pace.turn(Time::ZERO), Turn::Sleep);
+        pace.useful_stream(Time::ZERO, keys(1)[0]);
+        assert_eq!(pace.turn(Time::ZERO), Turn::Try);
+        assert_eq!(pace.turn(Time::ZERO + SPIN), Turn::Sleep);
+    }
+
+    #[test]
+    fn the_set_is_asked_now_and_then() {
+        let mut pace = Pace::new(SPIN);
+        pace.useful_stream(Time::ZERO, keys(1)[0]);
+        let turns: Vec<_> = (0..TRIES * 2).map(|_| pace.turn(Time::ZERO)).collect();
+        assert_eq!(turns.iter().filter(|&&turn| turn == Turn::Ask).count(), 2);
+        assert!(!turns.contains(&Turn::Sleep));
+    }
+
+    #[test]
+    fn a_crowd_is_asked_for_together() {
+        let mut pace = Pace::new(SPIN);
+        for stream in keys(ACTIVE_MAX + 1) {
+            pace.useful_stream(Time::ZERO, stream);
+        }
+        assert_eq!(pace.turn(Time::ZERO), Turn::Ask);
+        assert_eq!(pace.turn(Time::ZERO), Turn::Ask);
+    }
+
+    #[test]
+    fn a_stream_that_is_gone_is_not_tried() {
+        let mut pace = Pace::new(SPIN);
+        let keys = keys(2);
+        pace.useful_stream(Time::ZERO, keys[0]);
+        pace.useful_stream(Time::ZERO, keys[1]);
+        pace.forget(keys[0]);
+        assert_eq!(pace.active(Time::ZERO).collect::<Vec<_>>(), [keys[1]]);
+    }
+
+    #[test]
+    fn without_spinning_it_always_sleeps() {
+        let mut pace = Pace::new(Duration::ZERO);
+        pace.useful_stream(Time::ZERO, keys(1)[0]);
+        assert_eq!(pace.turn(Time::ZERO), Turn::Sleep);
+    }
+}

@@ -1,0 +1,222 @@
+//! The reactor: its parts put together into one [`Env`].
+
+use crate::clock::{self, Clock};
+use crate::entropy::Entropy;
+use crate::listeners::{IS_LISTENER, Listeners};
+use crate::options::Options;
+use crate::pace::{Pace, Turn};
+use crate::poller::Poller;
+use crate::streams::Streams;
+use crate::waker::Bell;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use stdx::env::{
+    Accepted, Env, Event, FileId, FileInfo, FileOp, IoError, ListenerId, OpenFile, Owner, Refused, StreamId,
+    Waker, What,
+};
+use stdx::mem::{Memory, OutOfMemory, Span};
+use stdx::slab::Key;
+use stdx::time::{Time, earliest};
+use thiserror::Error;
+
+/// The outside world of one shard, on Linux. It belongs to the thread that polls it.
+pub struct Reactor {
+    clock: Clock,
+    pace: Pace,
+    poller: Poller,
+    bell: Arc<Bell>,
+    listeners: Listeners,
+    streams: Streams,
+    entropy: Entropy,
+    memory: Memory,
+}
+
+/// Why there is no reactor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum StartError {
+    /// The kernel gives no event set.
+    #[error("cannot watch for events: {0}")]
+    Events(#[from] IoError),
+    /// The kernel gives no memory.
+    #[error(transparent)]
+    Memory(#[from] OutOfMemory),
+}
+
+impl Reactor {
+    /// A world without streams or files yet.
+    pub fn new(options: Options) -> Result<Self, StartError> {
+        let poller = Poller::new()?;
+        let bell = Bell::new(&poller, BELL)?;
+        Ok(Self {
+            clock: Clock::start(),
+            pace: Pace::new(options.spin),
+            poller,
+            bell,
+            listeners: Listeners::new(),
+            streams: Streams::new(options.streams_max),
+            entropy: Entropy::new(),
+            memory: Memory::new(options.memory)?,
+        })
+    }
+
+    /// What is known without asking the kernel's set.
+    fn tell_known(&mut self, events: &mut Vec<Event>) {
+        if self.bell.answer() {
+            events.push(Event { owner: Owner::SHARD, what: What::Woken });
+        }
+        self.streams.tell_again(events);
+    }
+
+    /// Asks the kernel's set, waiting until `until` if that is given.
+    fn ask(&mut self, until: Wait, events: &mut Vec<Event>) {
+        match until {
+            Wait::No => self.poller.wait(Some(core::time::Duration::ZERO)),
+            Wait::Until(time) => {
+                let wake_at = earliest(time, self.listeners.resume_at());
+                self.poller.wait(wake_at.map(|at| at - self.clock.now()));
+                self.clock.turn();
+            }
+        }
+        let mut place = 0;
+        while let Some(ready) = self.poller.ready(place) {
+            place += 1;
+            match ready.token {
+                BELL => {}
+                token if token & IS_LISTENER != 0 => {
+                    self.pace.useful(self.clock.now());
+                    self.listeners.handle_ready(token, events);
+                }
+                _ => self.streams.handle_ready(ready, events),
+            }
+        }
+        if self.bell.answer() {
+            events.push(Event { owner: Owner::SHARD, what: What::Woken });
+        }
+    }
+}
+
+/// How long to wait for the kernel's set.
+enum Wait {
+    No,
+    Until(Option<Time>),
+}
+
+impl Env for Reactor {
+    fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    fn calendar_ms(&self) -> u64 {
+        clock::calendar_ms()
+    }
+
+    fn entropy(&mut self) -> u64 {
+        self.entropy.next()
+    }
+
+    fn mem(&mut self) -> &mut Memory {
+        &mut self.memory
+    }
+
+    fn listen(&mut self, owner: Owner, address: SocketAddr) -> Result<ListenerId, IoError> {
+        self.listeners.listen(&self.poller, owner, address)
+    }
+
+    fn listener_address(&self, listener: ListenerId) -> SocketAddr {
+        self.listeners.address(listener)
+    }
+
+    fn close_listener(&mut self, listener: ListenerId) {
+        self.listeners.close(listener);
+    }
+
+    fn accept(&mut self, listener: ListenerId, owner: Owner) -> Result<Accepted, IoError> {
+        let accepted = if self.streams.is_full() {
+            Err(IoError::Limit)
+        } else {
+            self.listeners.accept(listener).and_then(|(fd, peer, local)| {
+                let stream = self.streams.adopt(&self.poller, fd, owner)?;
+                Ok(Accepted { stream, peer, local })
+            })
+        };
+        match accepted {
+            Err(IoError::Limit) => self.listeners.pause(&self.poller, listener, self.clock.now()),
+            Ok(_) => self.pace.useful(self.clock.now()),
+            Err(_) => {}
+        }
+        accepted
+    }
+
+    fn connect(&mut self, owner: Owner, address: SocketAddr) -> Result<StreamId, IoError> {
+        self.streams.connect(&self.poller, owner, address)
+    }
+
+    fn recv(&mut self, stream: StreamId, into: Span) -> Result<usize, IoError> {
+        let key = Key::from_u64(stream.0);
+        let len = self.streams.recv(key, &mut self.memory, into)?;
+        if len > 0 {
+            self.pace.useful_stream(self.clock.now(), key);
+        }
+        Ok(len)
+    }
+
+    fn send(&mut self, stream: StreamId, from: &[Span]) -> Result<usize, IoError> {
+        self.streams.send(Key::from_u64(stream.0), &self.memory, from)
+    }
+
+    fn close(&mut self, stream: StreamId, abort: bool) {
+        let key = Key::from_u64(stream.0);
+        if self.streams.close(key, abort) {
+            self.pace.forget(key);
+            self.listeners.resume(&self.poller, self.clock.now(), true);
+        }
+    }
+
+    fn open_file(&mut self, _open: &OpenFile) -> Result<FileId, IoError> {
+        Err(IoError::Unsupported)
+    }
+
+    fn file_info(&mut self, _file: FileId) -> Result<FileInfo, IoError> {
+        Err(IoError::Unsupported)
+    }
+
+    fn resize_file(&mut self, _file: FileId, _len: u64) -> Result<(), IoError> {
+        Err(IoError::Unsupported)
+    }
+
+    fn close_file(&mut self, _file: FileId) {}
+
+    fn submit(&mut self, op: FileOp) -> Result<(), Refused<FileOp>> {
+        Err(Refused(op))
+    }
+
+    fn poll(&mut self, events: &mut Vec<Event>, deadline: Option<Time>) {
+        let told_before = events.len();
+        loop {
+            let now = self.clock.turn();
+            self.listeners.resume(&self.poller, now, false);
+            self.tell_known(events);
+            match self.pace.turn(now) {
+                Turn::Try => {
+                    for stream in self.pace.active(now) {
+                        self.streams.tell_try(stream, events);
+                    }
+                }
+                Turn::Ask => self.ask(Wait::No, events),
+                Turn::Sleep if events.len() > told_before => self.ask(Wait::No, events),
+                Turn::Sleep => self.ask(Wait::Until(deadline), events),
+            }
+            if events.len() > told_before || deadline.is_some_and(|at| at <= self.clock.now()) {
+                return;
+            }
+        }
+    }
+
+    fn waker(&self) -> Waker {
+        let bell = Arc::clone(&self.bell);
+        Arc::new(move || bell.ring())
+    }
+}
+
+/// The bell's number in the set; no table has so many places.
+const BELL: u64 = u64::MAX;

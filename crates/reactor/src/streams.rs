@@ -1,0 +1,176 @@
+//! The table of streams: what each socket's readiness means for its owner.
+//!
+//! ```text
+//!   connect ──> Connecting ──writable──> Open <── accept
+//!                   └──────error──────> Failed
+//! ```
+//!
+//! The set tells edges only, so an edge that was told must not be forgotten: `wants_room` remembers that the owner waits
+//! to send, and `ended` that the peer's end was told, maybe before the last bytes were taken.
+
+use crate::poller::{Interest, Poller, Ready};
+use crate::socket;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd};
+use stdx::env::{Event, IoError, Owner, StreamId, What};
+use stdx::mem::{Memory, Span};
+use stdx::slab::{Key, Slab};
+
+/// All streams of a reactor.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    table: Slab<Stream>,
+    /// Streams to tell of again although no edge will come.
+    again: Vec<(Key, Again)>,
+}
+
+#[derive(Debug)]
+struct Stream {
+    fd: OwnedFd,
+    owner: Owner,
+    state: State,
+    wants_room: bool,
+    ended: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Connecting,
+    Open,
+    Failed,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Again {
+    Readable,
+    Writable,
+}
+
+impl Streams {
+    /// An empty table for at most `limit` streams.
+    pub(crate) const fn new(limit: usize) -> Self {
+        Self { table: Slab::new(limit), again: Vec::new() }
+    }
+
+    /// True if there is no room for another stream.
+    pub(crate) fn is_full(&self) -> bool {
+        self.table.is_full()
+    }
+
+    /// Takes in an accepted socket.
+    pub(crate) fn adopt(&mut self, poller: &Poller, fd: OwnedFd, owner: Owner) -> Result<StreamId, IoError> {
+        let key = self.insert(poller, fd, owner, State::Open)?;
+        Ok(StreamId(key.as_u64()))
+    }
+
+    /// Starts a connection.
+    pub(crate) fn connect(
+        &mut self,
+        poller: &Poller,
+        owner: Owner,
+        address: SocketAddr,
+    ) -> Result<StreamId, IoError> {
+        if self.is_full() {
+            return Err(IoError::Limit);
+        }
+        let (fd, is_open) = socket::connect(address)?;
+        let state = if is_open { State::Open } else { State::Connecting };
+        let key = self.insert(poller, fd, owner, state)?;
+        if is_open {
+            self.again.push((key, Again::Writable));
+        }
+        Ok(StreamId(key.as_u64()))
+    }
+
+    fn insert(&mut self, poller: &Poller, fd: OwnedFd, owner: Owner, state: State) -> Result<Key, IoError> {
+        let raw = fd.as_raw_fd();
+        let stream = Stream { fd, owner, state, wants_room: false, ended: false };
+        let key = self.table.insert(stream).map_err(|_| IoError::Limit)?;
+        if let Err(error) = poller.add(raw, key.as_u64(), Interest::Edges) {
+            self.table.remove(key);
+            return Err(error);
+        }
+        Ok(key)
+    }
+
+    /// See [`stdx::env::Env::recv`].
+    pub(crate) fn recv(&mut self, key: Key, memory: &mut Memory, into: Span) -> Result<usize, IoError> {
+        assert!(!into.is_empty(), "room for at least one byte");
+        let stream = self.table.get_mut(key).ok_or(IoError::Reset)?;
+        let len = socket::recv(&stream.fd, memory, into)?;
+        if stream.ended && len > 0 && len < into.len() {
+            self.again.push((key, Again::Readable));
+        }
+        Ok(len)
+    }
+
+    /// See [`stdx::env::Env::send`].
+    pub(crate) fn send(&mut self, key: Key, memory: &Memory, from: &[Span]) -> Result<usize, IoError> {
+        let stream = self.table.get_mut(key).ok_or(IoError::Reset)?;
+        let result = socket::send(&stream.fd, memory, from);
+        stream.wants_room = match result {
+            Ok(len) => len < from.iter().map(|span| span.len()).sum(),
+            Err(error) => error == IoError::WouldBlock,
+        };
+        result
+    }
+
+    /// Ends a stream; false if it was gone already.
+    pub(crate) fn close(&mut self, key: Key, abort: bool) -> bool {
+        let Some(stream) = self.table.remove(key) else { return false };
+        if abort {
+            socket::reset_on_close(&stream.fd);
+        }
+        true
+    }
+
+    /// Tells the owner what an edge means.
+    pub(crate) fn handle_ready(&mut self, ready: Ready, events: &mut Vec<Event>) {
+        let key = Key::from_u64(ready.token);
+        let Some(stream) = self.table.get_mut(key) else { return };
+        let id = StreamId(ready.token);
+        let mut tell = |what| events.push(Event { owner: stream.owner, what });
+        match stream.state {
+            State::Connecting if ready.writable => match socket::pending_error(&stream.fd) {
+                Ok(()) => {
+                    stream.state = State::Open;
+                    tell(What::Writable(id));
+                }
+                Err(error) => {
+                    stream.state = State::Failed;
+                    tell(What::Broken(id, error));
+                }
+            },
+            State::Connecting | State::Failed => {}
+            State::Open => {
+                stream.ended |= ready.ended;
+                if ready.readable {
+                    tell(What::Readable(id));
+                }
+                if ready.writable && core::mem::take(&mut stream.wants_room) {
+                    tell(What::Writable(id));
+                }
+            }
+        }
+    }
+
+    /// Lets the owner of an open stream try to receive.
+    pub(crate) fn tell_try(&self, key: Key, events: &mut Vec<Event>) {
+        if let Some(stream) = self.table.get(key) {
+            events.push(Event { owner: stream.owner, what: What::Readable(StreamId(key.as_u64())) });
+        }
+    }
+
+    /// Tells what no edge will tell.
+    pub(crate) fn tell_again(&mut self, events: &mut Vec<Event>) {
+        for (key, again) in self.again.drain(..) {
+            let Some(stream) = self.table.get(key) else { continue };
+            let id = StreamId(key.as_u64());
+            let what = match again {
+                Again::Readable => What::Readable(id),
+                Again::Writable => What::Writable(id),
+            };
+            events.push(Event { owner: stream.owner, what });
+        }
+    }
+}
