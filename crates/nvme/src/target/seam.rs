@@ -12,7 +12,7 @@ use wire::nvme::{Status, SubmissionQueueEntry};
 
 /// A queue that a Connect made: a submission queue and its completion queue, on a connection of their own.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct QueueKey(pub(crate) Key);
+pub struct QueueKey(pub Key);
 
 /// A command whose data, if it goes to the controller, has arrived.
 #[derive(Clone, Copy, Debug)]

@@ -1,0 +1,41 @@
+//! What a transport needs of whoever executes its commands.
+
+use super::{Arrival, Connected, Options, QueueKey, Refusal, Request, Response, Transfer};
+use stdx::env::Env;
+use stdx::slab::Key;
+use wire::nvme::fabrics::ConnectData;
+use wire::nvme::{Status, SubmissionQueueEntry};
+
+/// Executes what transports bring. The target does; so that a transport's behaviour can be looked at alone, with commands
+/// that complete when a test says so, transports know no more than this. The order of calls stands in [`Request`]'s
+/// module.
+pub trait Executor {
+    /// The choices that hold for every queue.
+    fn options(&self) -> &Options;
+
+    /// Makes a queue on a connection that came in as `arrival` says.
+    fn connect(
+        &mut self,
+        env: &mut dyn Env,
+        connection: Key,
+        arrival: &Arrival,
+        command: &SubmissionQueueEntry,
+        data: &ConnectData,
+    ) -> Result<Connected, Refusal>;
+
+    /// Which data a command moves: asked once for each command, in the order they came. An error is the command's
+    /// answer; it is then not submitted.
+    fn transfer(&mut self, queue: QueueKey, command: &SubmissionQueueEntry) -> Result<Transfer, Status>;
+
+    /// Executes a command whose data is there. Answered through [`Executor::poll`], exactly once, in any order.
+    fn submit(&mut self, env: &mut dyn Env, queue: QueueKey, request: Request);
+
+    /// Appends what is answered since the last call.
+    fn poll(&mut self, env: &mut dyn Env, responses: &mut Vec<Response>);
+
+    /// A queue's connection is gone. Each of its requests is still answered, at once or when its buffer is free.
+    fn disconnect(&mut self, env: &mut dyn Env, queue: QueueKey);
+
+    /// The next connection that the transport must end.
+    fn poll_disconnect(&mut self) -> Option<Key>;
+}

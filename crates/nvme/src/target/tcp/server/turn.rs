@@ -1,0 +1,152 @@
+//! One turn of the shard: receive, execute, answer, send.
+
+use super::{Peer, Server};
+use crate::target::Executor;
+use crate::target::tcp::Context;
+use stdx::env::Env;
+use stdx::slab::Key;
+use stdx::stream;
+
+impl Server {
+    /// Drives everything as far as it goes now: called once after the events of a turn were handled. Each connection
+    /// sends at most once a round, all its answers together.
+    pub fn poll(&mut self, env: &mut dyn Env, target: &mut dyn Executor) {
+        self.feed_starved(env, target);
+        for _ in 0..ROUNDS_MAX {
+            core::mem::swap(&mut self.active, &mut self.visiting);
+            for at in 0..self.visiting.len() {
+                self.receive(env, target, self.visiting[at]);
+            }
+            self.collect(env, target);
+            for at in 0..self.visiting.len() {
+                self.transmit(env, target, self.visiting[at]);
+            }
+            self.visiting.clear();
+            self.feed_starved(env, target);
+            if self.active.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Buffers may have come back: those who wait for one try again, the longest wait first.
+    fn feed_starved(&mut self, env: &mut dyn Env, target: &mut dyn Executor) {
+        for _ in 0..self.starved.len() {
+            let Some(key) = self.starved.pop_front() else { return };
+            let Some(peer) = self.connections.get_mut(key) else { continue };
+            peer.starved = false;
+            let cx = &mut Context { env, target, shard: &mut self.shard };
+            peer.connection.solicit(cx);
+            let has_work = peer.connection.unsent() > 0 || peer.connection.may_resume(cx);
+            if peer.connection.is_starved() {
+                peer.starved = true;
+                self.starved.push_back(key);
+            }
+            if has_work {
+                self.list(key);
+            }
+        }
+    }
+
+    /// Goes on with what was held, then takes what has come.
+    fn receive(&mut self, env: &mut dyn Env, target: &mut dyn Executor, key: Key) {
+        let Some(peer) = self.connections.get_mut(key) else { return };
+        if peer.closed {
+            return;
+        }
+        let cx = &mut Context { env, target, shard: &mut self.shard };
+        if peer.connection.may_resume(cx) {
+            peer.connection.resume(cx);
+        }
+        let mut ended = None;
+        for _ in 0..RECEIVES_MAX {
+            if !peer.readable || peer.connection.held().is_some() || peer.connection.is_leaving() {
+                break;
+            }
+            match stream::receive(cx, &mut peer.connection, peer.stream, 1) {
+                Ok(more) => peer.readable = more || peer.connection.held().is_some(),
+                Err(how) => {
+                    ended = Some(how);
+                    break;
+                }
+            }
+        }
+        match ended {
+            None => {}
+            Some(stream::Ended::ByPeer) => self.end(env, target, key, false),
+            Some(stream::Ended::Broken(_)) => {
+                self.shard.counters.broken += 1;
+                self.end(env, target, key, true);
+            }
+        }
+    }
+
+    /// Takes the target's responses to their connections, and ends those the target wants ended.
+    fn collect(&mut self, env: &mut dyn Env, target: &mut dyn Executor) {
+        let mut responses = core::mem::take(&mut self.responses);
+        target.poll(env, &mut responses);
+        for response in responses.drain(..) {
+            let Some(peer) = self.connections.get_mut(response.connection) else {
+                debug_assert!(false, "a connection lives until all its commands are back");
+                continue;
+            };
+            let cx = &mut Context { env, target, shard: &mut self.shard };
+            peer.connection.handle_response(cx, &response);
+            if peer.closed && peer.connection.is_over() {
+                self.connections.remove(response.connection);
+            } else if !core::mem::replace(&mut peer.listed, true) {
+                self.visiting.push(response.connection);
+            }
+        }
+        self.responses = responses;
+        while let Some(key) = target.poll_disconnect() {
+            self.end(env, target, key, false);
+        }
+    }
+
+    /// Sends what there is to send, and decides how the connection goes on.
+    fn transmit(&mut self, env: &mut dyn Env, target: &mut dyn Executor, key: Key) {
+        let Some(peer) = self.connections.get_mut(key) else { return };
+        peer.listed = false;
+        if peer.closed {
+            return;
+        }
+        let cx = &mut Context { env, target, shard: &mut self.shard };
+        let sent = stream::transmit(cx, &mut peer.connection, peer.stream, &mut self.spans);
+        let settled = peer.connection.settle(cx);
+        if sent.is_err() || !settled {
+            self.shard.counters.broken += 1;
+            return self.end(env, target, key, true);
+        }
+        let drained = self.draining && peer.connection.is_drained();
+        if peer.connection.is_leaving() || drained {
+            return self.end(env, target, key, false);
+        }
+        let again = peer.wants_turn(cx);
+        if peer.connection.is_starved() && !core::mem::replace(&mut peer.starved, true) {
+            self.starved.push_back(key);
+        }
+        if peer.connection.is_terminating() && !core::mem::replace(&mut peer.timed, true) {
+            self.terminations.push_back((env.now() + self.shard.limits.termination_time, key));
+        }
+        if again {
+            self.list(key);
+        }
+    }
+}
+
+impl Peer {
+    /// Whether something can go on without another event.
+    fn wants_turn(&self, cx: &mut Context<'_>) -> bool {
+        match self.connection.held() {
+            Some(_) => self.connection.may_resume(cx),
+            None => self.readable,
+        }
+    }
+}
+
+/// Rounds of one poll: with the responses of one, the next may receive what was held.
+const ROUNDS_MAX: usize = 4;
+
+/// Receives of a connection in a round, so that one host cannot starve the others.
+const RECEIVES_MAX: usize = 8;
