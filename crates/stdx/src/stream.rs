@@ -65,7 +65,14 @@ pub fn transmit<Cx: Context + ?Sized, S: Session<Cx> + ?Sized>(
             return Ok(());
         }
         match cx.env().send(stream, scratch) {
-            Ok(len) => session.handle_sent(cx, len),
+            Ok(len) => {
+                let all = scratch.iter().map(|span| span.len()).sum();
+                session.handle_sent(cx, len);
+                // Room for the rest is told by an event: asking at once would be a call for nothing.
+                if len < all {
+                    return Ok(());
+                }
+            }
             Err(IoError::WouldBlock) => return Ok(()),
             Err(error) => return Err(Ended::Broken(error)),
         }
