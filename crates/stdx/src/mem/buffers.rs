@@ -22,9 +22,9 @@ struct Class {
 }
 
 impl Buffers {
-    /// Divides `len` bytes evenly among the classes.
+    /// Divides `len` bytes evenly among the classes, so that each begins with a page.
     pub(super) fn new(region: RegionId, len: usize) -> Self {
-        let share = len / CLASSES.len();
+        let share = len / CLASSES.len() / PAGE * PAGE;
         let classes = CLASSES.iter().enumerate().map(|(place, &size)| {
             let count = (share / size as usize) as u32;
             let start = (place * share) as u64;
@@ -77,6 +77,8 @@ impl Class {
         Some(index)
     }
 }
+
+const PAGE: usize = 4096;
 
 /// Buffer sizes in bytes. The largest is the largest transfer there is.
 const CLASSES: [u32; 5] = [4 << 10, 16 << 10, 64 << 10, 256 << 10, LARGEST];

@@ -277,6 +277,15 @@ mod tests {
     }
 
     #[test]
+    fn buffers_are_page_aligned() {
+        let mut memory = Memory::new(MemoryLimits { buffer_bytes: (20 << 20) + 4095 }).unwrap();
+        for len in [1, 4096, 4097, 60_000, 200_000, Memory::BUFFER_MAX] {
+            let buffer = memory.take(len).unwrap();
+            assert!(buffer.offset.is_multiple_of(4096), "{buffer:?}");
+        }
+    }
+
+    #[test]
     fn buffers_run_out_and_come_back() {
         let mut memory = memory();
         let all: Vec<_> = core::iter::from_fn(|| memory.take(Memory::BUFFER_MAX)).collect();
