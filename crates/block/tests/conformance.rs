@@ -1,20 +1,25 @@
-//! Every device of this crate passes the suite.
+//! Every device of this crate passes the suite, and devices with planted bugs do not.
 
 mod common;
 
-use block::conformance::{self, Promises, Setting};
-use block::device::{Geometry, Null, Ram};
-use block::{BlockDevice, Identity, Volume, conformance::Fault};
+use block::conformance::{self, Fault, Promises, Setting};
+use block::device::{File, Geometry, Null, Ram};
+use block::{BlockDevice, Identity, Volume};
 use common::World;
+use std::path::Path;
 use std::rc::Rc;
-use stdx::env::Env;
+use stdx::env::{Env, OpenFile, Owner};
 
 /// A world and how to make a device in it.
 struct Bench<F> {
     world: World,
     promises: Promises,
     make: F,
+    /// How to make it again after a crash, if it survives one.
+    again: Option<Make>,
 }
+
+type Make = fn(&mut World) -> Rc<dyn BlockDevice>;
 
 impl<F: FnMut(&mut World) -> Rc<dyn BlockDevice>> Setting for Bench<F> {
     fn env(&mut self) -> &mut dyn Env {
@@ -28,6 +33,13 @@ impl<F: FnMut(&mut World) -> Rc<dyn BlockDevice>> Setting for Bench<F> {
     fn promises(&self) -> Promises {
         self.promises
     }
+
+    fn crash(&mut self, device: Rc<dyn BlockDevice>) -> Option<Rc<dyn BlockDevice>> {
+        let again = self.again?;
+        device.close(&mut self.world);
+        self.world.cut_power();
+        Some(again(&mut self.world))
+    }
 }
 
 const BARE: Promises = Promises { keeps: true, grows: true, composes: false };
@@ -35,8 +47,28 @@ const BARE: Promises = Promises { keeps: true, grows: true, composes: false };
 /// Runs the suite over a few seeds.
 fn examine(promises: Promises, make: impl Fn(&mut World) -> Rc<dyn BlockDevice>) -> Result<(), Fault> {
     (0..SEEDS).try_for_each(|seed| {
-        conformance::run(&mut Bench { world: World::new(seed), promises, make: &make }, seed)
+        let world = World::new(seed);
+        conformance::run(&mut Bench { world, promises, make: &make, again: None }, seed)
     })
+}
+
+/// Runs the suite over a few seeds with a file volume, in worlds that `prepare` makes special.
+fn examine_file(prepare: fn(&mut World), open: fn(&mut World) -> Rc<dyn BlockDevice>) -> Result<(), Fault> {
+    (0..SEEDS).try_for_each(|seed| {
+        let mut world = World::new(seed);
+        prepare(&mut world);
+        let make = |world: &mut World| {
+            world.remove_file("volume");
+            open(world)
+        };
+        conformance::run(&mut Bench { world, promises: BARE, make, again: Some(open) }, seed)
+    })
+}
+
+fn open_file(world: &mut World, block_size: u32, direct: bool) -> Rc<dyn BlockDevice> {
+    let create = Some(1000 * u64::from(block_size) + 100);
+    let open = OpenFile { direct, create, ..OpenFile::existing(Path::new("volume")) };
+    Rc::new(File::open(world, Owner(7), &open, Some(block_size)).unwrap())
 }
 
 const SEEDS: u64 = 5;
@@ -66,4 +98,32 @@ fn volume() {
         Rc::new(Volume::new(Rc::new(ram), Identity::default()))
     })
     .unwrap();
+}
+
+#[test]
+fn file() {
+    examine_file(|_| (), |world| open_file(world, 512, false)).unwrap();
+    examine_file(|_| (), |world| open_file(world, 4096, false)).unwrap();
+}
+
+#[test]
+fn file_past_the_page_cache() {
+    examine_file(|world| world.alignment = 4096, |world| open_file(world, 4096, true)).unwrap();
+    examine_file(|world| world.alignment = 512, |world| open_file(world, 512, true)).unwrap();
+}
+
+#[test]
+fn file_that_cannot_punch() {
+    examine_file(|world| world.can_punch = false, |world| open_file(world, 512, false)).unwrap();
+}
+
+#[test]
+fn file_in_a_narrow_world() {
+    examine_file(|world| world.under_way_max = 2, |world| open_file(world, 512, false)).unwrap();
+}
+
+#[test]
+fn a_disk_that_lies_about_sync_is_found() {
+    let found = examine_file(|world| world.sync_lies = true, |world| open_file(world, 512, false));
+    assert!(matches!(found, Err(Fault::Lost { .. })), "{found:?}");
 }
