@@ -62,7 +62,12 @@ impl Connection {
 pub fn connections(capture: &str) -> Vec<Connection> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(capture);
     let file = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let segments = pcap::tcp_segments(&file);
+    connections_of(&file)
+}
+
+/// Reads every connection of a capture, in the order they were opened.
+pub fn connections_of(capture: &[u8]) -> Vec<Connection> {
+    let segments = pcap::tcp_segments(capture);
     let mut openings: Vec<_> =
         segments.iter().filter(|segment| segment.opens && segment.to.1 == 4420).collect();
     openings.dedup_by_key(|segment| segment.from);
