@@ -5,6 +5,8 @@
 
 #![deny(unsafe_code)]
 
+#[cfg(feature = "testing")]
+pub mod conformance;
 pub mod env;
 #[allow(unsafe_code, reason = "the one place for it: see the module")]
 pub mod mem;
