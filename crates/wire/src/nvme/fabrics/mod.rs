@@ -5,13 +5,15 @@
 
 mod connect;
 mod property;
+mod registers;
 
 pub use connect::{
     CONNECT_DATA_LEN, Connect, ConnectAttributes, ConnectData, ConnectField, ConnectResult, HostId,
 };
-pub use property::{
-    CC_COMMAND_SET_ALL, CC_COMMAND_SET_NVM, Capabilities, Configuration, ControllerStatus, Property,
-    PropertyGet, PropertySet, PropertySize, ShutdownNotification, ShutdownStatus, Version,
+pub use property::{Property, PropertyGet, PropertySet, PropertySize};
+pub use registers::{
+    CC_COMMAND_SET_ALL, CC_COMMAND_SET_NVM, Capabilities, Configuration, ControllerStatus,
+    ShutdownNotification, ShutdownStatus, Version,
 };
 
 use super::command::SubmissionQueueEntry;

@@ -7,19 +7,21 @@ mod command_set;
 mod controller;
 mod descriptor;
 mod namespace;
+mod support;
 
 pub use command_set::{
     CommandSetCombinations, CommandSetVector, IndependentNamespaceData, NamespaceStatus, NvmControllerData,
     NvmNamespaceData,
 };
-pub use controller::{
-    AdminCommands, AnaCapabilities, AsyncEvents, ControllerAttributes, ControllerData, FusedOperations,
-    LogPageAttributes, MultiPath, NvmCommands, PowerState, SglSupport, VolatileWriteCache,
-};
+pub use controller::{ControllerData, PowerState};
 pub use descriptor::{DescriptorError, NamespaceDescriptor, NamespaceDescriptors, write_descriptors};
 pub use namespace::{
     DeallocateFeatures, LbaFormat, NamespaceData, NamespaceFeatures, NamespaceSharing,
     ReservationCapabilities,
+};
+pub use support::{
+    AdminCommands, AnaCapabilities, AsyncEvents, ControllerAttributes, FusedOperations, LogPageAttributes,
+    MultiPath, NvmCommands, SglSupport, VolatileWriteCache,
 };
 
 use zerocopy::little_endian::{U16, U32};
