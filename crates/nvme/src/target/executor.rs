@@ -1,6 +1,6 @@
 //! What a transport needs of whoever executes its commands.
 
-use super::{Arrival, Connected, Options, QueueKey, Refusal, Request, Response, Transfer};
+use super::{Arrival, Connected, Options, QueueKey, Refusal, Request, Response, Target, Transfer};
 use stdx::env::Env;
 use stdx::slab::Key;
 use wire::nvme::fabrics::ConnectData;
@@ -38,4 +38,41 @@ pub trait Executor {
 
     /// The next connection that the transport must end.
     fn poll_disconnect(&mut self) -> Option<Key>;
+}
+
+impl Executor for Target {
+    fn options(&self) -> &Options {
+        Target::options(self)
+    }
+
+    fn connect(
+        &mut self,
+        env: &mut dyn Env,
+        connection: Key,
+        arrival: &Arrival,
+        command: &SubmissionQueueEntry,
+        data: &ConnectData,
+    ) -> Result<Connected, Refusal> {
+        Target::connect(self, env, connection, arrival, command, data)
+    }
+
+    fn transfer(&mut self, queue: QueueKey, command: &SubmissionQueueEntry) -> Result<Transfer, Status> {
+        Target::transfer(self, queue, command)
+    }
+
+    fn submit(&mut self, env: &mut dyn Env, queue: QueueKey, request: Request) {
+        Target::submit(self, env, queue, request);
+    }
+
+    fn poll(&mut self, env: &mut dyn Env, responses: &mut Vec<Response>) {
+        Target::poll(self, env, responses);
+    }
+
+    fn disconnect(&mut self, env: &mut dyn Env, queue: QueueKey) {
+        Target::disconnect(self, env, queue);
+    }
+
+    fn poll_disconnect(&mut self) -> Option<Key> {
+        Target::poll_disconnect(self)
+    }
 }

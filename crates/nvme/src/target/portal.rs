@@ -1,6 +1,7 @@
 //! Where hosts come in: portals, listeners on them, and the asymmetric access states that a listener shows.
 
 use std::net::{IpAddr, SocketAddr};
+pub use wire::nvme::log::AnaState;
 
 /// How bytes travel to a portal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -47,28 +48,22 @@ fn matches_family(a: IpAddr, b: IpAddr) -> bool {
     a.is_ipv4() == b.is_ipv4()
 }
 
-/// How well a namespace is reached through a listener (Base 8.1.1, asymmetric namespace access).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum AnaState {
-    /// The best way there is.
-    #[default]
-    Optimized,
-    /// A way that works, and is slower.
-    NonOptimized,
-    /// No way now.
-    Inaccessible,
-    /// No way ever again.
-    PersistentLoss,
-    /// About to change.
-    Change,
+/// A subsystem's presence on a portal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Listener {
+    pub(super) portal: Portal,
+    /// By ANA group identifier less one.
+    pub(super) states: Vec<AnaState>,
 }
 
-impl AnaState {
-    /// True if commands that touch the namespace are executed.
-    pub const fn accessible(self) -> bool {
-        match self {
-            Self::Optimized | Self::NonOptimized => true,
-            Self::Inaccessible | Self::PersistentLoss | Self::Change => false,
-        }
+impl Listener {
+    pub(super) fn new(portal: Portal, groups: usize) -> Self {
+        Self { portal, states: vec![AnaState::Optimized; groups] }
+    }
+
+    /// The state of a group here; a group that never was is inaccessible.
+    pub(super) fn state(&self, group: u32) -> AnaState {
+        let place = (group as usize).checked_sub(1);
+        place.and_then(|place| self.states.get(place).copied()).unwrap_or(AnaState::Inaccessible)
     }
 }

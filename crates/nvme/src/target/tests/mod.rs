@@ -1,0 +1,5 @@
+//! Commands through a [`Target`] over RAM volumes, as a transport brings them.
+
+mod world;
+
+mod connect;
