@@ -46,12 +46,12 @@ fn read(layout: &PduLayout, pdu: &[u8], rules: &HeaderRules) -> Result<(), Heade
         PduType::IcReq => {
             let request = IcReq::decode(header)?;
             assert_eq!(request.encode(&mut out), Ok(IcReq::LEN));
-            assert_eq!(out[..16], header[..16]);
+            assert_eq!(out[8..16], header[8..16]);
         }
         PduType::IcResp => {
             let response = IcResp::decode(header)?;
             assert_eq!(response.encode(&mut out), Ok(IcResp::LEN));
-            assert_eq!(out[..16], header[..16]);
+            assert_eq!(out[8..16], header[8..16]);
         }
         PduType::H2cTermReq | PduType::C2hTermReq => {
             let mut copy = [0; TERMINATE_LEN_MAX];
