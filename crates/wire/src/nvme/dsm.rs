@@ -73,6 +73,11 @@ impl DatasetRange {
         Self { attributes: U32::new(0), blocks: U32::new(blocks), first_block: U64::new(first_block) }
     }
 
+    /// The 16 bytes.
+    pub fn to_bytes(self) -> [u8; Self::LEN] {
+        zerocopy::transmute!(self)
+    }
+
     /// The ranges in `bytes`; a last piece too short for a range is left out.
     pub fn all(bytes: &[u8]) -> impl Iterator<Item = Self> + '_ {
         bytes.chunks_exact(Self::LEN).filter_map(|chunk| Self::read_from_bytes(chunk).ok())
