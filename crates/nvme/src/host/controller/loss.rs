@@ -1,0 +1,155 @@
+//! The connection is lost: what becomes of requests, when to try again, when to give up.
+
+use super::replay::Verdict;
+use super::scan::Scan;
+use super::{Controller, Phase};
+use crate::host::event::{Failure, HostEvent};
+use crate::host::options::HostOptions;
+use block::Status;
+use core::time::Duration;
+use stdx::env::Env;
+use stdx::prng::Prng;
+use stdx::slab::Key;
+use stdx::time::{Time, earliest};
+
+/// The waits between attempts: doubling, with jitter, so that the hosts of a dead controller do not all come back at once.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    prng: Prng,
+    first: Duration,
+    longest: Duration,
+    next: Duration,
+}
+
+impl Backoff {
+    pub fn new(seed: u64, options: &HostOptions) -> Self {
+        let first = options.reconnect_delay;
+        Self { prng: Prng::new(seed), first, longest: options.reconnect_delay_max.max(first), next: first }
+    }
+
+    /// The next wait: three to five quarters of what is due.
+    pub fn next(&mut self) -> Duration {
+        let due = self.next;
+        self.next = (due * 2).min(self.longest);
+        due * self.prng.between(75, 125) as u32 / 100
+    }
+
+    /// A connection came to be: the next loss is a new one.
+    pub fn reset(&mut self) {
+        self.next = self.first;
+    }
+}
+
+impl Controller {
+    /// There is no connection any more, or it did not come to be.
+    pub(super) fn lose(&mut self, env: &mut dyn Env, why: Failure) {
+        if let Phase::Waiting { .. } | Phase::Failed(_) = self.phase
+            && self.admin.is_none()
+        {
+            return;
+        }
+        let was_live = self.is_live();
+        let now = env.now();
+        let lost_at = *self.lost_at.get_or_insert(now);
+        self.drop_queues(env);
+        tracing::info!(subsystem = %self.options.subsystem, address = %self.options.address, %why, "connection lost");
+        let given_up = self.options.controller_loss_timeout == Some(Duration::ZERO);
+        if !self.was_live || given_up || why.is_final() {
+            return self.fail(env, why);
+        }
+        if was_live {
+            self.events.push_back(HostEvent::ConnectionLost(why));
+            self.hold_requests();
+        }
+        self.last_failure = why;
+        self.phase = Phase::Waiting { until: now + self.backoff.next(), lost_at };
+    }
+
+    /// Closes the queues and keeps their memory; forgets what was outstanding on them.
+    pub(super) fn drop_queues(&mut self, env: &mut dyn Env) {
+        for (id, mut queue) in self.admin.take().into_iter().chain(self.io.drain(..)).enumerate() {
+            queue.close(env);
+            self.spare.insert(id, queue.memory());
+        }
+        self.scan = Scan::idle();
+        self.keep_alive_at = None;
+        self.overdue_at = None;
+        self.drop_admin_commands();
+    }
+
+    /// Requests wait for the next connection, but for those that must not be sent again.
+    fn hold_requests(&mut self) {
+        let mut held: Vec<(u64, Key)> = Vec::new();
+        let mut unknown: Vec<Key> = Vec::new();
+        for (key, request) in self.requests.iter_mut() {
+            let verdict = self.acknowledged.judge(&request.io.op, request.range(), request.answered_before);
+            match verdict {
+                Verdict::Unknown if request.sent => unknown.push(key),
+                Verdict::Unknown | Verdict::Again => {
+                    request.rewind();
+                    held.push((request.serial, key));
+                }
+            }
+        }
+        held.sort_unstable();
+        self.waiting.clear();
+        self.waiting.extend(held.into_iter().map(|(_, key)| key));
+        self.parked.clear();
+        self.parked_until = None;
+        unknown.into_iter().for_each(|key| self.finish(key, Status::Aborted));
+    }
+
+    /// When waiting turns into failing.
+    pub(super) fn loss_deadline(&self, lost_at: Time) -> Option<Time> {
+        let loss = self.options.controller_loss_timeout.map(|timeout| lost_at + timeout);
+        let fast = self.options.fast_io_fail_timeout.map(|timeout| lost_at + timeout);
+        earliest(loss, fast.filter(|_| !self.requests.is_empty()))
+    }
+
+    /// True if requests fail at once instead of waiting for a connection.
+    pub(super) fn fails_fast(&self, now: Time) -> bool {
+        let lost_at = self.lost_at.filter(|_| !self.is_live());
+        let timeout = self.options.fast_io_fail_timeout;
+        lost_at.zip(timeout).is_some_and(|(lost_at, timeout)| now >= lost_at + timeout)
+    }
+
+    pub(super) fn handle_waiting(&mut self, env: &mut dyn Env, until: Time, lost_at: Time) {
+        let now = env.now();
+        if self.options.controller_loss_timeout.is_some_and(|timeout| now >= lost_at + timeout) {
+            return self.fail(env, self.last_failure);
+        }
+        if self.fails_fast(now) {
+            self.finish_all(Status::TimedOut);
+        }
+        if now >= until {
+            self.rise(env);
+        }
+    }
+
+    /// It is over.
+    pub(super) fn fail(&mut self, env: &mut dyn Env, why: Failure) {
+        if let Phase::Failed(_) = self.phase {
+            return;
+        }
+        self.drop_queues(env);
+        self.phase = Phase::Failed(why);
+        self.events.push_back(HostEvent::Failed(why));
+        self.finish_all(Status::Gone);
+    }
+
+    fn finish_all(&mut self, status: Status) {
+        let keys: Vec<Key> = self.requests.iter().map(|(key, _)| key).collect();
+        self.waiting.clear();
+        self.parked.clear();
+        self.parked_until = None;
+        keys.into_iter().for_each(|key| self.finish(key, status));
+    }
+
+    /// A namespace is gone: its requests are, too. Those whose commands are under way end with the controller's answer.
+    pub(super) fn drop_requests_of(&mut self, namespace_id: u32) {
+        let is_idle = |request: &super::Request| request.parts == 0 && request.namespace_id == namespace_id;
+        let keys: Vec<Key> =
+            self.requests.iter().filter(|(_, request)| is_idle(request)).map(|(key, _)| key).collect();
+        keys.into_iter().for_each(|key| self.finish(key, Status::Gone));
+    }
+}

@@ -1,0 +1,131 @@
+//! May a request whose answer was lost with the connection be sent again?
+//!
+//! Reads and flushes may: they change nothing, and a flush that ran twice flushed. Flushes say more than they know,
+//! though: if the controller's machine lost its cache between a write's answer and the flush, the flush of the new
+//! connection cannot tell; NVMe has no notion of it.
+//!
+//! Writes (and zeroing, and discarding) are idempotent each by itself, but not among others. Suppose W1 and W2 write the
+//! same block, W2 was answered, and the connection breaks before W1 is. W1 may have run before W2. To send it again could
+//! bring W1's data back over W2's: a reader sees W1, W2, W1, which no order of the two explains. So a write is sent again
+//! only if no overlapping write was answered while it was under way; otherwise it ends as
+//! [`Aborted`](block::Status::Aborted), which tells its submitter to assume either outcome. (Who keeps overlapping writes
+//! apart, as file systems do, never meets that.) Writes that were not sent at all are not in question.
+//!
+//! What is known is bounded: the last [`REMEMBERED`] writes that were answered. A write under way for longer than that
+//! many answers is not sent again.
+//!
+//! What remains is the network: the old connection's copy of a write could still be executed after the new one's was
+//! answered. The controller ends what came by the old connection before it lets us connect anew, or has lost it with its
+//! machine; a controller that does neither breaks the association's end (Base 3.3, "Controller Level Reset").
+
+use block::Op;
+
+/// The writes that were answered last.
+#[derive(Debug)]
+pub(super) struct Acknowledged {
+    ring: Vec<Range>,
+    /// How many there were since the beginning.
+    count: u64,
+}
+
+/// Blocks of a namespace.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Range {
+    pub namespace_id: u32,
+    pub lba: u64,
+    pub blocks: u32,
+}
+
+/// What to do with a request whose answer was lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    /// Send it again.
+    Again,
+    /// It could undo what came after it.
+    Unknown,
+}
+
+impl Acknowledged {
+    pub fn new() -> Self {
+        Self { ring: Vec::with_capacity(REMEMBERED), count: 0 }
+    }
+
+    /// How many writes were answered so far: to be remembered by a request when it is submitted.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// A write was answered with success.
+    pub fn record(&mut self, range: Range) {
+        if self.ring.len() < REMEMBERED {
+            self.ring.push(range);
+        } else {
+            self.ring[(self.count % REMEMBERED as u64) as usize] = range;
+        }
+        self.count += 1;
+    }
+
+    /// What to do with a request that was submitted when `since` writes had been answered.
+    pub fn judge(&self, op: &Op, range: Range, since: u64) -> Verdict {
+        if !op.is_write() {
+            return Verdict::Again;
+        }
+        let later = self.count - since;
+        let remembered = later <= self.ring.len() as u64;
+        let mut answered = (since..self.count).map(|at| self.ring[(at % REMEMBERED as u64) as usize]);
+        if remembered && !answered.any(|other| other.overlaps(&range)) {
+            Verdict::Again
+        } else {
+            Verdict::Unknown
+        }
+    }
+}
+
+impl Range {
+    fn overlaps(&self, other: &Self) -> bool {
+        let end = self.lba.saturating_add(u64::from(self.blocks));
+        let other_end = other.lba.saturating_add(u64::from(other.blocks));
+        self.namespace_id == other.namespace_id && self.lba < other_end && other.lba < end
+    }
+}
+
+/// How many answered writes are remembered.
+pub const REMEMBERED: usize = 2048;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn range(lba: u64, blocks: u32) -> Range {
+        Range { namespace_id: 1, lba, blocks }
+    }
+
+    #[test]
+    fn a_write_is_sent_again_unless_an_overlapping_one_was_answered_meanwhile() {
+        let mut acknowledged = Acknowledged::new();
+        acknowledged.record(range(0, 8));
+        let since = acknowledged.count();
+        assert_eq!(acknowledged.judge(&Op::Write, range(0, 8), since), Verdict::Again, "answered before");
+        acknowledged.record(range(8, 8));
+        assert_eq!(acknowledged.judge(&Op::Write, range(0, 8), since), Verdict::Again, "a neighbour");
+        acknowledged.record(Range { namespace_id: 2, ..range(0, 8) });
+        assert_eq!(acknowledged.judge(&Op::Write, range(0, 8), since), Verdict::Again, "another namespace");
+        acknowledged.record(range(7, 1));
+        assert_eq!(acknowledged.judge(&Op::Write, range(0, 8), since), Verdict::Unknown);
+        assert_eq!(acknowledged.judge(&Op::Discard, range(0, 8), since), Verdict::Unknown);
+        assert_eq!(acknowledged.judge(&Op::Read, range(0, 8), since), Verdict::Again);
+        assert_eq!(acknowledged.judge(&Op::Flush, range(0, 8), since), Verdict::Again);
+    }
+
+    #[test]
+    fn what_is_forgotten_counts_as_overlapping() {
+        let mut acknowledged = Acknowledged::new();
+        for _ in 0..REMEMBERED {
+            acknowledged.record(range(100, 1));
+        }
+        assert_eq!(acknowledged.judge(&Op::Write, range(0, 1), 0), Verdict::Again);
+        acknowledged.record(range(100, 1));
+        assert_eq!(acknowledged.judge(&Op::Write, range(0, 1), 0), Verdict::Unknown);
+        assert_eq!(acknowledged.judge(&Op::Write, range(0, 1), 1), Verdict::Again);
+    }
+}

@@ -1,0 +1,179 @@
+//! Looking at the namespaces: the list of those active, then each (Base 5.17.2, NVM 4.1.5).
+//!
+//! It is done on the way up, and again whenever the controller says that something changed. What was found replaces what
+//! was known only at the end; the differences are told to the owner.
+
+use super::admin::AdminCommand;
+use super::records::{Record, eui64_identity};
+use super::{Controller, Phase};
+use crate::host::event::{Failure, HostEvent, Step};
+use crate::host::tcp::Data;
+use block::Identity;
+use std::collections::BTreeMap;
+use stdx::env::Env;
+use wire::nvme::Status;
+use wire::nvme::admin::IdentifyRequest;
+use wire::nvme::identify::{
+    NamespaceData, NamespaceDescriptor, NamespaceDescriptors, NamespaceList, Structure,
+};
+
+/// How far the look is.
+#[derive(Debug)]
+pub(super) struct Scan {
+    stage: Stage,
+    /// Something changed while we looked: look again.
+    again: bool,
+    /// Active namespaces still to be looked at, last first.
+    pending: Vec<u32>,
+    found: BTreeMap<u32, Record>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    Idle,
+    List,
+    Namespace(u32),
+    Descriptors(u32),
+}
+
+impl Scan {
+    pub fn idle() -> Self {
+        Self { stage: Stage::Idle, again: false, pending: Vec::new(), found: BTreeMap::new() }
+    }
+}
+
+impl Controller {
+    /// Begins a look, or has the one under way repeated.
+    pub(super) fn begin_scan(&mut self, env: &mut dyn Env) {
+        if self.options.io_queues == 0 {
+            return self.finish_scan(env);
+        }
+        if self.scan.stage != Stage::Idle {
+            self.scan.again = true;
+            return;
+        }
+        self.scan = Scan { stage: Stage::List, ..Scan::idle() };
+        self.identify(env, Structure::ActiveNamespaceList, 0);
+    }
+
+    fn identify(&mut self, env: &mut dyn Env, structure: Structure, namespace_id: u32) {
+        let request = IdentifyRequest { structure: structure.code(), ..Default::default() };
+        let command = request.command(0, namespace_id);
+        let sent = self.send_admin(env, AdminCommand::Scan, &command, Data::FromController(self.page));
+        self.admin_or_lose(env, sent);
+    }
+
+    pub(super) fn handle_scan_done(&mut self, env: &mut dyn Env, status: Status) {
+        match self.scan.stage {
+            Stage::Idle => {}
+            Stage::List if status.is_success() => self.handle_list(env),
+            Stage::List => self.handle_list_refused(env, status),
+            Stage::Namespace(id) => self.handle_namespace(env, id, status),
+            Stage::Descriptors(id) => self.handle_descriptors(env, id, status),
+        }
+    }
+
+    fn handle_list(&mut self, env: &mut dyn Env) {
+        let Ok(list) = NamespaceList::view(env.mem().bytes(self.page)) else { return };
+        self.scan.pending.extend(list.iter().take(NAMESPACES_MAX));
+        self.scan.pending.reverse();
+        self.next_namespace(env);
+    }
+
+    fn handle_list_refused(&mut self, env: &mut dyn Env, status: Status) {
+        self.scan = Scan::idle();
+        if let Phase::Rising { .. } = self.phase {
+            self.lose(env, Failure::Refused { step: Step::Namespaces, status });
+        }
+    }
+
+    fn next_namespace(&mut self, env: &mut dyn Env) {
+        match self.scan.pending.pop() {
+            Some(id) => {
+                self.scan.stage = Stage::Namespace(id);
+                self.identify(env, Structure::Namespace, id);
+            }
+            None => self.finish_scan(env),
+        }
+    }
+
+    /// A namespace that went between the list and now, or that we cannot use, is not there.
+    fn handle_namespace(&mut self, env: &mut dyn Env, id: u32, status: Status) {
+        let Some(controller) = &self.data else { return };
+        let page_size_min = self.capabilities.page_size_min;
+        let data = NamespaceData::view(env.mem().bytes(self.page)).ok().filter(|_| status.is_success());
+        match data.and_then(|data| Record::new(controller, page_size_min, data)) {
+            Some(record) => {
+                self.scan.found.insert(id, record);
+                self.scan.stage = Stage::Descriptors(id);
+                self.identify(env, Structure::NamespaceDescriptorList, id);
+            }
+            None => self.next_namespace(env),
+        }
+    }
+
+    fn handle_descriptors(&mut self, env: &mut dyn Env, id: u32, status: Status) {
+        if status.is_success()
+            && let Some(record) = self.scan.found.get_mut(&id)
+            && let Some(identity) = best_identity(env.mem().bytes(self.page))
+        {
+            record.identity = Some(identity);
+        }
+        self.next_namespace(env);
+    }
+
+    fn finish_scan(&mut self, env: &mut dyn Env) {
+        let again = self.scan.again;
+        let found = core::mem::take(&mut self.scan.found);
+        self.scan = Scan::idle();
+        self.replace_records(found);
+        if let Phase::Rising { .. } = self.phase {
+            self.handle_risen(env);
+        }
+        if again {
+            self.begin_scan(env);
+        }
+    }
+
+    /// A namespace of the same identifier that is another (or has blocks of another size) is one gone and one come.
+    fn replace_records(&mut self, found: BTreeMap<u32, Record>) {
+        let known = core::mem::take(&mut self.records);
+        for (&id, old) in &known {
+            let stays = found.get(&id).is_some_and(|new| is_same(old, new));
+            if !stays {
+                self.events.push_back(HostEvent::NamespaceRemoved(id));
+                self.drop_requests_of(id);
+            }
+        }
+        for (&id, new) in &found {
+            match known.get(&id).filter(|old| is_same(old, new)) {
+                None => self.events.push_back(HostEvent::NamespaceAdded(id)),
+                Some(old) if old.info.blocks != new.info.blocks => {
+                    let blocks = new.info.blocks;
+                    self.events.push_back(HostEvent::NamespaceResized { namespace_id: id, blocks });
+                }
+                Some(_) => {}
+            }
+        }
+        self.records = found;
+    }
+}
+
+fn is_same(old: &Record, new: &Record) -> bool {
+    old.identity == new.identity && old.info.block_size == new.info.block_size
+}
+
+/// The longest-lived name of a list of descriptors: UUID before NGUID before EUI64.
+fn best_identity(bytes: &[u8]) -> Option<Identity> {
+    let descriptors = NamespaceDescriptors::new(bytes).map_while(Result::ok);
+    let ranked = descriptors.filter_map(|descriptor| match descriptor {
+        NamespaceDescriptor::Uuid(uuid) => Some((2, Identity(uuid))),
+        NamespaceDescriptor::Nguid(nguid) => Some((1, Identity(nguid))),
+        NamespaceDescriptor::Eui64(eui64) => Some((0, eui64_identity(&eui64))),
+        NamespaceDescriptor::CommandSet(_) => None,
+    });
+    ranked.max_by_key(|(rank, _)| *rank).map(|(_, identity)| identity)
+}
+
+/// How many namespaces of a controller we look at: one list.
+const NAMESPACES_MAX: usize = NamespaceList::CAPACITY;

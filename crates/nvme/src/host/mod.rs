@@ -1,0 +1,27 @@
+//! The host side of NVMe over Fabrics: controllers of others, and their namespaces as volumes of ours.
+//!
+//! A [`Host`] is one association with one controller: an admin queue, I/O queues, and what is known of the namespaces. It
+//! is driven like everything on a shard: events of its [`Owner`](stdx::env::Owner) go to [`Host::handle_event`], the time
+//! of [`Host::deadline`] to [`Host::handle_timeout`], and [`Host::poll_event`] tells what happened. Each [`Namespace`] is
+//! a [`block::BlockDevice`].
+//!
+//! It outlives its connection: when that breaks, requests wait while it is made anew, for as long as [`HostOptions`]
+//! says. Whether the outcome of an answerless request may be found out by asking again is decided in
+//! [`controller::replay`].
+//!
+//! What it is not: it parses no URL, and it knows no multipath; two paths are two hosts.
+//!
+//! Base 2.0 (chapters 3, 5, 6), NVM Command Set 1.0, TCP Transport 1.0.
+
+pub mod controller;
+mod event;
+mod handle;
+pub mod namespace;
+mod options;
+pub mod tcp;
+
+pub use controller::AdminRequest;
+pub use event::{Failure, HostEvent, Step};
+pub use handle::{Host, HostError, NotNow};
+pub use namespace::Namespace;
+pub use options::{HostOptions, HostOptionsError};
