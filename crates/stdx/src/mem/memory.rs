@@ -267,7 +267,7 @@ mod tests {
         let mut memory = memory();
         let id = memory.map(Kind::Shared, 8192).unwrap();
         memory.fill(memory.whole(id), 1);
-        memory.grow(id, 1 << 20).unwrap();
+        memory.grow(id, 1 << 16).unwrap();
         memory.release(id, 100, 8000);
         let whole = memory.whole(id);
         assert!(memory.is_zero(whole.slice(100, 8000)));
