@@ -3,9 +3,10 @@
 mod common;
 
 use block::conformance::{self, Fault, Promises, Setting};
-use block::device::{File, Geometry, Null, Ram};
+use block::device::{Delay, Error, File, Geometry, Latencies, Null, Partition, Ram};
 use block::{BlockDevice, Identity, Volume};
 use common::World;
+use core::time::Duration;
 use std::path::Path;
 use std::rc::Rc;
 use stdx::env::{Env, OpenFile, Owner};
@@ -52,8 +53,8 @@ fn examine(promises: Promises, make: impl Fn(&mut World) -> Rc<dyn BlockDevice>)
     })
 }
 
-/// Runs the suite over a few seeds with a file volume, in worlds that `prepare` makes special.
-fn examine_file(prepare: fn(&mut World), open: fn(&mut World) -> Rc<dyn BlockDevice>) -> Result<(), Fault> {
+/// Runs the suite over a few seeds with a volume in a file, in worlds that `prepare` makes special and that lose power.
+fn examine_stable(promises: Promises, prepare: fn(&mut World), open: Make) -> Result<(), Fault> {
     (0..SEEDS).try_for_each(|seed| {
         let mut world = World::new(seed);
         prepare(&mut world);
@@ -61,8 +62,12 @@ fn examine_file(prepare: fn(&mut World), open: fn(&mut World) -> Rc<dyn BlockDev
             world.remove_file("volume");
             open(world)
         };
-        conformance::run(&mut Bench { world, promises: BARE, make, again: Some(open) }, seed)
+        conformance::run(&mut Bench { world, promises, make, again: Some(open) }, seed)
     })
+}
+
+fn examine_file(prepare: fn(&mut World), open: Make) -> Result<(), Fault> {
+    examine_stable(BARE, prepare, open)
 }
 
 fn open_file(world: &mut World, block_size: u32, direct: bool) -> Rc<dyn BlockDevice> {
@@ -97,6 +102,52 @@ fn volume() {
         let ram = Ram::new(world, geometry(512)).unwrap();
         Rc::new(Volume::new(Rc::new(ram), Identity::default()))
     })
+    .unwrap();
+}
+
+#[test]
+fn delay() {
+    let latencies = Latencies {
+        read_average: Duration::from_micros(100),
+        read_p99: Duration::from_millis(2),
+        write_average: Duration::ZERO,
+        write_p99: Duration::from_millis(1),
+    };
+    examine(BARE, |world| {
+        let ram = Ram::new(world, geometry(512)).unwrap();
+        Rc::new(Delay::new(Rc::new(ram), latencies, 3))
+    })
+    .unwrap();
+}
+
+#[test]
+fn error() {
+    examine(BARE, |world| Rc::new(Error::new(Rc::new(Ram::new(world, geometry(512)).unwrap())))).unwrap();
+}
+
+#[test]
+fn partition() {
+    examine(BARE, |world| {
+        let ram = Rc::new(Ram::new(world, Geometry::new(512, 1200).unwrap()).unwrap());
+        Rc::new(Partition::new(ram, 23, 1000).unwrap())
+    })
+    .unwrap();
+}
+
+#[test]
+fn volume_on_a_partition_of_a_slow_file() {
+    let promises = Promises { composes: true, ..BARE };
+    examine_stable(
+        promises,
+        |_| (),
+        |world| {
+            let file = open_file(world, 512, false);
+            let latencies = Latencies { read_p99: Duration::from_millis(1), ..Latencies::default() };
+            let delay = Rc::new(Delay::new(file, latencies, 1));
+            let partition = Partition::new(delay, 7, 800).unwrap();
+            Rc::new(Volume::new(Rc::new(partition), Identity::default()))
+        },
+    )
     .unwrap();
 }
 

@@ -1,14 +1,20 @@
 //! The devices: where volumes keep their data, and what can be put in between.
 
+mod delay;
+mod error;
 mod file;
 mod geometry;
 mod null;
+mod partition;
 mod ram;
 mod ready;
 
+pub use delay::{Delay, Latencies};
+pub use error::{Error, Injection, Target};
 pub use file::{File, FileError};
 pub use geometry::{Geometry, GeometryError};
 pub use null::Null;
+pub use partition::{Partition, PartitionError};
 pub use ram::Ram;
 
 /// How many requests a channel takes on at once.
