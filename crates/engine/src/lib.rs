@@ -1,1 +1,26 @@
-//! A shard: portals, volumes and controllers over one Env, reconfigured while it runs.
+//! A shard: volumes, the targets that serve them and the hosts that use others', over one [`stdx::env::Env`],
+//! reconfigured while it runs.
+//!
+//! A [`Shard`] is a function of what its environment tells it: it makes no system call, reads no clock and spawns no
+//! thread. Other threads reach it through a [`Handle`]. Nothing here knows JSON or a command line.
+
+#![forbid(unsafe_code)]
+
+mod handle;
+mod hosts;
+mod limits;
+mod nvmf;
+mod open;
+mod owners;
+mod shard;
+pub mod size;
+pub mod url;
+pub mod volumes;
+
+pub use handle::{CALLS_MAX, Call, CallError, Handle};
+pub use hosts::{AttachError, Attached, Hosts};
+pub use limits::Limits;
+pub use nvmf::NamespaceError;
+pub use open::{OpenError, Opening};
+pub use shard::Shard;
+pub use volumes::{Change, FileSpec, Spec, VolumeError, Volumes};

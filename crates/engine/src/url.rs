@@ -131,7 +131,23 @@ impl FromStr for VolumeUrl {
     }
 }
 
+impl fmt::Display for VolumeUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mem { size, block_size } => write!(f, "mem://?size={size}&block={block_size}"),
+            Self::Null { size, block_size } => write!(f, "null://?size={size}&block={block_size}"),
+            Self::File(file) => write!(f, "file://{}", file.path.display()),
+            Self::NvmeTcp(nvme) => nvme.fmt(f),
+        }
+    }
+}
+
 impl FileUrl {
+    /// The file or device at `path`, used in the ordinary way.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), block_size: None, direct: false, size: None, read_only: false }
+    }
+
     fn parse(place: &str, mut query: Query<'_>) -> Result<Self, UrlError> {
         if place.is_empty() {
             return Err(UrlError::NoPath);
@@ -150,7 +166,8 @@ impl FileUrl {
 impl NvmeUrl {
     fn parse(place: &str, mut query: Query<'_>) -> Result<Self, UrlError> {
         let (authority, nqn) = place.split_once('/').unwrap_or((place, ""));
-        let (host, port) = parse_authority(authority, if nqn.is_empty() { DISCOVERY_PORT } else { NVME_PORT })?;
+        let (host, port) =
+            parse_authority(authority, if nqn.is_empty() { DISCOVERY_PORT } else { NVME_PORT })?;
         let url = Self {
             host,
             port,
@@ -303,7 +320,10 @@ mod tests {
         let text = "nvme+tcp://[::1]:4421/nqn.2026-01.x:y?ns=2&hdgst&queues=4";
         let Ok(VolumeUrl::NvmeTcp(nvme)) = url(text) else { panic!() };
         assert_eq!((nvme.host.as_str(), nvme.port, nvme.nsid), ("::1", 4421, Some(2)));
-        assert_eq!((nvme.nqn.as_deref(), nvme.header_digest, nvme.queues), (Some("nqn.2026-01.x:y"), true, Some(4)));
+        assert_eq!(
+            (nvme.nqn.as_deref(), nvme.header_digest, nvme.queues),
+            (Some("nqn.2026-01.x:y"), true, Some(4))
+        );
         assert_eq!(nvme.to_string(), "nvme+tcp://[::1]:4421/nqn.2026-01.x:y?ns=2");
     }
 

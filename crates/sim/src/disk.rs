@@ -8,21 +8,20 @@ use stdx::prng::Prng;
 #[derive(Clone, Debug)]
 pub struct Disk {
     len: u64,
+    /// What a power cut leaves whole, in bytes.
+    sector: usize,
     /// What reads see, by sector.
     now: BTreeMap<u64, Sector>,
     /// What survives for certain, by sector; only sectors that differ from `now` are here.
     safe: BTreeMap<u64, Option<Sector>>,
 }
 
-type Sector = Box<[u8; SECTOR]>;
-
-/// What a power cut leaves whole, in bytes.
-pub const SECTOR: usize = 512;
+type Sector = Box<[u8]>;
 
 impl Disk {
-    /// Zeros.
-    pub fn new(len: u64) -> Self {
-        Self { len, now: BTreeMap::new(), safe: BTreeMap::new() }
+    /// Zeros, in sectors of `sector` bytes, which a power cut does not tear.
+    pub fn new(len: u64, sector: usize) -> Self {
+        Self { len, sector, now: BTreeMap::new(), safe: BTreeMap::new() }
     }
 
     /// Bytes.
@@ -38,7 +37,7 @@ impl Disk {
     /// Longer or shorter; at once and for good.
     pub fn resize(&mut self, len: u64) {
         self.len = len;
-        let first_gone = len.div_ceil(SECTOR as u64);
+        let first_gone = len.div_ceil(self.sector as u64);
         self.now.split_off(&first_gone);
         self.safe.split_off(&first_gone);
     }
@@ -46,7 +45,7 @@ impl Disk {
     /// Reads at `offset`; says how many bytes there were.
     pub fn read(&self, offset: u64, out: &mut [u8]) -> usize {
         let len = self.len.saturating_sub(offset).min(out.len() as u64) as usize;
-        for_sectors(offset, len, |sector, within, at| {
+        for_sectors(self.sector, offset, len, |sector, within, at| {
             let to = &mut out[at..at + within.len()];
             match self.now.get(&sector) {
                 Some(bytes) => to.copy_from_slice(&bytes[within]),
@@ -59,9 +58,10 @@ impl Disk {
     /// Writes at `offset`, growing the file if need be. Not safe yet.
     pub fn write(&mut self, offset: u64, bytes: &[u8]) {
         self.len = self.len.max(offset + bytes.len() as u64);
-        for_sectors(offset, bytes.len(), |sector, within, at| {
+        let size = self.sector;
+        for_sectors(size, offset, bytes.len(), |sector, within, at| {
             let old = self.now.get(&sector).cloned();
-            let mut new = old.clone().unwrap_or_else(|| Box::new([0; SECTOR]));
+            let mut new = old.clone().unwrap_or_else(|| vec![0; size].into());
             new[within.clone()].copy_from_slice(&bytes[at..at + within.len()]);
             self.safe.entry(sector).or_insert(old);
             self.now.insert(sector, new);
@@ -81,7 +81,7 @@ impl Disk {
 
     /// These bytes are safe (a durable write); others stay as they were.
     pub fn sync_range(&mut self, offset: u64, len: usize) {
-        for_sectors(offset, len, |sector, _, _| {
+        for_sectors(self.sector, offset, len, |sector, _, _| {
             self.safe.remove(&sector);
         });
     }
@@ -101,13 +101,18 @@ impl Disk {
 }
 
 /// Calls `each(sector, range within it, position in the request)` for the bytes at `offset`.
-fn for_sectors(offset: u64, len: usize, mut each: impl FnMut(u64, core::ops::Range<usize>, usize)) {
+fn for_sectors(
+    size: usize,
+    offset: u64,
+    len: usize,
+    mut each: impl FnMut(u64, core::ops::Range<usize>, usize),
+) {
     let mut at = 0;
     while at < len {
         let position = offset + at as u64;
-        let start = (position % SECTOR as u64) as usize;
-        let end = SECTOR.min(start + len - at);
-        each(position / SECTOR as u64, start..end, at);
+        let start = (position % size as u64) as usize;
+        let end = size.min(start + len - at);
+        each(position / size as u64, start..end, at);
         at += end - start;
     }
 }
@@ -120,7 +125,7 @@ mod tests {
     fn a_power_cut_spares_what_was_synced_and_mixes_the_rest() {
         let (mut kept, mut lost) = (0, 0);
         for seed in 0..50 {
-            let mut disk = Disk::new(8192);
+            let mut disk = Disk::new(8192, 512);
             disk.write(0, &[1; 1024]);
             disk.sync();
             disk.write(512, &[2; 1024]);

@@ -201,10 +201,11 @@ impl Env for NodeEnv {
     fn open_file(&mut self, open: &OpenFile) -> Result<FileId, IoError> {
         let mut world = self.world.borrow_mut();
         let id = FileId(world.number());
+        let sector = world.faults.disk_sector;
         let node = world.nodes.get_mut(&self.node).expect("our node");
         if !node.disks.contains_key(&open.path) {
             let len = open.create.ok_or(IoError::NotFound)?;
-            node.disks.insert(open.path.clone(), Disk::new(len));
+            node.disks.insert(open.path.clone(), Disk::new(len, sector));
         }
         node.files.insert(id, open.path.clone());
         Ok(id)

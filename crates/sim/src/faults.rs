@@ -29,6 +29,8 @@ pub struct Faults {
     pub disk_latency: Duration,
     /// A disk operation fails with a media error.
     pub disk_error: u64,
+    /// What a power cut leaves whole of a disk, in bytes.
+    pub disk_sector: usize,
     /// Disk operations that a node may have under way.
     pub disk_depth: usize,
 }
@@ -40,6 +42,7 @@ impl Faults {
             pipe_capacity: 1 << 20,
             latency: Duration::from_micros(50),
             disk_latency: Duration::from_micros(200),
+            disk_sector: 512,
             disk_depth: 128,
             ..Self::default()
         }
@@ -60,13 +63,14 @@ impl Faults {
             refuse: pick(&[0, 0, 100, 500]),
             disk_latency: Duration::from_micros(pick(&[10, 200, 20_000])),
             disk_error: 0,
+            disk_sector: 512,
             disk_depth: pick(&[128, 8, 1]) as usize,
         }
     }
 
     /// The same world healed: what takes time still does, but nothing breaks any more.
     pub fn heal(&mut self) {
-        let Self { pipe_capacity, latency, disk_latency, disk_depth, .. } = *self;
-        *self = Self { pipe_capacity, latency, disk_latency, disk_depth, ..Self::default() };
+        let Self { pipe_capacity, latency, disk_latency, disk_sector, disk_depth, .. } = *self;
+        *self = Self { pipe_capacity, latency, disk_latency, disk_sector, disk_depth, ..Self::default() };
     }
 }

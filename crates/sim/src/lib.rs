@@ -7,8 +7,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod checker;
 pub mod disk;
 pub mod env;
 pub mod faults;
 pub mod network;
+pub mod scenario;
 pub mod world;

@@ -10,6 +10,7 @@ pub mod conformance;
 pub mod env;
 #[allow(unsafe_code, reason = "the one place for it: see the module")]
 pub mod mem;
+pub mod planted;
 pub mod prng;
 pub mod slab;
 pub mod stream;

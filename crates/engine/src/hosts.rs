@@ -1,0 +1,278 @@
+//! Remote controllers: attached by name, their namespaces volumes of this shard for as long as they are there.
+
+use crate::owners::Part;
+use crate::url::NvmeUrl;
+use crate::volumes::{Change, Spec, Volumes};
+use crate::{OpenError, VolumeError};
+use nvme::host::{Failure, Host, HostError, HostEvent, HostOptions};
+use std::collections::BTreeMap;
+use stdx::env::{Env, Event};
+use stdx::time::{Time, earliest};
+use thiserror::Error;
+use wire::nvme::Nqn;
+use wire::nvme::fabrics::HostId;
+use wire::nvme::tcp::Digests;
+
+/// The remote controllers of a shard.
+pub struct Hosts {
+    places: Vec<Option<Attached>>,
+    names: BTreeMap<String, u32>,
+    limit: usize,
+}
+
+/// A remote controller.
+pub struct Attached {
+    /// Its name here; its namespaces are the volumes NAMEn1, NAMEn2, ...
+    pub name: String,
+    /// What it was attached with.
+    pub options: HostOptions,
+    /// The association.
+    pub host: Host,
+    state: State,
+    volumes: BTreeMap<u32, String>,
+    waiting: Vec<Waiting>,
+}
+
+/// Who waits to hear whether a controller could be attached.
+type Waiting = Box<dyn FnOnce(Result<Vec<String>, AttachError>) + Send>;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Attaching,
+    Attached,
+    Failed(Failure),
+}
+
+/// Why a controller is not attached.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum AttachError {
+    /// One is attached under that name.
+    #[error("a controller is attached under that name already")]
+    Exists,
+    /// None is attached under that name.
+    #[error("no controller is attached under that name")]
+    Unknown,
+    /// As many as there may be.
+    #[error("there are as many controllers as there may be")]
+    Full,
+    /// A name that is no NQN.
+    #[error("{0:?} is no NQN: nqn.YYYY-MM.reverse.domain:anything")]
+    Nqn(String),
+    /// The options make no sense, or memory is short.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// It could not be connected.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+    /// It was detached before it was there.
+    #[error("it was detached meanwhile")]
+    Detached,
+}
+
+impl Hosts {
+    pub(crate) const fn new(limit: usize) -> Self {
+        Self { places: Vec::new(), names: BTreeMap::new(), limit }
+    }
+
+    /// Begins to attach a controller; `then` hears the names of its volumes, or why there are none.
+    pub(crate) fn attach(&mut self, env: &mut dyn Env, name: &str, options: HostOptions, then: Waiting) {
+        match self.begin(env, name, options) {
+            Ok(attached) => attached.waiting.push(then),
+            Err(why) => then(Err(why)),
+        }
+    }
+
+    /// Begins to attach the controller that a URL names.
+    pub(crate) fn attach_url(
+        &mut self,
+        env: &mut dyn Env,
+        name: &str,
+        url: &NvmeUrl,
+    ) -> Result<(), OpenError> {
+        let options = options(env, url)?;
+        self.begin(env, name, options)?;
+        Ok(())
+    }
+
+    /// Lets a controller go, and with it its volumes.
+    pub(crate) fn detach(
+        &mut self,
+        env: &mut dyn Env,
+        volumes: &mut Volumes,
+        name: &str,
+    ) -> Result<(), AttachError> {
+        let place = self.names.remove(name).ok_or(AttachError::Unknown)?;
+        let Some(mut attached) = self.places[place as usize].take() else { return Err(AttachError::Unknown) };
+        for volume in attached.volumes.values() {
+            forget(volumes.delete(env, volume));
+        }
+        attached.host.close(env);
+        attached.waiting.drain(..).for_each(|then| then(Err(AttachError::Detached)));
+        Ok(())
+    }
+
+    /// The controller of that name.
+    pub fn get(&self, name: &str) -> Option<&Attached> {
+        self.names.get(name).and_then(|place| self.places[*place as usize].as_ref())
+    }
+
+    /// All controllers, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Attached> {
+        self.names.values().filter_map(|place| self.places[*place as usize].as_ref())
+    }
+
+    /// The volume of a namespace (the first, if none is named) once its controller is attached.
+    pub(crate) fn namespace(&self, name: &str, nsid: Option<u32>) -> Option<Result<String, OpenError>> {
+        let Some(attached) = self.get(name) else { return Some(Err(AttachError::Unknown.into())) };
+        match attached.state {
+            State::Attaching => None,
+            State::Failed(why) => Some(Err(AttachError::Failed(why).into())),
+            State::Attached => {
+                let volume = match nsid {
+                    Some(nsid) => attached.volumes.get(&nsid),
+                    None => attached.volumes.values().next(),
+                };
+                Some(volume.cloned().ok_or(OpenError::NoNamespace))
+            }
+        }
+    }
+
+    pub(crate) fn handle_event(&mut self, env: &mut dyn Env, place: u32, event: &Event) {
+        if let Some(Some(attached)) = self.places.get_mut(place as usize) {
+            attached.host.handle_event(env, event);
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        self.places.iter().flatten().map(|attached| attached.host.deadline()).fold(None, earliest)
+    }
+
+    pub(crate) fn handle_timeout(&mut self, env: &mut dyn Env) {
+        let now = env.now();
+        let due = |attached: &&mut Attached| attached.host.deadline().is_some_and(|deadline| deadline <= now);
+        self.places.iter_mut().flatten().filter(due).for_each(|attached| attached.host.handle_timeout(env));
+    }
+
+    /// Makes volumes of namespaces that came, takes those away that went, and tells who waits.
+    pub(crate) fn poll(&mut self, env: &mut dyn Env, volumes: &mut Volumes) {
+        for attached in self.places.iter_mut().flatten() {
+            while let Some(event) = attached.host.poll_event() {
+                attached.handle(env, volumes, event);
+            }
+        }
+    }
+
+    /// Sends what was asked for in this turn.
+    pub(crate) fn flush(&mut self, env: &mut dyn Env) {
+        self.places.iter_mut().flatten().for_each(|attached| attached.host.flush(env));
+    }
+
+    fn begin(
+        &mut self,
+        env: &mut dyn Env,
+        name: &str,
+        options: HostOptions,
+    ) -> Result<&mut Attached, AttachError> {
+        if self.names.contains_key(name) {
+            return Err(AttachError::Exists);
+        }
+        if self.names.len() >= self.limit {
+            return Err(AttachError::Full);
+        }
+        let place = self.places.iter().position(Option::is_none).unwrap_or(self.places.len());
+        let host = Host::connect(env, Part::Host(place as u32).owner(), options.clone())?;
+        let (volumes, waiting) = (BTreeMap::new(), Vec::new());
+        let attached =
+            Attached { name: name.into(), options, host, state: State::Attaching, volumes, waiting };
+        if place == self.places.len() {
+            self.places.push(None);
+        }
+        self.names.insert(name.into(), place as u32);
+        Ok(self.places[place].insert(attached))
+    }
+}
+
+impl Attached {
+    /// The volumes of its namespaces, by namespace identifier.
+    pub const fn volumes(&self) -> &BTreeMap<u32, String> {
+        &self.volumes
+    }
+
+    /// Why it is over for good, if it is.
+    pub const fn failure(&self) -> Option<Failure> {
+        match self.state {
+            State::Failed(why) => Some(why),
+            State::Attaching | State::Attached => None,
+        }
+    }
+
+    fn handle(&mut self, env: &mut dyn Env, volumes: &mut Volumes, event: HostEvent) {
+        match event {
+            HostEvent::Connected => {
+                self.state = State::Attached;
+                let names: Vec<_> = self.volumes.values().cloned().collect();
+                self.waiting.drain(..).for_each(|then| then(Ok(names.clone())));
+            }
+            HostEvent::Failed(why) => {
+                tracing::warn!(controller = self.name, %why, "a controller is lost for good");
+                self.state = State::Failed(why);
+                self.waiting.drain(..).for_each(|then| then(Err(AttachError::Failed(why))));
+            }
+            HostEvent::NamespaceAdded(nsid) => self.add(env, volumes, nsid),
+            HostEvent::NamespaceRemoved(nsid) => {
+                if let Some(volume) = self.volumes.remove(&nsid) {
+                    forget(volumes.delete(env, &volume));
+                }
+            }
+            HostEvent::NamespaceResized { namespace_id, .. } => {
+                if let Some(volume) = self.volumes.get(&namespace_id) {
+                    volumes.note(Change::Resized(volume.clone()));
+                }
+            }
+            HostEvent::ConnectionLost(why) => tracing::warn!(controller = self.name, %why, "connection lost"),
+            HostEvent::Reconnected => tracing::info!(controller = self.name, "connected again"),
+            HostEvent::DiscoveryLogChanged | HostEvent::AdminDone { .. } => {}
+        }
+    }
+
+    fn add(&mut self, env: &mut dyn Env, volumes: &mut Volumes, nsid: u32) {
+        let Some(namespace) = self.host.namespace(nsid) else { return };
+        let (name, spec) =
+            (format!("{}n{nsid}", self.name), Spec::Remote { controller: self.name.clone(), nsid });
+        let identity = namespace.identity();
+        let device = std::rc::Rc::new(namespace);
+        let adopted =
+            volumes.adopt(env, &name, identity, spec.clone(), device.clone()).or_else(|error| match error {
+                // The same volume twice (two paths, or served and attached in one process): it goes by its name then.
+                VolumeError::Exists => volumes.adopt(env, &name, None, spec, device),
+                other => Err(other),
+            });
+        match adopted {
+            Ok(()) => drop(self.volumes.insert(nsid, name)),
+            Err(why) => tracing::warn!(controller = self.name, nsid, %why, "a namespace cannot be used"),
+        }
+    }
+}
+
+/// What a URL says, with this process's own identity where it says nothing.
+fn options(env: &mut dyn Env, url: &NvmeUrl) -> Result<HostOptions, OpenError> {
+    let parse = |text: &str| text.parse::<Nqn>().map_err(|_| AttachError::Nqn(text.into()));
+    let address = url.address().ok_or(OpenError::Unresolved)?;
+    let subsystem = parse(url.nqn.as_deref().ok_or(OpenError::NoSubsystem)?)?;
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&env.entropy().to_le_bytes());
+    id[8..].copy_from_slice(&env.entropy().to_le_bytes());
+    let host = url.hostnqn.as_deref().map_or(Ok(Nqn::from_uuid(&id)), parse)?;
+    let mut options = HostOptions::new(address, subsystem, host, HostId::from(id));
+    options.digests = Digests { header: url.header_digest, data: url.data_digest };
+    options.io_queues = url.queues.unwrap_or(options.io_queues);
+    options.queue_size = url.depth.unwrap_or(options.queue_size);
+    Ok(options)
+}
+
+/// A volume that is gone already needs no removal, and one that others are built on stays, as gone, until they are.
+fn forget(removed: Result<(), VolumeError>) {
+    if let Err(why) = removed {
+        tracing::debug!(%why, "a volume of a controller stays behind");
+    }
+}

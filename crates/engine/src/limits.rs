@@ -1,0 +1,29 @@
+//! How much a shard may hold: every limit of the engine, in one place.
+
+use stdx::mem::MemoryLimits;
+
+/// The limits of a shard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Volumes.
+    pub volumes: usize,
+    /// Remote controllers attached.
+    pub hosts: usize,
+    /// Connections of hosts to us, over all subsystems.
+    pub connections: usize,
+    /// Address space of I/O buffers, in bytes; memory is used only as far as they are.
+    pub buffer_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { volumes: 1024, hosts: 256, connections: 4096, buffer_bytes: 1 << 30 }
+    }
+}
+
+impl Limits {
+    /// The part that the environment needs to know.
+    pub const fn memory(&self) -> MemoryLimits {
+        MemoryLimits { buffer_bytes: self.buffer_bytes }
+    }
+}

@@ -1,0 +1,146 @@
+//! Where volumes meet subsystems: namespaces served from volumes, listeners opened and closed as subsystems need them.
+
+use crate::Shard;
+use crate::volumes::Change;
+use block::BlockDevice;
+use nvme::target::{ConfigError, NamespaceConfig, Portal, Transport};
+use std::net::SocketAddr;
+use stdx::env::Env;
+use thiserror::Error;
+use wire::nvme::Nqn;
+
+/// Which namespaces are served from which volumes.
+#[derive(Debug, Default)]
+pub(crate) struct Exports(Vec<Export>);
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Export {
+    volume: String,
+    subsystem: Nqn,
+    nsid: u32,
+}
+
+/// Why a namespace or listener could not be added or taken away.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum NamespaceError {
+    /// No volume has that name.
+    #[error("no volume has that name")]
+    NoVolume,
+    /// The target refuses.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {why}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        why: nvme::target::tcp::ListenError,
+    },
+}
+
+impl Shard {
+    /// Serves a volume as a namespace; says which identifier it got. Without a UUID the volume's identity is shown.
+    pub fn add_namespace(
+        &mut self,
+        subsystem: &Nqn,
+        volume: &str,
+        mut config: NamespaceConfig,
+    ) -> Result<u32, NamespaceError> {
+        let entry = self.volumes.get(volume).ok_or(NamespaceError::NoVolume)?;
+        if config.uuid == [0; 16] {
+            config.uuid = entry.volume.identity().0;
+        }
+        let nsid = self.target.add_namespace(subsystem, config, entry.volume.clone(), entry.volume.open())?;
+        self.exports.0.push(Export { volume: volume.into(), subsystem: *subsystem, nsid });
+        Ok(nsid)
+    }
+
+    /// Stops serving a namespace. Its volume stays.
+    pub fn remove_namespace(&mut self, subsystem: &Nqn, nsid: u32) -> Result<(), NamespaceError> {
+        self.target.remove_namespace(subsystem, nsid)?;
+        self.exports.0.retain(|export| export.subsystem != *subsystem || export.nsid != nsid);
+        Ok(())
+    }
+
+    /// Takes a subsystem away, with its namespaces and the listeners that no other uses.
+    pub fn delete_subsystem(&mut self, env: &mut dyn Env, subsystem: &Nqn) -> Result<(), NamespaceError> {
+        self.target.delete_subsystem(subsystem)?;
+        self.exports.0.retain(|export| export.subsystem != *subsystem);
+        self.close_unused_listeners(env);
+        Ok(())
+    }
+
+    /// Lets hosts reach a subsystem through an address; says which it is (port 0 becomes a free one).
+    pub fn add_listener(
+        &mut self,
+        env: &mut dyn Env,
+        subsystem: &Nqn,
+        address: SocketAddr,
+    ) -> Result<SocketAddr, NamespaceError> {
+        let open = self.server.listening().any(|open| open == address);
+        let address = match open {
+            true => address,
+            false => {
+                self.server.listen(env, address).map_err(|why| NamespaceError::Listen { address, why })?
+            }
+        };
+        let added = self.target.add_listener(subsystem, tcp_portal(address));
+        self.close_unused_listeners(env);
+        Ok(added.map(|()| address)?)
+    }
+
+    /// Hosts no longer reach a subsystem through an address.
+    pub fn remove_listener(
+        &mut self,
+        env: &mut dyn Env,
+        subsystem: &Nqn,
+        address: SocketAddr,
+    ) -> Result<(), NamespaceError> {
+        self.target.remove_listener(subsystem, &tcp_portal(address))?;
+        self.close_unused_listeners(env);
+        Ok(())
+    }
+
+    /// The volume a namespace is served from.
+    pub fn exported(&self, subsystem: &Nqn, nsid: u32) -> Option<&str> {
+        let export =
+            self.exports.0.iter().find(|export| export.subsystem == *subsystem && export.nsid == nsid);
+        export.map(|export| export.volume.as_str())
+    }
+
+    fn close_unused_listeners(&mut self, env: &mut dyn Env) {
+        let listeners = self.target.subsystems().flat_map(|subsystem| subsystem.listeners);
+        let wanted: Vec<_> = listeners.map(|listener| listener.portal.address).collect();
+        let open: Vec<_> = self.server.listening().collect();
+        for address in open.into_iter().filter(|address| !wanted.contains(address)) {
+            self.server.unlisten(env, address);
+        }
+    }
+
+    /// Tells the target what happened to volumes, and whoever listens for it.
+    pub(crate) fn apply_changes(&mut self) {
+        for change in self.volumes.take_changes() {
+            self.observers.iter_mut().for_each(|observer| observer(&change));
+            let (volume, gone) = match &change {
+                Change::Added(_) => continue,
+                Change::Removed(volume) => (volume, true),
+                Change::Resized(volume) => (volume, false),
+            };
+            let served: Vec<_> =
+                self.exports.0.iter().filter(|export| export.volume == *volume).cloned().collect();
+            // A namespace that was removed meanwhile needs to be told nothing.
+            for Export { subsystem, nsid, .. } in served {
+                if gone {
+                    let _ = self.remove_namespace(&subsystem, nsid);
+                } else {
+                    let _ = self.target.namespace_changed(&subsystem, nsid);
+                }
+            }
+        }
+    }
+}
+
+const fn tcp_portal(address: SocketAddr) -> Portal {
+    Portal { transport: Transport::Tcp, address }
+}

@@ -1,0 +1,83 @@
+//! Volumes by URL, for the command line: made if they are local, attached if they are remote.
+
+use crate::Shard;
+use crate::hosts::AttachError;
+use crate::url::VolumeUrl;
+use crate::volumes::{FileSpec, Spec, VolumeError};
+use block::BlockDevice;
+use std::rc::Rc;
+use stdx::env::Env;
+use thiserror::Error;
+
+/// Why a volume cannot be used.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum OpenError {
+    /// It cannot be made.
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
+    /// It cannot be attached.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    /// The URL names a target, not a volume on it.
+    #[error("say which subsystem: nvme+tcp://HOST:PORT/NQN (`weft discover HOST:PORT` lists them)")]
+    NoSubsystem,
+    /// The URL's host is a name, not an address.
+    #[error("the host's name was not resolved")]
+    Unresolved,
+    /// The subsystem has no such namespace.
+    #[error("the subsystem has no such namespace")]
+    NoNamespace,
+}
+
+/// A volume that is being opened: ask [`Shard::opened`] after each turn.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Opening {
+    name: String,
+    nsid: Option<u32>,
+    remote: bool,
+}
+
+impl Shard {
+    /// Begins to open a volume under a name of its own.
+    pub fn open(&mut self, env: &mut dyn Env, name: &str, url: &VolumeUrl) -> Result<Opening, OpenError> {
+        let blocks = |size: u64, block_size: u32| size / u64::from(block_size);
+        let spec = match url {
+            &VolumeUrl::Mem { size, block_size } => {
+                Spec::Ram { blocks: blocks(size, block_size), block_size }
+            }
+            &VolumeUrl::Null { size, block_size } => {
+                Spec::Null { blocks: blocks(size, block_size), block_size }
+            }
+            VolumeUrl::File(file) => Spec::File(FileSpec {
+                path: file.path.clone(),
+                block_size: file.block_size,
+                direct: file.direct,
+                read_only: file.read_only,
+                create: file.size,
+            }),
+            VolumeUrl::NvmeTcp(nvme) => {
+                self.hosts.attach_url(env, name, nvme)?;
+                return Ok(Opening { name: name.into(), nsid: nvme.nsid, remote: true });
+            }
+        };
+        self.add_volume(env, name, spec, None)?;
+        Ok(Opening { name: name.into(), nsid: None, remote: false })
+    }
+
+    /// The name of the volume, once it is there, or why it will not be; `None` until either is known.
+    pub fn opened_name(&self, opening: &Opening) -> Option<Result<String, OpenError>> {
+        match opening.remote {
+            false => Some(Ok(opening.name.clone())),
+            true => self.hosts.namespace(&opening.name, opening.nsid),
+        }
+    }
+
+    /// The volume, once it is there, or why it will not be; `None` until either is known.
+    pub fn opened(&self, opening: &Opening) -> Option<Result<Rc<dyn BlockDevice>, OpenError>> {
+        let volume = self.opened_name(opening)?.and_then(|name| {
+            let entry = self.volumes.get(&name).ok_or(OpenError::NoNamespace)?;
+            Ok(Rc::<block::Volume>::clone(&entry.volume) as Rc<dyn BlockDevice>)
+        });
+        Some(volume)
+    }
+}

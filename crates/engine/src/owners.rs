@@ -1,0 +1,57 @@
+//! Which part of the shard an event is for: the upper half of its owner says the kind, the lower half which one.
+
+use stdx::env::Owner;
+
+/// The parts of a shard that own something of the environment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Part {
+    /// The shard itself.
+    Shard,
+    /// The NVMe/TCP transport: its listeners and connections.
+    Nvmf,
+    /// The volume at this place.
+    Volume(u32),
+    /// The remote controller at this place.
+    Host(u32),
+}
+
+impl Part {
+    /// The number that stands for it.
+    pub(crate) const fn owner(self) -> Owner {
+        match self {
+            Self::Shard => Owner::SHARD,
+            Self::Nvmf => Owner(NVMF << 32),
+            Self::Volume(place) => Owner(VOLUME << 32 | place as u64),
+            Self::Host(place) => Owner(HOST << 32 | place as u64),
+        }
+    }
+
+    /// Whom the number stands for; `None` if for nobody.
+    pub(crate) const fn of(owner: Owner) -> Option<Self> {
+        let place = owner.0 as u32;
+        match owner.0 >> 32 {
+            NVMF => Some(Self::Nvmf),
+            VOLUME => Some(Self::Volume(place)),
+            HOST => Some(Self::Host(place)),
+            _ if owner.0 == Owner::SHARD.0 => Some(Self::Shard),
+            _ => None,
+        }
+    }
+}
+
+const NVMF: u64 = 1;
+const VOLUME: u64 = 2;
+const HOST: u64 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_is_found_again() {
+        for part in [Part::Shard, Part::Nvmf, Part::Volume(0), Part::Volume(7), Part::Host(u32::MAX)] {
+            assert_eq!(Part::of(part.owner()), Some(part));
+        }
+        assert_eq!(Part::of(Owner(0)), None);
+    }
+}

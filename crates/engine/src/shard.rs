@@ -1,0 +1,265 @@
+//! The shard: its parts, and the turn that drives them.
+
+use crate::Limits;
+use crate::handle::{self, Handle, Inbox};
+use crate::hosts::{AttachError, Hosts};
+use crate::nvmf::Exports;
+use crate::owners::Part;
+use crate::volumes::{Change, Spec, VolumeError, Volumes};
+use block::{BlockDevice, Channel, Done, Identity, Io, Op};
+use nvme::host::HostOptions;
+use nvme::target::{Options, Target, tcp};
+use stdx::env::{Env, Event};
+use stdx::mem::{OutOfMemory, Span};
+use stdx::time::{Time, earliest};
+
+/// Volumes, the target that serves them and the hosts that use others', on one thread.
+pub struct Shard {
+    pub(crate) volumes: Volumes,
+    pub(crate) hosts: Hosts,
+    pub(crate) target: Target,
+    pub(crate) server: tcp::Server,
+    pub(crate) exports: Exports,
+    pub(crate) observers: Vec<Observer>,
+    inbox: Inbox,
+    handle: Handle,
+    events: Vec<Event>,
+    ending: Ending,
+}
+
+/// Whom to tell of changes.
+pub(crate) type Observer = Box<dyn FnMut(&Change) + Send>;
+
+/// How far an orderly end has come.
+#[derive(Debug)]
+enum Ending {
+    /// Not asked for.
+    No,
+    /// Connections finish what they were asked.
+    Draining,
+    /// Volumes write what they cache.
+    Flushing(Vec<(Box<dyn Channel>, bool)>),
+    /// Nothing is left to do.
+    Done,
+}
+
+impl Shard {
+    /// A shard with nothing on it.
+    pub fn new(env: &mut dyn Env, limits: Limits) -> Result<Self, OutOfMemory> {
+        let (handle, inbox) = handle::channel(env.waker());
+        let transport = tcp::Limits { connections_max: limits.connections, ..tcp::Limits::default() };
+        Ok(Self {
+            volumes: Volumes::new(limits.volumes),
+            hosts: Hosts::new(limits.hosts),
+            target: Target::new(Options::default()),
+            server: tcp::Server::new(env, Part::Nvmf.owner().0, transport)?,
+            exports: Exports::default(),
+            observers: Vec::new(),
+            inbox,
+            handle,
+            events: Vec::new(),
+            ending: Ending::No,
+        })
+    }
+
+    /// A way for other threads to have things done here.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// The volumes, by name.
+    pub fn volumes(&self) -> &Volumes {
+        &self.volumes
+    }
+
+    /// Subsystems and all behind them.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The same, to configure. Namespaces and listeners are added through the shard, which knows volumes and addresses.
+    pub fn target_mut(&mut self) -> &mut Target {
+        &mut self.target
+    }
+
+    /// The NVMe/TCP transport.
+    pub fn server(&self) -> &tcp::Server {
+        &self.server
+    }
+
+    /// Has `observer` told of every volume that comes, goes or changes its size.
+    pub fn observe(&mut self, observer: impl FnMut(&Change) + Send + 'static) {
+        self.observers.push(Box::new(observer));
+    }
+
+    /// Makes a volume. Without an identity it gets a random one.
+    pub fn add_volume(
+        &mut self,
+        env: &mut dyn Env,
+        name: &str,
+        spec: Spec,
+        identity: Option<Identity>,
+    ) -> Result<Identity, VolumeError> {
+        let identity = self.volumes.create(env, name, identity, spec)?;
+        self.apply_changes();
+        Ok(identity)
+    }
+
+    /// Takes a volume away, and with it the namespaces served from it.
+    pub fn remove_volume(&mut self, env: &mut dyn Env, name: &str) -> Result<(), VolumeError> {
+        self.volumes.delete(env, name)?;
+        self.apply_changes();
+        Ok(())
+    }
+
+    /// Makes a volume `blocks` long; hosts that use it learn of it.
+    pub fn resize_volume(&mut self, env: &mut dyn Env, name: &str, blocks: u64) -> Result<(), VolumeError> {
+        self.volumes.resize(env, name, blocks)?;
+        self.apply_changes();
+        Ok(())
+    }
+
+    /// Looks at the size of a volume's file again; hosts that use it learn of a change.
+    pub fn rescan_volume(&mut self, env: &mut dyn Env, name: &str) -> Result<(), VolumeError> {
+        self.volumes.rescan(env, name)?;
+        self.apply_changes();
+        Ok(())
+    }
+
+    /// Changes the delays (mean and 99th percentile, in microseconds) of a volume that has some.
+    pub fn set_delays(
+        &mut self,
+        name: &str,
+        reads: (u64, u64),
+        writes: (u64, u64),
+    ) -> Result<(), VolumeError> {
+        self.volumes.set_delays(name, reads, writes)
+    }
+
+    /// Remote controllers, by name.
+    pub fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    /// Begins to attach a remote controller; `then` hears the names of its volumes, or why there are none.
+    pub fn attach(
+        &mut self,
+        env: &mut dyn Env,
+        name: &str,
+        options: HostOptions,
+        then: impl FnOnce(Result<Vec<String>, AttachError>) + Send + 'static,
+    ) {
+        self.hosts.attach(env, name, options, Box::new(then));
+    }
+
+    /// Lets a remote controller go, and with it its volumes.
+    pub fn detach(&mut self, env: &mut dyn Env, name: &str) -> Result<(), AttachError> {
+        self.hosts.detach(env, &mut self.volumes, name)?;
+        self.apply_changes();
+        Ok(())
+    }
+
+    /// Asserts what always holds between turns.
+    pub fn check(&self) {
+        self.target.check();
+    }
+
+    /// Waits until there is something to do, and does it.
+    pub fn turn(&mut self, env: &mut dyn Env) {
+        let mut events = core::mem::take(&mut self.events);
+        env.poll(&mut events, self.deadline());
+        for event in events.drain(..) {
+            self.handle_event(env, &event);
+        }
+        self.events = events;
+        if self.deadline().is_some_and(|deadline| deadline <= env.now()) {
+            self.handle_timeout(env);
+        }
+        self.hosts.poll(env, &mut self.volumes);
+        self.apply_changes();
+        self.server.poll(env, &mut self.target);
+        self.hosts.flush(env);
+        self.end(env);
+    }
+
+    /// When the next [`Shard::turn`] is due even if nothing happens.
+    pub fn deadline(&self) -> Option<Time> {
+        let parts = [
+            self.volumes.deadline(),
+            self.hosts.deadline(),
+            self.target.deadline(),
+            self.server.deadline(),
+            matches!(self.ending, Ending::Flushing(_)).then_some(Time::ZERO),
+        ];
+        parts.into_iter().fold(None, earliest)
+    }
+
+    /// Begins an orderly end: no new connections, what was asked is answered, volumes are flushed.
+    pub fn drain(&mut self, env: &mut dyn Env) {
+        if matches!(self.ending, Ending::No) {
+            self.server.drain(env);
+            self.ending = Ending::Draining;
+        }
+    }
+
+    /// True when an orderly end is complete.
+    pub fn is_drained(&self) -> bool {
+        matches!(self.ending, Ending::Done)
+    }
+
+    fn handle_event(&mut self, env: &mut dyn Env, event: &Event) {
+        match Part::of(event.owner) {
+            Some(Part::Nvmf) => self.server.handle_event(env, &mut self.target, event),
+            Some(Part::Volume(place)) => self.volumes.handle_event(env, place, event),
+            Some(Part::Host(place)) => self.hosts.handle_event(env, place, event),
+            Some(Part::Shard) => {
+                while let Some(call) = self.inbox.next() {
+                    call(self, env);
+                }
+            }
+            None => tracing::warn!(owner = event.owner.0, "an event for nobody"),
+        }
+    }
+
+    fn handle_timeout(&mut self, env: &mut dyn Env) {
+        self.volumes.handle_timeout(env);
+        self.hosts.handle_timeout(env);
+        self.target.handle_timeout(env);
+        self.server.handle_timeout(env, &mut self.target);
+    }
+
+    /// Takes an orderly end one step further.
+    fn end(&mut self, env: &mut dyn Env) {
+        match &mut self.ending {
+            Ending::No | Ending::Done => {}
+            Ending::Draining if !self.server.is_drained() => {}
+            Ending::Draining => {
+                let mut channels: Vec<_> =
+                    self.volumes.iter().map(|entry| (entry.volume.open(), false)).collect();
+                for (channel, done) in &mut channels {
+                    *done = channel.submit(env, FLUSH).is_err();
+                }
+                self.ending = Ending::Flushing(channels);
+            }
+            Ending::Flushing(channels) => {
+                let mut finished: Vec<Done> = Vec::new();
+                for (channel, done) in channels.iter_mut().filter(|(_, done)| !done) {
+                    finished.clear();
+                    channel.poll(env, &mut finished);
+                    *done = !finished.is_empty();
+                }
+                if channels.iter().all(|(_, done)| *done) {
+                    self.ending = Ending::Done;
+                }
+            }
+        }
+    }
+}
+
+impl core::fmt::Debug for Shard {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Shard").field("ending", &self.ending).finish_non_exhaustive()
+    }
+}
+
+const FLUSH: Io = Io { tag: 0, op: Op::Flush, lba: 0, blocks: 0, fua: false, lend: false, data: Span::EMPTY };

@@ -1,0 +1,56 @@
+//! Making a device as its spec says.
+
+use super::lent::Lent;
+use super::{FileSpec, Spec, VolumeError, Volumes};
+use block::BlockDevice;
+use block::device::{File, Geometry, Null, Ram};
+use std::rc::Rc;
+use stdx::env::{Env, OpenFile, Owner};
+
+/// A device that can be told things after it was made.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// One that cannot.
+    Plain,
+    /// A file, whose size may change behind our back.
+    File(Rc<File>),
+}
+
+impl Volumes {
+    /// Makes the device; events of what it owns go to `owner`.
+    pub(super) fn build(
+        &self,
+        env: &mut dyn Env,
+        owner: Owner,
+        spec: &Spec,
+    ) -> Result<(Rc<dyn BlockDevice>, Kind), VolumeError> {
+        Ok(match spec {
+            &Spec::Ram { blocks, block_size } => {
+                (Rc::new(Ram::new(env, Geometry::new(block_size, blocks)?)?), Kind::Plain)
+            }
+            &Spec::Null { blocks, block_size } => {
+                (Rc::new(Null::new(Geometry::new(block_size, blocks)?)), Kind::Plain)
+            }
+            Spec::File(file) => {
+                let file = Rc::new(open(env, owner, file)?);
+                (Rc::<File>::clone(&file), Kind::File(file))
+            }
+            Spec::Delay { .. } | Spec::Error { .. } | Spec::Partition { .. } => {
+                return Err(VolumeError::WrongKind);
+            }
+            Spec::Remote { .. } => return Err(VolumeError::Parameters),
+        })
+    }
+
+    /// The volume that another is to be built on.
+    fn base(&self, name: &str) -> Result<Rc<dyn BlockDevice>, VolumeError> {
+        let entry = self.get(name).ok_or(VolumeError::Unknown)?;
+        Ok(Rc::new(Lent(Rc::<block::Volume>::clone(&entry.volume))))
+    }
+}
+
+fn open(env: &mut dyn Env, owner: Owner, spec: &FileSpec) -> Result<File, VolumeError> {
+    let FileSpec { path, block_size, direct, read_only, create } = spec;
+    let open = OpenFile { path: path.clone(), read_only: *read_only, direct: *direct, create: *create };
+    Ok(File::open(env, owner, &open, *block_size)?)
+}

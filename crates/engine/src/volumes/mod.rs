@@ -1,0 +1,231 @@
+//! The volumes of a shard, by name: made, found, changed and taken away.
+//!
+//! Every volume is a [`Volume`] over the device its [`Spec`] says. A volume that others are built on cannot be taken away
+//! before them. Namespaces served from a volume are not this module's business: `nvmf` looks after them.
+
+mod build;
+mod error;
+mod lent;
+mod spec;
+
+pub use build::Kind;
+pub use error::VolumeError;
+pub use spec::{FileSpec, Spec};
+
+use crate::owners::Part;
+use block::{BlockDevice, Identity, Volume};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use stdx::env::{Env, Event};
+use stdx::time::{Time, earliest};
+
+/// The volumes of a shard.
+#[derive(Debug)]
+pub struct Volumes {
+    places: Vec<Option<Entry>>,
+    names: BTreeMap<String, u32>,
+    limit: usize,
+    changes: Vec<Change>,
+}
+
+/// A volume and how it was made.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// How it was made.
+    pub spec: Spec,
+    /// The volume.
+    pub volume: Rc<Volume>,
+    /// Its device, where that can be told things.
+    pub kind: Kind,
+}
+
+/// What happened to the volumes, for whoever wants to tell of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// A volume is there.
+    Added(String),
+    /// A volume is gone.
+    Removed(String),
+    /// A volume has another size.
+    Resized(String),
+}
+
+impl Volumes {
+    /// None yet, and at most `limit`.
+    pub(crate) const fn new(limit: usize) -> Self {
+        Self { places: Vec::new(), names: BTreeMap::new(), limit, changes: Vec::new() }
+    }
+
+    /// Makes a volume. Without an identity it gets a random one (RFC 9562, version 4).
+    pub(crate) fn create(
+        &mut self,
+        env: &mut dyn Env,
+        name: &str,
+        identity: Option<Identity>,
+        spec: Spec,
+    ) -> Result<Identity, VolumeError> {
+        let (place, identity) = self.admit(env, name, identity)?;
+        let (device, kind) = self.build(env, Part::Volume(place).owner(), &spec)?;
+        self.register(place, name, identity, spec, device, kind);
+        Ok(identity)
+    }
+
+    /// Registers a device that somebody else made and drives (a namespace of a remote controller).
+    pub(crate) fn adopt(
+        &mut self,
+        env: &mut dyn Env,
+        name: &str,
+        identity: Option<Identity>,
+        spec: Spec,
+        device: Rc<dyn BlockDevice>,
+    ) -> Result<(), VolumeError> {
+        let (place, identity) = self.admit(env, name, identity)?;
+        self.register(place, name, identity, spec, Rc::new(lent::Lent(device)), Kind::Plain);
+        Ok(())
+    }
+
+    /// Takes a volume away; its users see it go.
+    pub(crate) fn delete(&mut self, env: &mut dyn Env, name: &str) -> Result<(), VolumeError> {
+        let &place = self.names.get(name).ok_or(VolumeError::Unknown)?;
+        if self.iter().any(|entry| entry.spec.base() == Some(name)) {
+            return Err(VolumeError::InUse);
+        }
+        self.names.remove(name);
+        if let Some(entry) = self.places[place as usize].take() {
+            entry.volume.close(env);
+        }
+        self.changes.push(Change::Removed(name.into()));
+        Ok(())
+    }
+
+    /// Makes a volume `blocks` long.
+    pub(crate) fn resize(&mut self, env: &mut dyn Env, name: &str, blocks: u64) -> Result<(), VolumeError> {
+        let entry = self.get(name).ok_or(VolumeError::Unknown)?;
+        entry.volume.resize(env, blocks).map_err(VolumeError::Device)?;
+        if let Spec::Ram { blocks: size, .. } | Spec::Null { blocks: size, .. } =
+            &mut self.entry_mut(name)?.spec
+        {
+            *size = blocks;
+        }
+        self.changes.push(Change::Resized(name.into()));
+        Ok(())
+    }
+
+    /// Looks at the size of a file again.
+    pub(crate) fn rescan(&mut self, env: &mut dyn Env, name: &str) -> Result<(), VolumeError> {
+        let entry = self.get(name).ok_or(VolumeError::Unknown)?;
+        let Kind::File(file) = &entry.kind else { return Err(VolumeError::WrongKind) };
+        let before = entry.volume.info().blocks;
+        file.rescan(env)?;
+        if entry.volume.info().blocks != before {
+            self.changes.push(Change::Resized(name.into()));
+        }
+        Ok(())
+    }
+
+    /// Changes the delays (mean and 99th percentile, in microseconds) of a volume that has some.
+    pub(crate) fn set_delays(
+        &mut self,
+        name: &str,
+        reads: (u64, u64),
+        writes: (u64, u64),
+    ) -> Result<(), VolumeError> {
+        let _ = (name, reads, writes);
+        Err(VolumeError::WrongKind)
+    }
+
+    /// The volume of that name.
+    pub fn get(&self, name: &str) -> Option<&Entry> {
+        self.names.get(name).and_then(|place| self.places[*place as usize].as_ref())
+    }
+
+    /// All volumes, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.names.values().filter_map(|place| self.places[*place as usize].as_ref())
+    }
+
+    /// What happened since the last call.
+    pub(crate) fn take_changes(&mut self) -> Vec<Change> {
+        core::mem::take(&mut self.changes)
+    }
+
+    pub(crate) fn note(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+
+    pub(crate) fn handle_event(&self, env: &mut dyn Env, place: u32, event: &Event) {
+        if let Some(Some(entry)) = self.places.get(place as usize) {
+            entry.volume.handle_event(env, event);
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        self.places.iter().flatten().map(|entry| entry.volume.deadline()).fold(None, earliest)
+    }
+
+    pub(crate) fn handle_timeout(&self, env: &mut dyn Env) {
+        let now = env.now();
+        let due = |entry: &&Entry| entry.volume.deadline().is_some_and(|deadline| deadline <= now);
+        self.places.iter().flatten().filter(due).for_each(|entry| entry.volume.handle_timeout(env));
+    }
+
+    /// A place and an identity for a new volume, if it may be.
+    fn admit(
+        &self,
+        env: &mut dyn Env,
+        name: &str,
+        identity: Option<Identity>,
+    ) -> Result<(u32, Identity), VolumeError> {
+        let taken = |identity: Identity| self.iter().any(|entry| entry.volume.identity() == identity);
+        if self.names.contains_key(name) || identity.is_some_and(taken) {
+            return Err(VolumeError::Exists);
+        }
+        if name.is_empty() || name.len() > NAME_MAX {
+            return Err(VolumeError::Parameters);
+        }
+        if self.names.len() >= self.limit {
+            return Err(VolumeError::Full);
+        }
+        let free = self.places.iter().position(Option::is_none).unwrap_or(self.places.len());
+        Ok((free as u32, identity.unwrap_or_else(|| random_identity(env))))
+    }
+
+    fn register(
+        &mut self,
+        place: u32,
+        name: &str,
+        identity: Identity,
+        spec: Spec,
+        device: Rc<dyn BlockDevice>,
+        kind: Kind,
+    ) {
+        let volume = Rc::new(Volume::new(device, identity));
+        let entry = Entry { name: name.into(), spec, volume, kind };
+        if place as usize == self.places.len() {
+            self.places.push(None);
+        }
+        self.places[place as usize] = Some(entry);
+        self.names.insert(name.into(), place);
+        self.changes.push(Change::Added(name.into()));
+    }
+
+    fn entry_mut(&mut self, name: &str) -> Result<&mut Entry, VolumeError> {
+        let place = *self.names.get(name).ok_or(VolumeError::Unknown)?;
+        self.places[place as usize].as_mut().ok_or(VolumeError::Unknown)
+    }
+}
+
+/// A random UUID (RFC 9562, section 5.4).
+fn random_identity(env: &mut dyn Env) -> Identity {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&env.entropy().to_be_bytes());
+    bytes[8..].copy_from_slice(&env.entropy().to_be_bytes());
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    Identity(bytes)
+}
+
+/// Bytes of a volume's name.
+const NAME_MAX: usize = 255;

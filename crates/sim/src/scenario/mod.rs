@@ -1,0 +1,8 @@
+//! What is played in a world: nodes that are real shards, clients with a workload, faults, and the end that shows whether
+//! all was right.
+
+mod client;
+mod run;
+mod server;
+
+pub use run::{Outcome, Report, run};

@@ -1,0 +1,80 @@
+//! Bugs on demand, for trying the simulator: a simulator that never found a bug is not known to work.
+//!
+//! Each [`Bug`] is one line at the place where somebody might well make that mistake: `if planted(Bug::..)`. In release
+//! builds [`planted`] is a constant, and the lines are gone.
+
+/// A mistake that can be planted. Each must be found by the simulation; see `sim::mutants`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Bug {
+    /// A file volume answers a flush without syncing.
+    FlushForgotten,
+    /// A file volume takes a write with FUA for an ordinary one.
+    FuaForgotten,
+    /// A partition or namespace counts blocks from one.
+    BlockOffByOne,
+    /// Zeroing leaves the last block as it was.
+    ZeroTooShort,
+    /// Compare-and-write does not hold its blocks against others.
+    RangeNotHeld,
+    /// A completion is lost while the connection is busy.
+    CompletionLost,
+    /// A response names the command before.
+    CommandIdentifierStale,
+    /// Data that the stream did not take is taken from memory again later, when it may have changed.
+    LentDataNotCopied,
+    /// Received data lands where the piece before it went.
+    DataOffsetForgotten,
+    /// The buffer of a request whose connection broke is not given back.
+    BufferLeaked,
+    /// Keep Alive never expires.
+    KeepAliveIgnored,
+    /// Data digests are not looked at.
+    DigestUnchecked,
+    /// Requests under way when a connection broke are answered as done.
+    LostTakenForDone,
+    /// After a reconnect, requests under way are forgotten.
+    ReplayForgotten,
+}
+
+/// Every bug, for campaigns.
+pub const BUGS: [Bug; 14] = [
+    Bug::FlushForgotten,
+    Bug::FuaForgotten,
+    Bug::BlockOffByOne,
+    Bug::ZeroTooShort,
+    Bug::RangeNotHeld,
+    Bug::CompletionLost,
+    Bug::CommandIdentifierStale,
+    Bug::LentDataNotCopied,
+    Bug::DataOffsetForgotten,
+    Bug::BufferLeaked,
+    Bug::KeepAliveIgnored,
+    Bug::DigestUnchecked,
+    Bug::LostTakenForDone,
+    Bug::ReplayForgotten,
+];
+
+/// True if this bug is planted on this thread. Constantly false in release builds.
+#[cfg(debug_assertions)]
+#[inline]
+pub fn planted(bug: Bug) -> bool {
+    PLANTED.get() == Some(bug)
+}
+
+/// True if this bug is planted on this thread. Constantly false in release builds.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub const fn planted(_: Bug) -> bool {
+    false
+}
+
+/// Plants a bug on this thread in place of the one before, or none.
+#[cfg(debug_assertions)]
+pub fn plant(bug: Option<Bug>) {
+    PLANTED.set(bug);
+}
+
+#[cfg(debug_assertions)]
+thread_local! {
+    static PLANTED: core::cell::Cell<Option<Bug>> = const { core::cell::Cell::new(None) };
+}

@@ -1,3 +1,0 @@
-# Connects and stays connected when the script ends.
-connect
-trap - EXIT
