@@ -3,7 +3,8 @@
 use super::lent::Lent;
 use super::{FileSpec, Spec, VolumeError, Volumes};
 use block::BlockDevice;
-use block::device::{File, Geometry, Null, Ram};
+use block::device::{Delay, Error, File, Geometry, Latencies, Null, Partition, Ram};
+use core::time::Duration;
 use std::rc::Rc;
 use stdx::env::{Env, OpenFile, Owner};
 
@@ -14,6 +15,10 @@ pub enum Kind {
     Plain,
     /// A file, whose size may change behind our back.
     File(Rc<File>),
+    /// Its delays can be changed.
+    Delay(Rc<Delay>),
+    /// Errors can be asked for.
+    Error(Rc<Error>),
 }
 
 impl Volumes {
@@ -35,8 +40,17 @@ impl Volumes {
                 let file = Rc::new(open(env, owner, file)?);
                 (Rc::<File>::clone(&file), Kind::File(file))
             }
-            Spec::Delay { .. } | Spec::Error { .. } | Spec::Partition { .. } => {
-                return Err(VolumeError::WrongKind);
+            &Spec::Delay { ref base, read_us, write_us } => {
+                let latencies = latencies(read_us, write_us);
+                let delay = Rc::new(Delay::new(self.base(base)?, latencies, env.entropy()));
+                (Rc::<Delay>::clone(&delay), Kind::Delay(delay))
+            }
+            Spec::Error { base } => {
+                let error = Rc::new(Error::new(self.base(base)?));
+                (Rc::<Error>::clone(&error), Kind::Error(error))
+            }
+            &Spec::Partition { ref base, offset_blocks, blocks } => {
+                (Rc::new(Partition::new(self.base(base)?, offset_blocks, blocks)?), Kind::Plain)
             }
             Spec::Remote { .. } => return Err(VolumeError::Parameters),
         })
@@ -53,4 +67,15 @@ fn open(env: &mut dyn Env, owner: Owner, spec: &FileSpec) -> Result<File, Volume
     let FileSpec { path, block_size, direct, read_only, create } = spec;
     let open = OpenFile { path: path.clone(), read_only: *read_only, direct: *direct, create: *create };
     Ok(File::open(env, owner, &open, *block_size)?)
+}
+
+/// Delays from means and 99th percentiles in microseconds.
+pub(super) fn latencies(read_us: (u64, u64), write_us: (u64, u64)) -> Latencies {
+    let time = Duration::from_micros;
+    Latencies {
+        read_average: time(read_us.0),
+        read_p99: time(read_us.1),
+        write_average: time(write_us.0),
+        write_p99: time(write_us.1),
+    }
 }

@@ -1,7 +1,7 @@
 //! Why a volume could not be made, changed or taken away.
 
 use block::Status;
-use block::device::{FileError, GeometryError};
+use block::device::{FileError, GeometryError, PartitionError};
 use stdx::mem::OutOfMemory;
 use thiserror::Error;
 
@@ -23,6 +23,9 @@ pub enum VolumeError {
     /// Not a size that a volume can have.
     #[error(transparent)]
     Geometry(#[from] GeometryError),
+    /// Not a part that the volume has.
+    #[error(transparent)]
+    Partition(#[from] PartitionError),
     /// No memory.
     #[error(transparent)]
     Memory(#[from] OutOfMemory),

@@ -132,8 +132,14 @@ impl Volumes {
         reads: (u64, u64),
         writes: (u64, u64),
     ) -> Result<(), VolumeError> {
-        let _ = (name, reads, writes);
-        Err(VolumeError::WrongKind)
+        let entry = self.entry_mut(name)?;
+        let (Kind::Delay(device), Spec::Delay { read_us, write_us, .. }) = (&entry.kind, &mut entry.spec)
+        else {
+            return Err(VolumeError::WrongKind);
+        };
+        (*read_us, *write_us) = (reads, writes);
+        device.set_latencies(build::latencies(reads, writes));
+        Ok(())
     }
 
     /// The volume of that name.
