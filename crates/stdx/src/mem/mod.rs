@@ -11,9 +11,11 @@
 //! This folder is the project's main unsafe proof, and runs under Miri.
 
 mod buffers;
+mod counting;
 mod memory;
 mod region;
 mod span;
 
+pub use counting::CountingAllocator;
 pub use memory::{Kind, Memory, MemoryLimits, OutOfMemory};
 pub use span::{RegionId, Span};
