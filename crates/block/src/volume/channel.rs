@@ -162,19 +162,21 @@ impl Channel for VolumeChannel {
 }
 
 impl Shared {
-    /// True if another request must be done first.
+    /// True if another request must be done first. Requests are not checked yet: their blocks may lie anywhere.
     fn is_held(&self, io: &Io) -> bool {
         let held = self.held.borrow();
-        if !held.is_empty() && io.op != Op::Flush && held.overlaps(io.lba, u64::from(io.blocks)) {
+        if !held.is_empty() && touched(io).iter().any(|&lba| held.overlaps(lba, u64::from(io.blocks))) {
             return true;
         }
         if !Step::of(io.op).holds_range() {
             return false;
         }
         let (start, end) = (io.lba, io.lba.saturating_add(u64::from(io.blocks)));
-        let under_way = self.under_way.borrow();
-        let mut writes = under_way.iter().filter(|(_, other)| other.io.op.is_write());
-        writes.any(|(_, other)| other.io.lba < end && start < other.io.lba + u64::from(other.io.blocks))
+        let overlaps = |other: &Io| {
+            let blocks = u64::from(other.blocks);
+            touched(other).iter().any(|&lba| lba < end && start < lba.saturating_add(blocks))
+        };
+        self.under_way.borrow().iter().any(|(_, other)| overlaps(&other.io))
     }
 
     /// How the request ends without the device, if it does.
@@ -231,6 +233,17 @@ impl Shared {
 
     fn retry_no_later_than(&self, at: Time) {
         self.retry_at.set(earliest(self.retry_at.get(), Some(at)));
+    }
+}
+
+/// Where the ranges begin that the request reads or writes; the same twice if there is but one.
+const fn touched(io: &Io) -> [u64; 2] {
+    match io.op {
+        Op::Copy { from } => [from, io.lba],
+        Op::Read | Op::Write | Op::Zero { .. } | Op::Discard => [io.lba; 2],
+        Op::Compare | Op::CompareWrite { .. } | Op::Verify | Op::MarkBad => [io.lba; 2],
+        // No blocks are there.
+        Op::Flush => [u64::MAX; 2],
     }
 }
 
