@@ -79,7 +79,7 @@ fn open_file(world: &mut World, block_size: u32, direct: bool) -> Rc<dyn BlockDe
 const SEEDS: u64 = 5;
 
 fn geometry(block_size: u32) -> Geometry {
-    Geometry::new(block_size, 1000).unwrap()
+    Geometry::new(block_size, 3000).unwrap()
 }
 
 #[test]

@@ -94,25 +94,38 @@ impl Workload {
         }
     }
 
-    /// Starts one request of a kind somewhere, unless it would race with another.
+    /// Starts one request of a kind somewhere, once it races with none.
     fn start(&mut self, setting: &mut dyn Setting, op: Op) -> Result<(), Fault> {
-        let longest = u64::from(self.info.blocks_max).min(self.info.blocks / 4).min(LONGEST);
-        let blocks = self.prng.between(1, longest) as u32;
-        let lba = self.prng.below(self.info.blocks - u64::from(blocks) + 1);
+        let io = self.draw_io(op);
+        while self.user.under_way().any(|other| races(other, &io)) {
+            self.complete(setting)?;
+        }
+        let compares = matches!(io.op, Op::Compare | Op::CompareWrite { .. });
+        if compares && !self.shadow.is_certain(io.lba, io.blocks) {
+            return Ok(());
+        }
+        self.submit(setting, io)
+    }
+
+    /// Mostly short, now and then as long as it may be.
+    fn draw_io(&mut self, op: Op) -> Io {
+        let most = u64::from(self.info.blocks_max).min(self.info.blocks / 4);
+        let longest = if self.prng.chance(1, 20) { LONGEST } else { SHORT };
+        let blocks = self.prng.between(1, most.min(longest));
+        let room = self.info.blocks - blocks;
+        let lba = self.prng.below(room + 1);
         let op = match op {
-            Op::Copy { .. } => Op::Copy { from: self.prng.below(self.info.blocks - u64::from(blocks) + 1) },
+            // Every other copy overlaps itself, or nearly so.
+            Op::Copy { .. } if self.prng.chance(1, 2) => {
+                let low = lba.saturating_sub(blocks);
+                Op::Copy { from: self.prng.between(low, (lba + blocks).min(room)) }
+            }
+            Op::Copy { .. } => Op::Copy { from: self.prng.below(room + 1) },
             other => other,
         };
         let fua = op.is_write() && self.prng.chance(1, 8);
         let lend = op == Op::Read && self.info.lends && self.prng.chance(1, 3);
-        let io = Io { fua, lend, ..plain(op, lba, blocks) };
-        let compares = matches!(op, Op::Compare | Op::CompareWrite { .. });
-        if self.user.under_way().any(|other| races(other, &io))
-            || (compares && !self.shadow.is_certain(lba, blocks))
-        {
-            return Ok(());
-        }
-        self.submit(setting, io)
+        Io { fua, lend, ..plain(op, lba, blocks as u32) }
     }
 
     /// Submits a request, with memory where it needs some. One that is refused, or for which there is no memory, is
@@ -221,5 +234,8 @@ fn races(a: &Io, b: &Io) -> bool {
     a.op != Op::Flush && b.op != Op::Flush && (touch(a, b) || touch(b, a))
 }
 
-/// The longest request drawn, in blocks.
-const LONGEST: u64 = 300;
+/// The longest request drawn, in blocks: more than a volume copies in one piece.
+const LONGEST: u64 = 700;
+
+/// What most requests are no longer than, in blocks.
+const SHORT: u64 = 24;
