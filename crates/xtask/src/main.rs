@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 mod ci;
+mod guest;
+mod interop;
 mod tidy;
 mod workspace;
 
@@ -26,12 +28,18 @@ enum Command {
     Tidy,
     /// Run everything CI runs, in CI's order
     Ci(ci::Options),
+    /// Start a throw-away Debian machine, a real kernel to talk to
+    Guest(guest::Options),
+    /// Run Weft against real peers: Linux as host and as target, the SPDK client
+    Interop(interop::Options),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Tidy => tidy::run(),
         Command::Ci(options) => ci::run(&options),
+        Command::Guest(options) => guest::run(&options),
+        Command::Interop(options) => interop::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

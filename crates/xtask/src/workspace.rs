@@ -14,6 +14,16 @@ pub fn root() -> PathBuf {
         .into()
 }
 
+/// The directory cargo builds into, honouring `CARGO_TARGET_DIR`.
+pub fn target_directory() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// True on a CI machine, where whatever cannot run is a failure.
+pub fn on_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
+}
+
 /// A package of the workspace, as far as the checks need to know it.
 #[derive(Debug, Default)]
 pub struct Package {

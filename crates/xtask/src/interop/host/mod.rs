@@ -1,0 +1,70 @@
+//! Linux as the host: nvme-cli, file systems and fio on the kernel's NVMe/TCP initiator.
+
+mod access;
+mod outage;
+mod resize;
+
+use super::Scenario;
+use super::lab::{Lab, Peer};
+use anyhow::Result;
+
+/// The scenarios.
+pub fn scenarios() -> Vec<Scenario> {
+    let common = |name, about, run| Scenario { name, about, needs_weft: false, run };
+    let ours = |name, about, run| Scenario { name, about, needs_weft: true, run };
+    vec![
+        common("host-discover", "nvme discover and connect-all find the subsystem", discover),
+        common("host-connect", "digests in all combinations, one queue to four", connect),
+        common("host-raw", "16 MiB written and read back with equal sums", raw),
+        common("host-filesystem", "ext4 survives remounting, and fsck finds nothing", filesystem),
+        common("host-fio", "random I/O of 512 bytes to 1 MiB, verified by crc32c", fio),
+        common("host-commands", "every command nvme-cli has, with the statuses the standard names", commands),
+        ours("host-reservations", "two hosts register, reserve, preempt and release", reservations),
+        ours("host-resize", "namespaces come, grow and go while the kernel is connected", resize::run),
+        ours("host-access", "only hosts on the list get in", access::run),
+        ours(
+            "host-outage",
+            "killed twice during I/O: the kernel reconnects, nothing acknowledged is lost",
+            outage::run,
+        ),
+    ]
+}
+
+fn discover(lab: &Lab) -> Result<()> {
+    run_with_peer(lab, include_str!("../inside/discover.sh"), 60)
+}
+
+fn connect(lab: &Lab) -> Result<()> {
+    run_with_peer(lab, include_str!("../inside/connect.sh"), 120)
+}
+
+fn raw(lab: &Lab) -> Result<()> {
+    run_with_peer(lab, include_str!("../inside/raw.sh"), 120)
+}
+
+fn filesystem(lab: &Lab) -> Result<()> {
+    run_with_peer(lab, include_str!("../inside/filesystem.sh"), 120)
+}
+
+fn fio(lab: &Lab) -> Result<()> {
+    run_with_peer(lab, include_str!("../inside/fio.sh"), 180)
+}
+
+fn commands(lab: &Lab) -> Result<()> {
+    run_with_peer(lab, include_str!("../inside/commands.sh"), 120)
+}
+
+fn reservations(lab: &Lab) -> Result<()> {
+    run_with_peer(lab, include_str!("../inside/reservations.sh"), 60)
+}
+
+/// One script against a fresh peer, which must then end well.
+fn run_with_peer(lab: &Lab, script: &'static str, seconds: u64) -> Result<()> {
+    let peer = lab.peer()?;
+    let expect = match peer {
+        Peer::Weft(_) => "all",
+        Peer::Kernel => "some",
+    };
+    lab.inside(&peer.script(script).set("EXPECT", expect).within(seconds))?;
+    peer.finish()
+}

@@ -1,0 +1,46 @@
+# What every script shares. Set before it: NQN, PORT, and where it matters ADDRESS.
+set -eu -o pipefail
+modprobe nvme-tcp
+HOST=nqn.2014-08.org.nvmexpress:uuid:7b1f3c52-0d3e-4a52-9c63-5f8f4f3f0001
+HOSTID=7b1f3c52-0d3e-4a52-9c63-5f8f4f3f0001
+
+fail() {
+    echo "FAILED: $*"
+    exit 1
+}
+wait_for() { # CONDITION [SECONDS]
+    local end=$((SECONDS + ${2:-20}))
+    until eval "$1" >/dev/null 2>&1; do
+        ((SECONDS < end)) || fail "waited in vain for: $1"
+        sleep 0.1
+    done
+}
+controllers() { # the controllers connected to the subsystem, such as nvme0
+    local path found=1
+    for path in /sys/class/nvme/nvme*; do
+        [ -e "$path/subsysnqn" ] && [ "$(<"$path/subsysnqn")" = "$NQN" ] || continue
+        echo "${path##*/}"
+        found=0
+    done
+    return $found
+}
+disk() { # NSID: its block device, such as nvme0n1
+    local path
+    for path in /sys/class/nvme-subsystem/*/nvme*n*; do
+        [ -e "$path/nsid" ] && [ "$(<"${path%/*}/subsysnqn")" = "$NQN" ] && [ "$(<"$path/nsid")" = "$1" ] || continue
+        [ -b "/dev/${path##*/}" ] && echo "${path##*/}" && return
+    done
+    return 1
+}
+connect() { # OPTIONS of nvme connect
+    nvme connect -t tcp -a "$ADDRESS" -s "$PORT" -n "$NQN" -q "$HOST" -I "$HOSTID" "$@"
+    wait_for 'disk 1'
+    DEV=/dev/$(disk 1)
+}
+leave() {
+    nvme disconnect -n "$NQN"
+    wait_for '! controllers'
+}
+leave_quietly() { nvme disconnect -n "$NQN" >/dev/null 2>&1 || true; }
+trap leave_quietly EXIT
+dmesg -C

@@ -1,0 +1,3 @@
+# Connects and stays connected when the script ends.
+connect
+trap - EXIT

@@ -1,0 +1,266 @@
+//! What a scenario has to work with: the guest, Weft's binary, a directory for what it leaves behind.
+
+mod daemon;
+mod rpc;
+
+pub use daemon::Daemon;
+pub use rpc::RpcClient;
+
+use super::{Options, TargetKind};
+use crate::guest::{HOST_ADDRESS, Machine, Settings};
+use crate::workspace;
+use anyhow::{Context, Result, bail, ensure};
+use std::cell::OnceCell;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// The subsystem the scenarios serve.
+pub const NQN: &str = "nqn.2026-01.org.weft:interop";
+/// Where it is served.
+pub const PORT: u16 = 4420;
+/// The guest's address, where the kernel's target listens.
+pub const GUEST: &str = "10.77.0.11";
+
+/// The whole set-up.
+pub struct Lab {
+    machine: OnceCell<Machine>,
+    kernel_target: OnceCell<()>,
+    target: TargetKind,
+    is_verbose: bool,
+    capture: Option<PathBuf>,
+    weft: PathBuf,
+    directory: PathBuf,
+}
+
+/// Something this machine lacks, so that a scenario cannot run here.
+#[derive(Debug)]
+pub struct Lacking(pub String);
+
+impl std::fmt::Display for Lacking {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "cannot run here: {}", self.0)
+    }
+}
+
+impl std::error::Error for Lacking {}
+
+/// What the kernel's host talks to in one scenario.
+pub enum Peer {
+    /// `weft serve`, beside the guest.
+    Weft(Daemon),
+    /// nvmet, in the guest.
+    Kernel,
+}
+
+impl Lab {
+    /// Builds Weft and makes room for what the scenarios leave behind; the guest comes up when it is first needed.
+    pub fn set_up(options: &Options) -> Result<Lab> {
+        if options.target == TargetKind::Weft {
+            build_weft(options)?;
+        }
+        let directory = workspace::target_directory().join("interop");
+        fs::create_dir_all(&directory)?;
+        Ok(Lab {
+            machine: OnceCell::new(),
+            kernel_target: OnceCell::new(),
+            target: options.target,
+            is_verbose: options.verbose,
+            capture: options.capture.as_deref().map(std::path::absolute).transpose()?,
+            weft: workspace::target_directory().join(if options.release {
+                "release/weft"
+            } else {
+                "debug/weft"
+            }),
+            directory,
+        })
+    }
+
+    /// The guest, booted at the first call.
+    pub fn machine(&self) -> Result<&Machine> {
+        if let Some(machine) = self.machine.get() {
+            return Ok(machine);
+        }
+        let settings = Settings {
+            name: "interop".into(),
+            cpus: 2,
+            memory_mib: 1024,
+            life: Duration::from_secs(1800),
+            capture: self.capture.clone(),
+            outlives_us: false,
+        };
+        let machine = Machine::boot(&settings)?;
+        Ok(self.machine.get_or_init(|| machine))
+    }
+
+    /// Weft's binary.
+    pub fn weft(&self) -> &Path {
+        &self.weft
+    }
+
+    /// A path for something a scenario leaves behind.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// A peer that serves 64 MiB as namespace 1 of [`NQN`].
+    pub fn peer(&self) -> Result<Peer> {
+        match self.target {
+            TargetKind::Weft => Ok(Peer::Weft(self.serve(&["--ram", "64M"])?)),
+            TargetKind::Kernel => {
+                self.kernel_target()?;
+                Ok(Peer::Kernel)
+            }
+        }
+    }
+
+    /// `weft serve` beside the guest, where the guest can reach it.
+    pub fn serve(&self, volumes: &[&str]) -> Result<Daemon> {
+        let listen = format!("{HOST_ADDRESS}:{PORT}");
+        let arguments: Vec<&str> =
+            volumes.iter().copied().chain(["--nqn", NQN, "--listen", &listen]).collect();
+        Daemon::start(self, &arguments)
+    }
+
+    /// Has the kernel's target serve 64 MiB of RAM in the guest.
+    pub fn kernel_target(&self) -> Result<()> {
+        if self.kernel_target.get().is_none() {
+            self.inside(&Script::new(include_str!("../inside/nvmet.sh")).set("ADDRESS", GUEST))?;
+            let _ = self.kernel_target.set(());
+        }
+        Ok(())
+    }
+
+    /// Runs a script in the guest; the answer is what it printed.
+    ///
+    /// # Errors
+    /// When the script fails, with the end of what it and the guest's kernel said.
+    pub fn inside(&self, script: &Script) -> Result<String> {
+        let machine = self.machine()?;
+        let log = self.file("guest.log");
+        let mut echo =
+            Echo { file: File::options().create(true).append(true).open(&log)?, is_shown: self.is_verbose };
+        let outcome = machine.run(&script.text(), script.limit, &mut echo)?;
+        if outcome.status == 0 {
+            return Ok(outcome.output);
+        }
+        let kernel = machine.run("dmesg | tail -25", Duration::from_secs(20), &mut io::sink());
+        let kernel = kernel.map(|outcome| outcome.output).unwrap_or_default();
+        let why = if outcome.status == 124 {
+            "it ran out of time".into()
+        } else {
+            format!("status {}", outcome.status)
+        };
+        bail!("the guest's script failed: {why}\n{}\nthe guest's kernel:\n{}", tail(&outcome.output), kernel)
+    }
+
+    /// Runs `weft` beside the guest; the answer is what it printed to standard output.
+    ///
+    /// # Errors
+    /// When it fails, with what it said.
+    pub fn weft_says(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = self.machine()?.beside(&self.weft.display().to_string());
+        let output = command.args(arguments).output().context("cannot run weft")?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if self.is_verbose {
+            println!("weft {}\n{text}", arguments.join(" "));
+        }
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "weft {}: {}\n{text}{errors}", arguments.join(" "), output.status);
+        Ok(text)
+    }
+}
+
+fn build_weft(options: &Options) -> Result<()> {
+    let profile = if options.release { "release" } else { "dev" };
+    let built = Command::new("cargo")
+        .args(["build", "--quiet", "--package", "weft", "--bin", "weft", "--profile", profile])
+        .current_dir(workspace::root())
+        .status()?;
+    ensure!(built.success(), "Weft does not build");
+    Ok(())
+}
+
+impl Peer {
+    /// Where the guest finds it.
+    pub fn address(&self) -> &'static str {
+        match self {
+            Peer::Weft(_) => HOST_ADDRESS,
+            Peer::Kernel => GUEST,
+        }
+    }
+
+    /// A script that finds this peer in its variables.
+    pub fn script(&self, body: &'static str) -> Script {
+        Script::new(body).set("ADDRESS", self.address())
+    }
+
+    /// Ends it in order.
+    ///
+    /// # Errors
+    /// When Weft does not end well.
+    pub fn finish(self) -> Result<()> {
+        match self {
+            Peer::Weft(daemon) => daemon.finish(),
+            Peer::Kernel => Ok(()),
+        }
+    }
+}
+
+/// A shell script for the guest, with the functions all scripts share.
+pub struct Script {
+    variables: String,
+    body: &'static str,
+    limit: Duration,
+}
+
+impl Script {
+    /// This script.
+    pub fn new(body: &'static str) -> Script {
+        let variables = format!("NQN={NQN}\nPORT={PORT}\n");
+        Script { variables, body, limit: Duration::from_secs(60) }
+    }
+
+    /// Sets a variable.
+    pub fn set(mut self, name: &str, value: &str) -> Script {
+        self.variables.push_str(&format!("{name}='{value}'\n"));
+        self
+    }
+
+    /// How long it may take, in seconds.
+    pub fn within(mut self, seconds: u64) -> Script {
+        self.limit = Duration::from_secs(seconds);
+        self
+    }
+
+    fn text(&self) -> String {
+        format!("{}{}{}", self.variables, include_str!("../inside/common.sh"), self.body)
+    }
+}
+
+/// A script's output goes into the log, and to the terminal when asked for.
+struct Echo {
+    file: File,
+    is_shown: bool,
+}
+
+impl Write for Echo {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.is_shown {
+            io::stdout().write_all(bytes)?;
+        }
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush()
+    }
+}
+
+/// The last lines of a text.
+pub fn tail(text: &str) -> String {
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(30)..].join("\n")
+}

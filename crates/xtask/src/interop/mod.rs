@@ -1,0 +1,147 @@
+//! `cargo xtask interop`: Weft against peers that were written by others.
+//!
+//! Each scenario is a function with a name. What runs in the guest is a shell script beside it, so that it can be read,
+//! and typed, by itself. One guest serves a whole run. `--target kernel` runs the scenarios of the kernel's host against
+//! the kernel's own target: it shows that the scripts are right, whatever Weft does.
+//!
+//! The peers: Linux as NVMe/TCP host (nvme-cli, ext4, fio), Linux as NVMe/TCP target (nvmet), and SPDK's JSON-RPC client.
+//! Debian has no NVMe/TCP in user space: QEMU's `nvme://` is for PCI devices, and SPDK itself is not packaged.
+
+mod host;
+mod lab;
+mod spdk;
+mod target;
+
+use crate::workspace;
+use anyhow::{Result, bail};
+use lab::Lab;
+use std::time::Instant;
+
+/// Which scenarios to run, and against what.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Run only scenarios whose name begins so
+    names: Vec<String>,
+    /// Print the scenarios and do nothing
+    #[arg(long)]
+    list: bool,
+    /// What the kernel's host talks to
+    #[arg(long, value_enum, default_value_t = TargetKind::Weft)]
+    target: TargetKind,
+    /// Measure nothing in a debug build: test the release build of Weft
+    #[arg(long)]
+    release: bool,
+    /// Print what the scripts print, as it comes
+    #[arg(short, long)]
+    verbose: bool,
+    /// Write what passes the guest's network card to this pcap file
+    #[arg(long)]
+    capture: Option<std::path::PathBuf>,
+}
+
+/// What the kernel's host talks to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum TargetKind {
+    /// `weft serve`
+    Weft,
+    /// The kernel's own target, nvmet, to prove the scripts
+    Kernel,
+}
+
+/// One scenario.
+struct Scenario {
+    /// What it is called.
+    name: &'static str,
+    /// What it shows, in a line.
+    about: &'static str,
+    /// It needs what only Weft has.
+    needs_weft: bool,
+    run: fn(&Lab) -> Result<()>,
+}
+
+/// How a scenario ended.
+enum Verdict {
+    Passed,
+    Failed(anyhow::Error),
+    /// It was not meant for this run, or this machine lacks something.
+    NotRun(String),
+}
+
+/// Runs the scenarios and prints a table.
+///
+/// # Errors
+/// When one fails; on CI also when one cannot run.
+pub fn run(options: &Options) -> Result<()> {
+    let wanted = wanted(options)?;
+    if options.list {
+        for scenario in wanted {
+            println!("{:20} {}", scenario.name, scenario.about);
+        }
+        return Ok(());
+    }
+    let lab = Lab::set_up(options)?;
+    let mut results = Vec::new();
+    for scenario in wanted {
+        println!("--- {}: {}", scenario.name, scenario.about);
+        let start = Instant::now();
+        let verdict = judge(&scenario, &lab, options);
+        if let Verdict::Failed(error) = &verdict {
+            println!("{error:#}");
+        }
+        results.push((scenario.name, verdict, start.elapsed().as_secs_f64()));
+    }
+    report(&results)
+}
+
+fn wanted(options: &Options) -> Result<Vec<Scenario>> {
+    let mut scenarios: Vec<Scenario> = host::scenarios().into_iter().collect();
+    scenarios.extend(target::scenarios());
+    scenarios.extend(spdk::scenarios());
+    for name in &options.names {
+        if !scenarios.iter().any(|scenario| scenario.name.starts_with(name.as_str())) {
+            bail!("no scenario begins with {name}; `cargo xtask interop --list` names them");
+        }
+    }
+    scenarios.retain(|scenario| {
+        options.names.is_empty() || options.names.iter().any(|name| scenario.name.starts_with(name.as_str()))
+    });
+    Ok(scenarios)
+}
+
+fn judge(scenario: &Scenario, lab: &Lab, options: &Options) -> Verdict {
+    if options.target == TargetKind::Kernel && scenario.needs_weft {
+        return Verdict::NotRun("the kernel's target does not have this".into());
+    }
+    match (scenario.run)(lab) {
+        Ok(()) => Verdict::Passed,
+        Err(error) => match error.downcast::<lab::Lacking>() {
+            Ok(lacking) => Verdict::NotRun(lacking.to_string()),
+            Err(error) => Verdict::Failed(error),
+        },
+    }
+}
+
+fn report(results: &[(&str, Verdict, f64)]) -> Result<()> {
+    println!("\n{:20} {:8} {:>7}", "scenario", "result", "seconds");
+    let (mut passed, mut failed) = (0, 0);
+    for (name, verdict, seconds) in results {
+        let (word, why) = match verdict {
+            Verdict::Passed => ("passed", String::new()),
+            Verdict::Failed(error) => {
+                ("FAILED", error.to_string().lines().next().unwrap_or_default().to_owned())
+            }
+            Verdict::NotRun(why) => ("not run", why.clone()),
+        };
+        println!("{name:20} {word:8} {seconds:7.1}  {why}");
+        match verdict {
+            Verdict::Passed => passed += 1,
+            Verdict::Failed(_) => failed += 1,
+            Verdict::NotRun(_) => failed += i32::from(workspace::on_ci()),
+        }
+    }
+    println!("\ninterop: {passed} passed, {failed} failed");
+    if failed > 0 {
+        bail!("a real peer disagrees");
+    }
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! Linux as the target: Weft's host against the kernel's nvmet.
+
+use super::Scenario;
+use super::lab::{GUEST, Lab, NQN, PORT};
+use anyhow::{Result, ensure};
+use std::fs;
+
+/// The scenarios.
+pub fn scenarios() -> Vec<Scenario> {
+    let scenario = |name, about, run| Scenario { name, about, needs_weft: true, run };
+    vec![
+        scenario("target-info", "weft info and discover describe the kernel's volume", info),
+        scenario("target-copy", "weft write, copy, verify and read agree", copy),
+        scenario("target-bench", "weft bench reports rates", bench),
+    ]
+}
+
+fn url() -> String {
+    format!("nvme+tcp://{GUEST}:{PORT}/{NQN}?ns=1")
+}
+
+fn info(lab: &Lab) -> Result<()> {
+    lab.kernel_target()?;
+    let info = lab.weft_says(&["--json", "info", &url()])?;
+    ensure!(info.contains("67108864"), "the volume's 64 MiB are not in: {info}");
+    let log = lab.weft_says(&["discover", &format!("{GUEST}:{PORT}")])?;
+    ensure!(log.contains(NQN), "the subsystem is not in: {log}");
+    Ok(())
+}
+
+fn copy(lab: &Lab) -> Result<()> {
+    lab.kernel_target()?;
+    let (sent, received) = (lab.file("sent"), lab.file("received"));
+    let bytes: Vec<u8> =
+        (0u32..2 << 20).flat_map(|word| word.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    fs::write(&sent, &bytes)?;
+    let file = format!("file://{}", sent.display());
+    lab.weft_says(&["copy", &file, &url()])?;
+    lab.weft_says(&["read", &url(), &received.display().to_string(), "--length", "8M"])?;
+    ensure!(fs::read(&received)? == bytes, "what was read is not what was copied");
+    lab.weft_says(&["verify", &url(), "--destroy", "--length", "4M"])?;
+    Ok(())
+}
+
+fn bench(lab: &Lab) -> Result<()> {
+    lab.kernel_target()?;
+    let report = lab.weft_says(&["--json", "bench", &url(), "--seconds", "2", "--depth", "8"])?;
+    ensure!(report.contains("p99"), "no latencies in: {report}");
+    Ok(())
+}
