@@ -1,5 +1,9 @@
-//! Commands through a [`Target`] over RAM volumes, as a transport brings them.
-
-mod world;
+//! Commands through a [`Target`](super::Target), as a transport brings them.
 
 mod connect;
+mod controller;
+mod fused;
+mod io;
+mod reservation;
+mod slow;
+mod world;

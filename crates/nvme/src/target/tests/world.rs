@@ -213,7 +213,10 @@ impl World {
         command: SubmissionQueueEntry,
         data: &[u8],
     ) -> Result<u32, Status> {
-        let transfer = self.target.transfer(client.queue, &command)?;
+        let transfer = self.target.transfer(client.queue, &command);
+        // A refused command may answer another that waited for it.
+        self.settle();
+        let transfer = transfer?;
         Ok(self.submit(client, command, transfer, data))
     }
 
