@@ -98,11 +98,13 @@ fn null() {
 
 #[test]
 fn volume() {
-    examine(Promises { composes: true, ..BARE }, |world| {
-        let ram = Ram::new(world, geometry(512)).unwrap();
-        Rc::new(Volume::new(Rc::new(ram), Identity::default()))
-    })
-    .unwrap();
+    for size in [512, 4096] {
+        examine(Promises { composes: true, ..BARE }, |world| {
+            let ram = Ram::new(world, geometry(size)).unwrap();
+            Rc::new(Volume::new(Rc::new(ram), Identity::default()))
+        })
+        .unwrap();
+    }
 }
 
 #[test]

@@ -110,7 +110,9 @@ impl Workload {
     /// Mostly short, now and then as long as it may be.
     fn draw_io(&mut self, op: Op) -> Io {
         let most = u64::from(self.info.blocks_max).min(self.info.blocks / 4);
-        let longest = if self.prng.chance(1, 20) { LONGEST } else { SHORT };
+        // Copies are made in pieces, which only long ones show.
+        let rarity = if let Op::Copy { .. } = op { 2 } else { 20 };
+        let longest = if self.prng.chance(1, rarity) { LONGEST } else { SHORT };
         let blocks = self.prng.between(1, most.min(longest));
         let room = self.info.blocks - blocks;
         let lba = self.prng.below(room + 1);
