@@ -137,6 +137,16 @@ fn partition() {
 }
 
 #[test]
+fn partition_of_a_claimed_volume() {
+    examine(Promises { composes: true, ..BARE }, |world| {
+        let ram = Rc::new(Ram::new(world, Geometry::new(512, 1500).unwrap()).unwrap());
+        let claim = Rc::new(Volume::new(ram, Identity::default())).claim("a partition").unwrap();
+        Rc::new(Partition::new(Rc::new(claim), 23, 1300).unwrap())
+    })
+    .unwrap();
+}
+
+#[test]
 fn volume_on_a_partition_of_a_slow_file() {
     let promises = Promises { composes: true, ..BARE };
     examine_stable(

@@ -116,3 +116,21 @@ fn statistics_tell_what_was_done_and_how_long_it_took() {
     volume.reset_stats();
     assert_eq!(volume.stats().reads.requests, 0);
 }
+
+#[test]
+fn a_claim_is_one_users_until_it_ends() {
+    let mut world = World::new(1);
+    let volume = Rc::new(ram(&mut world));
+    let claim = volume.claim("the first").unwrap();
+    assert_eq!(volume.claim("the second").unwrap_err().by, "the first");
+    claim.close(&mut world);
+    let second = volume.claim("the second").unwrap();
+    drop(claim);
+    assert_eq!(volume.claimed_by(), Some("the second"));
+    drop(second);
+    assert_eq!(volume.claimed_by(), None);
+    let data = buffer(&mut world, 0);
+    let mut channel = volume.open();
+    channel.submit(&mut world, io(Op::Read, 0, 1, data)).unwrap();
+    assert_eq!(drive(&mut world, &volume, &mut [channel], 1)[0].status, Status::Ok);
+}

@@ -8,11 +8,13 @@
 //! writes; a request that waits is never overtaken by a later one of its channel.
 
 mod channel;
+mod claim;
 mod compound;
 mod qos;
 mod ranges;
 mod stats;
 
+pub use claim::{Claim, Claimed};
 pub use qos::QosLimits;
 pub use stats::{Counter, Stats};
 
@@ -30,6 +32,7 @@ use stdx::time::{Time, earliest};
 #[derive(Debug)]
 pub struct Volume {
     shared: Rc<Shared>,
+    claimed_by: Cell<Option<&'static str>>,
 }
 
 #[derive(Debug)]
@@ -51,6 +54,7 @@ impl Volume {
     /// A volume over `device`, which it closes when it is closed.
     pub fn new(device: Rc<dyn BlockDevice>, identity: Identity) -> Self {
         Self {
+            claimed_by: Cell::new(None),
             shared: Rc::new(Shared {
                 device,
                 identity,
