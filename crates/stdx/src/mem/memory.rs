@@ -2,14 +2,26 @@
 
 use super::buffers::{Buffers, LARGEST};
 use super::region::Region;
-use super::{RegionId, Span};
+use super::{Pinned, RegionId, Span};
+use core::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 
 /// The regions of one shard. It belongs to the shard's [`Env`](crate::env::Env).
 #[derive(Debug)]
 pub struct Memory {
-    regions: Vec<Option<(Kind, Region)>>,
+    identity: u64,
+    regions: Vec<Option<Entry>>,
     buffers: Buffers,
+}
+
+#[derive(Debug)]
+struct Entry {
+    kind: Kind,
+    region: Region,
+    /// Spans of it that are pinned: while there are any, the mapping stays where it is.
+    pins: u32,
+    /// Given back while pinned; it goes with the last pin.
+    unmapped: bool,
 }
 
 /// Who may write a region's bytes.
@@ -39,8 +51,11 @@ pub struct OutOfMemory {
 impl Memory {
     /// A table with nothing but its I/O buffers.
     pub fn new(limits: MemoryLimits) -> Result<Self, OutOfMemory> {
-        let mut memory =
-            Self { regions: Vec::new(), buffers: Buffers::new(RegionId(0), limits.buffer_bytes) };
+        let mut memory = Self {
+            identity: IDENTITIES.fetch_add(1, Ordering::Relaxed),
+            regions: Vec::new(),
+            buffers: Buffers::new(RegionId(0), limits.buffer_bytes),
+        };
         memory.map(Kind::Shared, limits.buffer_bytes as u64)?;
         Ok(memory)
     }
@@ -55,19 +70,25 @@ impl Memory {
                 self.regions.len() - 1
             }
         };
-        self.regions[index] = Some((kind, region));
+        self.regions[index] = Some(Entry { kind, region, pins: 0, unmapped: false });
         Ok(RegionId(index as u32))
     }
 
-    /// Gives a region back. Its spans are void from here on.
+    /// Gives a region back. Its spans are void from here on; what is pinned goes when it is unpinned.
     pub fn unmap(&mut self, id: RegionId) {
-        self.regions[id.0 as usize] = None;
+        let place = &mut self.regions[id.0 as usize];
+        match place {
+            Some(entry) if entry.pins > 0 => entry.unmapped = true,
+            _ => *place = None,
+        }
     }
 
-    /// Makes a region at least `len` bytes long; what was there stays.
+    /// Makes a region at least `len` bytes long; what was there stays. A pinned one grows only where there is room behind
+    /// it.
     pub fn grow(&mut self, id: RegionId, len: u64) -> Result<(), OutOfMemory> {
         let wanted = usize::try_from(len).map_err(|_| OutOfMemory { bytes: len })?;
-        if self.region_mut(id).grow(wanted) { Ok(()) } else { Err(OutOfMemory { bytes: len }) }
+        let entry = self.entry_mut(id);
+        if entry.region.grow(wanted, entry.pins == 0) { Ok(()) } else { Err(OutOfMemory { bytes: len }) }
     }
 
     /// The whole of a region, or as much as one span can name (4 GiB - 1).
@@ -184,11 +205,33 @@ impl Memory {
         self.at(span)
     }
 
-    /// The address of a span of a shared region, for a system call that moves bytes later (files). Panics on a private
-    /// one.
-    pub fn address_shared(&self, span: Span) -> *mut u8 {
-        assert_eq!(self.kind(span.region), Kind::Shared, "only shared memory may be written behind our back");
-        self.at(span)
+    /// Holds a span of a shared region in place for someone who moves its bytes later (the kernel, for a file), until
+    /// [`Memory::unpin`]. Panics on a private region: that may only change through `&mut Memory`.
+    pub fn pin(&mut self, span: Span) -> Pinned {
+        let address = self.at(span);
+        if !span.is_empty() {
+            assert_eq!(
+                self.kind(span.region),
+                Kind::Shared,
+                "only shared memory may be written behind our back"
+            );
+            self.entry_mut(span.region).pins += 1;
+        }
+        Pinned { address, span, memory: self.identity }
+    }
+
+    /// Lets a span go.
+    pub fn unpin(&mut self, pinned: Pinned) {
+        // The memory it came from was exchanged for another, and keeps what is pinned for ever.
+        if pinned.memory != self.identity || pinned.span.is_empty() {
+            return;
+        }
+        let place = &mut self.regions[pinned.span.region.0 as usize];
+        let entry = place.as_mut().expect("a pinned region stays");
+        entry.pins -= 1;
+        if entry.pins == 0 && entry.unmapped {
+            *place = None;
+        }
     }
 
     fn at(&self, span: Span) -> *mut u8 {
@@ -206,21 +249,39 @@ impl Memory {
     }
 
     fn kind(&self, id: RegionId) -> Kind {
-        self.entry(id).0
+        self.entry(id).kind
     }
 
     fn region(&self, id: RegionId) -> &Region {
-        &self.entry(id).1
+        &self.entry(id).region
     }
 
-    fn entry(&self, id: RegionId) -> &(Kind, Region) {
-        self.regions[id.0 as usize].as_ref().expect("a mapped region")
+    fn entry(&self, id: RegionId) -> &Entry {
+        let entry = self.regions[id.0 as usize].as_ref();
+        entry.filter(|entry| !entry.unmapped).expect("a mapped region")
     }
 
     fn region_mut(&mut self, id: RegionId) -> &mut Region {
-        &mut self.regions[id.0 as usize].as_mut().expect("a mapped region").1
+        &mut self.entry_mut(id).region
+    }
+
+    fn entry_mut(&mut self, id: RegionId) -> &mut Entry {
+        let entry = self.regions[id.0 as usize].as_mut();
+        entry.filter(|entry| !entry.unmapped).expect("a mapped region")
     }
 }
+
+impl Drop for Memory {
+    /// What is pinned stays mapped for ever: who moves its bytes does not know that we are gone.
+    fn drop(&mut self) {
+        for entry in self.regions.drain(..).flatten().filter(|entry| entry.pins > 0) {
+            core::mem::forget(entry.region);
+        }
+    }
+}
+
+/// Tells one memory's pins from another's.
+static IDENTITIES: AtomicU64 = AtomicU64::new(0);
 
 /// `len` bytes in steps of at most [`CHUNK`]: (start, length).
 fn chunks(len: usize) -> impl Iterator<Item = (usize, usize)> {
@@ -320,5 +381,50 @@ mod tests {
         let id = memory.map(Kind::Private, 4096).unwrap();
         let span = Span { len: 2, offset: 4095, ..memory.whole(id) };
         memory.bytes(span);
+    }
+
+    #[test]
+    fn what_is_pinned_outlives_its_region() {
+        let mut memory = memory();
+        let id = memory.map(Kind::Shared, 4096).unwrap();
+        let pinned = memory.pin(memory.whole(id));
+        memory.unmap(id);
+        assert_ne!(memory.map(Kind::Shared, 4096).unwrap(), id, "the place is still taken");
+        // SAFETY: the pinned bytes are still mapped, which is what this test is about; Miri would tell otherwise.
+        unsafe { pinned.address().write_bytes(1, pinned.len()) };
+        memory.unpin(pinned);
+        assert_eq!(memory.map(Kind::Shared, 4096).unwrap(), id, "the place is free");
+    }
+
+    #[test]
+    fn what_is_pinned_does_not_move() {
+        let mut memory = memory();
+        let id = memory.map(Kind::Shared, 4096).unwrap();
+        let pinned = memory.pin(memory.whole(id));
+        let grown = memory.grow(id, 1 << 30);
+        assert_eq!(memory.address(memory.whole(id).first(4096)), pinned.address(), "{grown:?}");
+        memory.unpin(pinned);
+    }
+
+    #[test]
+    fn a_pin_of_an_exchanged_memory_stays() {
+        let mut shard = memory();
+        let buffer = shard.take(4096).unwrap();
+        let pinned = shard.pin(buffer);
+        shard = memory();
+        // SAFETY: dropping the memory must have left the pinned bytes mapped.
+        unsafe { pinned.address().write_bytes(1, pinned.len()) };
+        shard.unpin(pinned);
+    }
+
+    #[test]
+    #[should_panic(expected = "a mapped region")]
+    fn an_unmapped_region_is_not_reached_though_it_is_pinned() {
+        let mut memory = memory();
+        let id = memory.map(Kind::Shared, 4096).unwrap();
+        let span = memory.whole(id);
+        let _pinned = memory.pin(span);
+        memory.unmap(id);
+        memory.is_zero(span);
     }
 }

@@ -8,14 +8,18 @@
 //! completing a file read, a remote peer) is [`Kind::Shared`] and is reached by copies alone; slices come only of
 //! [`Kind::Private`] regions, which only this shard's thread writes, through `&mut Memory`.
 //!
+//! Bytes that someone moves later are [`Pinned`] until that is done: their mapping neither goes nor moves.
+//!
 //! This folder is the project's main unsafe proof, and runs under Miri.
 
 mod buffers;
 mod counting;
 mod memory;
+mod pinned;
 mod region;
 mod span;
 
 pub use counting::CountingAllocator;
 pub use memory::{Kind, Memory, MemoryLimits, OutOfMemory};
+pub use pinned::Pinned;
 pub use span::{RegionId, Span};

@@ -20,13 +20,13 @@ impl Region {
         Some(Self { base, len })
     }
 
-    /// Makes the mapping longer; its address may change. False, and no change, if the system refuses.
-    pub(super) fn grow(&mut self, len: usize) -> bool {
+    /// Makes the mapping longer; its address may change if it `may_move`. False, and no change, if the system refuses.
+    pub(super) fn grow(&mut self, len: usize, may_move: bool) -> bool {
         let Some(len) = len.checked_next_multiple_of(PAGE) else { return false };
         if len <= self.len {
             return true;
         }
-        match sys::remap(self.base.as_ptr(), self.len, len).and_then(NonNull::new) {
+        match sys::remap(self.base.as_ptr(), self.len, len, may_move).and_then(NonNull::new) {
             Some(base) => {
                 (self.base, self.len) = (base, len);
                 true
@@ -94,9 +94,10 @@ mod sys {
         (at != libc::MAP_FAILED).then_some(at.cast())
     }
 
-    pub(super) fn remap(base: *mut u8, old: usize, new: usize) -> Option<*mut u8> {
-        // SAFETY: `base` and `old` are a whole mapping of ours, and nobody holds an address in it over this call.
-        let at = unsafe { libc::mremap(base.cast(), old, new, libc::MREMAP_MAYMOVE) };
+    pub(super) fn remap(base: *mut u8, old: usize, new: usize, may_move: bool) -> Option<*mut u8> {
+        let flags = if may_move { libc::MREMAP_MAYMOVE } else { 0 };
+        // SAFETY: `base` and `old` are a whole mapping of ours; it moves only if nobody holds an address in it.
+        let at = unsafe { libc::mremap(base.cast(), old, new, flags) };
         (at != libc::MAP_FAILED).then_some(at.cast())
     }
 
@@ -126,7 +127,10 @@ mod sys {
         Some(unsafe { alloc_zeroed(layout(len)) })
     }
 
-    pub(super) fn remap(base: *mut u8, old: usize, new: usize) -> Option<*mut u8> {
+    pub(super) fn remap(base: *mut u8, old: usize, new: usize, may_move: bool) -> Option<*mut u8> {
+        if !may_move {
+            return None;
+        }
         let at = map(new)?;
         // SAFETY: two distinct allocations, the new one no shorter than the old.
         unsafe { at.copy_from_nonoverlapping(base, old) };
