@@ -13,6 +13,7 @@ mod address;
 mod clock;
 mod entropy;
 mod errno;
+mod files;
 mod listeners;
 mod options;
 mod pace;
@@ -23,6 +24,6 @@ mod socket;
 mod streams;
 mod waker;
 
-pub use options::Options;
+pub use options::{FileBackend, Options};
 pub use pin::pin;
 pub use reactor::{Reactor, StartError};

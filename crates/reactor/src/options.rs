@@ -13,6 +13,21 @@ pub struct Options {
     /// How long after the last useful event the reactor still looks for the next one itself before it sleeps in the
     /// kernel. Waking up costs a few microseconds; zero never spins.
     pub spin: Duration,
+    /// Who makes the calls on files.
+    pub files: FileBackend,
+    /// File operations under way at once, at most 4096. Those past it are refused.
+    pub file_depth: usize,
+}
+
+/// Who makes the calls on files.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FileBackend {
+    /// io_uring if this machine allows it, else threads.
+    Auto,
+    /// io_uring; opening a file fails where there is none.
+    Uring,
+    /// A few threads.
+    Threads,
 }
 
 impl Default for Options {
@@ -21,6 +36,8 @@ impl Default for Options {
             memory: MemoryLimits { buffer_bytes: 320 << 20 },
             streams_max: 1 << 16,
             spin: Duration::from_micros(100),
+            files: FileBackend::Auto,
+            file_depth: 512,
         }
     }
 }

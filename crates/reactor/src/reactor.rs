@@ -2,12 +2,14 @@
 
 use crate::clock::{self, Clock};
 use crate::entropy::Entropy;
+use crate::files::{FILES, Files};
 use crate::listeners::{IS_LISTENER, Listeners};
 use crate::options::Options;
 use crate::pace::{Pace, Turn};
 use crate::poller::Poller;
 use crate::streams::Streams;
 use crate::waker::Bell;
+use core::time::Duration;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use stdx::env::{
@@ -27,6 +29,7 @@ pub struct Reactor {
     bell: Arc<Bell>,
     listeners: Listeners,
     streams: Streams,
+    files: Files,
     entropy: Entropy,
     memory: Memory,
 }
@@ -54,6 +57,7 @@ impl Reactor {
             bell,
             listeners: Listeners::new(),
             streams: Streams::new(options.streams_max),
+            files: Files::new(options.files, options.file_depth),
             entropy: Entropy::new(),
             memory: Memory::new(options.memory)?,
         })
@@ -65,14 +69,20 @@ impl Reactor {
             events.push(Event { owner: Owner::SHARD, what: What::Woken });
         }
         self.streams.tell_again(events);
+        let told_before = events.len();
+        self.files.turn(&mut self.memory, events);
+        if events.len() > told_before {
+            self.pace.useful(self.clock.now());
+        }
     }
 
     /// Asks the kernel's set, waiting until `until` if that is given.
     fn ask(&mut self, until: Wait, events: &mut Vec<Event>) {
         match until {
-            Wait::No => self.poller.wait(Some(core::time::Duration::ZERO)),
+            Wait::No => self.poller.wait(Some(Duration::ZERO)),
             Wait::Until(time) => {
-                let wake_at = earliest(time, self.listeners.resume_at());
+                let retry_at = self.files.is_behind().then(|| self.clock.now() + RETRY);
+                let wake_at = earliest(time, earliest(self.listeners.resume_at(), retry_at));
                 self.poller.wait(wake_at.map(|at| at - self.clock.now()));
                 self.clock.turn();
             }
@@ -81,7 +91,7 @@ impl Reactor {
         while let Some(ready) = self.poller.ready(place) {
             place += 1;
             match ready.token {
-                BELL => {}
+                BELL | FILES => {}
                 token if token & IS_LISTENER != 0 => {
                     self.pace.useful(self.clock.now());
                     self.listeners.handle_ready(token, events);
@@ -172,22 +182,24 @@ impl Env for Reactor {
         }
     }
 
-    fn open_file(&mut self, _open: &OpenFile) -> Result<FileId, IoError> {
-        Err(IoError::Unsupported)
+    fn open_file(&mut self, open: &OpenFile) -> Result<FileId, IoError> {
+        self.files.open(&self.poller, open)
     }
 
-    fn file_info(&mut self, _file: FileId) -> Result<FileInfo, IoError> {
-        Err(IoError::Unsupported)
+    fn file_info(&mut self, file: FileId) -> Result<FileInfo, IoError> {
+        self.files.info(file)
     }
 
-    fn resize_file(&mut self, _file: FileId, _len: u64) -> Result<(), IoError> {
-        Err(IoError::Unsupported)
+    fn resize_file(&mut self, file: FileId, len: u64) -> Result<(), IoError> {
+        self.files.resize(file, len)
     }
 
-    fn close_file(&mut self, _file: FileId) {}
+    fn close_file(&mut self, file: FileId) {
+        self.files.close(file);
+    }
 
     fn submit(&mut self, op: FileOp) -> Result<(), Refused<FileOp>> {
-        Err(Refused(op))
+        self.files.submit(&mut self.memory, op)
     }
 
     fn poll(&mut self, events: &mut Vec<Event>, deadline: Option<Time>) {
@@ -217,6 +229,16 @@ impl Env for Reactor {
         Arc::new(move || bell.ring())
     }
 }
+
+impl Drop for Reactor {
+    /// The kernel may still be moving bytes of files; the memory must outlast that.
+    fn drop(&mut self) {
+        self.files.finish(&mut self.memory);
+    }
+}
+
+/// How long a kernel that could not take a file operation is left alone.
+const RETRY: Duration = Duration::from_millis(1);
 
 /// The bell's number in the set; no table has so many places.
 const BELL: u64 = u64::MAX;
