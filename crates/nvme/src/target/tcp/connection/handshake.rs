@@ -82,7 +82,7 @@ impl Connecting {
             return Err(Problem::Fatal(HeaderError::Sequence));
         }
         if outgoing.transmit.header_room() < Outgoing::RESPONSE_BYTES {
-            return Err(Problem::Held(Held::Transmit));
+            return Err(Problem::Held(Held::Headers(Outgoing::RESPONSE_BYTES)));
         }
         let command = CapsuleCmd::view(header).map_err(Problem::Fatal)?.command;
         match check_connect(&command, layout.data_len) {

@@ -59,7 +59,7 @@ enum State {
     Established(Established),
     /// With what is left of the queue, if there was one.
     Terminating(Option<Established>),
-    /// The host asked for the end.
+    /// The host or the target asked for the end.
     Leaving(Option<Established>),
     Ended(Option<Established>),
 }
@@ -94,8 +94,6 @@ pub(crate) enum Held {
     ReadAhead(usize),
     /// A buffer of so many bytes.
     Buffers(usize),
-    /// What is queued to be sent.
-    Transmit,
 }
 
 /// A PDU that could not be taken.
@@ -164,7 +162,7 @@ impl Connection {
         self.outgoing.transmit.bytes()
     }
 
-    /// The host asked for the end: the stream is to be closed.
+    /// The end was asked for: the stream is to be closed.
     pub(super) const fn is_leaving(&self) -> bool {
         matches!(self.state, State::Leaving(_))
     }
@@ -203,22 +201,21 @@ impl Connection {
 
     /// Whether what is waited for may have come.
     pub(super) fn may_resume(&self, cx: &mut Context<'_>) -> bool {
-        let (Some(held), Some(established)) = (self.held, self.established()) else {
-            return self.held.is_some() && self.unsent() == 0;
-        };
         let transmit = &self.outgoing.transmit;
-        match held {
-            Held::Slots => established.has_slot(),
-            Held::Headers(bytes) => transmit.header_room() >= established.reserved_bytes() + bytes,
-            Held::ReadAhead(bytes) => {
-                let ahead = transmit.bytes() + established.promised_bytes();
+        let established = self.established();
+        let reserved = established.map_or(0, Established::reserved_bytes);
+        match self.held {
+            None => false,
+            Some(Held::Slots) => established.is_none_or(Established::has_slot),
+            Some(Held::Headers(bytes)) => transmit.header_room() >= reserved + bytes,
+            Some(Held::ReadAhead(bytes)) => {
+                let ahead = transmit.bytes() + established.map_or(0, Established::promised_bytes);
                 ahead == 0 || ahead + bytes <= cx.shard.limits.read_ahead_bytes_max
             }
-            Held::Buffers(bytes) => {
+            Some(Held::Buffers(bytes)) => {
                 let buffer = cx.env.mem().take(bytes);
                 buffer.inspect(|&buffer| cx.env.mem().give(buffer)).is_some()
             }
-            Held::Transmit => transmit.bytes() == 0,
         }
     }
 
@@ -276,6 +273,14 @@ impl Connection {
         }
     }
 
+    /// The target wants it ended: no command is taken any more, and what is queued may still be sent.
+    pub(super) fn dismiss(&mut self, cx: &mut Context<'_>) {
+        if !matches!(self.state, State::Ended(_)) {
+            let left = self.give_up_queue(cx);
+            self.state = State::Leaving(left);
+        }
+    }
+
     /// The stream is gone, or is to go.
     pub(super) fn end(&mut self, cx: &mut Context<'_>) {
         let left = self.give_up_queue(cx);
@@ -330,8 +335,7 @@ impl Connection {
 
     fn handle_pdu(&mut self, cx: &mut Context<'_>, layout: &PduLayout) -> Result<Taken, Problem> {
         if layout.kind == PduType::H2cTermReq {
-            let left = self.give_up_queue(cx);
-            self.state = State::Leaving(left);
+            self.dismiss(cx);
             return Ok(Taken(None));
         }
         let header = self.framer.header(layout);

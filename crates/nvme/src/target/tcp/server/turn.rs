@@ -81,7 +81,7 @@ impl Server {
         }
     }
 
-    /// Takes the target's responses to their connections, and ends those the target wants ended.
+    /// Takes the target's responses to their connections, and lets those go that the target wants ended.
     fn collect(&mut self, env: &mut dyn Env, target: &mut dyn Executor) {
         let mut responses = core::mem::take(&mut self.responses);
         target.poll(env, &mut responses);
@@ -100,7 +100,11 @@ impl Server {
         }
         self.responses = responses;
         while let Some(key) = target.poll_disconnect() {
-            self.end(env, target, key, false);
+            let Some(peer) = self.connections.get_mut(key) else { continue };
+            peer.connection.dismiss(&mut Context { env, target, shard: &mut self.shard });
+            if !core::mem::replace(&mut peer.listed, true) {
+                self.visiting.push(key);
+            }
         }
     }
 
