@@ -1,37 +1,48 @@
 //! What the tests of the TCP transport share.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-pub mod capture;
+#[path = "../../../wire/tests/support/mod.rs"]
+pub mod captures;
 pub mod env;
 pub mod host;
+pub mod nvme;
 pub mod ram;
+pub mod replay;
 
+use ::nvme::target::Executor;
+use ::nvme::target::tcp::{Limits, Server};
 use env::TestEnv;
 use host::{Answer, Form};
-use nvme::target::tcp::{Limits, Server};
 use ram::Ram;
 use std::net::SocketAddr;
 use stdx::env::StreamId;
 use wire::nvme::{NvmOpcode, Sgl, SubmissionQueueEntry};
 use zerocopy::little_endian::U32;
 
-/// A server over a small volume, and the world around them.
-pub struct World {
+/// A server over whatever executes commands, and the world around them.
+pub struct World<T = Ram> {
     pub env: TestEnv,
     pub server: Server,
-    pub target: Ram,
+    pub target: T,
 }
 
 impl World {
-    /// A world with the usual limits and 20 MiB of I/O buffers.
+    /// A small volume, the usual limits and 20 MiB of I/O buffers.
     pub fn new() -> Self {
         Self::with(Limits::default(), 20 << 20)
     }
 
-    /// A world with these limits and so many bytes of I/O buffers.
+    /// A small volume with these limits and so many bytes of I/O buffers.
     pub fn with(limits: Limits, buffer_bytes: usize) -> Self {
         let mut env = TestEnv::new(buffer_bytes);
         let target = Ram::new(&mut env);
+        Self::over(env, target, limits)
+    }
+}
+
+impl<T: Executor> World<T> {
+    /// A server that listens.
+    pub fn over(mut env: TestEnv, target: T, limits: Limits) -> Self {
         let mut server = Server::new(&mut env, 5 << 32, limits).unwrap();
         server.listen(&mut env, address()).unwrap();
         Self { env, server, target }

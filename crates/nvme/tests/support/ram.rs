@@ -1,7 +1,7 @@
 //! An executor with a small RAM volume and no rules: transports are looked at alone. Commands complete at once, or when the
 //! test says so.
 
-use nvme::target::{Arrival, Connected, Executor, Options, QueueKey, Refusal, Request, Response, Transfer};
+use ::nvme::target::{Arrival, Connected, Executor, Options, QueueKey, Refusal, Request, Response, Transfer};
 use stdx::env::Env;
 use stdx::mem::{Kind, Span};
 use stdx::slab::{Key, Slab};

@@ -19,7 +19,7 @@ pub struct Pdu {
     /// All of its bytes.
     pub bytes: Vec<u8>,
     /// The packet in which it ended.
-    packet: usize,
+    pub packet: usize,
 }
 
 /// The PDUs of one TCP connection, both directions, in the order of the packets.
