@@ -9,7 +9,7 @@ mod namespaces;
 mod referrals;
 mod subsystems;
 
-use super::Target;
+use super::{Options, Target};
 use stdx::slab::Key;
 use thiserror::Error;
 use wire::nvme::Nqn;
@@ -72,12 +72,30 @@ pub enum ConfigError {
     /// There is such a referral.
     #[error("there is such a referral already")]
     ReferralExists,
+    /// Options that no controller could have.
+    #[error("the transport's options are out of range")]
+    Options,
+    /// Hosts are connected: what they agreed on holds.
+    #[error("hosts are connected")]
+    Connected,
     /// A table is full.
     #[error("there are too many of these already")]
     TooMany,
 }
 
 impl Target {
+    /// Changes the options, as long as no host is connected.
+    pub fn set_options(&mut self, options: Options) -> Result<(), ConfigError> {
+        if !options.in_range() {
+            return Err(ConfigError::Options);
+        }
+        if options != self.options && !self.controllers.is_empty() {
+            return Err(ConfigError::Connected);
+        }
+        self.options = options;
+        Ok(())
+    }
+
     /// The key of a subsystem by name.
     pub(super) fn subsystem_key(&self, nqn: &Nqn) -> Result<Key, ConfigError> {
         let found = self.subsystems.iter().find(|(_, subsystem)| subsystem.config.nqn == *nqn);

@@ -1,7 +1,7 @@
 //! Connect: what is accepted, and the status and field of everything that is not.
 
 use super::world::{World, arrival, connect, host_nqn, subsystem_nqn};
-use crate::target::{Options, Refusal, SubsystemConfig};
+use crate::target::{ConfigError, Options, Refusal, SubsystemConfig};
 use wire::nvme::fabrics::{Connect, ConnectData, ConnectField, ConnectResult};
 use wire::nvme::{Nqn, Status};
 
@@ -31,6 +31,17 @@ fn a_host_gets_a_controller_and_queues() {
     assert_eq!(world.admin(2).controller_id, 2);
     let controllers = world.target.controllers(&subsystem_nqn()).unwrap();
     assert_eq!(controllers.iter().map(|one| one.io_queues).collect::<Vec<_>>(), [1, 0]);
+}
+
+#[test]
+fn options_change_while_nobody_is_connected() {
+    let mut world = World::new();
+    let deeper = Options { max_queue_depth: 256, ..*world.target.options() };
+    assert_eq!(world.target.set_options(Options { max_queue_depth: 0, ..deeper }), Err(ConfigError::Options));
+    assert_eq!(world.target.set_options(deeper), Ok(()));
+    world.admin(1);
+    assert_eq!(world.target.set_options(deeper), Ok(()), "no change is no harm");
+    assert_eq!(world.target.set_options(Options::default()), Err(ConfigError::Connected));
 }
 
 #[test]
