@@ -109,6 +109,11 @@ impl Shard {
         export.map(|export| export.volume.as_str())
     }
 
+    /// True if a namespace is served from the volume.
+    pub fn is_exported(&self, volume: &str) -> bool {
+        self.exports.0.iter().any(|export| export.volume == volume)
+    }
+
     fn close_unused_listeners(&mut self, env: &mut dyn Env) {
         let listeners = self.target.subsystems().flat_map(|subsystem| subsystem.listeners);
         let wanted: Vec<_> = listeners.map(|listener| listener.portal.address).collect();
