@@ -45,10 +45,7 @@ pub enum HostEvent {
 /// Why there is no connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum Failure {
-    /// No stream could be made.
-    #[error("cannot connect: {0}")]
-    Stream(#[from] IoError),
-    /// A queue ended.
+    /// A queue ended, or did not come to be.
     #[error("{0}")]
     Queue(#[from] QueueEnd),
     /// The controller refused a step of the way up.
@@ -131,10 +128,16 @@ impl Failure {
             Failure::Refused { status, .. } => status.do_not_retry(),
             Failure::AuthenticationRequired | Failure::Closed => true,
             Failure::Queue(QueueEnd::Digests) => true,
-            Failure::Stream(_) | Failure::Queue(_) | Failure::ConnectTimedOut(_) => false,
+            Failure::Queue(_) | Failure::ConnectTimedOut(_) => false,
             Failure::CommandTimedOut | Failure::NotReady | Failure::Nonsense(_) => false,
             Failure::OutOfMemory(_) => false,
         }
+    }
+}
+
+impl From<IoError> for Failure {
+    fn from(error: IoError) -> Self {
+        Self::Queue(QueueEnd::Stream(error))
     }
 }
 

@@ -14,6 +14,7 @@
 //! Base 2.0 (chapters 3, 5, 6), NVM Command Set 1.0, TCP Transport 1.0.
 
 pub mod controller;
+pub mod discovery;
 mod event;
 mod handle;
 pub mod namespace;
@@ -21,6 +22,7 @@ mod options;
 pub mod tcp;
 
 pub use controller::AdminRequest;
+pub use discovery::{Discovery, DiscoveryError, DiscoveryLog};
 pub use event::{Failure, HostEvent, Step};
 pub use handle::{Host, HostError, NotNow};
 pub use namespace::Namespace;

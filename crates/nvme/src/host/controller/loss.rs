@@ -50,7 +50,7 @@ impl Controller {
         }
         let was_live = self.is_live();
         let now = env.now();
-        let lost_at = *self.lost_at.get_or_insert(now);
+        self.lost_at.get_or_insert(now);
         self.drop_queues(env);
         tracing::info!(subsystem = %self.options.subsystem, address = %self.options.address, %why, "connection lost");
         let given_up = self.options.controller_loss_timeout == Some(Duration::ZERO);
@@ -62,7 +62,7 @@ impl Controller {
             self.hold_requests();
         }
         self.last_failure = why;
-        self.phase = Phase::Waiting { until: now + self.backoff.next(), lost_at };
+        self.phase = Phase::Waiting { until: now + self.backoff.next() };
     }
 
     /// Closes the queues and keeps their memory; forgets what was outstanding on them.
@@ -99,8 +99,9 @@ impl Controller {
         unknown.into_iter().for_each(|key| self.finish(key, Status::Aborted));
     }
 
-    /// When waiting turns into failing.
-    pub(super) fn loss_deadline(&self, lost_at: Time) -> Option<Time> {
+    /// When waiting for a connection turns into failing.
+    pub(super) fn loss_deadline(&self) -> Option<Time> {
+        let lost_at = self.lost_at?;
         let loss = self.options.controller_loss_timeout.map(|timeout| lost_at + timeout);
         let fast = self.options.fast_io_fail_timeout.map(|timeout| lost_at + timeout);
         earliest(loss, fast.filter(|_| !self.requests.is_empty()))
@@ -113,16 +114,14 @@ impl Controller {
         lost_at.zip(timeout).is_some_and(|(lost_at, timeout)| now >= lost_at + timeout)
     }
 
-    pub(super) fn handle_waiting(&mut self, env: &mut dyn Env, until: Time, lost_at: Time) {
+    /// Gives up what the options say is to be given up by now: requests, or the controller.
+    pub(super) fn handle_loss_deadline(&mut self, env: &mut dyn Env) {
         let now = env.now();
+        let Some(lost_at) = self.lost_at else { return };
         if self.options.controller_loss_timeout.is_some_and(|timeout| now >= lost_at + timeout) {
-            return self.fail(env, self.last_failure);
-        }
-        if self.fails_fast(now) {
+            self.fail(env, self.last_failure);
+        } else if self.fails_fast(now) {
             self.finish_all(Status::TimedOut);
-        }
-        if now >= until {
-            self.rise(env);
         }
     }
 
@@ -132,6 +131,7 @@ impl Controller {
             return;
         }
         self.drop_queues(env);
+        self.lost_at = None;
         self.phase = Phase::Failed(why);
         self.events.push_back(HostEvent::Failed(why));
         self.finish_all(Status::Gone);

@@ -101,7 +101,7 @@ enum Phase {
     /// Ready.
     Live,
     /// The connection is lost; the next attempt begins at `until`.
-    Waiting { until: Time, lost_at: Time },
+    Waiting { until: Time },
     /// Over.
     Failed(Failure),
 }
@@ -118,7 +118,7 @@ impl Controller {
         let seed = env.entropy();
         let mut controller = Self {
             owner,
-            phase: Phase::Waiting { until: env.now(), lost_at: env.now() },
+            phase: Phase::Waiting { until: env.now() },
             was_live: false,
             admin: None,
             io: Vec::new(),
@@ -223,11 +223,11 @@ impl Controller {
         let phase = match self.phase {
             Phase::Rising { deadline, .. } => Some(deadline),
             Phase::Polling { at, deadline, .. } => Some(at.min(deadline)),
-            Phase::Waiting { until, lost_at } => earliest(Some(until), self.loss_deadline(lost_at)),
+            Phase::Waiting { until } => Some(until),
             Phase::Live => earliest(self.keep_alive_at, self.overdue_at),
             Phase::Failed(_) => None,
         };
-        earliest(unread, earliest(phase, self.parked_until))
+        earliest(earliest(unread, self.loss_deadline()), earliest(phase, self.parked_until))
     }
 
     pub fn handle_timeout(&mut self, env: &mut dyn Env) {
@@ -235,6 +235,7 @@ impl Controller {
             queue.receive_more(env);
         }
         let now = env.now();
+        self.handle_loss_deadline(env);
         match self.phase {
             Phase::Rising { step, deadline } if now >= deadline => {
                 self.lose(env, Failure::ConnectTimedOut(step));
@@ -243,12 +244,13 @@ impl Controller {
                 self.lose(env, Failure::ConnectTimedOut(Step::Ready));
             }
             Phase::Polling { at, .. } if now >= at => self.poll_ready(env),
-            Phase::Waiting { until, lost_at } => self.handle_waiting(env, until, lost_at),
+            Phase::Waiting { until } if now >= until => self.rise(env),
             Phase::Live => {
                 self.handle_overdue(env);
                 self.handle_keep_alive(env);
             }
-            Phase::Rising { .. } | Phase::Polling { .. } | Phase::Failed(_) => {}
+            Phase::Rising { .. } | Phase::Polling { .. } => {}
+            Phase::Waiting { .. } | Phase::Failed(_) => {}
         }
         if self.parked_until.is_some_and(|until| now >= until) {
             self.unpark();

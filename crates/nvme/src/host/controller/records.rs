@@ -94,6 +94,13 @@ impl super::Controller {
         self.records.keys().copied().collect()
     }
 
+    /// A namespace has a user, who may have come back after closing it.
+    pub fn open_namespace(&mut self, namespace_id: u32) {
+        if let Some(record) = self.records.get_mut(&namespace_id) {
+            record.closed = false;
+        }
+    }
+
     /// The volume's user is done with it: requests under way complete as gone.
     pub fn close_namespace(&mut self, namespace_id: u32) {
         if let Some(record) = self.records.get_mut(&namespace_id) {

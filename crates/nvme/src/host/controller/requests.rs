@@ -12,7 +12,7 @@ use super::replay::Range;
 use super::rising::CONNECT_TOKEN;
 use super::{Controller, Phase};
 use crate::host::namespace::{Answer, Piece, answer_of};
-use crate::host::tcp::Completed;
+use crate::host::tcp::{Completed, State};
 use block::{Done, Info, Io, Op, Refused, Status};
 use core::time::Duration;
 use stdx::env::Env;
@@ -255,8 +255,13 @@ impl Controller {
     }
 
     pub fn poll_channel(&mut self, env: &mut dyn Env, channel: Key, done: &mut Vec<Done>) {
+        let mut ended = false;
         for queue in &mut self.io {
             queue.flush(env);
+            ended |= matches!(queue.state(), State::Ended(_));
+        }
+        if ended {
+            self.turn(env);
         }
         if let Some(state) = self.channels.get_mut(channel) {
             done.append(&mut state.done);

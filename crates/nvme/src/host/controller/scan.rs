@@ -156,6 +156,12 @@ impl Controller {
             }
         }
         self.records = found;
+        let closed = known.iter().filter(|(_, old)| old.closed);
+        for (id, _) in closed {
+            if let Some(record) = self.records.get_mut(id) {
+                record.closed = true;
+            }
+        }
     }
 }
 

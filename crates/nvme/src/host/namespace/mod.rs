@@ -27,6 +27,7 @@ pub struct Namespace {
 
 impl Namespace {
     pub(super) fn new(controller: Rc<RefCell<Controller>>, id: u32) -> Option<Self> {
+        controller.borrow_mut().open_namespace(id);
         let found = controller.borrow().namespace_info(id)?;
         Some(Self { controller, id, found })
     }
@@ -49,7 +50,7 @@ impl Namespace {
 
 impl BlockDevice for Namespace {
     fn info(&self) -> Info {
-        self.controller.borrow().namespace_info(self.id).unwrap_or(Info { blocks: 0, ..self.found })
+        self.controller.borrow().namespace_info(self.id).unwrap_or(self.found)
     }
 
     fn open(&self) -> Box<dyn Channel> {

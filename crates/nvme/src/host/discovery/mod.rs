@@ -1,0 +1,226 @@
+//! Asking a discovery controller where subsystems are (Base 5.16.1.23, Fabrics 4; TCP Transport 3.1).
+//!
+//! ```text
+//!   Connecting --> Header --> Entries (four at a time) --> Check --same generation--> told
+//!                    ^                                       |
+//!                    +----------- it has changed ------------+
+//! ```
+//!
+//! An entry may be a referral: another discovery controller, to be asked by another [`Discovery`] if the owner wants.
+
+use super::AdminRequest;
+use super::event::{Failure, HostEvent};
+use super::handle::{Host, HostError};
+use super::options::HostOptions;
+use super::tcp::Data;
+use core::time::Duration;
+use std::net::SocketAddr;
+use stdx::env::{Env, Event, Owner};
+use stdx::mem::{Kind, Span};
+use stdx::time::Time;
+use thiserror::Error;
+use wire::nvme::admin::LogPageRequest;
+use wire::nvme::identify::IDENTIFY_LEN;
+use wire::nvme::log::{DiscoveryEntry, DiscoveryHeader, LogPage, SubsystemType, TransportType};
+use wire::nvme::{Nqn, Status};
+
+/// A discovery controller being asked.
+#[derive(Debug)]
+pub struct Discovery {
+    host: Host,
+    /// Private memory for a piece of the log.
+    page: Span,
+    stage: Stage,
+    /// Generation and number of entries, as the header said.
+    generation: u64,
+    records: usize,
+    entries: Vec<DiscoveryEntry>,
+    rounds_left: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    Connecting,
+    Header,
+    Entries,
+    Check,
+    Told,
+}
+
+/// The log, whole and of one generation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DiscoveryLog {
+    /// Changes since the discovery service started.
+    pub generation: u64,
+    /// The entries.
+    pub entries: Vec<DiscoveryEntry>,
+}
+
+/// There is no log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum DiscoveryError {
+    /// No connection.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+    /// The log cannot be read.
+    #[error("the controller refused to tell its discovery log: {0}")]
+    Refused(Status),
+    /// More entries than anyone has subsystems.
+    #[error("the discovery log claims {0} entries")]
+    TooLong(u64),
+    /// It changed each time while it was read.
+    #[error("the discovery log does not stand still")]
+    Restless,
+}
+
+/// What a step of reading came to: the end, or nothing yet.
+type Told = Option<Result<DiscoveryLog, DiscoveryError>>;
+
+impl Discovery {
+    /// Begins to ask the discovery controller at the address in `options`; subsystem, queues and patience are set here.
+    pub fn connect(env: &mut dyn Env, owner: Owner, options: &HostOptions) -> Result<Self, HostError> {
+        let options = HostOptions {
+            subsystem: Nqn::discovery(),
+            io_queues: 0,
+            keep_alive: Duration::ZERO,
+            controller_loss_timeout: Some(Duration::ZERO),
+            requests_max: 1,
+            ..options.clone()
+        };
+        let region = env.mem().map(Kind::Private, IDENTIFY_LEN as u64)?;
+        let page = env.mem().whole(region);
+        let host = Host::connect(env, owner, options).inspect_err(|_| env.mem().unmap(region))?;
+        let (stage, rounds_left) = (Stage::Connecting, ROUNDS_MAX);
+        Ok(Self { host, page, stage, generation: 0, records: 0, entries: Vec::new(), rounds_left })
+    }
+
+    /// An event of the owner's.
+    pub fn handle_event(&mut self, env: &mut dyn Env, event: &Event) {
+        self.host.handle_event(env, event);
+    }
+
+    /// When [`Discovery::handle_timeout`] wants to be called at the latest.
+    pub fn deadline(&self) -> Option<Time> {
+        self.host.deadline()
+    }
+
+    /// The deadline has come, or any time later.
+    pub fn handle_timeout(&mut self, env: &mut dyn Env) {
+        self.host.handle_timeout(env);
+    }
+
+    /// The log, once it is there; call this after each of the above. Then close.
+    pub fn poll(&mut self, env: &mut dyn Env) -> Option<Result<DiscoveryLog, DiscoveryError>> {
+        while let Some(event) = self.host.poll_event() {
+            let told = match event {
+                HostEvent::Connected => self.read(env, Stage::Header),
+                HostEvent::Failed(why) => Some(Err(why.into())),
+                HostEvent::AdminDone { status, .. } if !status.is_success() => {
+                    Some(Err(DiscoveryError::Refused(status)))
+                }
+                HostEvent::AdminDone { .. } => self.handle_read(env),
+                HostEvent::NamespaceAdded(_) | HostEvent::NamespaceRemoved(_) => None,
+                HostEvent::NamespaceResized { .. } | HostEvent::DiscoveryLogChanged => None,
+                HostEvent::ConnectionLost(_) | HostEvent::Reconnected => None,
+            };
+            if told.is_some() && self.stage != Stage::Told {
+                self.stage = Stage::Told;
+                return told;
+            }
+        }
+        None
+    }
+
+    /// Ends the connection and gives memory back.
+    pub fn close(&mut self, env: &mut dyn Env) {
+        self.stage = Stage::Told;
+        self.host.close(env);
+        env.mem().unmap(self.page.region);
+    }
+
+    /// How many entries the next read of some brings.
+    fn next_count(&self) -> usize {
+        (self.records - self.entries.len()).min(ENTRIES_A_READ)
+    }
+
+    /// Asks for the next piece of the log.
+    fn read(&mut self, env: &mut dyn Env, stage: Stage) -> Told {
+        self.stage = stage;
+        let (offset, length) = match stage {
+            Stage::Entries => {
+                let offset = DiscoveryHeader::LEN + self.entries.len() * DiscoveryEntry::LEN;
+                (offset, self.next_count() * DiscoveryEntry::LEN)
+            }
+            Stage::Connecting | Stage::Header | Stage::Check | Stage::Told => (0, DiscoveryHeader::LEN),
+        };
+        let page = LogPage::Discovery.code();
+        let request =
+            LogPageRequest { page, length: length as u64, offset: offset as u64, ..Default::default() };
+        let data = Data::FromController(self.page.first(length));
+        let request = AdminRequest { tag: 0, command: request.command(0, 0), data };
+        // There is a connection and nothing else is outstanding; if not, the loss of it is told next.
+        let _ = self.host.admin(env, &request);
+        None
+    }
+
+    fn handle_read(&mut self, env: &mut dyn Env) -> Told {
+        match self.stage {
+            Stage::Header => self.handle_header(env),
+            Stage::Entries => {
+                let bytes = env.mem().bytes(self.page.first(self.next_count() * DiscoveryEntry::LEN));
+                let pieces = bytes.chunks_exact(DiscoveryEntry::LEN);
+                self.entries.extend(pieces.filter_map(|piece| DiscoveryEntry::view(piece).ok()));
+                let next = if self.entries.len() < self.records { Stage::Entries } else { Stage::Check };
+                self.read(env, next)
+            }
+            Stage::Check if self.header(env).0 == self.generation => {
+                let entries = core::mem::take(&mut self.entries);
+                Some(Ok(DiscoveryLog { generation: self.generation, entries }))
+            }
+            Stage::Check => self.handle_header(env),
+            Stage::Connecting | Stage::Told => None,
+        }
+    }
+
+    fn handle_header(&mut self, env: &mut dyn Env) -> Told {
+        let (generation, records) = self.header(env);
+        if records > ENTRIES_MAX {
+            return Some(Err(DiscoveryError::TooLong(records)));
+        }
+        if self.rounds_left == 0 {
+            return Some(Err(DiscoveryError::Restless));
+        }
+        self.rounds_left -= 1;
+        self.generation = generation;
+        self.records = records as usize;
+        self.entries.clear();
+        self.read(env, if records == 0 { Stage::Check } else { Stage::Entries })
+    }
+
+    fn header(&self, env: &mut dyn Env) -> (u64, u64) {
+        let bytes = env.mem().bytes(self.page);
+        DiscoveryHeader::view(bytes).map_or((0, 0), |header| (header.generation.get(), header.records.get()))
+    }
+}
+
+/// Where an entry leads, if it is over TCP and its address is a number.
+pub fn tcp_address(entry: &DiscoveryEntry) -> Option<SocketAddr> {
+    if TransportType::from_code(entry.transport) != Some(TransportType::Tcp) {
+        return None;
+    }
+    let address = entry.address()?.parse().ok()?;
+    let port = entry.service_id()?.parse().ok()?;
+    Some(SocketAddr::new(address, port))
+}
+
+/// True if an entry leads to another discovery controller.
+pub fn is_referral(entry: &DiscoveryEntry) -> bool {
+    SubsystemType::from_code(entry.subsystem_type) == Some(SubsystemType::Referral)
+}
+
+/// Entries in one read: a page of memory.
+const ENTRIES_A_READ: usize = IDENTIFY_LEN / DiscoveryEntry::LEN;
+/// The most entries we take.
+const ENTRIES_MAX: u64 = 4096;
+/// How often a log that changed is read anew.
+const ROUNDS_MAX: u32 = 8;
