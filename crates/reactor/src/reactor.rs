@@ -82,7 +82,8 @@ impl Reactor {
             Wait::No => self.poller.wait(Some(Duration::ZERO)),
             Wait::Until(time) => {
                 let retry_at = self.files.is_behind().then(|| self.clock.now() + RETRY);
-                let wake_at = earliest(time, earliest(self.listeners.resume_at(), retry_at));
+                let own = earliest(self.listeners.resume_at(), self.streams.expire(self.clock.now()));
+                let wake_at = earliest(time, earliest(own, retry_at));
                 self.poller.wait(wake_at.map(|at| at - self.clock.now()));
                 self.clock.turn();
             }
@@ -176,10 +177,9 @@ impl Env for Reactor {
 
     fn close(&mut self, stream: StreamId, abort: bool) {
         let key = Key::from_u64(stream.0);
-        if self.streams.close(key, abort) {
-            self.pace.forget(key);
-            self.listeners.resume(&self.poller, self.clock.now(), true);
-        }
+        self.streams.close(key, abort, self.clock.now());
+        self.pace.forget(key);
+        self.listeners.resume(&self.poller, self.clock.now(), true);
     }
 
     fn open_file(&mut self, open: &OpenFile) -> Result<FileId, IoError> {
@@ -207,6 +207,7 @@ impl Env for Reactor {
         loop {
             let now = self.clock.turn();
             self.listeners.resume(&self.poller, now, false);
+            self.streams.expire(now);
             self.tell_known(events);
             match self.pace.turn(now) {
                 Turn::Try => {

@@ -129,6 +129,30 @@ fn send_once(fd: &OwnedFd, iovecs: &[libc::iovec]) -> Result<usize, IoError> {
     }
 }
 
+/// Says to the peer that nothing more will be sent.
+pub(crate) fn finish(fd: &OwnedFd) {
+    // SAFETY: the call takes integers only. It fails for what is not connected; then there is nobody to tell.
+    unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR) };
+}
+
+/// Throws away what has arrived. True once the peer has ended, or the connection is broken.
+pub(crate) fn discard(fd: &OwnedFd) -> bool {
+    for _ in 0..DISCARDS {
+        // SAFETY: with MSG_TRUNC a TCP socket drops bytes without writing any (tcp(7)), so that there need be no memory.
+        let got = unsafe {
+            let flags = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
+            libc::recv(fd.as_raw_fd(), core::ptr::null_mut(), DISCARD, flags)
+        };
+        match check_len(got) {
+            Ok(0) => return true,
+            Ok(_) | Err(IoError::Os(libc::EINTR)) => {}
+            Err(error) => return error != IoError::WouldBlock,
+        }
+    }
+    // It sends faster than we listen: it does not want to hear our last words.
+    true
+}
+
 /// Makes the close that follows a reset: what was not yet sent is thrown away.
 pub(crate) fn reset_on_close(fd: &OwnedFd) {
     // It fails only for what is no socket; then there is nothing to reset.
@@ -151,3 +175,7 @@ const BACKLOG: i32 = 4096;
 
 /// Spans per system call. Larger lists take several.
 const IOVECS: usize = 128;
+
+/// Bytes thrown away in one call, and calls in a row.
+const DISCARD: usize = 1 << 20;
+const DISCARDS: usize = 64;

@@ -2,19 +2,25 @@
 //!
 //! ```text
 //!   connect ──> Connecting ──writable──> Open <── accept
-//!                   └──────error──────> Failed
+//!                   └──────error──────> Failed      └──close──> Lingering
 //! ```
+//!
+//! A socket closed while bytes of the peer are unread resets the connection, and our last bytes may be lost with it. So a
+//! closed stream lingers: it has said that no more will come, and drops what arrives until the peer ends, or time is up.
 //!
 //! The set tells edges only, so an edge that was told must not be forgotten: `wants_room` remembers that the owner waits
 //! to send, and `ended` that the peer's end was told, maybe before the last bytes were taken.
 
 use crate::poller::{Interest, Poller, Ready};
 use crate::socket;
+use core::time::Duration;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use stdx::env::{Event, IoError, Owner, StreamId, What};
 use stdx::mem::{Memory, Span};
 use stdx::slab::{Key, Slab};
+use stdx::time::Time;
 
 /// All streams of a reactor.
 #[derive(Debug)]
@@ -22,6 +28,8 @@ pub(crate) struct Streams {
     table: Slab<Stream>,
     /// Streams to tell of again although no edge will come.
     again: Vec<(Key, Again)>,
+    /// Closed streams that wait for their peers' end, and until when.
+    lingering: VecDeque<(Key, Time)>,
 }
 
 #[derive(Debug)]
@@ -38,6 +46,7 @@ enum State {
     Connecting,
     Open,
     Failed,
+    Lingering,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,7 +58,7 @@ enum Again {
 impl Streams {
     /// An empty table for at most `limit` streams.
     pub(crate) const fn new(limit: usize) -> Self {
-        Self { table: Slab::new(limit), again: Vec::new() }
+        Self { table: Slab::new(limit), again: Vec::new(), lingering: VecDeque::new() }
     }
 
     /// True if there is no room for another stream.
@@ -96,7 +105,7 @@ impl Streams {
     /// See [`stdx::env::Env::recv`].
     pub(crate) fn recv(&mut self, key: Key, memory: &mut Memory, into: Span) -> Result<usize, IoError> {
         assert!(!into.is_empty(), "room for at least one byte");
-        let stream = self.table.get_mut(key).ok_or(IoError::Reset)?;
+        let stream = self.open(key).ok_or(IoError::Reset)?;
         let len = socket::recv(&stream.fd, memory, into)?;
         if stream.ended && len > 0 && len < into.len() {
             self.again.push((key, Again::Readable));
@@ -106,7 +115,7 @@ impl Streams {
 
     /// See [`stdx::env::Env::send`].
     pub(crate) fn send(&mut self, key: Key, memory: &Memory, from: &[Span]) -> Result<usize, IoError> {
-        let stream = self.table.get_mut(key).ok_or(IoError::Reset)?;
+        let stream = self.open(key).ok_or(IoError::Reset)?;
         let result = socket::send(&stream.fd, memory, from);
         stream.wants_room = match result {
             Ok(len) => len < from.iter().map(|span| span.len()).sum(),
@@ -115,13 +124,33 @@ impl Streams {
         result
     }
 
-    /// Ends a stream; false if it was gone already.
-    pub(crate) fn close(&mut self, key: Key, abort: bool) -> bool {
-        let Some(stream) = self.table.remove(key) else { return false };
+    /// Ends a stream.
+    pub(crate) fn close(&mut self, key: Key, abort: bool, now: Time) {
+        let Some(stream) = self.open(key) else { return };
         if abort {
             socket::reset_on_close(&stream.fd);
+        } else if stream.state == State::Open && !stream.linger() && self.lingering.len() < LINGERING_MAX {
+            self.lingering.push_back((key, now + LINGER));
+            return;
         }
-        true
+        self.table.remove(key);
+    }
+
+    /// Gives up on peers that do not end; says when the next one's time is up.
+    pub(crate) fn expire(&mut self, now: Time) -> Option<Time> {
+        while let Some(&(key, until)) = self.lingering.front() {
+            if until > now && self.table.get(key).is_some() {
+                return Some(until);
+            }
+            self.table.remove(key);
+            self.lingering.pop_front();
+        }
+        None
+    }
+
+    /// A stream that its owner has not closed.
+    fn open(&mut self, key: Key) -> Option<&mut Stream> {
+        self.table.get_mut(key).filter(|stream| stream.state != State::Lingering)
     }
 
     /// Tells the owner what an edge means.
@@ -142,6 +171,11 @@ impl Streams {
                 }
             },
             State::Connecting | State::Failed => {}
+            State::Lingering => {
+                if socket::discard(&stream.fd) {
+                    self.table.remove(key);
+                }
+            }
             State::Open => {
                 stream.ended |= ready.ended;
                 if ready.readable {
@@ -155,8 +189,8 @@ impl Streams {
     }
 
     /// Lets the owner of an open stream try to receive.
-    pub(crate) fn tell_try(&self, key: Key, events: &mut Vec<Event>) {
-        if let Some(stream) = self.table.get(key) {
+    pub(crate) fn tell_try(&mut self, key: Key, events: &mut Vec<Event>) {
+        if let Some(stream) = self.open(key) {
             events.push(Event { owner: stream.owner, what: What::Readable(StreamId(key.as_u64())) });
         }
     }
@@ -164,7 +198,9 @@ impl Streams {
     /// Tells what no edge will tell.
     pub(crate) fn tell_again(&mut self, events: &mut Vec<Event>) {
         for (key, again) in self.again.drain(..) {
-            let Some(stream) = self.table.get(key) else { continue };
+            let Some(stream) = self.table.get(key).filter(|stream| stream.state != State::Lingering) else {
+                continue;
+            };
             let id = StreamId(key.as_u64());
             let what = match again {
                 Again::Readable => What::Readable(id),
@@ -174,3 +210,18 @@ impl Streams {
         }
     }
 }
+
+impl Stream {
+    /// Says that no more will come, and begins to drop what arrives. True if the peer has ended already.
+    fn linger(&mut self) -> bool {
+        self.state = State::Lingering;
+        socket::finish(&self.fd);
+        socket::discard(&self.fd)
+    }
+}
+
+/// How long a closed stream waits for its peer's end.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Closed streams that wait at once, at most; others end without ado.
+const LINGERING_MAX: usize = 1024;

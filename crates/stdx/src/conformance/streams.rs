@@ -12,6 +12,7 @@ pub fn all(env: &mut dyn Env, address: SocketAddr) {
     bytes_arrive_in_order(env, address);
     an_end_follows_the_last_byte(env, address);
     an_end_that_came_with_the_bytes_is_told(env, address);
+    last_words_arrive_though_the_peer_was_not_heard(env, address);
     an_abort_is_a_reset(env, address);
     nobody_listening_is_broken(env, address);
     nothing_follows_a_close(env, address);
@@ -184,6 +185,21 @@ fn an_end_follows_the_last_byte(env: &mut dyn Env, address: SocketAddr) {
     env.mem().write(buffer, b"last words");
     assert_eq!(env.send(pair.server, &[buffer.first(10)]), Ok(10));
     env.close(pair.server, false);
+    assert_eq!(receive_to_end(env, pair.client, buffer), 10);
+    env.mem().give(buffer);
+    pair.close(env);
+}
+
+/// A close with bytes of the peer unread still delivers what was sent before it.
+fn last_words_arrive_though_the_peer_was_not_heard(env: &mut dyn Env, address: SocketAddr) {
+    let pair = Pair::new(env, address);
+    let buffer = env.mem().take(64).expect("a buffer");
+    assert_eq!(env.send(pair.client, &[buffer]), Ok(64));
+    listen_for(env, Duration::from_millis(5));
+    assert_eq!(env.send(pair.server, &[buffer.first(10)]), Ok(10));
+    env.close(pair.server, false);
+    assert_eq!(env.send(pair.client, &[buffer]), Ok(64));
+    listen_for(env, Duration::from_millis(5));
     assert_eq!(receive_to_end(env, pair.client, buffer), 10);
     env.mem().give(buffer);
     pair.close(env);
