@@ -77,10 +77,10 @@ impl VolumeChannel {
         Ok(())
     }
 
-    /// The device is done with a request or a part of it.
-    fn advance(&mut self, env: &mut dyn Env, done: &Done) {
+    /// The device is done with a request or a part of it. True if another part follows.
+    fn advance(&mut self, env: &mut dyn Env, done: &Done) -> bool {
         let key = Key::from_u64(done.tag);
-        let Some(at) = self.shared.under_way.borrow().get(key).copied() else { return };
+        let Some(at) = self.shared.under_way.borrow().get(key).copied() else { return false };
         match at.step.next(env, &at.io, done) {
             Next::Finished(status) => {
                 at.step.release(env);
@@ -88,12 +88,14 @@ impl VolumeChannel {
                 self.shared.finish(&at.io, at.started, env.now(), status);
                 let data = if at.step == Step::Plain { done.data } else { Span::EMPTY };
                 self.ready.push(Done { tag: at.io.tag, status, data });
+                false
             }
             Next::More(step) => {
                 if let Some(under_way) = self.shared.under_way.borrow_mut().get_mut(key) {
                     under_way.step = step;
                 }
                 self.go_on(env, key);
+                true
             }
         }
     }
@@ -146,13 +148,12 @@ impl Channel for VolumeChannel {
         }
         // A part that ends may begin another, which a quick device ends at once.
         let mut finished = core::mem::take(&mut self.finished);
-        loop {
+        let mut more = true;
+        while more {
             self.inner.poll(env, &mut finished);
-            if finished.is_empty() {
-                break;
-            }
+            more = false;
             for part in finished.drain(..) {
-                self.advance(env, &part);
+                more |= self.advance(env, &part);
             }
         }
         self.finished = finished;
