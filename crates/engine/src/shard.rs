@@ -166,6 +166,8 @@ impl Shard {
 
     /// Waits until there is something to do, and does it.
     pub fn turn(&mut self, env: &mut dyn Env) {
+        // What was asked for since the last turn goes out before we wait for anything.
+        self.hosts.flush(env);
         let mut events = core::mem::take(&mut self.events);
         env.poll(&mut events, self.deadline());
         for event in events.drain(..) {

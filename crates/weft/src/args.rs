@@ -1,0 +1,282 @@
+//! The command line: every command and option, declared once; help, completion and man page are made of it.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use engine::size::parse_size;
+use engine::url::VolumeUrl;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Volumes served and used over the network, without kernel modules or root
+///
+/// A volume is named by URL: mem://?size=1G, null://?size=1T, file:///PATH, nvme+tcp://HOST:PORT/NQN?ns=1
+#[derive(Debug, Parser)]
+#[command(
+    name = "weft",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+    /// Print JSON for programs instead of text for people
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say more on standard error: -v what happens, -vv every step
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Colour and progress on the terminal
+    #[arg(long, global = true, value_enum, default_value_t = When::Auto)]
+    pub color: When,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum When {
+    /// At a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve volumes; with no options a 1 GiB RAM volume on 127.0.0.1:4420
+    Serve(ServeArgs),
+    /// Tell what a volume, or a target, is
+    Info(InfoArgs),
+    /// Copy from a volume to a file or standard output
+    Read(ReadArgs),
+    /// Copy from a file or standard input to a volume
+    Write(WriteArgs),
+    /// Copy one volume onto another
+    Copy(CopyArgs),
+    /// Compare two volumes, or write a pattern over one and read it back
+    Verify(VerifyArgs),
+    /// Measure a volume: rates, latency, histogram
+    Bench(BenchArgs),
+    /// Print a shell's completion script
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages into a directory
+    Man {
+        /// The directory
+        directory: PathBuf,
+    },
+}
+
+/// `weft serve`
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Serve a RAM volume of this size (may be given more than once)
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub ram: Vec<u64>,
+    /// Serve a file or block device (may be given more than once); PATH or a file:// URL
+    #[arg(long, value_name = "PATH")]
+    pub file: Vec<String>,
+    /// Serve any volume by URL, one of another target too (may be given more than once)
+    #[arg(long, value_name = "URL")]
+    pub volume: Vec<VolumeUrl>,
+    /// Where to listen: ADDR or ADDR:PORT
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4420", value_parser = parse_listen)]
+    pub listen: SocketAddr,
+    /// The subsystem's name
+    #[arg(long, value_name = "NQN", default_value = DEFAULT_NQN)]
+    pub nqn: String,
+    /// Let in only this host (may be given more than once); all, if none is given
+    #[arg(long, value_name = "NQN")]
+    pub host: Vec<String>,
+    /// Start from a configuration file (SPDK's format, as `weft rpc save_config` prints it) instead of the options above
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["ram", "file", "volume", "listen", "nqn", "host"])]
+    pub config: Option<PathBuf>,
+    /// Where JSON-RPC is answered: a path, or ADDR:PORT
+    #[arg(long, value_name = "SOCKET")]
+    pub rpc_socket: Option<String>,
+    /// Run the data path on this processor only
+    #[arg(long, value_name = "CPU")]
+    pub cpu: Option<usize>,
+}
+
+/// `weft info`
+#[derive(Debug, Args)]
+pub struct InfoArgs {
+    /// The volume
+    pub url: VolumeUrl,
+}
+
+/// `weft discover`
+#[derive(Debug, Args)]
+pub struct DiscoverArgs {
+    /// The target's discovery service: nvme+tcp://HOST:PORT, or HOST:PORT
+    #[arg(default_value = "127.0.0.1:4420")]
+    pub target: String,
+    /// Who to say we are
+    #[arg(long, value_name = "NQN")]
+    pub hostnqn: Option<String>,
+}
+
+/// Which part of a volume.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct RangeArgs {
+    /// Start here, in bytes
+    #[arg(long, value_name = "SIZE", default_value = "0", value_parser = parse_size)]
+    pub offset: u64,
+    /// This many bytes; to the end if not given
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub length: Option<u64>,
+}
+
+/// How hard to work.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct FlowArgs {
+    /// Requests under way at once
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub depth: u16,
+    /// Bytes a request
+    #[arg(long, value_name = "SIZE", default_value = "128K", value_parser = parse_size)]
+    pub size: u64,
+}
+
+/// `weft read`
+#[derive(Debug, Args)]
+pub struct ReadArgs {
+    /// The volume
+    pub url: VolumeUrl,
+    /// Where to put it; - is standard output
+    #[arg(default_value = "-")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub range: RangeArgs,
+    #[command(flatten)]
+    pub flow: FlowArgs,
+}
+
+/// `weft write`
+#[derive(Debug, Args)]
+pub struct WriteArgs {
+    /// The volume
+    pub url: VolumeUrl,
+    /// Where to take it from; - is standard input
+    #[arg(default_value = "-")]
+    pub input: PathBuf,
+    #[command(flatten)]
+    pub range: RangeArgs,
+    #[command(flatten)]
+    pub flow: FlowArgs,
+}
+
+/// `weft copy`
+#[derive(Debug, Args)]
+pub struct CopyArgs {
+    /// The volume to copy from
+    pub from: VolumeUrl,
+    /// The volume to copy to; it must be at least as large
+    pub to: VolumeUrl,
+    /// Read both back and compare when done
+    #[arg(long)]
+    pub verify: bool,
+    #[command(flatten)]
+    pub flow: FlowArgs,
+}
+
+/// `weft verify`
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The volume
+    pub url: VolumeUrl,
+    /// Compare with this volume; without it a pattern is written over the volume and read back
+    pub other: Option<VolumeUrl>,
+    /// Needed to write the pattern: what is on the volume is lost
+    #[arg(long, conflicts_with = "other", required_unless_present = "other")]
+    pub destroy: bool,
+    #[command(flatten)]
+    pub range: RangeArgs,
+    #[command(flatten)]
+    pub flow: FlowArgs,
+}
+
+/// `weft bench`
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// The volume
+    pub url: VolumeUrl,
+    /// What to do
+    #[arg(long, value_enum, default_value_t = Pattern::Randread)]
+    pub pattern: Pattern,
+    /// Bytes a request
+    #[arg(long, value_name = "SIZE", default_value = "4K", value_parser = parse_size)]
+    pub size: u64,
+    /// Requests under way at once
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub depth: u16,
+    /// How long, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = parse_seconds)]
+    pub seconds: Duration,
+    /// Percentage of reads for the mixed pattern
+    #[arg(long, value_name = "PERCENT", default_value_t = 70, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub reads: u8,
+    /// Needed by patterns that write: what is on the volume is lost
+    #[arg(long)]
+    pub destroy: bool,
+    /// Run on this processor only
+    #[arg(long, value_name = "CPU")]
+    pub cpu: Option<usize>,
+    /// Show the histogram of latencies
+    #[arg(long)]
+    pub histogram: bool,
+}
+
+/// Access patterns, by fio's names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Pattern {
+    /// One after the other
+    Read,
+    /// One after the other
+    Write,
+    /// Anywhere
+    Randread,
+    /// Anywhere
+    Randwrite,
+    /// Anywhere, reads and writes mixed
+    Randrw,
+}
+
+/// `weft rpc`
+#[derive(Debug, Args)]
+pub struct RpcArgs {
+    /// The daemon's socket: a path, or ADDR:PORT
+    #[arg(short, long, value_name = "SOCKET")]
+    pub socket: Option<String>,
+    /// The method, then its parameters as --name value, name=value, or one JSON object
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub call: Vec<String>,
+}
+
+/// The name of the subsystem that `weft serve` makes when nothing else is said.
+pub const DEFAULT_NQN: &str = "nqn.2026-01.org.weft:volume";
+
+fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    let (host, port) =
+        engine::url::parse_authority(text, engine::url::NVME_PORT).map_err(|e| e.to_string())?;
+    let host = if host == "localhost" { "127.0.0.1".into() } else { host };
+    let address = host.parse().map_err(|_| format!("{host:?} is not an IP address"))?;
+    Ok(SocketAddr::new(address, port))
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 =
+        text.trim_end_matches('s').parse().map_err(|_| "not a number of seconds".to_string())?;
+    if (0.05..=86_400.0).contains(&seconds) {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err("between 0.05 and 86400 seconds".into())
+    }
+}

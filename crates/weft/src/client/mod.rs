@@ -1,0 +1,179 @@
+//! The commands that use volumes: a shard of their own, in this process, with one or two volumes on it.
+
+pub mod bench;
+pub mod copy;
+mod flow;
+pub mod info;
+pub mod read;
+pub mod verify;
+pub mod write;
+
+use crate::args::{FlowArgs, RangeArgs};
+use crate::error::Failure;
+use crate::output::Style;
+use block::{BlockDevice, Channel, Info};
+use engine::url::VolumeUrl;
+use engine::{Limits, Opening, Shard};
+use flow::Piece;
+use reactor::Reactor;
+use std::net::ToSocketAddrs;
+use std::rc::Rc;
+use std::time::Instant;
+use stdx::mem::Memory;
+
+/// A shard, and the environment it runs in.
+pub struct Client {
+    /// The environment.
+    pub env: Reactor,
+    /// The shard.
+    pub shard: Shard,
+    began: Instant,
+    volumes: usize,
+}
+
+/// A volume, and a way to it.
+#[derive(Debug)]
+pub struct Opened {
+    /// The volume.
+    pub device: Rc<dyn BlockDevice>,
+    /// The way.
+    pub channel: Box<dyn Channel>,
+}
+
+impl Client {
+    /// Starts a shard with nothing on it.
+    pub fn new() -> Result<Self, Failure> {
+        let limits = Limits::default();
+        let mut env = environment(limits)?;
+        let shard = Shard::new(&mut env, limits).map_err(Failure::Memory)?;
+        Ok(Self { env, shard, began: Instant::now(), volumes: 0 })
+    }
+
+    /// Lets go of remote volumes in order.
+    pub fn leave(mut self) -> Result<(), Failure> {
+        let names: Vec<_> = self.shard.hosts().iter().map(|attached| attached.name.clone()).collect();
+        for name in names {
+            // It was found by this name a moment ago.
+            let _ = self.shard.detach(&mut self.env, &name);
+        }
+        Ok(())
+    }
+
+    /// Lets the shard do what there is to do, waiting for something if there is nothing.
+    pub fn turn(&mut self) -> Result<(), Failure> {
+        self.shard.turn(&mut self.env);
+        if crate::signals::interrupted() { Err(Failure::Interrupted) } else { Ok(()) }
+    }
+
+    /// Opens a volume, waiting until it is there.
+    pub fn open(&mut self, url: &VolumeUrl) -> Result<Opened, Failure> {
+        let failed = |why| Failure::Open { url: url.to_string(), why };
+        let url = resolve(url)?;
+        self.volumes += 1;
+        let name = format!("volume{}", self.volumes);
+        let opening = self.shard.open(&mut self.env, &name, &url).map_err(failed)?;
+        let device = self.wait_open(&opening).map_err(|why| match why {
+            Ok(why) => failed(why),
+            Err(failure) => failure,
+        })?;
+        let channel = device.open();
+        Ok(Opened { device, channel })
+    }
+
+    fn wait_open(
+        &mut self,
+        opening: &Opening,
+    ) -> Result<Rc<dyn BlockDevice>, Result<engine::OpenError, Failure>> {
+        loop {
+            if let Some(opened) = self.shard.opened(opening) {
+                return opened.map_err(Ok);
+            }
+            self.turn().map_err(Err)?;
+        }
+    }
+}
+
+/// The environment of a shard with these limits.
+pub fn environment(limits: Limits) -> Result<Reactor, Failure> {
+    Reactor::new(reactor::Options { memory: limits.memory(), ..reactor::Options::default() })
+        .map_err(Failure::Reactor)
+}
+
+/// Replaces a host's name by its address.
+pub fn resolve(url: &VolumeUrl) -> Result<VolumeUrl, Failure> {
+    let VolumeUrl::NvmeTcp(nvme) = url else { return Ok(url.clone()) };
+    let mut nvme = nvme.clone();
+    if nvme.address().is_none() {
+        let found = (nvme.host.as_str(), nvme.port).to_socket_addrs();
+        let mut found = found.map_err(|why| Failure::Host { host: nvme.host.clone(), why })?;
+        let none = || Failure::Usage(format!("{}: the name has no address", nvme.host));
+        nvme.host = found.next().ok_or_else(none)?.ip().to_string();
+    }
+    Ok(VolumeUrl::NvmeTcp(nvme))
+}
+
+/// A part of a volume and the steps to walk it in, in blocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Range {
+    /// The first block.
+    pub lba: u64,
+    /// How many.
+    pub blocks: u64,
+    /// How many at a time.
+    pub step: u32,
+    /// The bytes they hold.
+    pub bytes: u64,
+}
+
+impl Range {
+    /// The `index`th step.
+    pub fn piece(&self, index: u64) -> Piece {
+        let start = index * u64::from(self.step);
+        Piece { lba: self.lba + start, blocks: (self.blocks - start).min(u64::from(self.step)) as u32 }
+    }
+}
+
+/// The part of the volume that the options mean.
+pub fn range(info: &Info, range: RangeArgs, flow: FlowArgs) -> Result<Range, Failure> {
+    let block = u64::from(info.block_size);
+    let whole = |name: &str, bytes: u64| {
+        let usage =
+            || Failure::Usage(format!("--{name} {bytes} is not a multiple of the block of {block} bytes"));
+        if bytes.is_multiple_of(block) { Ok(bytes / block) } else { Err(usage()) }
+    };
+    let lba = whole("offset", range.offset)?;
+    if lba > info.blocks {
+        let text = format!("--offset {} is past the volume's end at {}", range.offset, info.bytes());
+        return Err(Failure::Usage(text));
+    }
+    let blocks = range.length.map_or(Ok(info.blocks - lba), |length| whole("length", length))?;
+    if blocks > info.blocks - lba {
+        return Err(Failure::Usage(format!(
+            "the volume has {} bytes from there on",
+            (info.blocks - lba) * block
+        )));
+    }
+    Ok(Range { lba, blocks, step: step(info, flow.size)?, bytes: blocks * block })
+}
+
+/// A request's length in blocks.
+pub fn step(info: &Info, size: u64) -> Result<u32, Failure> {
+    let block = u64::from(info.block_size);
+    if size == 0 || !size.is_multiple_of(block) {
+        return Err(Failure::Usage(format!("--size {size} is not a multiple of the block of {block} bytes")));
+    }
+    let most = (u64::from(info.blocks_max) * block).min(Memory::BUFFER_MAX as u64);
+    Ok((size.min(most) / block) as u32)
+}
+
+/// Says what was moved and how fast.
+pub fn report_moved(style: &Style, what: &str, bytes: u64, client: &Client) {
+    let seconds = client.began.elapsed().as_secs_f64();
+    let rate = (bytes as f64 / seconds) as u64;
+    if style.json {
+        eprintln!("{}", serde_json::json!({ "what": what, "bytes": bytes, "seconds": seconds }));
+    } else {
+        let (size, rate) = (engine::size::format_size(bytes), engine::size::format_size(rate));
+        eprintln!("{what} {size} in {seconds:.2} s ({rate}/s)");
+    }
+}

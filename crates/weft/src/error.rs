@@ -1,0 +1,111 @@
+//! What can go wrong, told to a person: what happened, where, and what to do about it.
+
+use block::Status;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// The shard could not be started.
+    #[error("cannot start: {0}")]
+    Start(std::io::Error),
+    /// The volume could not be opened.
+    #[error("{url}: {why}")]
+    Open {
+        /// Its URL.
+        url: String,
+        /// Why not.
+        why: engine::OpenError,
+    },
+    /// The machine gives no environment.
+    #[error("cannot start: {0}")]
+    Reactor(reactor::StartError),
+    /// The machine has no memory left.
+    #[error("cannot start: {0}")]
+    Memory(stdx::mem::OutOfMemory),
+    /// A name has no address.
+    #[error("{host}: no such host ({why})")]
+    Host {
+        /// The name.
+        host: String,
+        /// What the resolver said.
+        why: std::io::Error,
+    },
+    /// A request failed.
+    #[error("{what} at byte {offset}: {}", describe(*.status))]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// Where on the volume.
+        offset: u64,
+        /// How it failed.
+        status: Status,
+    },
+    /// A local file could not be used.
+    #[error("{path}: {why}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: std::io::Error,
+    },
+    /// The options do not fit the volume or each other.
+    #[error("{0}")]
+    Usage(String),
+    /// Two volumes, or a volume and its pattern, differ.
+    #[error("the data differ at byte {offset}")]
+    Differ {
+        /// The first byte that differs.
+        offset: u64,
+    },
+    /// Memory is short.
+    #[error("no buffer of {bytes} bytes: use a smaller --size or --depth")]
+    NoBuffer {
+        /// What was asked for.
+        bytes: usize,
+    },
+    /// The daemon could not be asked.
+    #[error("{0}")]
+    Rpc(String),
+    /// Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Failure {
+    /// The exit code: 1 failed, 2 wrong usage, 3 data differ, 130 interrupted.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Differ { .. } => 3,
+            Self::Interrupted => 130,
+            Self::Start(_)
+            | Self::Reactor(_)
+            | Self::Memory(_)
+            | Self::Open { .. }
+            | Self::Host { .. }
+            | Self::Io { .. } => 1,
+            Self::File { .. } | Self::NoBuffer { .. } | Self::Rpc(_) => 1,
+        }
+    }
+}
+
+/// A status in words, with the next step where there is one.
+fn describe(status: Status) -> &'static str {
+    match status {
+        Status::Ok => "done",
+        Status::OutOfRange => "past the end of the volume",
+        Status::BadLength => "the volume takes no request of this length; use a smaller --size",
+        Status::ReadError => "the blocks cannot be read",
+        Status::WriteError => "the blocks cannot be written",
+        Status::NoSpace => "no space is left below the volume",
+        Status::ReadOnly => "the volume is read-only",
+        Status::Gone => "the volume is gone",
+        Status::TimedOut => "the volume did not answer in time",
+        Status::Aborted => "the request was given up",
+        Status::Reserved => "another host holds a reservation on the volume",
+        Status::Unsupported => "this kind of volume cannot do that",
+        Status::Miscompare { .. } => "the data differ",
+    }
+}

@@ -1,0 +1,79 @@
+//! What `weft serve` says when it is ready: what there is, and how to reach it.
+
+use crate::output::{Style, Table};
+use block::BlockDevice;
+use engine::Shard;
+use engine::size::format_size;
+use serde::Serialize;
+use std::net::SocketAddr;
+
+/// A served namespace.
+#[derive(Debug, Serialize)]
+struct Served {
+    url: String,
+    nqn: String,
+    nsid: u32,
+    bytes: u64,
+    block_size: u32,
+}
+
+/// Prints it.
+pub(super) fn print(style: &Style, shard: &Shard, socket: &str) {
+    let listeners: Vec<SocketAddr> = shard.server().listening().collect();
+    let served = served(shard, &listeners);
+    if style.json {
+        println!("{}", serde_json::json!({ "listeners": listeners, "rpc": socket, "namespaces": served }));
+        return;
+    }
+    let mut table = Table::new([">ns", ">size", ">block", "url"]);
+    for one in &served {
+        table.row([
+            one.nsid.to_string(),
+            format_size(one.bytes),
+            one.block_size.to_string(),
+            one.url.clone(),
+        ]);
+    }
+    println!("{}\n", style.good("weft is ready"));
+    if !served.is_empty() {
+        println!("{}\n", table.render(style));
+    }
+    if let (Some(address), Some(first)) = (listeners.first(), served.first()) {
+        reach(style, *address, first);
+    }
+    println!("Control it     {}", style.code(&format!("weft rpc -s {socket} bdev_get_bdevs")));
+    println!("{}", style.dim("Ctrl-C ends it in order; twice, at once"));
+}
+
+/// How the first volume is reached from each kind of peer.
+fn reach(style: &Style, address: SocketAddr, served: &Served) {
+    let (ip, port, nqn) = (address.ip(), address.port(), &served.nqn);
+    let family = if ip.is_ipv4() { "IPv4" } else { "IPv6" };
+    println!("From Linux     {}", style.code("sudo modprobe nvme-tcp"));
+    println!(
+        "               {}",
+        style.code(&format!("sudo nvme connect -t tcp -a {ip} -s {port} -n {nqn}"))
+    );
+    println!("From Weft      {}", style.code(&format!("weft bench '{}'", served.url)));
+    let trid = format!("trtype:TCP adrfam:{family} traddr:{ip} trsvcid:{port} subnqn:{nqn}");
+    println!(
+        "From SPDK      {}",
+        style.code(&format!("spdk_nvme_perf -q 32 -o 4096 -w randread -t 5 -r '{trid}'"))
+    );
+}
+
+fn served(shard: &Shard, listeners: &[SocketAddr]) -> Vec<Served> {
+    let mut all = Vec::new();
+    for subsystem in shard.target().subsystems() {
+        for namespace in &subsystem.namespaces {
+            let Some(name) = shard.exported(&subsystem.config.nqn, namespace.nsid) else { continue };
+            let Some(entry) = shard.volumes().get(name) else { continue };
+            let (info, nqn) = (entry.volume.info(), subsystem.config.nqn.to_string());
+            let address = listeners.first().map_or_else(String::new, ToString::to_string);
+            let url = format!("nvme+tcp://{address}/{nqn}?ns={}", namespace.nsid);
+            let (bytes, block_size) = (info.bytes(), info.block_size);
+            all.push(Served { url, nqn, nsid: namespace.nsid, bytes, block_size });
+        }
+    }
+    all
+}

@@ -1,0 +1,41 @@
+//! `weft serve`: volumes on the network until told to stop.
+
+mod banner;
+mod setup;
+
+use crate::args::ServeArgs;
+use crate::error::Failure;
+use crate::output::Style;
+use crate::signals;
+use engine::{Limits, Shard};
+use std::path::PathBuf;
+
+/// Runs the command.
+pub fn run(style: &Style, args: &ServeArgs) -> Result<(), Failure> {
+    if let Some(cpu) = args.cpu {
+        reactor::pin(cpu).map_err(Failure::Start)?;
+    }
+    let limits = Limits::default();
+    let mut env = crate::client::environment(limits)?;
+    let mut shard = Shard::new(&mut env, limits).map_err(Failure::Memory)?;
+    let socket = args.rpc_socket.clone().unwrap_or_else(|| default_socket().display().to_string());
+    setup::build(&mut shard, &mut env, args)?;
+    banner::print(style, &shard, &socket);
+    let handle = shard.handle();
+    signals::on_first(move || {
+        tracing::info!("draining; a second signal ends at once");
+        // A shard that takes no call is ending already.
+        let _ = handle.call(Box::new(|shard, env| shard.drain(env)));
+    })
+    .map_err(Failure::Start)?;
+    while !shard.is_drained() {
+        shard.turn(&mut env);
+    }
+    Ok(())
+}
+
+/// Where JSON-RPC is answered if nothing is said: a place that belongs to the user alone.
+pub fn default_socket() -> PathBuf {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_dir());
+    runtime.unwrap_or_else(std::env::temp_dir).join("weft.sock")
+}
