@@ -57,9 +57,18 @@ impl TestEnv {
 
     /// A stream that waits to be accepted by the only listener.
     pub fn arrive(&mut self) -> StreamId {
+        let stream = self.open(None);
+        let (&listener, (owner, _, waiting)) = self.listeners.iter_mut().next().expect("somebody listens");
+        waiting.push_back(stream);
+        let event = Event { owner: *owner, what: What::Acceptable(listener) };
+        self.events.push_back(event);
+        stream
+    }
+
+    fn open(&mut self, owner: Option<Owner>) -> StreamId {
         let stream = StreamId(self.fresh());
         let state = Stream {
-            owner: None,
+            owner,
             arrived: VecDeque::new(),
             ended: false,
             sent: Vec::new(),
@@ -70,10 +79,6 @@ impl TestEnv {
             closed: None,
         };
         self.streams.insert(stream, state);
-        let (&listener, (owner, _, waiting)) = self.listeners.iter_mut().next().expect("somebody listens");
-        waiting.push_back(stream);
-        let event = Event { owner: *owner, what: What::Acceptable(listener) };
-        self.events.push_back(event);
         stream
     }
 
@@ -109,6 +114,11 @@ impl TestEnv {
     /// A stream, as its peer sees it.
     pub fn stream(&mut self, stream: StreamId) -> &mut Stream {
         self.streams.get_mut(&stream).unwrap()
+    }
+
+    /// Every stream there ever was, in the order they came.
+    pub fn streams(&self) -> Vec<StreamId> {
+        self.streams.keys().copied().collect()
     }
 
     /// Bytes that were delivered and not received.
@@ -176,8 +186,10 @@ impl Env for TestEnv {
         Ok(Accepted { stream, peer, local: *local })
     }
 
-    fn connect(&mut self, _owner: Owner, _address: SocketAddr) -> Result<StreamId, IoError> {
-        Err(IoError::Unsupported)
+    fn connect(&mut self, owner: Owner, _address: SocketAddr) -> Result<StreamId, IoError> {
+        let stream = self.open(Some(owner));
+        self.events.push_back(Event { owner, what: What::Writable(stream) });
+        Ok(stream)
     }
 
     fn recv(&mut self, stream: StreamId, into: Span) -> Result<usize, IoError> {

@@ -36,10 +36,11 @@ impl QueuePair {
         let stream = self.stream;
         match stream::receive(&mut Outside(env), self, stream, RECEIVES_A_TURN) {
             Ok(more) => self.unread = more,
-            Err(ended) => self.end(env, ended.into()),
+            Err(ended) => return self.end(env, ended.into()),
         }
         if let State::Ended(_) = self.state {
             // The last words (a termination request), if the stream takes them at once.
+            self.unread = false;
             let _ = self.send(env);
             env.close(stream, false);
         } else {
@@ -68,7 +69,6 @@ impl Session<Outside<'_>> for QueuePair {
     fn handle_received(&mut self, cx: &mut Outside<'_>, len: usize) {
         self.receive.handle_landed(len);
         if let Err(why) = self.handle_buffered(cx.0.mem()) {
-            self.unread = false;
             self.state = State::Ended(why);
         }
     }
