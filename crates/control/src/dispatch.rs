@@ -5,9 +5,10 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use tokio::sync::oneshot;
 
 use crate::error::RpcError;
-use crate::method::{Executor, Target};
+use crate::method::{Executor, NotTaken, Target};
 use crate::request::{Request, failure, success};
 use crate::table::Table;
 
@@ -63,6 +64,16 @@ impl<T: Target> Dispatcher<T> {
     /// The way to the target.
     pub fn executor(&self) -> &dyn Executor<T> {
         &*self.executor
+    }
+
+    /// Runs a function on the target.
+    pub async fn run<R: Send + 'static>(
+        &self,
+        run: impl for<'a> FnOnce(T::Access<'a>) -> Result<R, RpcError> + Send + 'static,
+    ) -> Result<R, RpcError> {
+        let (sender, receiver) = oneshot::channel();
+        self.executor.call(Box::new(move |access| drop(sender.send(run(access)))))?;
+        receiver.await.map_err(|_| NotTaken::Stopped)?
     }
 
     /// Calls one method.

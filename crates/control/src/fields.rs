@@ -79,6 +79,13 @@ fn kind(schema: &Value) -> Kind {
     if let Some(value) = schema.get("const") {
         return Kind::Constant(value.clone());
     }
+    if let Some(Value::Array(values)) = schema.get("enum") {
+        // An optional constant is an enumeration of it and null.
+        let mut values = values.iter().filter(|value| !value.is_null());
+        if let (Some(value), None) = (values.next().filter(|value| !value.is_string()), values.next()) {
+            return Kind::Constant(value.clone());
+        }
+    }
     if let Some(choices) = choices(schema) {
         return Kind::Choice(choices);
     }

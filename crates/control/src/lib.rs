@@ -12,6 +12,7 @@ pub mod config;
 pub mod dispatch;
 pub mod docs;
 pub mod error;
+pub mod fabric;
 pub mod fields;
 pub mod frame;
 pub mod method;
@@ -20,6 +21,7 @@ pub mod methods;
 pub mod request;
 pub mod server;
 pub mod table;
+mod values;
 
 pub use dispatch::Dispatcher;
 pub use error::{Errno, RpcError};

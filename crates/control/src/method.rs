@@ -192,7 +192,7 @@ impl<T> std::fmt::Debug for Method<T> {
 }
 
 fn decode<P: DeserializeOwned>(params: Map<String, Value>) -> Result<P, RpcError> {
-    serde_json::from_value(Value::Object(params)).map_err(RpcError::invalid_params)
+    serde_path_to_error::deserialize(Value::Object(params)).map_err(RpcError::invalid_params)
 }
 
 fn encode<R: Serialize>(result: R) -> Result<Value, RpcError> {

@@ -64,7 +64,8 @@ pub fn methods<T: Target>(stop: &Arc<Notify>) -> Vec<Method<T>> {
     let stop = Arc::clone(stop);
     vec![
         Method::local("spdk_get_version", "Weft's version.", |_: NoParams| Ok(version())),
-        Method::local("spdk_kill_instance", "Ends the process in order.", move |_: KillInstance| {
+        Method::local("spdk_kill_instance", "Ends the process in order.", move |kill: KillInstance| {
+            tracing::info!(signal = ?kill.sig_name, "told to stop");
             stop.notify_one();
             Ok(true)
         }),

@@ -1,0 +1,88 @@
+//! Volumes as the calls that make them again.
+
+use block::BlockDevice;
+use engine::{Shard, Spec, volumes::Entry};
+
+use super::params::{
+    AioCreate, DelayCreate, ErrorCreate, MallocCreate, NullCreate, PartitionCreate, SetQosLimit,
+};
+use crate::config::Call;
+use crate::values::Uuid;
+
+/// The calls, each after those that it builds on.
+pub(crate) fn save(shard: &Shard) -> Vec<Call> {
+    let mut entries: Vec<&Entry> = shard.volumes().iter().collect();
+    entries.sort_by_key(|entry| height(shard, entry));
+    let limits = entries.iter().filter_map(|entry| limit(entry));
+    entries.iter().filter_map(|entry| create(entry)).chain(limits).collect()
+}
+
+/// How many volumes there are below.
+fn height(shard: &Shard, entry: &Entry) -> usize {
+    let base = |entry: &&Entry| entry.spec.base().and_then(|base| shard.volumes().get(base));
+    std::iter::successors(Some(entry), base).count()
+}
+
+/// The call that makes the volume; none for a namespace of a remote controller, which comes with that.
+fn create(entry: &Entry) -> Option<Call> {
+    let name = entry.name.clone();
+    let uuid = Some(Uuid(entry.volume.identity().0));
+    Some(match entry.spec.clone() {
+        Spec::Ram { block_size, .. } => {
+            let num_blocks = entry.volume.info().blocks;
+            Call::new("bdev_malloc_create", MallocCreate::plain(name, block_size, num_blocks, uuid))
+        }
+        Spec::Null { block_size, .. } => {
+            let num_blocks = entry.volume.info().blocks;
+            Call::new("bdev_null_create", NullCreate::plain(name, block_size, num_blocks, uuid))
+        }
+        Spec::File(file) => {
+            let params = AioCreate {
+                name,
+                filename: file.path.to_string_lossy().into_owned(),
+                block_size: file.block_size,
+                readonly: Some(file.read_only),
+                fallocate: None,
+                uuid,
+                nowait: None,
+                direct: Some(file.direct),
+                create_size: file.create,
+            };
+            Call::new("bdev_aio_create", params)
+        }
+        Spec::Delay { base, read_us, write_us } => {
+            let params = DelayCreate {
+                name,
+                base_bdev_name: base,
+                avg_read_latency: read_us.0,
+                p99_read_latency: read_us.1,
+                avg_write_latency: write_us.0,
+                p99_write_latency: write_us.1,
+                uuid,
+            };
+            Call::new("bdev_delay_create", params)
+        }
+        Spec::Error { base } => Call::new("bdev_error_create", ErrorCreate { base_name: base, uuid }),
+        Spec::Partition { base, offset_blocks, blocks } => {
+            let params =
+                PartitionCreate { name, base_bdev_name: base, offset_blocks, num_blocks: blocks, uuid };
+            Call::new("bdev_partition_create", params)
+        }
+        Spec::Remote { .. } => return None,
+    })
+}
+
+fn limit(entry: &Entry) -> Option<Call> {
+    let limits = super::show::rate_limits(entry);
+    if limits == Default::default() {
+        return None;
+    }
+    let params = SetQosLimit {
+        name: entry.name.clone(),
+        rw_ios_per_sec: Some(limits.rw_ios_per_sec),
+        rw_mbytes_per_sec: Some(limits.rw_mbytes_per_sec),
+        r_mbytes_per_sec: Some(limits.r_mbytes_per_sec),
+        w_mbytes_per_sec: Some(limits.w_mbytes_per_sec),
+    };
+    Some(Call::new("bdev_set_qos_limit", params))
+}

@@ -1,0 +1,60 @@
+//! `framework_get_config`, `save_config`: the configuration as the calls that rebuild it.
+
+use std::sync::Arc;
+
+use engine::Shard;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::nvme::Defaults;
+use super::{bdev, nvme, nvmf};
+use crate::config::{Call, Config, Entry, SUBSYSTEMS, Subsystem};
+use crate::error::Errno;
+use crate::fabric::{At, FabricMethod};
+use crate::method::NoParams;
+
+/// Whose configuration to show.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct GetConfig {
+    /// The subsystem: `bdev` or `nvmf`.
+    name: String,
+    /// Calls are never batched, whatever this says.
+    with_batches: Option<bool>,
+}
+
+/// The methods that show the configuration.
+pub fn methods(defaults: &Arc<Defaults>) -> Vec<FabricMethod> {
+    let (one, all) = (Arc::clone(defaults), Arc::clone(defaults));
+    vec![
+        FabricMethod::new(
+            "framework_get_config",
+            "The calls that rebuild one subsystem.",
+            move |at: At<'_>, params: GetConfig| {
+                calls(at.shard, &one, &params.name).ok_or_else(|| Errno::Invalid.because("no such subsystem"))
+            },
+        ),
+        FabricMethod::new(
+            "save_config",
+            "The calls that rebuild everything.",
+            move |at: At<'_>, _: NoParams| Ok(save(at.shard, &all)),
+        ),
+    ]
+}
+
+fn save(shard: &Shard, defaults: &Defaults) -> Config {
+    let subsystem = |name: &&str| Subsystem {
+        subsystem: (*name).to_owned(),
+        config: calls(shard, defaults, name).map(|calls| calls.into_iter().map(Entry::Call).collect()),
+    };
+    Config { subsystems: SUBSYSTEMS.iter().map(subsystem).collect() }
+}
+
+/// Controllers come first: other volumes may be built on theirs.
+fn calls(shard: &Shard, defaults: &Defaults, subsystem: &str) -> Option<Vec<Call>> {
+    match subsystem {
+        "bdev" => Some(nvme::save(shard, defaults).into_iter().chain(bdev::save(shard)).collect()),
+        "nvmf" => Some(nvmf::save(shard)),
+        _ => None,
+    }
+}

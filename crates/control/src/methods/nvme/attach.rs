@@ -1,0 +1,133 @@
+//! Attaching and letting go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::{AttachError, Attached};
+use nvme::host::HostOptions;
+use stdx::env::Env;
+use tokio::sync::oneshot;
+use wire::nvme::Nqn;
+use wire::nvme::tcp::Digests;
+
+use super::attach_error;
+use super::defaults::{Defaults, patience, set};
+use super::params::{AttachController, DetachController};
+use crate::config::Call;
+use crate::dispatch::Dispatcher;
+use crate::error::{Errno, RpcError};
+use crate::fabric::{At, Fabric};
+use crate::method::NotTaken;
+use crate::methods::nvmf::{family_of, is_tcp, parse_nqn, socket_address};
+use crate::values::Uuid;
+
+/// Answers when the controller is there, with the names of its volumes. One that cannot be reached is forgotten.
+pub(super) async fn attach(
+    dispatcher: Dispatcher<Fabric>,
+    defaults: Arc<Defaults>,
+    params: AttachController,
+) -> Result<Vec<String>, RpcError> {
+    let name = params.name.clone();
+    let (sender, receiver) = oneshot::channel();
+    let begin = move |At { shard, env }: At<'_>| {
+        let options = options(env, &defaults, &params)?;
+        shard.attach(env, &params.name, options, |result| drop(sender.send(result)));
+        Ok(())
+    };
+    dispatcher.run(begin).await?;
+    let result = receiver.await.map_err(|_| NotTaken::Stopped)?;
+    if let Err(AttachError::Failed(_)) = &result {
+        let forget = move |At { shard, env }: At<'_>| shard.detach(env, &name).map_err(attach_error);
+        dispatcher.run(forget).await?;
+    }
+    result.map_err(attach_error)
+}
+
+pub(super) fn detach(at: At<'_>, params: DetachController) -> Result<bool, RpcError> {
+    at.shard.detach(at.env, &params.name).map_err(attach_error)?;
+    Ok(true)
+}
+
+/// The call that attaches a controller again.
+pub(super) fn call(attached: &Attached) -> Call {
+    let options = &attached.options;
+    let seconds = |time: Duration| i32::try_from(time.as_secs()).unwrap_or(i32::MAX);
+    let params = AttachController {
+        name: attached.name.clone(),
+        trtype: "TCP".to_owned(),
+        traddr: options.address.ip().to_string(),
+        adrfam: Some(family_of(options.address.ip()).to_owned()),
+        trsvcid: Some(options.address.port().to_string()),
+        subnqn: Some(options.subsystem.as_str().to_owned()),
+        hostnqn: Some(options.host.as_str().to_owned()),
+        hdgst: Some(options.digests.header),
+        ddgst: Some(options.digests.data),
+        fabrics_connect_timeout_us: u64::try_from(options.connect_timeout.as_micros()).ok(),
+        multipath: None,
+        num_io_queues: Some(options.io_queues.into()),
+        ctrlr_loss_timeout_sec: Some(options.controller_loss_timeout.map_or(-1, seconds)),
+        reconnect_delay_sec: u32::try_from(options.reconnect_delay.as_secs()).ok().filter(|delay| *delay > 0),
+        fast_io_fail_timeout_sec: options
+            .fast_io_fail_timeout
+            .and_then(|time| time.as_secs().try_into().ok()),
+        prchk_reftag: None,
+        prchk_guard: None,
+        allow_unrecognized_csi: None,
+        disable_sq_flow_control: None,
+    };
+    Call::new("bdev_nvme_attach_controller", params)
+}
+
+fn options(
+    env: &mut dyn Env,
+    defaults: &Defaults,
+    params: &AttachController,
+) -> Result<HostOptions, RpcError> {
+    is_tcp(&params.trtype)?;
+    let address = socket_address(&params.traddr, params.adrfam.as_deref(), params.trsvcid.as_deref())?;
+    let subsystem = params.subnqn.as_deref().ok_or_else(|| Errno::Invalid.because("subnqn is required"))?;
+    let host = params.hostnqn.as_deref().map_or_else(|| Ok(Nqn::from_uuid(&random_uuid(env))), parse_nqn)?;
+    let mut options = HostOptions::new(address, parse_nqn(subsystem)?, host, host_id(&host));
+    defaults.apply(&mut options);
+    options.digests = Digests { header: params.hdgst.unwrap_or(false), data: params.ddgst.unwrap_or(false) };
+    set(&mut options.connect_timeout, params.fabrics_connect_timeout_us.map(Duration::from_micros));
+    let queues = params.num_io_queues.map(u16::try_from).transpose();
+    set(&mut options.io_queues, queues.map_err(|_| Errno::Invalid.because("num_io_queues"))?);
+    let (loss, delay) = (params.ctrlr_loss_timeout_sec, params.reconnect_delay_sec);
+    patience(&mut options, loss, delay, params.fast_io_fail_timeout_sec);
+    Ok(options)
+}
+
+/// The host identifier that belongs to a name, the same each time: the UUID in it, or else a digest of it (FNV-1a).
+fn host_id(host: &Nqn) -> [u8; 16] {
+    let text = host.as_str();
+    if let Some(uuid) = text.rsplit(':').next().and_then(Uuid::parse) {
+        return uuid.0;
+    }
+    let digest = text.bytes().fold(FNV_BASIS, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(FNV_PRIME));
+    digest.to_be_bytes()
+}
+
+fn random_uuid(env: &mut dyn Env) -> [u8; 16] {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&env.entropy().to_be_bytes());
+    id[8..].copy_from_slice(&env.entropy().to_be_bytes());
+    id
+}
+
+const FNV_BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+const FNV_PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_has_one_identifier() {
+        let named = |text: &str| host_id(&parse_nqn(text).expect("an NQN"));
+        let uuid = "nqn.2014-08.org.nvmexpress:uuid:ceccf520-691e-4b46-9546-34af789907c5";
+        assert_eq!(Uuid(named(uuid)).to_string(), "ceccf520-691e-4b46-9546-34af789907c5");
+        assert_eq!(named("nqn.2026-11.io.weft:a"), named("nqn.2026-11.io.weft:a"));
+        assert_ne!(named("nqn.2026-11.io.weft:a"), named("nqn.2026-11.io.weft:b"));
+    }
+}

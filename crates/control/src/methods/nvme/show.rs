@@ -1,0 +1,38 @@
+//! Showing the controllers.
+
+use engine::Attached;
+
+use super::params::{Controller, GetControllers, HostId, Path, TransportId};
+use crate::error::{Errno, RpcError};
+use crate::fabric::At;
+use crate::methods::nvmf::family_of;
+
+pub(super) fn get_controllers(at: At<'_>, params: GetControllers) -> Result<Vec<Controller>, RpcError> {
+    let hosts = at.shard.hosts();
+    match &params.name {
+        Some(name) => Ok(vec![show(hosts.get(name).ok_or(Errno::NoDevice)?)]),
+        None => Ok(hosts.iter().map(show).collect()),
+    }
+}
+
+fn show(attached: &Attached) -> Controller {
+    let options = &attached.options;
+    let state = match (attached.failure(), attached.host.is_live()) {
+        (Some(_), _) => "failed",
+        (None, true) => "enabled",
+        (None, false) => "resetting",
+    };
+    let path = Path {
+        state,
+        trid: TransportId {
+            trtype: "TCP",
+            adrfam: family_of(options.address.ip()),
+            traddr: options.address.ip().to_string(),
+            trsvcid: options.address.port().to_string(),
+            subnqn: options.subsystem.as_str().to_owned(),
+        },
+        cntlid: attached.host.controller_id(),
+        host: HostId { nqn: options.host.as_str().to_owned() },
+    };
+    Controller { name: attached.name.clone(), ctrlrs: vec![path] }
+}

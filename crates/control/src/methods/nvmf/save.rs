@@ -1,0 +1,129 @@
+//! The target as the calls that make it again.
+
+use engine::Shard;
+use nvme::target::{AnaState as State, ListenerInfo, NamespaceInfo, Options, Referral, SubsystemInfo};
+
+use super::params::{
+    AddHost, AddListener, AddNs, AddReferral, AnaState, CreateSubsystem, CreateTransport, ListenAddress,
+    Namespace, SetAnaState,
+};
+use crate::config::Call;
+use crate::values::{Hex, Uuid};
+
+/// The calls, each after those that it builds on.
+pub(crate) fn save(shard: &Shard) -> Vec<Call> {
+    let target = shard.target();
+    let mut calls = vec![transport(target.options())];
+    for info in target.subsystems() {
+        if !info.discovery {
+            calls.push(create(&info));
+        }
+        calls.extend(info.hosts.iter().map(|host| add_host(&info, host.as_str())));
+        calls.extend(info.namespaces.iter().filter_map(|namespace| add_ns(shard, &info, namespace)));
+        for listener in &info.listeners {
+            calls.push(add_listener(&info, listener));
+            calls.extend(ana_states(&info, listener));
+        }
+    }
+    calls.extend(target.referrals().iter().map(add_referral));
+    calls
+}
+
+fn transport(options: &Options) -> Call {
+    let params = CreateTransport {
+        trtype: "TCP".to_owned(),
+        max_queue_depth: Some(options.max_queue_depth),
+        max_io_qpairs_per_ctrlr: Some(options.max_io_qpairs_per_ctrlr),
+        in_capsule_data_size: Some(options.in_capsule_data_size),
+        max_io_size: Some(options.max_io_size),
+        max_aq_depth: Some(options.max_aq_depth.into()),
+        c2h_success: Some(options.c2h_success),
+        ..CreateTransport::default()
+    };
+    Call::new("nvmf_create_transport", params)
+}
+
+fn create(info: &SubsystemInfo) -> Call {
+    let config = &info.config;
+    let params = CreateSubsystem {
+        nqn: nqn(info),
+        tgt_name: None,
+        serial_number: Some(config.serial.clone()),
+        model_number: Some(config.model.clone()),
+        max_namespaces: Some(config.max_namespaces),
+        allow_any_host: Some(config.allow_any_host),
+        ana_reporting: Some(config.ana_reporting),
+        min_cntlid: Some(config.min_cntlid),
+        max_cntlid: Some(config.max_cntlid),
+        passthrough: None,
+        enable_nssr: None,
+    };
+    Call::new("nvmf_create_subsystem", params)
+}
+
+fn add_host(info: &SubsystemInfo, host: &str) -> Call {
+    Call::new("nvmf_subsystem_add_host", AddHost { nqn: nqn(info), tgt_name: None, host: host.to_owned() })
+}
+
+fn add_ns(shard: &Shard, info: &SubsystemInfo, namespace: &NamespaceInfo) -> Option<Call> {
+    let config = &namespace.config;
+    let namespace = Namespace {
+        bdev_name: shard.exported(&info.config.nqn, namespace.nsid)?.to_owned(),
+        nsid: Some(namespace.nsid),
+        nguid: config.nguid.map(Hex),
+        eui64: config.eui64.map(Hex),
+        uuid: Some(Uuid(config.uuid)),
+        anagrpid: config.anagrpid,
+        no_auto_visible: None,
+    };
+    Some(Call::new("nvmf_subsystem_add_ns", AddNs { nqn: nqn(info), tgt_name: None, namespace }))
+}
+
+fn add_listener(info: &SubsystemInfo, listener: &ListenerInfo) -> Call {
+    let params = AddListener {
+        nqn: nqn(info),
+        tgt_name: None,
+        listen_address: ListenAddress::of(listener.portal.address),
+        secure_channel: None,
+        ana_state: None,
+        sock_impl: None,
+        numa_id: None,
+    };
+    Call::new("nvmf_subsystem_add_listener", params)
+}
+
+/// The groups that are not as they are in the beginning.
+fn ana_states(info: &SubsystemInfo, listener: &ListenerInfo) -> Vec<Call> {
+    let set = |group: u32, ana_state| {
+        let params = SetAnaState {
+            nqn: nqn(info),
+            tgt_name: None,
+            listen_address: ListenAddress::of(listener.portal.address),
+            ana_state,
+            anagrpid: Some(group),
+        };
+        Call::new("nvmf_subsystem_listener_set_ana_state", params)
+    };
+    let changed = |(group, state): (u32, &State)| match state {
+        State::Optimized => None,
+        State::NonOptimized => Some(set(group, AnaState::NonOptimized)),
+        State::Inaccessible | State::PersistentLoss | State::Change => {
+            Some(set(group, AnaState::Inaccessible))
+        }
+    };
+    (1..).zip(&listener.states).filter_map(changed).collect()
+}
+
+fn add_referral(referral: &Referral) -> Call {
+    let params = AddReferral {
+        tgt_name: None,
+        address: ListenAddress::of(referral.portal.address),
+        secure_channel: None,
+        subnqn: Some(referral.nqn.as_str().to_owned()),
+    };
+    Call::new("nvmf_discovery_add_referral", params)
+}
+
+fn nqn(info: &SubsystemInfo) -> String {
+    info.config.nqn.as_str().to_owned()
+}
