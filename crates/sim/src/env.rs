@@ -30,6 +30,14 @@ impl NodeEnv {
         Self { world: world.clone(), node, memory, now }
     }
 
+    /// After a turn: when the next is due though nothing happens. A shard that runs for itself would say so in its next
+    /// [`Env::poll`]; here that comes only when there is something to do.
+    pub fn rest(&mut self, deadline: Option<Time>) {
+        let mut world = self.world.borrow_mut();
+        let node = world.nodes.get_mut(&self.node).expect("our node");
+        node.deadline = wake_up(self.now, deadline);
+    }
+
     fn with_end<T>(&self, stream: StreamId, then: impl FnOnce(&mut World) -> T) -> Result<T, IoError> {
         let mut world = self.world.borrow_mut();
         let end = world.ends.get(&stream).expect("a stream that is open");
@@ -258,8 +266,7 @@ impl Env for NodeEnv {
         self.now = world.now;
         let node = world.nodes.get_mut(&self.node).expect("our node");
         events.append(&mut node.events);
-        // A shard that asks again at once is asked again a little later, or time would stand still.
-        node.deadline = deadline.map(|deadline| deadline.max(self.now + TURN));
+        node.deadline = wake_up(self.now, deadline);
         let finished = core::mem::take(&mut node.finished);
         drop(world);
         events.extend(finished.into_iter().map(|op| self.deliver(op)));
@@ -269,6 +276,11 @@ impl Env for NodeEnv {
     fn waker(&self) -> Waker {
         Arc::new(|| ())
     }
+}
+
+/// A shard that asks to be woken at once is woken a little later, or time would stand still.
+fn wake_up(now: Time, deadline: Option<Time>) -> Option<Time> {
+    deadline.map(|deadline| deadline.max(now + TURN))
 }
 
 /// True if `what` is of this stream.

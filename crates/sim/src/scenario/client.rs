@@ -103,6 +103,7 @@ impl Client {
         self.collect();
         while load && self.volume.is_some() && self.under_way.len() < self.depth && self.ask() {}
         self.collect();
+        self.env.rest(self.shard.deadline());
     }
 
     /// The target could not be reached for too long while the volume was opened: try again.
@@ -286,11 +287,12 @@ impl Client {
     pub(super) fn read_next(&mut self, lba: u64) -> u64 {
         let end = self.first + self.blocks;
         let blocks = PIECE.min(end - lba);
-        if self.volume.is_some() && self.submit(Op::Read, lba, blocks as u32, false) {
-            lba + blocks
-        } else {
-            lba
+        if self.volume.is_none() || !self.submit(Op::Read, lba, blocks as u32, false) {
+            return lba;
         }
+        self.collect();
+        self.env.rest(self.shard.deadline());
+        lba + blocks
     }
 
     /// The blocks that are this client's: the first, and the one after the last.

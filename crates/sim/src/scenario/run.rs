@@ -130,32 +130,30 @@ impl Play {
     }
 
     /// Lets the healed world go on until `settled`; it must come to that in good time.
-    fn settle(&mut self, what: &str, settled: impl Fn(&mut Self) -> bool) -> Result<(), Outcome> {
+    fn settle(&mut self, what: &str, mut settled: impl FnMut(&mut Self) -> bool) -> Result<(), Outcome> {
         let until = self.world.borrow().now() + PATIENCE;
-        while !settled(self) {
-            if self.world.borrow().now() >= until {
-                return Err(Outcome::Stuck(what.into()));
+        for _ in 0..PATIENCE_TURNS {
+            if settled(self) {
+                return Ok(());
             }
-            if !self.step(false, until)? && !settled(self) {
+            if self.world.borrow().now() >= until || !self.step(false, until)? && !settled(self) {
                 return Err(Outcome::Stuck(what.into()));
             }
         }
-        Ok(())
+        Err(Outcome::Stuck(format!("{what}: {PATIENCE_TURNS} turns, and no end")))
     }
 
     /// Every client reads all that is its own.
     fn read_back(&mut self) -> Result<(), Outcome> {
         for number in 0..self.clients.len() {
             let (mut at, end) = self.clients[number].range();
-            while at < end {
-                self.settle("the last reads were never answered", |play| {
-                    play.clients[number].under_way() == 0
-                })?;
-                at = self.clients[number].read_next(at);
-                let until = self.world.borrow().now() + PATIENCE;
-                self.step(false, until)?;
-            }
-            self.settle("the last reads were never answered", |play| play.clients[number].under_way() == 0)?;
+            self.settle("the last reads were never answered", |play| {
+                let client = &mut play.clients[number];
+                if at < end && client.under_way() == 0 {
+                    at = client.read_next(at);
+                }
+                at == end && client.under_way() == 0
+            })?;
         }
         Ok(())
     }
@@ -181,3 +179,6 @@ impl Play {
 
 /// How long a healed world may take for anything.
 const PATIENCE: Duration = Duration::from_secs(600);
+
+/// And how many turns: a shard that turns and turns to no end would use up a processor.
+const PATIENCE_TURNS: u32 = 100_000;

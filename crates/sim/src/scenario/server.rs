@@ -82,6 +82,7 @@ impl Server {
         if let Some((shard, env)) = &mut self.life {
             shard.turn(env);
             shard.check();
+            env.rest(shard.deadline());
         }
     }
 
