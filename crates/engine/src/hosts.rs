@@ -144,7 +144,11 @@ impl Hosts {
     }
 
     pub(crate) fn deadline(&self) -> Option<Time> {
-        self.places.iter().flatten().map(|attached| attached.host.deadline()).fold(None, earliest)
+        // What happened in an attempt to connect, or when a turn's commands were sent, is told in the next turn.
+        let next = |attached: &Attached| {
+            if attached.host.has_events() { Some(Time::ZERO) } else { attached.host.deadline() }
+        };
+        self.places.iter().flatten().map(next).fold(None, earliest)
     }
 
     pub(crate) fn handle_timeout(&mut self, env: &mut dyn Env) {

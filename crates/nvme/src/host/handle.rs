@@ -68,6 +68,11 @@ impl Host {
         self.controller.borrow_mut().events.pop_front()
     }
 
+    /// True if [`Host::poll_event`] has something to tell.
+    pub fn has_events(&self) -> bool {
+        !self.controller.borrow().events.is_empty()
+    }
+
     /// True while there is a connection.
     pub fn is_live(&self) -> bool {
         self.controller.borrow().is_live()
