@@ -93,21 +93,24 @@ impl Client {
     pub(super) fn turn(&mut self, load: bool) {
         self.shard.turn(&mut self.env);
         self.shard.check();
-        if self.volume.is_none() && !self.left {
+        self.collect();
+        if !self.left && self.under_way.is_empty() {
             match self.shard.opened(&self.opening) {
-                Some(Ok(device)) => self.volume = Some((Rc::clone(&device), device.open())),
+                Some(Ok(device)) if self.volume.is_none() => {
+                    self.volume = Some((Rc::clone(&device), device.open()));
+                }
                 Some(Err(_)) => self.reopen(),
-                None => {}
+                Some(Ok(_)) | None => {}
             }
         }
-        self.collect();
         while load && self.volume.is_some() && self.under_way.len() < self.depth && self.ask() {}
         self.collect();
         self.env.rest(self.shard.deadline());
     }
 
-    /// The target could not be reached for too long while the volume was opened: try again.
+    /// The target could not be reached for too long: try again.
     fn reopen(&mut self) {
+        self.volume = None;
         self.shard.detach(&mut self.env, "remote").expect("it was attached");
         let url = self.url.clone();
         self.opening = self.shard.open(&mut self.env, "remote", &url).expect("a URL of ours");
