@@ -105,3 +105,51 @@ pub(super) const RING_BYTES: usize = 16 << 10;
 
 /// The longest run of header bytes pushed at once: a terminate request with the header it blames (24 + 128).
 pub(super) const HEADER_BYTES_MAX: usize = 152;
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::MemoryOnly;
+    use super::*;
+    use std::collections::VecDeque;
+    use stdx::prng::Prng;
+
+    #[test]
+    fn headers_are_whole_and_apart_however_long_the_ring_runs() {
+        let mut env = MemoryOnly::new();
+        let mut blocks = HeaderBlocks::new(&mut env, 2).unwrap();
+        let mut ring = HeaderRing::default();
+        let mut prng = Prng::new(1);
+        let mut live: VecDeque<(Span, u8)> = VecDeque::new();
+        let mut rounds = 0;
+        for step in 0..20_000_u32 {
+            let len = prng.between(4, HEADER_BYTES_MAX as u64) as usize;
+            if prng.chance(1, 2) && ring.room() >= len {
+                let value = step as u8;
+                live.push_back((ring.push(&mut env, &mut blocks, &vec![value; len]), value));
+            } else if let Some((span, value)) = live.pop_front() {
+                assert!(env.mem().bytes(span).iter().all(|&byte| byte == value), "overwritten");
+                // What was sent is released, maybe cut at its front.
+                ring.release(span.from(prng.below(span.len() as u64) as usize));
+                rounds += usize::from(span.offset == 0);
+            }
+            if live.is_empty() {
+                ring.reset(&mut blocks);
+            }
+        }
+        assert!(rounds > 10, "the ring ran around");
+        live.drain(..).for_each(|(span, _)| ring.release(span));
+        ring.reset(&mut blocks);
+        assert_eq!(blocks.lent(), 0);
+    }
+
+    #[test]
+    fn a_full_ring_still_takes_the_last_words() {
+        let mut env = MemoryOnly::new();
+        let mut blocks = HeaderBlocks::new(&mut env, 1).unwrap();
+        let mut ring = HeaderRing::default();
+        while ring.room() >= 28 {
+            ring.push(&mut env, &mut blocks, &[1; 28]);
+        }
+        ring.push(&mut env, &mut blocks, &[2; HEADER_BYTES_MAX]);
+    }
+}

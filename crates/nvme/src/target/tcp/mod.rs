@@ -13,6 +13,8 @@ mod counters;
 mod headers;
 mod limits;
 mod server;
+#[cfg(test)]
+mod tests;
 
 pub use connection::Phase;
 pub use counters::Counters;

@@ -10,8 +10,8 @@
 use super::super::Context;
 use super::established::Established;
 use super::framer::{Incoming, Landing};
+use super::hold::{Held, Problem, Taken};
 use super::outgoing::Outgoing;
-use super::{Held, Problem, Taken};
 use crate::target::{Arrival, Connected};
 use stdx::mem::Span;
 use stdx::slab::Key;

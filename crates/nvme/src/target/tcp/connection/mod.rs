@@ -19,20 +19,22 @@
 mod established;
 mod framer;
 mod handshake;
+mod hold;
 mod outgoing;
+mod receive;
 mod slots;
 mod transmit;
 
 use super::Context;
 use crate::target::{Arrival, Response};
 use established::Established;
-use framer::{BadHeader, Framer, Incoming, Landing, Piece};
+use framer::Framer;
 use handshake::{Connecting, Initialize};
+use hold::Held;
 use outgoing::Outgoing;
-use stdx::mem::Span;
+use receive::ReceivingInto;
 use stdx::slab::Key;
-use stdx::stream::Session;
-use wire::nvme::tcp::{Digests, HeaderError, HeaderRules, PduLayout, PduType};
+use wire::nvme::tcp::Digests;
 
 /// A host's connection, from its acceptance until nothing of it is left.
 #[derive(Debug)]
@@ -47,7 +49,6 @@ pub(super) struct Connection {
     stash: Vec<u8>,
     /// No further command is taken: the owner is shutting down.
     draining: bool,
-    /// Where the bytes being received were told to land.
     receiving: ReceivingInto,
 }
 
@@ -76,38 +77,6 @@ pub enum Phase {
     /// It is being ended.
     Ending,
 }
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum ReceivingInto {
-    Scratch,
-    Place,
-}
-
-/// What a connection waits for before it reads on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Held {
-    /// A free slot.
-    Slots,
-    /// Room for so many bytes of headers.
-    Headers(usize),
-    /// So many bytes less read data under way.
-    ReadAhead(usize),
-    /// A buffer of so many bytes.
-    Buffers(usize),
-}
-
-/// A PDU that could not be taken.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Problem {
-    /// Not now.
-    Held(Held),
-    /// It ends the connection.
-    Fatal(HeaderError),
-}
-
-/// A PDU was taken; this is where its data goes, if it has any.
-#[derive(Debug)]
-pub(crate) struct Taken(Option<Incoming>);
 
 impl Connection {
     /// A stream was accepted.
@@ -194,55 +163,6 @@ impl Connection {
         self.unsent() == 0 && self.established().is_none_or(|established| !established.is_busy())
     }
 
-    /// Why nothing is read, if so.
-    pub(super) const fn held(&self) -> Option<Held> {
-        self.held
-    }
-
-    /// Whether what is waited for may have come.
-    pub(super) fn may_resume(&self, cx: &mut Context<'_>) -> bool {
-        let transmit = &self.outgoing.transmit;
-        let established = self.established();
-        let reserved = established.map_or(0, Established::reserved_bytes);
-        match self.held {
-            None => false,
-            Some(Held::Slots) => established.is_none_or(Established::has_slot),
-            Some(Held::Headers(bytes)) => transmit.header_room() >= reserved + bytes,
-            Some(Held::ReadAhead(bytes)) => {
-                let ahead = transmit.bytes() + established.map_or(0, Established::promised_bytes);
-                ahead == 0 || ahead + bytes <= cx.shard.limits.read_ahead_bytes_max
-            }
-            Some(Held::Buffers(bytes)) => {
-                let buffer = cx.env.mem().take(bytes);
-                buffer.inspect(|&buffer| cx.env.mem().give(buffer)).is_some()
-            }
-        }
-    }
-
-    /// Goes on where it stopped.
-    pub(super) fn resume(&mut self, cx: &mut Context<'_>) {
-        if self.held.take().is_none() {
-            return;
-        }
-        let bytes = cx.shard.scratch.first(self.stash.len());
-        cx.env.mem().write(bytes, &self.stash);
-        self.stash.clear();
-        self.process(cx, bytes);
-    }
-
-    /// Whether commands wait for buffers that other connections may give back.
-    pub(super) fn is_starved(&self) -> bool {
-        let waiting = self.established().is_some_and(Established::is_waiting);
-        waiting || matches!(self.held, Some(Held::Buffers(_)))
-    }
-
-    /// Buffers may have come back: asks the host for data that waits for them.
-    pub(super) fn solicit(&mut self, cx: &mut Context<'_>) {
-        if let State::Established(established) = &mut self.state {
-            established.solicit(cx, &mut self.outgoing);
-        }
-    }
-
     /// The target is done with a command.
     pub(super) fn handle_response(&mut self, cx: &mut Context<'_>, response: &Response) {
         match &mut self.state {
@@ -307,107 +227,6 @@ impl Connection {
         }
     }
 
-    /// Uses up bytes, PDU by PDU.
-    fn process(&mut self, cx: &mut Context<'_>, mut bytes: Span) {
-        loop {
-            let (piece, used) = match self.framer.advance(cx.env.mem(), bytes) {
-                Ok(advanced) => advanced,
-                Err(bad) => return self.terminate(cx, bad),
-            };
-            bytes = bytes.from(used);
-            match piece {
-                Piece::Need => return,
-                Piece::Data { owner, intact } => self.handle_landed(cx, owner, intact),
-                Piece::Header(layout) => match self.handle_pdu(cx, &layout) {
-                    Ok(Taken(incoming)) => self.framer.accept(incoming),
-                    Err(Problem::Held(held)) => return self.hold(cx, held, bytes),
-                    Err(Problem::Fatal(error)) => {
-                        let len = usize::from(layout.header_len);
-                        return self.terminate(cx, BadHeader { error, len });
-                    }
-                },
-            }
-            if matches!(self.state, State::Terminating(_) | State::Leaving(_) | State::Ended(_)) {
-                return;
-            }
-        }
-    }
-
-    fn handle_pdu(&mut self, cx: &mut Context<'_>, layout: &PduLayout) -> Result<Taken, Problem> {
-        if layout.kind == PduType::H2cTermReq {
-            self.dismiss(cx);
-            return Ok(Taken(None));
-        }
-        let header = self.framer.header(layout);
-        match &mut self.state {
-            State::Initialize(_) => {
-                let answered = Initialize.handle_request(cx, &mut self.outgoing, header);
-                let (connecting, rules) = answered.map_err(Problem::Fatal)?;
-                self.state = State::Connecting(connecting);
-                self.framer.set_rules(rules);
-                Ok(Taken(None))
-            }
-            State::Connecting(connecting) => connecting.handle_pdu(cx, &mut self.outgoing, layout, header),
-            State::Established(established) => match layout.kind {
-                PduType::CapsuleCmd => established.handle_capsule(cx, &mut self.outgoing, layout, header),
-                PduType::H2cData => established.handle_data(layout, header),
-                PduType::IcReq
-                | PduType::IcResp
-                | PduType::H2cTermReq
-                | PduType::C2hTermReq
-                | PduType::CapsuleResp
-                | PduType::C2hData
-                | PduType::R2t => Err(Problem::Fatal(HeaderError::Sequence)),
-            },
-            State::Terminating(_) | State::Leaving(_) | State::Ended(_) => Ok(Taken(None)),
-        }
-    }
-
-    fn handle_landed(&mut self, cx: &mut Context<'_>, owner: Landing, intact: bool) {
-        match owner {
-            Landing::Nobody => {}
-            Landing::Connect => self.handle_connect_data(cx, intact),
-            Landing::Slot(slot) => {
-                if let State::Established(established) = &mut self.state {
-                    established.handle_landed(cx, &mut self.outgoing, slot, intact);
-                }
-            }
-        }
-    }
-
-    fn handle_connect_data(&mut self, cx: &mut Context<'_>, intact: bool) {
-        let State::Connecting(connecting) = &mut self.state else { return };
-        let connecting = core::mem::take(connecting);
-        let connected = connecting.handle_data(cx, &mut self.outgoing, &self.arrival, self.key, intact);
-        self.state = match connected {
-            Ok(established) => {
-                if established.queue_id() != 0 {
-                    let in_capsule_max = cx.target.options().in_capsule_data_size;
-                    self.framer.set_rules(HeaderRules { in_capsule_max, ..*self.framer.rules() });
-                }
-                State::Established(established)
-            }
-            Err(again) => State::Connecting(again),
-        };
-    }
-
-    fn hold(&mut self, cx: &mut Context<'_>, held: Held, bytes: Span) {
-        cx.shard.counters.holds += 1;
-        self.stash.resize(bytes.len(), 0);
-        cx.env.mem().read(bytes, &mut self.stash);
-        self.held = Some(held);
-    }
-
-    /// Tells the host what it did wrong; nothing of it is listened to any more (TCP transport 3.5).
-    fn terminate(&mut self, cx: &mut Context<'_>, bad: BadHeader) {
-        tracing::debug!(peer = %self.arrival.peer, error = %bad.error, "terminating a connection");
-        cx.shard.counters.terminated += 1;
-        let offending = self.framer.offending(&bad);
-        self.outgoing.terminate(cx, bad.error.fatal_error(), offending);
-        let left = self.give_up_queue(cx);
-        self.state = State::Terminating(left);
-    }
-
     /// Asserts what always holds, and says how many buffers it holds, and how many bytes hosts were asked to fill.
     pub(super) fn check(&self) -> (usize, usize) {
         self.outgoing.transmit.check();
@@ -426,41 +245,3 @@ impl Connection {
         (slots + self.outgoing.transmit.buffers(), solicited)
     }
 }
-
-impl<'a> Session<Context<'a>> for Connection {
-    fn receive_span(&mut self, cx: &mut Context<'a>) -> Option<Span> {
-        if self.held.is_some() || self.draining {
-            return None;
-        }
-        let place = self.framer.direct();
-        self.receiving = if place.is_some() { ReceivingInto::Place } else { ReceivingInto::Scratch };
-        let scratch = cx.shard.scratch;
-        let expects_data = self.established().is_some_and(Established::expects_data);
-        Some(place.unwrap_or(if expects_data { scratch.first(HEADERS_BYTES) } else { scratch }))
-    }
-
-    fn handle_received(&mut self, cx: &mut Context<'a>, len: usize) {
-        if matches!(self.state, State::Terminating(_) | State::Leaving(_) | State::Ended(_)) {
-            return;
-        }
-        match self.receiving {
-            ReceivingInto::Scratch => self.process(cx, cx.shard.scratch.first(len)),
-            ReceivingInto::Place => {
-                self.framer.handle_direct(cx.env.mem(), len);
-                self.process(cx, Span::EMPTY);
-            }
-        }
-    }
-
-    fn poll_transmit(&mut self, _cx: &mut Context<'a>, out: &mut Vec<Span>) {
-        self.outgoing.transmit.poll(out);
-    }
-
-    fn handle_sent(&mut self, cx: &mut Context<'a>, len: usize) {
-        self.outgoing.transmit.handle_sent(cx.env, &mut cx.shard.blocks, len);
-    }
-}
-
-/// How much is received at once while much data is expected, in bytes: little, so that most of it comes by receives of
-/// its own, right to its place.
-const HEADERS_BYTES: usize = 4096;

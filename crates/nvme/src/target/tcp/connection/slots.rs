@@ -238,3 +238,47 @@ const fn place(id: u16) -> (usize, usize, u64) {
 
 const PAGE_WORDS: usize = 16;
 const PAGES: usize = 65_536 / (PAGE_WORDS * 64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use stdx::prng::Prng;
+
+    fn slot(command_id: u16, stage: Stage) -> Slot {
+        Slot {
+            command: SubmissionQueueEntry::new(0, command_id),
+            stage,
+            buffer: Span::EMPTY,
+            wanted: 0,
+            received: 0,
+            solicited: false,
+            failed: None,
+            promised_bytes: 0,
+            header_bytes: 0,
+        }
+    }
+
+    #[test]
+    fn identifiers_are_in_use_from_insertion_to_removal() {
+        let mut slots = Slots::new(128);
+        let mut live: BTreeMap<u16, u16> = BTreeMap::new();
+        let mut prng = Prng::new(3);
+        for _ in 0..10_000 {
+            let id = prng.below(300) as u16 * 219;
+            assert_eq!(slots.in_use(id), live.contains_key(&id));
+            match live.remove(&id) {
+                Some(index) => {
+                    let removed = slots.remove(index).expect("it was put in");
+                    assert_eq!((removed.command_id, slots.remove(index).is_none()), (id, true));
+                }
+                None if slots.has_room() => {
+                    let stage = if prng.chance(1, 2) { Stage::Receiving } else { Stage::Executing };
+                    live.insert(id, slots.insert(slot(id, stage)));
+                }
+                None => assert_eq!(live.len(), 128),
+            }
+            slots.check();
+        }
+    }
+}

@@ -146,3 +146,70 @@ pub(crate) struct NoBuffer;
 
 /// How many spans one send takes: half of what Linux allows in a call, enough for 128 reads with their headers.
 const SPANS_MAX: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::tests::MemoryOnly;
+    use super::*;
+    use stdx::mem::Kind;
+    use stdx::prng::Prng;
+
+    fn sent(env: &mut MemoryOnly, transmit: &Transmit, len: usize) -> Vec<u8> {
+        let mut spans = Vec::new();
+        transmit.poll(&mut spans);
+        let mut bytes = Vec::new();
+        for span in spans {
+            let at = bytes.len();
+            bytes.resize(at + span.len(), 0);
+            env.mem().read(span, &mut bytes[at..]);
+        }
+        bytes.truncate(len);
+        bytes
+    }
+
+    #[test]
+    fn bytes_leave_in_order_and_lent_ones_as_they_were() {
+        let mut env = MemoryOnly::new();
+        let mut blocks = HeaderBlocks::new(&mut env, 1).unwrap();
+        let region = env.mem().map(Kind::Shared, 8192).unwrap();
+        let lent = env.mem().whole(region);
+        let mut prng = Prng::new(7);
+        for _ in 0..200 {
+            let mut transmit = Transmit::default();
+            let mut expected = Vec::new();
+            let mut left = Vec::new();
+            for value in 1..20 {
+                transmit.push_header(&mut env, &mut blocks, &[value; 24]);
+                expected.extend([value; 24]);
+                if prng.chance(1, 2) {
+                    env.mem().fill(lent, value);
+                    transmit.push_payload(lent.first(100), Source::Lent);
+                    assert_eq!(transmit.copy_lent(&mut env), Ok(100));
+                    expected.extend([value; 100]);
+                }
+            }
+            env.mem().fill(lent, 0xff);
+            while transmit.bytes() > 0 {
+                transmit.check();
+                let len = 1 + prng.below(transmit.bytes() as u64) as usize;
+                left.extend(sent(&mut env, &transmit, len));
+                transmit.handle_sent(&mut env, &mut blocks, len);
+            }
+            assert_eq!(left, expected);
+            assert_eq!((blocks.lent(), env.mem().buffers_taken()), (0, 0));
+        }
+    }
+
+    #[test]
+    fn headers_that_follow_each_other_are_one_span() {
+        let mut env = MemoryOnly::new();
+        let mut blocks = HeaderBlocks::new(&mut env, 1).unwrap();
+        let mut transmit = Transmit::default();
+        (0..100).for_each(|_| transmit.push_header(&mut env, &mut blocks, &[1; 24]));
+        let mut spans = Vec::new();
+        transmit.poll(&mut spans);
+        assert_eq!((spans.len(), transmit.bytes()), (1, 2400));
+        transmit.clear(&mut env, &mut blocks);
+        assert_eq!((blocks.lent(), transmit.bytes()), (0, 0));
+    }
+}

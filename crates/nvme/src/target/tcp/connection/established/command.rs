@@ -2,9 +2,9 @@
 
 use super::super::super::Context;
 use super::super::framer::{Incoming, Landing};
+use super::super::hold::{Held, Problem, Taken};
 use super::super::outgoing::Outgoing;
 use super::super::slots::{Slot, Stage};
-use super::super::{Held, Problem, Taken};
 use super::Established;
 use crate::target::{Request, Transfer};
 use stdx::mem::{Memory, Span};

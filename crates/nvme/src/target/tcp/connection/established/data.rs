@@ -2,9 +2,9 @@
 
 use super::super::super::Context;
 use super::super::framer::{Incoming, Landing};
+use super::super::hold::{Problem, Taken};
 use super::super::outgoing::Outgoing;
 use super::super::slots::Stage;
-use super::super::{Problem, Taken};
 use super::{Established, give};
 use wire::nvme::tcp::{H2cData, HeaderError, HeaderField, PduLayout};
 use wire::nvme::{CompletionQueueEntry, Status};

@@ -5,7 +5,7 @@
 //! - [`answer`]: the target's response becomes data and a response capsule.
 //!
 //! Nothing here ever refuses for want of room: what finds no slot, no buffer or no place among the answers is
-//! [`Held`](super::Held), and reading stops until there is. A command that waits for data of its host is the exception:
+//! [`Held`](super::hold::Held), and reading stops until there is. A command that waits for data of its host is the exception:
 //! that data lies behind it in the stream, so it waits for its buffer in `waiting` while reading goes on.
 
 mod answer;
