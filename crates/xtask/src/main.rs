@@ -8,6 +8,7 @@
 mod ci;
 mod guest;
 mod interop;
+mod sim;
 mod tidy;
 mod workspace;
 
@@ -32,6 +33,8 @@ enum Command {
     Guest(guest::Options),
     /// Run Weft against real peers: Linux as host and as target, the SPDK client
     Interop(interop::Options),
+    /// Run the simulator over many seeds
+    Sim(sim::Options),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::Ci(options) => ci::run(&options),
         Command::Guest(options) => guest::run(&options),
         Command::Interop(options) => interop::run(&options),
+        Command::Sim(options) => sim::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -32,6 +32,9 @@ pub fn all() -> Vec<Step> {
         step("clippy", "clippy --workspace --all-targets -- -D warnings"),
         step("doc", "doc --workspace --no-deps --document-private-items").with("RUSTDOCFLAGS", "-D warnings"),
         step("test", tests),
+        step("doctest", "test --workspace --doc --quiet"),
+        step("sim", "xtask sim --seeds 2000"),
+        step("interop", "xtask interop"),
     ]
 }
 

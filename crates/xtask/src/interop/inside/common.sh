@@ -33,6 +33,7 @@ disk() { # NSID: its block device, such as nvme0n1
     return 1
 }
 connect() { # OPTIONS of nvme connect
+    dmesg -C
     nvme connect -t tcp -a "$ADDRESS" -s "$PORT" -n "$NQN" -q "$HOST" -I "$HOSTID" "$@"
     wait_for 'disk 1'
     DEV=/dev/$(disk 1)
@@ -43,4 +44,3 @@ leave() {
 }
 leave_quietly() { nvme disconnect -n "$NQN" >/dev/null 2>&1 || true; }
 trap leave_quietly EXIT
-dmesg -C
