@@ -28,7 +28,7 @@ const FORBIDDEN: &[(&[&str], &str)] = &[
         "its order changes from run to run: use BTreeMap, BTreeSet, a Vec or stdx's slab",
     ),
     (&["TcpStream", "TcpListener", "UdpSocket", "UnixStream", "UnixListener"], "submit an IoOp to Env"),
-    (&["std::fs", "std::process", "std::env", "fs::File", "File::open"], "submit an IoOp to Env"),
+    (&["std::fs", "std::process", "std::env", "fs::File", "fs::read"], "submit an IoOp to Env"),
     (&["println!", "eprintln!", "print!", "eprint!"], "return a value, count it, or emit a tracing event"),
     (&["rand::", "thread_rng", "getrandom"], "draw from the PRNG that Env seeded"),
 ];

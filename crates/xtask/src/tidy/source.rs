@@ -55,10 +55,10 @@ impl Source {
     }
 }
 
-/// A file all of whose code runs only in tests.
+/// A file none of whose code ships.
 fn is_test_file(path: &Path) -> bool {
     let named = |name: &str| path.components().any(|part| part.as_os_str() == name);
-    named("tests") || named("tests.rs") || named("benches") || named("fuzz")
+    named("tests") || named("tests.rs") || named("benches") || named("examples") || named("fuzz")
 }
 
 fn test_lines(code: &[String]) -> Vec<bool> {

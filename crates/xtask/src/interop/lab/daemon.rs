@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A daemon must answer within this time.
+/// What a daemon says when it takes connections.
+const READY: &str = "weft is ready";
+/// A daemon must say so within this time.
 const START_LIMIT: Duration = Duration::from_secs(10);
 /// A daemon that was asked to end must be gone within this time.
 const END_LIMIT: Duration = Duration::from_secs(15);
@@ -20,7 +22,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts `weft serve` with these arguments in the guest's network, and waits until it answers.
+    /// Starts `weft serve` with these arguments in the guest's network, and waits until it takes connections.
     pub fn start(lab: &Lab, arguments: &[&str]) -> Result<Daemon> {
         let command = lab.machine()?.beside(&lab.weft().display().to_string());
         Daemon::spawn(command, lab, arguments)
@@ -35,7 +37,7 @@ impl Daemon {
         // A socket's path may be 107 bytes long, which a path under `target` may exceed.
         let socket = std::env::temp_dir().join(format!("weft-interop-{}.sock", std::process::id()));
         let log = lab.file("weft.log");
-        let output = File::options().create(true).append(true).open(&log)?;
+        let output = File::create(&log)?;
         let child = command
             .arg("serve")
             .args(arguments)
@@ -48,11 +50,11 @@ impl Daemon {
             .context("cannot run weft serve")?;
         let mut daemon = Daemon { child, socket, log };
         let end = Instant::now() + START_LIMIT;
-        while daemon.rpc().and_then(|mut rpc| rpc.call("spdk_get_version", None)).is_err() {
+        while !fs::read_to_string(&daemon.log)?.contains(READY) {
             if let Some(status) = daemon.child.try_wait()? {
                 bail!("weft serve {}: {status}\n{}", arguments.join(" "), daemon.last_words());
             }
-            ensure!(Instant::now() < end, "weft serve does not answer\n{}", daemon.last_words());
+            ensure!(Instant::now() < end, "weft serve does not become ready\n{}", daemon.last_words());
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(daemon)

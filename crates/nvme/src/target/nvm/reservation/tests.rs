@@ -1,3 +1,5 @@
+//! Reservations between two and three hosts, each type by what it lets whom do.
+
 use super::change::Effects;
 use super::*;
 use wire::nvme::Status;
