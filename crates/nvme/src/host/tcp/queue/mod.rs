@@ -18,8 +18,6 @@ mod outgoing;
 mod receive;
 mod session;
 mod submission;
-#[cfg(test)]
-mod tests;
 mod transmit;
 
 use self::commands::{Command, Commands};
