@@ -2,8 +2,12 @@
 
 mod connect;
 mod controller;
+mod discovery;
+mod events;
 mod fused;
+mod identify;
 mod io;
 mod reservation;
+mod settings;
 mod slow;
 mod world;
