@@ -41,7 +41,7 @@ fn a_host_that_does_not_read_is_not_listened_to_forever() {
     let commands: Vec<u8> = (0..10_000).flat_map(|id| form.capsule(&read(id, 0, 64), &[])).collect();
     world.env.deliver(stream, &commands);
     world.run();
-    let ahead = world.server.limits().read_ahead_bytes_max;
+    let ahead = world.server.limits().lent_ahead_bytes_max;
     let info = world.server.connections().find(|info| info.queue.is_some_and(|queue| queue.queue_id == 1));
     assert!(info.unwrap().unsent_bytes <= ahead + 4096, "what waits to be sent is bounded");
     assert!(world.env.unread(stream) > commands.len() / 2, "the rest stays in the stream");

@@ -1,13 +1,16 @@
 //! A whole target behind the server: one subsystem, one RAM volume.
 
 use super::env::TestEnv;
+use super::host::{Answer, Form};
 use super::{World, address};
 use ::nvme::target::tcp::Limits;
 use ::nvme::target::{NamespaceConfig, Options, Portal, SubsystemConfig, Target, Transport};
 use block::BlockDevice;
 use block::device::{Geometry, Ram};
 use std::rc::Rc;
+use stdx::env::StreamId;
 use wire::nvme::Nqn;
+use wire::nvme::fabrics::{Property, PropertySet};
 
 impl World<Target> {
     /// A target with a subsystem of this name, unless it is the discovery subsystem's, and an empty volume of so many
@@ -27,4 +30,16 @@ impl World<Target> {
         target.add_listener(&subsystem, portal).unwrap();
         Self::over(env, target, limits)
     }
+
+    /// A stream with an I/O queue of 128 entries, of a controller that is enabled by way of another.
+    pub fn enabled_io(&mut self, form: &Form) -> StreamId {
+        let (admin, controller) = self.admin(form);
+        let enable = PropertySet::command(Property::Configuration, CONFIGURATION, 1);
+        let answers = self.exchange(admin, form, &form.capsule(&enable, &[]));
+        assert!(matches!(&answers[..], [Answer::Response(completion)] if completion.status().is_success()));
+        self.io(form, controller, true)
+    }
 }
+
+/// CC of an enabled controller: entries of 64 and 16 bytes.
+const CONFIGURATION: u64 = 0x0046_0001;

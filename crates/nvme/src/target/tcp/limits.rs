@@ -21,6 +21,9 @@ pub struct Limits {
     /// Read data that one connection may have under way (executing or waiting to be sent), in bytes. A single command
     /// may pass it, so that the largest is served too.
     pub read_ahead_bytes_max: usize,
+    /// The same while the volume lends its memory. Less, because such reads complete at once, and what the stream does
+    /// not take at once must be copied.
+    pub lent_ahead_bytes_max: usize,
     /// Buffers of this shard that may wait for data that hosts still have to send, in bytes: what is left of the
     /// shard's I/O buffers always serves commands that need nothing of the host to complete.
     pub solicited_bytes_max: usize,
@@ -35,7 +38,8 @@ impl Default for Limits {
             termination_time: Duration::from_secs(30),
             h2c_data_bytes_max: 1 << 20,
             c2h_data_bytes_max: 1 << 20,
-            read_ahead_bytes_max: 1 << 20,
+            read_ahead_bytes_max: 4 << 20,
+            lent_ahead_bytes_max: 1 << 20,
             solicited_bytes_max: 32 << 20,
         }
     }

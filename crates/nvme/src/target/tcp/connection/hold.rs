@@ -15,7 +15,7 @@ pub(crate) enum Held {
     Slots,
     /// Room for so many bytes of headers.
     Headers(usize),
-    /// So many bytes less read data under way.
+    /// That no more than so many bytes of read data are under way.
     ReadAhead(usize),
     /// A buffer of so many bytes.
     Buffers(usize),
@@ -50,8 +50,7 @@ impl Connection {
             Some(Held::Slots) => established.is_none_or(Established::has_slot),
             Some(Held::Headers(bytes)) => transmit.header_room() >= reserved + bytes,
             Some(Held::ReadAhead(bytes)) => {
-                let ahead = transmit.bytes() + established.map_or(0, Established::promised_bytes);
-                ahead == 0 || ahead + bytes <= cx.shard.limits.read_ahead_bytes_max
+                transmit.bytes() + established.map_or(0, Established::promised_bytes) <= bytes
             }
             Some(Held::Buffers(bytes)) => {
                 let buffer = cx.env.mem().take(bytes);

@@ -87,14 +87,17 @@ impl Established {
         len: usize,
         lent: bool,
     ) -> Result<Taken, Problem> {
-        let ahead = outgoing.transmit.bytes() + self.promised_bytes;
-        if ahead > 0 && ahead + len > cx.shard.limits.read_ahead_bytes_max {
-            return Err(Problem::Held(Held::ReadAhead(len)));
+        // A digest is computed over memory that nobody changes, so not over what a volume lends.
+        let lent = lent && !outgoing.digests.data;
+        let limits = &cx.shard.limits;
+        let ahead_max = if lent { limits.lent_ahead_bytes_max } else { limits.read_ahead_bytes_max };
+        let others_max = ahead_max.saturating_sub(len);
+        if outgoing.transmit.bytes() + self.promised_bytes > others_max {
+            return Err(Problem::Held(Held::ReadAhead(others_max)));
         }
         let header_bytes = outgoing.read_bytes(len, cx.shard.limits.c2h_data_bytes_max);
         self.admit(outgoing, header_bytes)?;
-        // A digest is computed over memory that nobody changes, so not over what a volume lends.
-        let buffer = if len == 0 || (lent && !outgoing.digests.data) { Span::EMPTY } else { take(cx, len)? };
+        let buffer = if len == 0 || lent { Span::EMPTY } else { take(cx, len)? };
         self.start(cx, command, buffer, len, header_bytes);
         Ok(Taken(Incoming::unwanted(layout)))
     }
