@@ -1,9 +1,14 @@
 //! The target of Weft's own methods: a shard, with its environment.
 
+use std::sync::Arc;
+
 use engine::{CallError, Handle, Shard};
 use stdx::env::Env;
 
 use crate::method::{Executor, Job, Method, NotTaken, Target};
+use crate::methods::State;
+use crate::methods::log::LogState;
+use crate::table::Table;
 
 /// A shard as a [`Target`].
 #[derive(Debug, Clone, Copy)]
@@ -11,6 +16,11 @@ pub struct Fabric;
 
 /// A method on a shard.
 pub type FabricMethod = Method<Fabric>;
+
+/// All methods, to be described rather than called: what the command line and the documentation are made from.
+pub fn table() -> Table<Fabric> {
+    State::new(Arc::new(LogState::new(&[]))).table()
+}
 
 /// What a method gets of a shard, between two of its turns.
 pub struct At<'a> {

@@ -1,15 +1,12 @@
 //! `docs/rpc.md` is the page that the method table makes.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use control::methods::State;
-use control::methods::log::LogState;
-use control::{cli, docs};
+use control::{cli, docs, fabric};
 
 #[test]
 fn the_page_is_that_of_the_table() {
-    let table = State::new(Arc::new(LogState::new(&[]))).table();
+    let table = fabric::table();
     let page = docs::markdown(&table);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rpc.md");
     if std::env::var_os("WEFT_UPDATE").is_some() {
@@ -25,7 +22,7 @@ fn the_page_is_that_of_the_table() {
 
 #[test]
 fn every_method_and_every_parameter_is_described() {
-    let table = State::new(Arc::new(LogState::new(&[]))).table();
+    let table = fabric::table();
     for method in table.methods() {
         assert!(method.summary.ends_with('.'), "{}", method.name);
         let params = method.params_schema(&mut control::fields::generator());
@@ -39,7 +36,7 @@ fn every_method_and_every_parameter_is_described() {
 
 #[test]
 fn every_method_is_a_sub_command() {
-    let table = State::new(Arc::new(LogState::new(&[]))).table();
+    let table = fabric::table();
     let command = clap::Command::new("rpc").subcommands(cli::subcommands(&table));
     command.debug_assert();
 }

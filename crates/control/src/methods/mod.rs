@@ -37,12 +37,17 @@ impl State {
 
     /// Has the volumes of a shard announced to `notify_get_notifications`.
     pub fn observe(&self, shard: &mut Shard) {
+        shard.observe(self.observer());
+    }
+
+    /// What to tell of changes on a shard.
+    pub fn observer(&self) -> impl FnMut(&Change) + Send + 'static {
         let notifications = Arc::clone(&self.notifications);
-        shard.observe(move |change| match change {
+        move |change| match change {
             Change::Added(volume) => notifications.push(EventType::BdevRegister, volume),
             Change::Removed(volume) => notifications.push(EventType::BdevUnregister, volume),
             Change::Resized(_) => {}
-        });
+        }
     }
 
     /// All methods.

@@ -1,0 +1,304 @@
+//! Every method through the server, over a real Unix socket, on a real shard: the way in which it works, and how it
+//! refuses.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use common::Running;
+use control::client::{CallError, Client};
+use control::methods::State;
+use control::methods::log::LogState;
+use control::{Dispatcher, Server, ServerLimits, UnixSocket};
+use serde_json::{Value, json};
+
+/// A shard, a server before it, and a client that remembers what it called.
+struct Fixture {
+    client: Client,
+    called: BTreeSet<String>,
+    path: PathBuf,
+    _shard: Running,
+}
+
+impl Fixture {
+    fn start(name: &str) -> Self {
+        let state = State::new(Arc::new(LogState::new(&["control"])));
+        let shard = Running::start(&state);
+        let dispatcher = Dispatcher::new(Arc::new(state.table()), Arc::new(shard.handle.clone()));
+        let path = std::env::temp_dir().join(format!("weft-shard-{name}-{}.sock", std::process::id()));
+        let (ready, is_ready) = mpsc::channel();
+        let at = path.clone();
+        std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let socket = UnixSocket::bind(&at).expect("a socket");
+                ready.send(()).expect("the test waits");
+                Server::new(dispatcher, ServerLimits::default()).serve_unix(socket).await
+            })
+        });
+        is_ready.recv().expect("the server starts");
+        let client = Client::unix(&path, Duration::from_secs(20)).expect("the server listens");
+        Self { client, called: BTreeSet::new(), path, _shard: shard }
+    }
+
+    fn try_call(&mut self, method: &str, params: Value) -> Result<Value, CallError> {
+        self.client.call(method, params.as_object().cloned().unwrap_or_default())
+    }
+
+    /// Calls a method that works.
+    fn call(&mut self, method: &str, params: Value) -> Value {
+        self.called.insert(method.to_owned());
+        self.try_call(method, params).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// Calls a method that refuses, and returns its code.
+    fn code(&mut self, method: &str, params: Value) -> i32 {
+        match self.try_call(method, params) {
+            Err(CallError::Refused(error)) => error.code,
+            other => panic!("{method}: {other:?}"),
+        }
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.path));
+    }
+}
+
+const NQN: &str = "nqn.2026-11.org.weft:tests";
+const HOST: &str = "nqn.2026-11.org.weft:host";
+const UUID: &str = "ceccf520-691e-4b46-9546-34af789907c5";
+
+fn address(port: &str) -> Value {
+    json!({ "trtype": "TCP", "adrfam": "IPv4", "traddr": "127.0.0.1", "trsvcid": port })
+}
+
+#[test]
+fn every_method_works() {
+    let mut it = Fixture::start("all");
+    process(&mut it);
+    logs(&mut it);
+    volumes(&mut it);
+    stacked_volumes(&mut it);
+    let port = target(&mut it);
+    controllers(&mut it, &port);
+    configuration(&mut it);
+    taking_down(&mut it, &port);
+    it.call("spdk_kill_instance", json!({ "sig_name": "SIGTERM" }));
+    let all = it.call("rpc_get_methods", json!({}));
+    let all: BTreeSet<String> = serde_json::from_value(all).expect("names");
+    let missed: Vec<_> = all.difference(&it.called).collect();
+    assert!(missed.is_empty(), "not called: {missed:?}");
+}
+
+fn process(it: &mut Fixture) {
+    assert!(
+        it.call("spdk_get_version", json!({}))["version"].as_str().is_some_and(|v| v.starts_with("Weft v"))
+    );
+    assert_eq!(it.call("framework_start_init", json!({})), true);
+    assert_eq!(it.call("framework_wait_init", json!({})), true);
+    assert_eq!(
+        it.call("framework_get_subsystems", json!({}))[1],
+        json!({"subsystem": "nvmf", "depends_on": ["bdev"]})
+    );
+    assert_eq!(it.call("bdev_wait_for_examine", json!({})), true);
+    let current = it.call("rpc_get_methods", json!({ "current": true }));
+    assert!(!current.as_array().expect("names").contains(&json!("framework_start_init")));
+}
+
+fn logs(it: &mut Fixture) {
+    assert_eq!(it.call("log_set_level", json!({ "level": "WARNING" })), true);
+    assert_eq!(it.call("log_get_level", json!({})), "WARNING");
+    assert_eq!(it.call("log_set_print_level", json!({ "level": "DEBUG" })), true);
+    assert_eq!(it.call("log_get_print_level", json!({})), "DEBUG");
+    it.call("log_set_flag", json!({ "flag": "all" }));
+    assert_eq!(it.call("log_get_flags", json!({})), json!({ "control": true }));
+    it.call("log_clear_flag", json!({ "flag": "control" }));
+    assert_eq!(it.call("log_get_flags", json!({})), json!({ "control": false }));
+    assert_eq!(it.call("log_enable_timestamps", json!({ "enabled": false })), true);
+    assert_eq!(it.code("log_set_level", json!({ "level": "LOUD" })), -32602);
+}
+
+fn volumes(it: &mut Fixture) {
+    let file = std::env::temp_dir().join(format!("weft-shard-{}.img", std::process::id()));
+    std::fs::write(&file, vec![0; 1 << 20]).expect("a file");
+    let file_name = file.to_str().expect("UTF-8");
+    let ram = json!({ "name": "ram", "block_size": 4096, "num_blocks": 2048, "uuid": UUID, "md_interleave": false });
+    assert_eq!(it.call("bdev_malloc_create", ram.clone()), "ram");
+    assert_eq!(it.code("bdev_malloc_create", ram), -17);
+    assert_eq!(it.call("bdev_malloc_create", json!({ "block_size": 512, "num_blocks": 8 })), "Malloc0");
+    assert_eq!(it.code("bdev_malloc_create", json!({ "block_size": 520, "num_blocks": 8 })), -22);
+    assert_eq!(
+        it.code("bdev_malloc_create", json!({ "block_size": 512, "num_blocks": 8, "md_size": 8 })),
+        -32602
+    );
+    assert_eq!(it.call("bdev_malloc_resize", json!({ "name": "Malloc0", "new_size": 1 })), true);
+    assert_eq!(it.call("bdev_get_bdevs", json!({ "name": "Malloc0" }))[0]["num_blocks"], 2048);
+    assert_eq!(
+        it.call("bdev_null_create", json!({ "name": "null", "block_size": 512, "num_blocks": 2048 })),
+        "null"
+    );
+    assert_eq!(it.call("bdev_null_resize", json!({ "name": "null", "new_size": 2 })), true);
+    let aio = json!({ "name": "aio", "filename": file_name, "block_size": 512, "readonly": false });
+    assert_eq!(it.call("bdev_aio_create", aio), "aio");
+    assert_eq!(it.code("bdev_aio_create", json!({ "name": "gone", "filename": "/nowhere/at/all" })), -2);
+    std::fs::write(&file, vec![0; 2 << 20]).expect("a longer file");
+    assert_eq!(it.call("bdev_aio_rescan", json!({ "name": "aio" })), true);
+    let bdev = it.call("bdev_get_bdevs", json!({ "name": "aio" }))[0].clone();
+    assert_eq!(bdev["num_blocks"], 4096);
+    assert_eq!(bdev["driver_specific"]["aio"]["filename"], file_name);
+    assert_eq!(it.call("bdev_aio_delete", json!({ "name": "aio" })), true);
+    assert_eq!(it.call("bdev_uring_create", json!({ "name": "uring", "filename": file_name })), "uring");
+    assert_eq!(it.call("bdev_uring_rescan", json!({ "name": "uring" })), true);
+    assert_eq!(it.call("bdev_uring_delete", json!({ "name": "uring" })), true);
+    std::fs::remove_file(&file).expect("the file stays");
+    assert_eq!(it.code("bdev_get_bdevs", json!({ "name": "aio", "timeout": 50 })), -19);
+    assert_eq!(it.call("bdev_get_bdevs", json!({ "name": UUID }))[0]["name"], "ram");
+}
+
+fn stacked_volumes(it: &mut Fixture) {
+    let delays = json!({ "name": "slow", "base_bdev_name": "ram", "avg_read_latency": 1, "p99_read_latency": 2,
+        "avg_write_latency": 3, "p99_write_latency": 4 });
+    assert_eq!(it.call("bdev_delay_create", delays), "slow");
+    let update = json!({ "delay_bdev_name": "slow", "latency_type": "p99_write", "latency_us": 9 });
+    assert_eq!(it.call("bdev_delay_update_latency", update), true);
+    let slow = it.call("bdev_get_bdevs", json!({ "name": "slow" }))[0].clone();
+    assert_eq!(slow["driver_specific"]["delay"]["p99_write_latency"], 9);
+    assert_eq!(it.call("bdev_error_create", json!({ "base_name": "null" })), true);
+    let inject = json!({ "name": "EE_null", "io_type": "read", "error_type": "failure", "num": 3 });
+    assert_eq!(it.call("bdev_error_inject_error", inject), true);
+    let corrupt = json!({ "name": "EE_null", "io_type": "read", "error_type": "corrupt_data" });
+    assert_eq!(it.code("bdev_error_inject_error", corrupt), -22);
+    assert_eq!(it.call("bdev_error_resume_pending", json!({ "name": "EE_null" })), true);
+    assert_eq!(
+        it.call("bdev_split_create", json!({ "base_bdev": "Malloc0", "split_count": 2 })),
+        json!(["Malloc0p0", "Malloc0p1"])
+    );
+    let part = json!({ "name": "part", "base_bdev_name": "ram", "offset_blocks": 1024, "num_blocks": 16 });
+    assert_eq!(it.call("bdev_partition_create", part), "part");
+    assert_eq!(it.code("bdev_malloc_delete", json!({ "name": "ram" })), -16);
+    assert_eq!(it.code("bdev_delay_delete", json!({ "name": "ram" })), -19);
+    let limit = json!({ "name": "ram", "rw_ios_per_sec": 5000, "w_mbytes_per_sec": 7 });
+    assert_eq!(it.call("bdev_set_qos_limit", limit), true);
+    assert_eq!(it.code("bdev_set_qos_limit", json!({ "name": "ram", "rw_ios_per_sec": 1 })), -22);
+    let ram = it.call("bdev_get_bdevs", json!({ "name": "ram" }))[0].clone();
+    assert_eq!(ram["assigned_rate_limits"]["w_mbytes_per_sec"], 7);
+    assert_eq!(ram["claimed"], true);
+}
+
+/// Builds a target over the volumes, and returns its port.
+fn target(it: &mut Fixture) -> String {
+    let transport = json!({ "trtype": "TCP", "max_queue_depth": 64, "no_srq": false, "c2h_success": true });
+    assert_eq!(it.call("nvmf_create_transport", transport), true);
+    assert_eq!(it.code("nvmf_create_transport", json!({ "trtype": "TCP", "max_queue_depth": 1 })), -22);
+    assert_eq!(it.call("nvmf_get_transports", json!({ "trtype": "tcp" }))[0]["max_queue_depth"], 64);
+    let subsystem = json!({ "nqn": NQN, "serial_number": "S1", "ana_reporting": true, "max_namespaces": 8 });
+    assert_eq!(it.call("nvmf_create_subsystem", subsystem.clone()), true);
+    assert_eq!(it.code("nvmf_create_subsystem", subsystem), -17);
+    assert_eq!(it.code("nvmf_create_subsystem", json!({ "nqn": "no NQN" })), -22);
+    let namespace = json!({ "bdev_name": "slow", "nsid": 2, "nguid": "00112233445566778899AABBCCDDEEFF" });
+    assert_eq!(it.call("nvmf_subsystem_add_ns", json!({ "nqn": NQN, "namespace": namespace })), 2);
+    assert_eq!(
+        it.call("nvmf_subsystem_add_ns", json!({ "nqn": NQN, "namespace": { "bdev_name": "part" } })),
+        1
+    );
+    assert_eq!(
+        it.code("nvmf_subsystem_add_ns", json!({ "nqn": NQN, "namespace": { "bdev_name": "none" } })),
+        -19
+    );
+    it.call("nvmf_subsystem_add_listener", json!({ "nqn": NQN, "listen_address": address("0") }));
+    let listeners = it.call("nvmf_subsystem_get_listeners", json!({ "nqn": NQN }));
+    let port = listeners[0]["address"]["trsvcid"].as_str().expect("a port").to_owned();
+    assert_ne!(port, "0");
+    it.call("nvmf_subsystem_add_listener", json!({ "nqn": "discovery", "listen_address": address(&port) }));
+    let state =
+        json!({ "nqn": NQN, "listen_address": address(&port), "ana_state": "non_optimized", "anagrpid": 2 });
+    assert_eq!(it.call("nvmf_subsystem_listener_set_ana_state", state), true);
+    let listeners = it.call("nvmf_subsystem_get_listeners", json!({ "nqn": NQN }));
+    assert_eq!(listeners[0]["ana_states"][1], json!({ "ana_group": 2, "ana_state": "non_optimized" }));
+    assert_eq!(it.call("nvmf_subsystem_add_host", json!({ "nqn": NQN, "host": HOST })), true);
+    let referral = json!({ "address": address("8009"), "subnqn": "discovery" });
+    assert_eq!(it.call("nvmf_discovery_add_referral", referral), true);
+    assert_eq!(it.call("nvmf_discovery_get_referrals", json!({}))[0]["address"], address("8009"));
+    port
+}
+
+/// Attaches the target's own subsystem, so that it has a host and we have a remote volume.
+fn controllers(it: &mut Fixture, port: &str) {
+    assert_eq!(it.call("bdev_nvme_set_options", json!({ "keep_alive_timeout_ms": 5000 })), true);
+    let attach = |name: &str, port: &str, host: &str| {
+        json!({ "name": name, "trtype": "TCP", "traddr": "127.0.0.1", "trsvcid": port, "subnqn": NQN, "hostnqn": host,
+            "hdgst": true, "ddgst": true, "prchk_reftag": false })
+    };
+    assert_eq!(
+        it.code("bdev_nvme_attach_controller", attach("x", port, "nqn.2026-11.org.weft:stranger")),
+        -5
+    );
+    assert_eq!(it.code("bdev_nvme_attach_controller", attach("x", "1", HOST)), -5);
+    assert_eq!(
+        it.call("bdev_nvme_get_controllers", json!({})),
+        json!([]),
+        "what cannot be reached is forgotten"
+    );
+    let volumes = it.call("bdev_nvme_attach_controller", attach("remote", port, HOST));
+    assert_eq!(volumes, json!(["remoten1", "remoten2"]));
+    let shown = it.call("bdev_nvme_get_controllers", json!({ "name": "remote" }));
+    assert_eq!(shown[0]["ctrlrs"][0]["state"], "enabled");
+    let controllers = it.call("nvmf_subsystem_get_controllers", json!({ "nqn": NQN }));
+    assert_eq!(controllers[0]["hostnqn"], HOST);
+    let queues = it.call("nvmf_subsystem_get_qpairs", json!({ "nqn": NQN }));
+    assert_eq!(queues.as_array().map(Vec::len), Some(2));
+    let stats = it.call("nvmf_get_stats", json!({}))["poll_groups"][0].clone();
+    assert_eq!((&stats["current_admin_qpairs"], &stats["current_io_qpairs"]), (&json!(1), &json!(1)));
+    assert_eq!(it.code("nvmf_create_transport", json!({ "trtype": "TCP" })), -16, "a host is connected");
+    let counters = it.call("bdev_get_iostat", json!({ "names": ["part"], "reset_mode": "all" }));
+    assert_eq!(counters["bdevs"][0]["name"], "part");
+    assert_eq!(it.call("bdev_reset_iostat", json!({ "name": "part" })), true);
+}
+
+fn configuration(it: &mut Fixture) {
+    let bdev = it.call("framework_get_config", json!({ "name": "bdev", "with_batches": false }));
+    let saved = it.call("save_config", json!({}));
+    assert_eq!(saved["subsystems"][0]["config"], bdev);
+    assert_eq!(it.code("framework_get_config", json!({ "name": "none" })), -22);
+    let batch = json!([{ "method": "bdev_null_create", "params": { "name": "late", "block_size": 512, "num_blocks": 8 } },
+        { "method": "bdev_null_delete", "params": { "name": "late" } }]);
+    let foreign =
+        json!({ "subsystem": "sock", "config": [{ "method": "sock_set_default_impl", "params": {} }] });
+    let config = json!({ "subsystems": [foreign, { "subsystem": "bdev", "config": [batch] }] });
+    assert_eq!(it.call("load_config", config), true);
+    let wrong =
+        json!({ "subsystems": [{ "subsystem": "bdev", "config": [{ "method": "bdev_raid_create" }] }] });
+    assert_eq!(it.code("load_config", wrong), -32601);
+}
+
+fn taking_down(it: &mut Fixture, port: &str) {
+    assert_eq!(it.call("bdev_nvme_detach_controller", json!({ "name": "remote" })), true);
+    assert_eq!(it.call("nvmf_discovery_remove_referral", json!({ "address": address("8009") })), true);
+    assert_eq!(it.call("nvmf_subsystem_allow_any_host", json!({ "nqn": NQN, "allow_any_host": true })), true);
+    assert_eq!(it.call("nvmf_subsystem_remove_host", json!({ "nqn": NQN, "host": HOST })), true);
+    assert_eq!(it.code("nvmf_subsystem_remove_host", json!({ "nqn": NQN, "host": HOST })), -2);
+    assert_eq!(it.call("nvmf_subsystem_remove_ns", json!({ "nqn": NQN, "nsid": 2 })), true);
+    let shown = it.call("nvmf_get_subsystems", json!({ "nqn": NQN }));
+    assert_eq!(shown[0]["namespaces"].as_array().map(Vec::len), Some(1));
+    it.call("nvmf_subsystem_remove_listener", json!({ "nqn": NQN, "listen_address": address(port) }));
+    assert_eq!(it.call("nvmf_delete_subsystem", json!({ "nqn": NQN })), true);
+    assert_eq!(it.code("nvmf_delete_subsystem", json!({ "nqn": NQN })), -19);
+    assert_eq!(it.call("bdev_partition_delete", json!({ "name": "part" })), true);
+    assert_eq!(it.call("bdev_delay_delete", json!({ "name": "slow" })), true);
+    assert_eq!(it.call("bdev_error_delete", json!({ "name": "EE_null" })), true);
+    assert_eq!(it.call("bdev_split_delete", json!({ "base_bdev": "Malloc0" })), true);
+    assert_eq!(it.call("bdev_null_delete", json!({ "name": "null" })), true);
+    assert_eq!(it.call("bdev_malloc_delete", json!({ "name": "ram" })), true);
+    let types = it.call("notify_get_types", json!({}));
+    assert_eq!(types, json!(["bdev_register", "bdev_unregister"]));
+    let events = it.call("notify_get_notifications", json!({ "id": 0 }));
+    assert_eq!(events[0], json!({ "type": "bdev_register", "ctx": "ram", "id": 0 }));
+    let last = events.as_array().and_then(|events| events.last()).expect("events");
+    assert_eq!((&last["type"], &last["ctx"]), (&json!("bdev_unregister"), &json!("ram")));
+}
