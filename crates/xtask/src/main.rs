@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod ci;
 mod guest;
 mod interop;
@@ -35,6 +36,11 @@ enum Command {
     Interop(interop::Options),
     /// Run the simulator over many seeds
     Sim(sim::Options),
+    /// Measure Weft against a bare TCP loop
+    Bench(bench::Options),
+    /// One end of that bare loop
+    #[command(hide = true)]
+    Yardstick(bench::yardstick::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +50,8 @@ fn main() -> ExitCode {
         Command::Guest(options) => guest::run(&options),
         Command::Interop(options) => interop::run(&options),
         Command::Sim(options) => sim::run(&options),
+        Command::Bench(options) => bench::run(&options),
+        Command::Yardstick(arguments) => bench::yardstick::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

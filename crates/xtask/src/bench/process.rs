@@ -1,0 +1,79 @@
+//! The processes that are measured: pinned to a processor, heard by their standard output, ended with the benchmark.
+
+use anyhow::{Context, Result, ensure};
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+/// A process that answers until it is dropped.
+pub struct Server {
+    child: Child,
+    /// The first line it said, which tells how to reach it.
+    pub line: String,
+    /// Kept open, so that what it says later does not end it.
+    _stdout: BufReader<ChildStdout>,
+}
+
+impl Server {
+    /// Starts it and waits for its first line.
+    ///
+    /// # Errors
+    /// When it cannot be started, or says nothing.
+    pub fn start(place: Place, program: &Path, arguments: &[&str]) -> Result<Self> {
+        let mut child = pinned(place, program, arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        let stdout = child.stdout.take().context("its output is a pipe")?;
+        let mut server = Self { child, line: String::new(), _stdout: BufReader::new(stdout) };
+        server._stdout.read_line(&mut server.line)?;
+        ensure!(!server.line.is_empty(), "{} said nothing and ended", program.display());
+        Ok(server)
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a process to its end; what it said.
+///
+/// # Errors
+/// When it cannot be started, or fails.
+pub fn output(place: Place, program: &Path, arguments: &[&str]) -> Result<String> {
+    let mut child = pinned(place, program, arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    let mut said = String::new();
+    child.stdout.take().context("its output is a pipe")?.read_to_string(&mut said)?;
+    let status = child.wait()?;
+    ensure!(status.success(), "{} {}: {status}", program.display(), arguments.join(" "));
+    Ok(said)
+}
+
+/// Where a process runs.
+#[derive(Clone, Copy)]
+pub struct Place {
+    /// On this processor alone.
+    pub cpu: usize,
+    /// Before everything that is not so, too: on a machine where others work. Needs root.
+    pub first: bool,
+}
+
+fn pinned(place: Place, program: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["--cpu-list", &place.cpu.to_string()]);
+    if place.first {
+        command.args(["chrt", "--fifo", "1"]);
+    }
+    command.arg(program).args(arguments);
+    command
+}
