@@ -67,6 +67,7 @@ impl Connection {
         let bytes = cx.shard.scratch.first(self.stash.len());
         cx.env.mem().write(bytes, &self.stash);
         self.stash.clear();
+        self.stash.shrink_to(STASH_BYTES_KEPT);
         self.process(cx, bytes);
     }
 
@@ -91,3 +92,6 @@ impl Connection {
         self.held = Some(held);
     }
 }
+
+/// Room a connection keeps for the next time it is held, in bytes: that of some fifty commands without data.
+const STASH_BYTES_KEPT: usize = 4096;
