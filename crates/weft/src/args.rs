@@ -51,6 +51,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Tell what a volume, or a target, is
     Info(InfoArgs),
+    /// List what a target offers
+    Discover(DiscoverArgs),
     /// Copy from a volume to a file or standard output
     Read(ReadArgs),
     /// Copy from a file or standard input to a volume
@@ -61,6 +63,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Measure a volume: rates, latency, histogram
     Bench(BenchArgs),
+    /// Call a running daemon: `weft rpc` lists the methods
+    Rpc(RpcArgs),
     /// Print a shell's completion script
     Completions {
         /// The shell

@@ -24,6 +24,22 @@ pub enum Failure {
     /// The machine has no memory left.
     #[error("cannot start: {0}")]
     Memory(stdx::mem::OutOfMemory),
+    /// A target could not be asked what it offers.
+    #[error("{target}: {why}")]
+    Discover {
+        /// The target.
+        target: String,
+        /// Why not.
+        why: String,
+    },
+    /// A configuration file could not be used.
+    #[error("{path}: {why}", path = path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// A name has no address.
     #[error("{host}: no such host ({why})")]
     Host {
@@ -86,7 +102,11 @@ impl Failure {
             | Self::Open { .. }
             | Self::Host { .. }
             | Self::Io { .. } => 1,
-            Self::File { .. } | Self::NoBuffer { .. } | Self::Rpc(_) => 1,
+            Self::File { .. }
+            | Self::NoBuffer { .. }
+            | Self::Rpc(_)
+            | Self::Discover { .. }
+            | Self::Config { .. } => 1,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::Client;
 use crate::args::InfoArgs;
 use crate::error::Failure;
-use crate::output::{Style, Table};
+use crate::output::{Style, Table, say};
 use engine::size::format_size;
 use serde::Serialize;
 use wire::nvme::identify::{ControllerData, read_text};
@@ -54,7 +54,7 @@ pub fn run(style: &Style, args: &InfoArgs) -> Result<(), Failure> {
         controller: controller(&client),
     };
     if style.json {
-        println!("{}", serde_json::to_string(&volume).expect("plain values"));
+        say!("{}", serde_json::to_string(&volume).expect("plain values"));
     } else {
         volume.print(style);
     }
@@ -87,8 +87,8 @@ fn controller(client: &Client) -> Option<Controller> {
 
 impl Volume {
     fn print(&self, style: &Style) {
-        let line = |name: &str, value: String| println!("{}  {value}", style.dim(&format!("{name:<14}")));
-        println!("{}", style.bold(&self.url));
+        let line = |name: &str, value: String| say!("{}  {value}", style.dim(&format!("{name:<14}")));
+        say!("{}", style.bold(&self.url));
         line(
             "size",
             format!("{} ({} blocks of {} bytes)", format_size(self.bytes), self.blocks, self.block_size),
@@ -110,6 +110,6 @@ impl Volume {
         for (nsid, bytes) in &controller.namespaces {
             table.row([nsid.to_string(), format_size(*bytes)]);
         }
-        println!("{}", table.render(style));
+        say!("{}", table.render(style));
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod copy;
+pub mod discover;
 mod flow;
 pub mod info;
 pub mod read;

@@ -1,6 +1,6 @@
 //! What `weft serve` says when it is ready: what there is, and how to reach it.
 
-use crate::output::{Style, Table};
+use crate::output::{Style, Table, say};
 use block::BlockDevice;
 use engine::Shard;
 use engine::size::format_size;
@@ -22,7 +22,7 @@ pub(super) fn print(style: &Style, shard: &Shard, socket: &str) {
     let listeners: Vec<SocketAddr> = shard.server().listening().collect();
     let served = served(shard, &listeners);
     if style.json {
-        println!("{}", serde_json::json!({ "listeners": listeners, "rpc": socket, "namespaces": served }));
+        say!("{}", serde_json::json!({ "listeners": listeners, "rpc": socket, "namespaces": served }));
         return;
     }
     let mut table = Table::new([">ns", ">size", ">block", "url"]);
@@ -34,29 +34,26 @@ pub(super) fn print(style: &Style, shard: &Shard, socket: &str) {
             one.url.clone(),
         ]);
     }
-    println!("{}\n", style.good("weft is ready"));
+    say!("{}\n", style.good("weft is ready"));
     if !served.is_empty() {
-        println!("{}\n", table.render(style));
+        say!("{}\n", table.render(style));
     }
     if let (Some(address), Some(first)) = (listeners.first(), served.first()) {
         reach(style, *address, first);
     }
-    println!("Control it     {}", style.code(&format!("weft rpc -s {socket} bdev_get_bdevs")));
-    println!("{}", style.dim("Ctrl-C ends it in order; twice, at once"));
+    say!("Control it     {}", style.code(&format!("weft rpc -s {socket} bdev_get_bdevs")));
+    say!("{}", style.dim("Ctrl-C ends it in order; twice, at once"));
 }
 
 /// How the first volume is reached from each kind of peer.
 fn reach(style: &Style, address: SocketAddr, served: &Served) {
     let (ip, port, nqn) = (address.ip(), address.port(), &served.nqn);
     let family = if ip.is_ipv4() { "IPv4" } else { "IPv6" };
-    println!("From Linux     {}", style.code("sudo modprobe nvme-tcp"));
-    println!(
-        "               {}",
-        style.code(&format!("sudo nvme connect -t tcp -a {ip} -s {port} -n {nqn}"))
-    );
-    println!("From Weft      {}", style.code(&format!("weft bench '{}'", served.url)));
+    say!("From Linux     {}", style.code("sudo modprobe nvme-tcp"));
+    say!("               {}", style.code(&format!("sudo nvme connect -t tcp -a {ip} -s {port} -n {nqn}")));
+    say!("From Weft      {}", style.code(&format!("weft bench '{}'", served.url)));
     let trid = format!("trtype:TCP adrfam:{family} traddr:{ip} trsvcid:{port} subnqn:{nqn}");
-    println!(
+    say!(
         "From SPDK      {}",
         style.code(&format!("spdk_nvme_perf -q 32 -o 4096 -w randread -t 5 -r '{trid}'"))
     );

@@ -4,14 +4,17 @@ mod banner;
 mod setup;
 
 use crate::args::ServeArgs;
+use crate::control_plane;
 use crate::error::Failure;
 use crate::output::Style;
 use crate::signals;
+use control::methods::log::LogState;
 use engine::{Limits, Shard};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Runs the command.
-pub fn run(style: &Style, args: &ServeArgs) -> Result<(), Failure> {
+pub fn run(style: &Style, args: &ServeArgs, log: Arc<LogState>) -> Result<(), Failure> {
     if let Some(cpu) = args.cpu {
         reactor::pin(cpu).map_err(Failure::Start)?;
     }
@@ -19,7 +22,11 @@ pub fn run(style: &Style, args: &ServeArgs) -> Result<(), Failure> {
     let mut env = crate::client::environment(limits)?;
     let mut shard = Shard::new(&mut env, limits).map_err(Failure::Memory)?;
     let socket = args.rpc_socket.clone().unwrap_or_else(|| default_socket().display().to_string());
-    setup::build(&mut shard, &mut env, args)?;
+    let control = control_plane::start(&mut shard, &socket, log)?;
+    match &args.config {
+        Some(file) => control.load(&mut shard, &mut env, file)?,
+        None => setup::build(&mut shard, &mut env, args)?,
+    }
     banner::print(style, &shard, &socket);
     let handle = shard.handle();
     signals::on_first(move || {

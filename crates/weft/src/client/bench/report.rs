@@ -2,7 +2,7 @@
 
 use super::Load;
 use crate::args::BenchArgs;
-use crate::output::{Style, Table};
+use crate::output::{Style, Table, say};
 use clap::ValueEnum;
 use engine::size::format_size;
 use serde::Serialize;
@@ -71,12 +71,12 @@ impl Report {
 
     pub(super) fn print(&self, style: &Style, histogram: bool) {
         if style.json {
-            println!("{}", serde_json::to_string(self).expect("plain figures"));
+            say!("{}", serde_json::to_string(self).expect("plain figures"));
             return;
         }
         let Latency { min, mean, p50, p99, p99_9, max } = self.latency_us;
-        println!("{}  {} x {}, depth {}", self.url, self.pattern, format_size(self.size_bytes), self.depth);
-        println!(
+        say!("{}  {} x {}, depth {}", self.url, self.pattern, format_size(self.size_bytes), self.depth);
+        say!(
             "{}  {}/s  ({} requests in {:.2} s)",
             style.bold(&format!("{:.0} requests/s", self.iops)),
             format_size(self.bytes_per_second as u64),
@@ -86,7 +86,7 @@ impl Report {
         let mut table = Table::new([">latency us", ">min", ">mean", ">p50", ">p99", ">p99.9", ">max"]);
         let cell = |us: f64| format!("{us:.1}");
         table.row(["".into(), cell(min), cell(mean), cell(p50), cell(p99), cell(p99_9), cell(max)]);
-        println!("{}", table.render(style));
+        say!("{}", table.render(style));
         if histogram {
             self.print_histogram(style);
         }
@@ -96,7 +96,7 @@ impl Report {
         let most = self.histogram.iter().map(|(_, count)| *count).max().unwrap_or(1).max(1);
         for (up_to, count) in &self.histogram {
             let bar = "█".repeat((count * BAR_WIDTH / most) as usize);
-            println!("{:>12} {:>10}  {}", format!("< {up_to:.0} us"), count, style.good(&bar));
+            say!("{:>12} {:>10}  {}", format!("< {up_to:.0} us"), count, style.good(&bar));
         }
     }
 }
