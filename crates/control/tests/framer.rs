@@ -28,6 +28,8 @@ fn text(value: &Value, pretty: bool, gap: &str) -> String {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn values_come_out_as_they_went_in(
         values in vec((value(), any::<bool>(), "[ \n\t]{0,3}"), 0..5),
