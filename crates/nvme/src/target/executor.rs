@@ -30,6 +30,12 @@ pub trait Executor {
     /// Executes a command whose data is there. Answered through [`Executor::poll`], exactly once, in any order.
     fn submit(&mut self, env: &mut dyn Env, queue: QueueKey, request: Request);
 
+    /// The transport answered a command with `status` itself after [`Executor::transfer`] accepted it, because its data
+    /// did not arrive intact. It is not submitted.
+    fn abandon(&mut self, queue: QueueKey, command: &SubmissionQueueEntry, status: Status) {
+        let _ = (queue, command, status);
+    }
+
     /// Appends what is answered since the last call.
     fn poll(&mut self, env: &mut dyn Env, responses: &mut Vec<Response>);
 
@@ -62,6 +68,10 @@ impl Executor for Target {
 
     fn submit(&mut self, env: &mut dyn Env, queue: QueueKey, request: Request) {
         Target::submit(self, env, queue, request);
+    }
+
+    fn abandon(&mut self, queue: QueueKey, command: &SubmissionQueueEntry, status: Status) {
+        Target::abandon(self, queue, command, status);
     }
 
     fn poll(&mut self, env: &mut dyn Env, responses: &mut Vec<Response>) {

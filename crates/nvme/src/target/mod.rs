@@ -159,6 +159,13 @@ impl Target {
         }
     }
 
+    /// The transport answered a command with `status` itself after [`Target::transfer`] accepted it, because its data did
+    /// not arrive intact. It is not submitted.
+    pub fn abandon(&mut self, queue: QueueKey, command: &SubmissionQueueEntry, status: Status) {
+        self.note_error(queue.0, command, status);
+        self.fused_abandon(queue.0, command);
+    }
+
     /// Drives volumes with I/O under way, and appends what is answered since the last call.
     pub fn poll(&mut self, env: &mut dyn Env, responses: &mut Vec<Response>) {
         while self.poll_volumes(env) {}

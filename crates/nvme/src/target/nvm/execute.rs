@@ -72,10 +72,8 @@ impl Target {
         self.hear(key)?;
         let queue = self.queues.get(key).ok_or(Status::ABORTED_QUEUE_DELETION)?;
         let controller = self.controllers.get(queue.controller).ok_or(Status::ABORTED_QUEUE_DELETION)?;
-        let namespace = self.namespace_of(queue, &request.command)?;
+        let (found, namespace) = self.namespace_of(queue, &request.command)?;
         self.check_access(controller, namespace, opcode)?;
-        let subsystem = self.subsystems.get(queue.subsystem).ok_or(Status::ABORTED_QUEUE_DELETION)?;
-        let found = subsystem.namespace(namespace.id).ok_or(Status::INVALID_FIELD)?;
         Ok((found, namespace.info))
     }
 

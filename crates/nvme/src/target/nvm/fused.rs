@@ -99,6 +99,24 @@ impl Fusing {
         }
     }
 
+    /// A half will not be submitted. The other comes back if it waits; else it is told when it comes.
+    fn abandon(&mut self, id: u16, first: bool) -> Option<Request> {
+        let of = |pair: &Pair| if first { pair.first == id } else { pair.second == Some(id) };
+        let place = self.pairs.iter().position(of)?;
+        let pair = &mut self.pairs[place];
+        let other = if first { pair.write.take() } else { pair.compare.take() };
+        let alone = first && pair.second.is_none();
+        if alone && self.last == Last::First(id) {
+            self.last = Last::RefusedFirst;
+        }
+        if other.is_some() || alone || pair.doomed.is_some() {
+            self.pairs.swap_remove(place);
+        } else {
+            pair.doomed = Some(Status::ABORTED_FAILED_FUSED);
+        }
+        other
+    }
+
     /// Puts a submitted half to its pair.
     fn place(&mut self, request: &Request) -> Placed {
         let id = request.command.command_id.get();
@@ -194,6 +212,20 @@ impl Target {
         if let Some(request) = queue.fusing.doom(first, status) {
             self.counters.held -= 1;
             self.answer(key, &request, status, 0, Span::EMPTY);
+        }
+    }
+
+    /// A command that was accepted will not be submitted: if it is fused, its other half fails.
+    pub(in super::super) fn fused_abandon(&mut self, key: Key, command: &SubmissionQueueEntry) {
+        let first = match command.fuse() {
+            Some(Fuse::First) => true,
+            Some(Fuse::Second) => false,
+            Some(Fuse::Normal) | None => return,
+        };
+        let Some(queue) = self.queues.get_mut(key) else { return };
+        if let Some(other) = queue.fusing.abandon(command.command_id.get(), first) {
+            self.counters.held -= 1;
+            self.answer(key, &other, Status::ABORTED_FAILED_FUSED, 0, Span::EMPTY);
         }
     }
 

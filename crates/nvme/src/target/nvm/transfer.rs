@@ -34,18 +34,18 @@ impl Target {
         let limits = self.limits(queue);
         match opcode {
             NvmOpcode::Read => {
-                let info = self.namespace_of(queue, command)?.info;
+                let info = self.namespace_of(queue, command)?.1.info;
                 let range = range_of(command, &info)?;
                 let lent = info.lends && range.blocks <= info.blocks_max;
                 sgl::from_controller(command, bytes_of(&range, &info), lent, &limits)
             }
             NvmOpcode::Write | NvmOpcode::Compare => {
-                let info = self.namespace_of(queue, command)?.info;
+                let info = self.namespace_of(queue, command)?.1.info;
                 let range = range_of(command, &info)?;
                 sgl::to_controller(command, bytes_of(&range, &info), &limits)
             }
             NvmOpcode::WriteZeroes | NvmOpcode::WriteUncorrectable | NvmOpcode::Verify => {
-                let info = self.namespace_of(queue, command)?.info;
+                let info = self.namespace_of(queue, command)?.1.info;
                 range_of(command, &info)?;
                 sgl::none(command)
             }
@@ -93,11 +93,11 @@ impl Target {
         &self,
         queue: &Queue,
         command: &SubmissionQueueEntry,
-    ) -> Result<&Namespace, Status> {
+    ) -> Result<(Key, &Namespace), Status> {
         let id = command.namespace_id.get();
         let subsystem = self.subsystems.get(queue.subsystem).ok_or(Status::ABORTED_QUEUE_DELETION)?;
-        match subsystem.namespace(id).and_then(|key| self.namespaces.get(key)) {
-            Some(namespace) => Ok(namespace),
+        match subsystem.namespace(id).and_then(|key| Some((key, self.namespaces.get(key)?))) {
+            Some(found) => Ok(found),
             None if id == 0 || id > subsystem.config.max_namespaces => {
                 Err(Status::INVALID_NAMESPACE_OR_FORMAT)
             }

@@ -151,3 +151,29 @@ fn a_failed_write_is_the_second_halfs() {
     assert_eq!(world.answer(first).unwrap().status, Status::SUCCESS);
     assert_eq!(world.answer(other).unwrap().status.kind(), Status::WRITE_FAULT);
 }
+
+#[test]
+fn a_half_whose_data_is_lost_fails_the_other() {
+    let mut world = World::new();
+    let client = world.host(1);
+    let lost = Status::TRANSIENT_TRANSPORT_ERROR;
+    // The first is lost before the second arrives.
+    assert_eq!(world.transfer(client, &compare(1, 4)), Ok(DATA));
+    world.target.abandon(client.queue, &compare(1, 4), lost);
+    assert_eq!(world.send(client, second(2, 4), &[0; BLOCK]), Err(Status::ABORTED_FAILED_FUSED));
+    // The second is lost while the first waits.
+    let first = world.send(client, compare(1, 4), &[0; BLOCK]).unwrap();
+    assert_eq!(world.transfer(client, &second(2, 4)), Ok(DATA));
+    world.target.abandon(client.queue, &second(2, 4), lost);
+    world.settle();
+    assert_eq!(world.answer(first).unwrap().status, Status::ABORTED_FAILED_FUSED);
+    // The first is lost when both have arrived, before the data of the second.
+    assert_eq!(world.transfer(client, &compare(1, 4)), Ok(DATA));
+    assert_eq!(world.transfer(client, &second(2, 4)), Ok(DATA));
+    world.target.abandon(client.queue, &compare(1, 4), lost);
+    let write = world.submit(client, second(2, 4), DATA, &[0; BLOCK]);
+    assert_eq!(world.answer(write).unwrap().status, Status::ABORTED_FAILED_FUSED);
+    // Nothing is left behind: the next pair succeeds.
+    assert_eq!(both(&mut world, client, 0, 1), (Status::SUCCESS, Status::SUCCESS));
+    world.disconnect(client);
+}

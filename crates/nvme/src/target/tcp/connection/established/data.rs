@@ -63,6 +63,7 @@ impl Established {
                 self.submit(cx, index, command, buffer);
             }
             Some(status) => {
+                cx.target.abandon(self.queue, &command, status);
                 let completion = CompletionQueueEntry::new(command.command_id.get(), status)
                     .with_submission_queue_head(self.submission_queue.head());
                 if let Some(removed) = self.remove(cx, index) {
