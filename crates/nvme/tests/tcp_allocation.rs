@@ -50,7 +50,8 @@ fn nothing_is_allocated_for_a_command() {
             let header = H2cData { command_id: 0, transfer_tag, offset: 0, length: 32 << 10, last: true };
             allocations + turn(&mut world, stream, &form.data(&header, &data))
         };
-        (0..3).for_each(|_| drop(round()));
+        // Tables grow to the load first.
+        let _: u64 = (0..3).map(|_| round()).sum();
         let allocations: u64 = (0..10).map(|_| round()).sum();
         assert_eq!(allocations, 0, "allocations for {} commands", 10 * 255);
     }
