@@ -1,6 +1,7 @@
 //! `weft serve`: volumes on the network until told to stop.
 
 mod banner;
+mod identifier;
 mod setup;
 
 use crate::args::ServeArgs;

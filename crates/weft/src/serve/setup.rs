@@ -21,7 +21,11 @@ pub(super) fn build(shard: &mut Shard, env: &mut Reactor, args: &ServeArgs) -> R
     }
     for (number, url) in volumes(args)?.iter().enumerate() {
         let volume = open(shard, env, &format!("volume{number}"), url)?;
-        let serve = shard.add_namespace(&nqn, &volume, NamespaceConfig::default());
+        let mut namespace = NamespaceConfig::default();
+        if let VolumeUrl::File(file) = url {
+            namespace.uuid = super::identifier::of_file(&nqn, &file.path);
+        }
+        let serve = shard.add_namespace(&nqn, &volume, namespace);
         serve.map_err(|why| refused(&url.to_string(), &why))?;
     }
     let listen = shard.add_listener(env, &nqn, args.listen);
