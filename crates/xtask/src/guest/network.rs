@@ -26,6 +26,7 @@ const HOLDER: &str = "sleep";
 pub struct Network {
     holder: Process,
     is_in_user_namespace: bool,
+    outlives_us: bool,
 }
 
 impl Network {
@@ -35,7 +36,7 @@ impl Network {
     /// When this machine does not allow namespaces or taps.
     pub fn create(directory: &Path, life: Duration, outlives_us: bool) -> Result<Network> {
         let is_in_user_namespace = !is_root()?;
-        let mut command = Command::new("unshare");
+        let mut command = start("unshare", outlives_us);
         if is_in_user_namespace {
             command.args(["--user", "--map-root-user"]);
         }
@@ -57,7 +58,7 @@ impl Network {
             wait_until(Duration::from_secs(5), is_apart),
             "this machine does not allow network namespaces"
         );
-        let network = Network { holder, is_in_user_namespace };
+        let network = Network { holder, is_in_user_namespace, outlives_us };
         network.configure().inspect_err(|_| network.remove())?;
         Ok(network)
     }
@@ -65,7 +66,7 @@ impl Network {
     /// The namespace an earlier command made.
     pub fn recall(directory: &Path) -> Option<Network> {
         let holder = Process::recall(&directory.join("network.pid"), HOLDER)?;
-        Some(Network { holder, is_in_user_namespace: !is_root().ok()? })
+        Some(Network { holder, is_in_user_namespace: !is_root().ok()?, outlives_us: true })
     }
 
     fn configure(&self) -> Result<()> {
@@ -82,7 +83,7 @@ impl Network {
 
     /// A command that will run in the namespace.
     pub fn command(&self, program: &str) -> Command {
-        let mut command = Command::new("nsenter");
+        let mut command = start("nsenter", self.outlives_us);
         command.arg("--target").arg(self.holder.id.to_string()).arg("--net");
         if self.is_in_user_namespace {
             command.args(["--user", "--preserve-credentials"]);
@@ -95,6 +96,16 @@ impl Network {
     pub fn remove(&self) {
         self.holder.stop();
     }
+}
+
+/// A command that is asked to end when we end, however that comes about, unless it is to outlive us.
+fn start(program: &str, outlives_us: bool) -> Command {
+    if outlives_us {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM", "--", program]);
+    command
 }
 
 fn is_root() -> Result<bool> {
