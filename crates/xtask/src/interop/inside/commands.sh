@@ -54,7 +54,7 @@ same 8 one
 size=$(blockdev --getsz "$DEV")
 # The kernel's target leaves the range to its device, and answers Internal Error.
 [ "$EXPECT" != all ] || refused 'LBA Out of Range' nvme read "$DEV" -s $((size * 512 / BLOCK - LAST)) -c $LAST -z 4096 -d there
-refused 'Invalid Field' nvme get-log "$CONTROL" -i 0x7f -l 512
+refused 'Invalid Log Page\|Invalid Field' nvme get-log "$CONTROL" -i 0x7f -l 512
 refused 'Invalid Command Opcode' nvme admin-passthru "$CONTROL" --opcode=0xbf
 if supported 0; then
     nvme compare "$DEV" -s 8 -c $LAST -z 4096 -d one >/dev/null || fail "compare of equal blocks"

@@ -1,7 +1,7 @@
 # Two hosts, one namespace: what one reserves the other cannot write, until it preempts.
 connect -i 1
 FIRST=/dev/$(controllers)
-nvme connect -t tcp -a "$ADDRESS" -s "$PORT" -n "$NQN" -i 1 -q "$HOST-2" -I "${HOSTID%1}2"
+nvme connect -t tcp -a "$ADDRESS" -s "$PORT" -n "$NQN" -D -i 1 -q "$HOST-2" -I "${HOSTID%1}2"
 wait_for '[ $(controllers | wc -l) = 2 ]'
 SECOND=/dev/$(controllers | grep -v "^${FIRST#/dev/}\$")
 BLOCK=$(blockdev --getss "$DEV")
