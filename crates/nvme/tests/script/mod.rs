@@ -30,6 +30,9 @@ pub struct Script {
     pub channel: Option<Box<dyn Channel>>,
     /// The controller answers nothing any more.
     pub mute: bool,
+    /// What each stream sends is kept as bytes, too, in the order the streams came.
+    pub keep_sent: bool,
+    pub kept: Vec<(StreamId, Vec<u8>)>,
 }
 
 impl Script {
@@ -51,7 +54,18 @@ impl Script {
         let digests = options.digests;
         let host = Host::connect(&mut env, Owner(3), options).unwrap();
         let (seen, queues) = (Vec::new(), Vec::new());
-        Self { env, host, digests, max_h2c_data: 16 << 10, seen, queues, channel: None, mute: false }
+        Self {
+            env,
+            host,
+            digests,
+            max_h2c_data: 16 << 10,
+            seen,
+            queues,
+            channel: None,
+            mute: false,
+            keep_sent: false,
+            kept: Vec::new(),
+        }
     }
 
     /// Host and controller go on until neither has anything to do.
@@ -116,6 +130,7 @@ impl Script {
         for stream in self.env.streams() {
             let sent = std::mem::take(&mut self.env.stream(stream).sent);
             any |= !sent.is_empty();
+            self.keep(stream, &sent);
             let digests = self.digests;
             for pdu in pdu::parse(&sent, digests) {
                 if self.mute || !self.answer_one(stream, &pdu) {
@@ -124,6 +139,16 @@ impl Script {
             }
         }
         any
+    }
+
+    fn keep(&mut self, stream: StreamId, sent: &[u8]) {
+        if !self.keep_sent || sent.is_empty() {
+            return;
+        }
+        match self.kept.iter_mut().find(|(of, _)| *of == stream) {
+            Some((_, bytes)) => bytes.extend(sent),
+            None => self.kept.push((stream, sent.to_vec())),
+        }
     }
 
     fn answer_one(&mut self, stream: StreamId, pdu: &Sent) -> bool {
@@ -184,6 +209,7 @@ fn capabilities() -> Capabilities {
     let mut capabilities = Capabilities::from_bits(0);
     capabilities.queue_entries_max_zero_based = 127;
     capabilities.ready_timeout = 4;
+    capabilities.command_sets = 0x41;
     capabilities
 }
 

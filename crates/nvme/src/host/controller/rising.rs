@@ -16,8 +16,8 @@ use core::time::Duration;
 use stdx::env::Env;
 use wire::nvme::admin::{IdentifyRequest, SetFeatures};
 use wire::nvme::fabrics::{
-    Capabilities, Configuration, Connect, ConnectAttributes, ConnectData, ConnectResult, ControllerStatus,
-    Property, PropertyGet, PropertySet, ShutdownNotification,
+    CC_COMMAND_SET_ALL, CC_COMMAND_SET_NVM, Capabilities, Configuration, Connect, ConnectAttributes,
+    ConnectData, ConnectResult, ControllerStatus, Property, PropertyGet, PropertySet, ShutdownNotification,
 };
 use wire::nvme::features::{Feature, NumberOfQueues};
 use wire::nvme::identify::{AsyncEvents, ControllerData, Structure};
@@ -82,7 +82,7 @@ impl Controller {
                 self.send_step(env, &PropertyGet::command(Property::Capabilities, 0), Data::None)
             }
             Step::Enable => {
-                let value = u64::from(CONFIGURATION.bits());
+                let value = u64::from(self.configuration().bits());
                 self.send_step(env, &PropertySet::command(Property::Configuration, value, 0), Data::None);
             }
             Step::Ready => self.send_step(env, &PropertyGet::command(Property::Status, 0), Data::None),
@@ -308,12 +308,20 @@ impl Controller {
         self.issue_waiting(env);
     }
 
+    /// CC as we want it: enabled, all command sets if the controller can tell them apart (CAP.CSS), else the NVM one.
+    fn configuration(&self) -> Configuration {
+        let all = self.capabilities.command_sets & CAPABILITY_ALL_SETS != 0;
+        let command_set = if all { CC_COMMAND_SET_ALL } else { CC_COMMAND_SET_NVM };
+        Configuration { command_set, ..CONFIGURATION }
+    }
+
     /// Tells the controller, without waiting for its answer, that we go (CC.SHN, Base 3.6.1).
     pub(super) fn shut_down(&mut self, env: &mut dyn Env) {
         if !self.is_live() {
             return;
         }
-        let configuration = Configuration { shutdown: Some(ShutdownNotification::Normal), ..CONFIGURATION };
+        let shutdown = Some(ShutdownNotification::Normal);
+        let configuration = Configuration { shutdown, ..self.configuration() };
         let command = PropertySet::command(Property::Configuration, u64::from(configuration.bits()), 0);
         // If there is no room for it, the end of the stream says the same.
         let _ = self.send_admin(env, AdminCommand::Abort, &command, Data::None);
@@ -337,10 +345,13 @@ fn in_capsule_max(data: &ControllerData) -> u32 {
 /// The token of Connect on an I/O queue; no request has it.
 pub(super) const CONNECT_TOKEN: u64 = u64::MAX;
 
-/// CC with everything as we want it: NVM command set, entries of 64 and 16 bytes, enabled.
+/// CAP.CSS: the controller has the structures that tell command sets apart.
+const CAPABILITY_ALL_SETS: u8 = 1 << 6;
+
+/// CC but for the command set: entries of 64 and 16 bytes, enabled.
 const CONFIGURATION: Configuration = Configuration {
     enable: true,
-    command_set: 0,
+    command_set: CC_COMMAND_SET_NVM,
     page_size: 0,
     arbitration: 0,
     shutdown: Some(ShutdownNotification::None),

@@ -14,7 +14,7 @@ use stdx::env::Env;
 use wire::nvme::Status;
 use wire::nvme::admin::IdentifyRequest;
 use wire::nvme::identify::{
-    NamespaceData, NamespaceDescriptor, NamespaceDescriptors, NamespaceList, Structure,
+    CommandSet, NamespaceData, NamespaceDescriptor, NamespaceDescriptors, NamespaceList, Structure,
 };
 
 /// How far the look is.
@@ -113,9 +113,12 @@ impl Controller {
     }
 
     fn handle_descriptors(&mut self, env: &mut dyn Env, id: u32, status: Status) {
-        if status.is_success()
+        let bytes = env.mem().bytes(self.page);
+        if status.is_success() && !is_of_blocks(bytes) {
+            self.scan.found.remove(&id);
+        } else if status.is_success()
             && let Some(record) = self.scan.found.get_mut(&id)
-            && let Some(identity) = best_identity(env.mem().bytes(self.page))
+            && let Some(identity) = best_identity(bytes)
         {
             record.identity = Some(identity);
         }
@@ -167,6 +170,14 @@ impl Controller {
 
 fn is_same(old: &Record, new: &Record) -> bool {
     old.identity == new.identity && old.info.block_size == new.info.block_size
+}
+
+/// True unless a list of descriptors says that the namespace is of another command set than the NVM one.
+fn is_of_blocks(bytes: &[u8]) -> bool {
+    NamespaceDescriptors::new(bytes).map_while(Result::ok).all(|descriptor| match descriptor {
+        NamespaceDescriptor::CommandSet(code) => code == CommandSet::Nvm.code(),
+        NamespaceDescriptor::Eui64(_) | NamespaceDescriptor::Nguid(_) | NamespaceDescriptor::Uuid(_) => true,
+    })
 }
 
 /// The longest-lived name of a list of descriptors: UUID before NGUID before EUI64.

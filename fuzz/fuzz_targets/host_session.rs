@@ -1,0 +1,173 @@
+//! A whole NVMe/TCP host against a controller that does anything: right answers, wrong ones, bytes of any kind, silence,
+//! ends of streams, time. Whatever it does, each request is completed once, and nothing of a closed host is left.
+#![no_main]
+
+#[path = "../../crates/nvme/tests/script/mod.rs"]
+mod script;
+
+use block::{Done, Io, Op};
+use core::time::Duration;
+use libfuzzer_sys::fuzz_target;
+use nvme::host::HostOptions;
+use script::pdu::{self, Sent};
+use script::{Script, options};
+use stdx::env::{Env, StreamId};
+use stdx::mem::Span;
+use wire::nvme::tcp::Digests;
+use wire::nvme::{Status, SubmissionQueueEntry};
+
+fuzz_target!(|input: &[u8]| {
+    let Some((&first, rest)) = input.split_first() else { return };
+    let options = HostOptions {
+        digests: Digests { header: first & 1 != 0, data: first & 2 != 0 },
+        flow_control: first & 4 != 0,
+        queue_size: if first & 8 != 0 { 4 } else { 32 },
+        fast_io_fail_timeout: (first & 16 != 0).then_some(Duration::from_secs(3)),
+        requests_max: REQUESTS_MAX,
+        ..options()
+    };
+    let mut run = Run { script: Script::connected(options), submitted: 0, completed: [0; 256] };
+    let mut rest = rest;
+    while let Some(left) = run.step(rest) {
+        rest = left;
+    }
+    run.finish();
+});
+
+struct Run {
+    script: Script,
+    submitted: u8,
+    completed: [u32; 256],
+}
+
+impl Run {
+    /// Does what the first bytes say; gives the others.
+    fn step<'a>(&mut self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let (&[what, argument], rest) = bytes.split_first_chunk()?;
+        let stream = self.stream(argument & 1 == 0);
+        let raw = rest.get(..usize::from(argument)).unwrap_or(rest);
+        match what % 8 {
+            0 => self.submit(argument),
+            1 => {
+                self.script.deliver(stream, raw);
+                return Some(&rest[raw.len()..]);
+            }
+            2..=4 => self.answer(what, argument),
+            5 => self.script.env.advance(Duration::from_millis(u64::from(argument) * 40)),
+            6 if argument < 16 => self.script.env.finish(stream),
+            6 => self.script.env.stream(stream).cut = usize::from(argument),
+            _ => self.script.mute = argument & 1 != 0,
+        }
+        self.script.run();
+        self.take_done();
+        Some(rest)
+    }
+
+    fn stream(&self, io: bool) -> StreamId {
+        let queues = &self.script.queues;
+        let last = queues.iter().rev().find(|(_, id)| (*id > 0) == io);
+        last.or(queues.last()).expect("it was connected").0
+    }
+
+    fn submit(&mut self, argument: u8) {
+        if self.submitted == u8::MAX {
+            return;
+        }
+        let blocks = u32::from(argument >> 3) % 9;
+        let op = match argument % 5 {
+            0 => Op::Read,
+            1 => Op::Write,
+            2 => Op::Flush,
+            3 => Op::Zero { deallocate: false },
+            _ => Op::Discard,
+        };
+        let len = if op.moves_data() { blocks as usize * 4096 } else { 0 };
+        let taken = if len == 0 { Some(Span::EMPTY) } else { self.script.env.mem().take(len) };
+        let Some(data) = taken else { return };
+        let lba = u64::from(argument);
+        let io = Io { tag: u64::from(self.submitted), op, lba, blocks, fua: false, lend: false, data };
+        let channel = self.script.channel.as_mut().expect("connected");
+        if channel.submit(&mut self.script.env, io).is_ok() {
+            self.submitted += 1;
+        }
+        self.take_done();
+    }
+
+    /// An answer of the right form to a command the controller has seen; perhaps not the right one.
+    fn answer(&mut self, what: u8, argument: u8) {
+        let digests = self.script.digests;
+        let seen = &mut self.script.seen;
+        if seen.is_empty() {
+            return;
+        }
+        let place = usize::from(argument) % seen.len();
+        let (stream, command) = match &seen[place] {
+            (stream, Sent::Command { command, .. }) => (*stream, *command),
+            (_, Sent::Data { .. } | Sent::Initialization(_) | Sent::Terminated(_)) => {
+                seen.remove(place);
+                return;
+            }
+        };
+        let bytes = match what % 8 {
+            2 => {
+                seen.remove(place);
+                pdu::response(&command, STATUSES[usize::from(argument >> 5)], u64::from(argument), digests)
+            }
+            3 => data(&command, argument, digests),
+            _ => pdu::r2t(&command, u16::from(argument), u32::from(argument & 3) * 4096, 8192, digests),
+        };
+        self.script.deliver(stream, &bytes);
+    }
+
+    fn take_done(&mut self) {
+        let mut done: Vec<Done> = Vec::new();
+        if let Some(channel) = &mut self.script.channel {
+            channel.poll(&mut self.script.env, &mut done);
+        }
+        for done in done {
+            self.completed[done.tag as usize] += 1;
+        }
+    }
+
+    fn finish(mut self) {
+        self.script.host.close(&mut self.script.env);
+        self.take_done();
+        let (submitted, rest) = self.completed.split_at(usize::from(self.submitted));
+        assert!(submitted.iter().all(|&times| times == 1), "each request is completed once");
+        assert!(rest.iter().all(|&times| times == 0), "nothing else is");
+        for stream in self.script.env.streams() {
+            assert!(self.script.env.stream(stream).closed.is_some(), "every stream is closed");
+        }
+    }
+}
+
+/// Data for a command: all of it with success, or a part.
+fn data(command: &SubmissionQueueEntry, argument: u8, digests: Digests) -> Vec<u8> {
+    let length = command.data.decode().map_or(0, |sgl| sgl.data_length()) as usize;
+    let whole = vec![argument; length.clamp(1, 64 << 10)];
+    match argument % 4 {
+        0 | 1 => pdu::data(command, 0, &whole, true, true, digests),
+        2 => pdu::data(command, 0, &whole[..whole.len().div_ceil(2)], false, false, digests),
+        _ => pdu::data(
+            command,
+            u32::from(argument) * 16,
+            &whole[..whole.len().min(4096)],
+            true,
+            false,
+            digests,
+        ),
+    }
+}
+
+const STATUSES: [Status; 8] = [
+    Status::SUCCESS,
+    Status::SUCCESS,
+    Status::SUCCESS,
+    Status::LBA_OUT_OF_RANGE,
+    Status::NAMESPACE_NOT_READY,
+    Status::ABORT_REQUESTED,
+    Status::TRANSIENT_TRANSPORT_ERROR,
+    Status::INVALID_FIELD,
+];
+
+const REQUESTS_MAX: usize = 64;
