@@ -7,7 +7,7 @@ cd outage
 echo "$DEV" >device
 BLOCK=$(blockdev --getss "$DEV")
 cat >fio.sh <<END
-fio --name=verify --filename=$DEV --direct=1 --ioengine=libaio --iodepth=4 --rw=randwrite --bsrange=4k-64k --size=24m \
+fio --name=verify --filename=$DEV --direct=1 --ioengine=libaio --iodepth=4 --rw=randwrite --bsrange=4k-64k --size=12m \
     --rate_iops=60 --verify=crc32c --verify_fatal=1 --output-format=terse >fio.out 2>&1
 echo \$? >fio.status
 END

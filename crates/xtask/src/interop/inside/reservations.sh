@@ -1,7 +1,9 @@
 # Two hosts, one namespace: what one reserves the other cannot write, until it preempts.
 connect -i 1
 FIRST=/dev/$(controllers)
-nvme connect -t tcp -a "$ADDRESS" -s "$PORT" -n "$NQN" -D -i 1 -q "$HOST-2" -I "${HOSTID%1}2"
+# nvme-cli refuses a second host on one machine; the kernel does not.
+echo "transport=tcp,traddr=$ADDRESS,trsvcid=$PORT,nqn=$NQN,hostnqn=$HOST-2,hostid=${HOSTID%1}2,nr_io_queues=1" \
+    >/dev/nvme-fabrics
 wait_for '[ $(controllers | wc -l) = 2 ]'
 SECOND=/dev/$(controllers | grep -v "^${FIRST#/dev/}\$")
 BLOCK=$(blockdev --getss "$DEV")
