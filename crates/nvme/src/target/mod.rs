@@ -66,6 +66,8 @@ use wire::nvme::{FABRICS_OPCODE, Status, SubmissionQueueEntry};
 #[derive(Debug)]
 pub struct Target {
     options: Options,
+    /// Subsystems beside the discovery subsystem, at most.
+    subsystems_max: usize,
     subsystems: Slab<Subsystem>,
     namespaces: Slab<Namespace>,
     controllers: Slab<Controller>,
@@ -103,6 +105,7 @@ impl Target {
         let discovery = Discovery::new(&mut subsystems);
         Self {
             options,
+            subsystems_max: SUBSYSTEMS_MAX - 1,
             subsystems,
             namespaces: Slab::new(NAMESPACES_MAX),
             controllers: Slab::new(CONTROLLERS_MAX),

@@ -1,7 +1,7 @@
 //! Subsystems come and go.
 
 use super::super::Target;
-use super::super::options::NAMESPACES_PER_SUBSYSTEM_MAX;
+use super::super::options::{NAMESPACES_PER_SUBSYSTEM_MAX, SUBSYSTEMS_MAX};
 use super::super::subsystem::{Subsystem, SubsystemConfig};
 use super::ConfigError;
 use wire::nvme::{CONTROLLER_ID_MAX, Nqn};
@@ -13,7 +13,24 @@ impl Target {
             return Err(ConfigError::SubsystemExists);
         }
         check(&config)?;
+        if self.subsystems.len() > self.subsystems_max {
+            return Err(ConfigError::TooMany);
+        }
         self.subsystems.insert(Subsystem::new(config, false)).map_err(|_| ConfigError::TooMany)?;
+        Ok(())
+    }
+
+    /// How many subsystems there may be, beside the discovery subsystem.
+    pub fn subsystems_max(&self) -> usize {
+        self.subsystems_max
+    }
+
+    /// Changes that, within what the table holds. Those there are stay, even if they are more.
+    pub fn set_subsystems_max(&mut self, count: usize) -> Result<(), ConfigError> {
+        if count >= SUBSYSTEMS_MAX {
+            return Err(ConfigError::TooMany);
+        }
+        self.subsystems_max = count;
         Ok(())
     }
 

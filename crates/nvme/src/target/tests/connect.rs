@@ -45,6 +45,16 @@ fn options_change_while_nobody_is_connected() {
 }
 
 #[test]
+fn subsystems_are_limited_on_request() {
+    let mut world = World::new();
+    let config = |name: u8| SubsystemConfig::new(Nqn::from_uuid(&[name; 16]));
+    assert_eq!(world.target.set_subsystems_max(1024), Err(ConfigError::TooMany));
+    assert_eq!(world.target.set_subsystems_max(2), Ok(()));
+    assert_eq!(world.target.create_subsystem(config(1)), Ok(()));
+    assert_eq!(world.target.create_subsystem(config(2)), Err(ConfigError::TooMany));
+}
+
+#[test]
 fn the_field_to_blame_is_named() {
     let mut world = World::new();
     let admin = connect(0);
