@@ -145,6 +145,14 @@ only!(
     OnlyTarget, String, "nvmf_tgt", "nvmf_tgt"
 );
 only!(
+    /// Discovery shows whatever a host may reach.
+    MatchAny, String, "match_any", "match_any"
+);
+only!(
+    /// No restriction.
+    Allow, String, "allow", "allow"
+);
+only!(
     /// The one kind of socket there is, by SPDK's name for it.
     PosixSock, String, "posix", "posix"
 );

@@ -107,6 +107,7 @@ fn process(it: &mut Fixture) {
         json!({"subsystem": "nvmf", "depends_on": ["bdev"]})
     );
     assert_eq!(it.call("bdev_wait_for_examine", json!({})), true);
+    assert_eq!(it.call("framework_get_reactors", json!({}))["pid"], std::process::id());
     let current = it.call("rpc_get_methods", json!({ "current": true }));
     assert!(!current.as_array().expect("names").contains(&json!("framework_start_init")));
 }
@@ -193,6 +194,10 @@ fn stacked_volumes(it: &mut Fixture) {
 
 /// Builds a target over the volumes, and returns its port.
 fn target(it: &mut Fixture) -> String {
+    assert_eq!(it.call("nvmf_set_max_subsystems", json!({ "max_subsystems": 2 })), true);
+    assert_eq!(it.code("nvmf_set_max_subsystems", json!({ "max_subsystems": 5000 })), -12);
+    assert_eq!(it.call("nvmf_set_config", json!({ "discovery_filter": "match_any" })), true);
+    assert_eq!(it.code("nvmf_set_config", json!({ "discovery_filter": "transport" })), -32602);
     let transport = json!({ "trtype": "TCP", "max_queue_depth": 64, "no_srq": false, "c2h_success": true });
     assert_eq!(it.call("nvmf_create_transport", transport), true);
     assert_eq!(it.code("nvmf_create_transport", json!({ "trtype": "TCP", "max_queue_depth": 1 })), -22);

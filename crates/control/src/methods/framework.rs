@@ -1,4 +1,4 @@
-//! `framework_get_config`, `save_config`: the configuration as the calls that rebuild it.
+//! `framework_get_config`, `save_config`: the configuration as the calls that rebuild it; and the threads that serve.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::nvme::Defaults;
 use super::{bdev, nvme, nvmf};
 use crate::config::{Call, Config, Entry, SUBSYSTEMS, Subsystem};
-use crate::error::Errno;
+use crate::error::{Errno, RpcError};
 use crate::fabric::{At, FabricMethod};
 use crate::method::NoParams;
 
@@ -21,6 +21,37 @@ struct GetConfig {
     name: String,
     /// Calls are never batched, whatever this says.
     with_batches: Option<bool>,
+}
+
+/// The threads of the process.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Reactors {
+    /// Ticks a second.
+    tick_rate: u64,
+    /// The process.
+    pid: u32,
+    /// One for each shard.
+    reactors: Vec<Reactor>,
+}
+
+/// A shard's thread.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Reactor {
+    /// Its number.
+    lcore: u32,
+    /// The shards on it: one.
+    lw_threads: Vec<LightThread>,
+}
+
+/// A shard.
+#[derive(Debug, Serialize, JsonSchema)]
+struct LightThread {
+    /// Its name.
+    name: &'static str,
+    /// Its number, from 1.
+    id: u64,
+    /// Ticks since it began.
+    elapsed: u64,
 }
 
 /// The methods that show the configuration.
@@ -39,7 +70,14 @@ pub fn methods(defaults: &Arc<Defaults>) -> Vec<FabricMethod> {
             "The calls that rebuild everything.",
             move |at: At<'_>, _: NoParams| Ok(save(at.shard, &all)),
         ),
+        FabricMethod::new("framework_get_reactors", "Shows the threads that serve.", reactors),
     ]
+}
+
+fn reactors(at: At<'_>, _: NoParams) -> Result<Reactors, RpcError> {
+    let shard = LightThread { name: "shard_0", id: 1, elapsed: at.env.now().as_nanos() };
+    let reactors = vec![Reactor { lcore: 0, lw_threads: vec![shard] }];
+    Ok(Reactors { tick_rate: bdev::TICKS_PER_SEC, pid: std::process::id(), reactors })
 }
 
 fn save(shard: &Shard, defaults: &Defaults) -> Config {

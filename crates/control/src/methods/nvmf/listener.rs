@@ -29,11 +29,14 @@ pub(super) fn remove(at: At<'_>, params: RemoveListener) -> Result<bool, RpcErro
 
 pub(super) fn set_ana_state(at: At<'_>, params: SetAnaState) -> Result<bool, RpcError> {
     let (nqn, portal) = (parse_nqn(&params.nqn)?, params.listen_address.portal()?);
+    let target = at.shard.target_mut();
+    let reports = target.subsystem(&nqn).map_err(config_error)?.config.ana_reporting;
+    if params.ana_state == AnaState::Optimized && !reports {
+        // So it is: a subsystem that reports no states is reached equally well everywhere.
+        return Ok(true);
+    }
     let state = params.ana_state.into();
-    at.shard
-        .target_mut()
-        .listener_set_ana_state(&nqn, &portal, state, params.anagrpid)
-        .map_err(config_error)?;
+    target.listener_set_ana_state(&nqn, &portal, state, params.anagrpid).map_err(config_error)?;
     Ok(true)
 }
 

@@ -10,6 +10,7 @@ mod query;
 mod results;
 mod save;
 mod subsystem;
+mod target;
 mod transport;
 
 use engine::NamespaceError;
@@ -26,6 +27,12 @@ pub(crate) use save::save;
 pub fn methods() -> Vec<FabricMethod> {
     let mut all = subsystem_methods();
     all.extend([
+        FabricMethod::new(
+            "nvmf_set_max_subsystems",
+            "Limits how many subsystems there may be.",
+            target::set_max,
+        ),
+        FabricMethod::new("nvmf_set_config", "Takes what the target does anyway.", target::set_config),
         FabricMethod::new("nvmf_create_transport", "Sets what connections may use.", transport::create),
         FabricMethod::new("nvmf_get_transports", "Shows the transports and their limits.", transport::get),
         FabricMethod::new("nvmf_get_stats", "Shows the target's counters.", query::stats),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::values::{AnyNode, Hex, Off, OnlyTarget, PosixSock, Uuid, Zero};
+use crate::values::{Allow, AnyNode, Hex, MatchAny, Off, OnlyTarget, PosixSock, Uuid, Zero};
 
 /// An NVMe-oF transport, and what its connections may use.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -275,6 +275,50 @@ pub struct AllowAnyHost {
     pub tgt_name: Option<OnlyTarget>,
     /// Whether every host may connect, or only those added.
     pub allow_any_host: bool,
+}
+
+/// A limit.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetMaxSubsystems {
+    /// How many subsystems there may be: at most 1023.
+    pub max_subsystems: u32,
+}
+
+/// What holds for the target as a whole.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetConfig {
+    /// Nothing is passed through.
+    pub admin_cmd_passthru: Option<Passthru>,
+    /// Every host is shown all that it may reach.
+    pub discovery_filter: Option<MatchAny>,
+    /// A host may connect as often as it likes.
+    pub dup_host_policy: Option<Allow>,
+}
+
+/// Admin commands that are handed to the volume: none.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Passthru {
+    /// Not passed through.
+    pub identify_ctrlr: Option<Off>,
+    /// Not passed through.
+    pub identify_uuid_list: Option<Off>,
+    /// Not passed through.
+    pub get_log_page: Option<Off>,
+    /// Not passed through.
+    pub get_set_features: Option<Off>,
+    /// Not passed through.
+    pub sanitize: Option<Off>,
+    /// Not passed through.
+    pub security_send_recv: Option<Off>,
+    /// Not passed through.
+    pub fw_update: Option<Off>,
+    /// Not passed through.
+    pub nvme_mi: Option<Off>,
+    /// Not passed through.
+    pub vendor_specific: Option<Off>,
 }
 
 /// Another discovery service to point hosts to.

@@ -5,7 +5,7 @@ use nvme::target::{AnaState as State, ListenerInfo, NamespaceInfo, Options, Refe
 
 use super::params::{
     AddHost, AddListener, AddNs, AddReferral, AnaState, CreateSubsystem, CreateTransport, ListenAddress,
-    Namespace, SetAnaState,
+    Namespace, SetAnaState, SetMaxSubsystems,
 };
 use crate::config::Call;
 use crate::values::{Hex, Uuid};
@@ -13,7 +13,7 @@ use crate::values::{Hex, Uuid};
 /// The calls, each after those that it builds on.
 pub(crate) fn save(shard: &Shard) -> Vec<Call> {
     let target = shard.target();
-    let mut calls = vec![transport(target.options())];
+    let mut calls = vec![max_subsystems(target.subsystems_max()), transport(target.options())];
     for info in target.subsystems() {
         if !info.discovery {
             calls.push(create(&info));
@@ -27,6 +27,11 @@ pub(crate) fn save(shard: &Shard) -> Vec<Call> {
     }
     calls.extend(target.referrals().iter().map(add_referral));
     calls
+}
+
+fn max_subsystems(count: usize) -> Call {
+    let max_subsystems = u32::try_from(count).unwrap_or(u32::MAX);
+    Call::new("nvmf_set_max_subsystems", SetMaxSubsystems { max_subsystems })
 }
 
 fn transport(options: &Options) -> Call {
