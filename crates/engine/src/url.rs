@@ -202,7 +202,7 @@ impl fmt::Display for NvmeUrl {
     }
 }
 
-/// HOST, HOST:PORT, IPv4:PORT, [IPv6] or [IPv6]:PORT.
+/// HOST, HOST:PORT, IPv4:PORT, `[IPv6]` or `[IPv6]:PORT`.
 pub fn parse_authority(text: &str, default_port: u16) -> Result<(String, u16), UrlError> {
     let wrong = || UrlError::Authority(text.into());
     let (host, port) = match text.strip_prefix('[') {

@@ -30,7 +30,8 @@ pub fn all() -> Vec<Step> {
         step("fmt", "fmt --all --check"),
         step("tidy", "xtask tidy"),
         step("clippy", "clippy --workspace --all-targets -- -D warnings"),
-        step("doc", "doc --workspace --no-deps --document-private-items").with("RUSTDOCFLAGS", "-D warnings"),
+        step("doc", "doc --workspace --no-deps --document-private-items")
+            .with("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"),
         step("test", tests),
         step("doctest", "test --workspace --doc --quiet"),
         step("sim", "xtask sim --seeds 2000"),

@@ -1,7 +1,7 @@
 //! The TCP transport of the controller side (NVMe/TCP Transport Specification 1.0).
 //!
 //! A [`Server`] has a shard's listeners and connections. It moves bytes between streams and connections, and requests and
-//! responses between connections and the [`Executor`](super::Executor).
+//! responses between connections and the [`Executor`].
 //!
 //! What it is not: it executes no command, and knows no subsystem, namespace or volume.
 //!
