@@ -36,8 +36,10 @@ impl Server {
             let Some(peer) = self.connections.get_mut(key) else { continue };
             peer.starved = false;
             let cx = &mut Context { env, target, shard: &mut self.shard };
+            // What was unsent before waits for its stream, not for buffers.
+            let before = peer.connection.unsent();
             peer.connection.solicit(cx);
-            let has_work = peer.connection.unsent() > 0 || peer.connection.may_resume(cx);
+            let has_work = peer.connection.unsent() > before || peer.connection.may_resume(cx);
             if peer.connection.is_starved() {
                 peer.starved = true;
                 self.starved.push_back(key);
