@@ -7,6 +7,7 @@ use super::admin::AdminCommand;
 use super::records::{Record, eui64_identity};
 use super::{Controller, Phase};
 use crate::host::event::{Failure, HostEvent, Step};
+use crate::host::namespace::{Answer, answer_of};
 use crate::host::tcp::Data;
 use block::Identity;
 use std::collections::BTreeMap;
@@ -63,7 +64,12 @@ impl Controller {
         self.admin_or_lose(env, sent);
     }
 
+    /// An answer that may be another one next time tells nothing of a namespace, and is no reason to take it away: the way
+    /// up begins anew.
     pub(super) fn handle_scan_done(&mut self, env: &mut dyn Env, status: Status) {
+        if let Answer::Again(_) = answer_of(status) {
+            return self.lose(env, Failure::Refused { step: Step::Namespaces, status });
+        }
         match self.scan.stage {
             Stage::Idle => {}
             Stage::List if status.is_success() => self.handle_list(env),
