@@ -1,5 +1,6 @@
 //! How much a shard may hold: every limit of the engine, in one place.
 
+use nvme::target::tcp;
 use stdx::mem::MemoryLimits;
 
 /// The limits of a shard.
@@ -13,11 +14,14 @@ pub struct Limits {
     pub connections: usize,
     /// Address space of I/O buffers, in bytes; memory is used only as far as they are.
     pub buffer_bytes: usize,
+    /// What the NVMe/TCP transport allows; its number of connections is [`Limits::connections`].
+    pub transport: tcp::Limits,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { volumes: 1024, hosts: 256, connections: 4096, buffer_bytes: 1 << 30 }
+        let transport = tcp::Limits::default();
+        Self { volumes: 1024, hosts: 256, connections: 4096, buffer_bytes: 1 << 30, transport }
     }
 }
 

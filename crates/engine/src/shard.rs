@@ -47,7 +47,7 @@ impl Shard {
     /// A shard with nothing on it.
     pub fn new(env: &mut dyn Env, limits: Limits) -> Result<Self, OutOfMemory> {
         let (handle, inbox) = handle::channel(env.waker());
-        let transport = tcp::Limits { connections_max: limits.connections, ..tcp::Limits::default() };
+        let transport = tcp::Limits { connections_max: limits.connections, ..limits.transport };
         Ok(Self {
             volumes: Volumes::new(limits.volumes),
             hosts: Hosts::new(limits.hosts),
