@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use stdx::env::{Env, Event};
 use stdx::mem::Span;
+use stdx::planted::{Bug, planted};
 use stdx::time::Time;
 use thiserror::Error;
 
@@ -58,7 +59,8 @@ impl Shared {
             Op::Copy { from } => Op::Copy { from: from + self.first },
             other => other,
         };
-        Io { op, lba: io.lba + self.first, ..io }
+        let first = self.first + u64::from(planted(Bug::BlockOffByOne));
+        Io { op, lba: io.lba + first, ..io }
     }
 }
 

@@ -8,6 +8,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use stdx::env::{Env, FileId, FileInfo, FileOp, IoError, Owner};
 use stdx::mem::Span;
+use stdx::planted::{Bug, planted};
 use stdx::slab::{Key, Slab};
 use stdx::time::Time;
 
@@ -119,7 +120,7 @@ impl Requests {
         }
         let status = io.check(&self.info());
         let nothing_to_do = match io.op {
-            Op::Flush => false,
+            Op::Flush => planted(Bug::FlushForgotten),
             Op::Discard => io.blocks == 0 || !self.info.can_punch,
             Op::Read | Op::Write | Op::Zero { .. } => io.blocks == 0,
             Op::Compare | Op::CompareWrite { .. } | Op::Verify | Op::MarkBad | Op::Copy { .. } => false,

@@ -9,6 +9,7 @@
 use crate::{Io, Op, Status};
 use stdx::env::{FileOpKind, IoError};
 use stdx::mem::Span;
+use stdx::planted::{Bug, planted};
 
 /// Where a request stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,9 +86,10 @@ impl Step {
 }
 
 fn whole(io: &Io, len: u64, data: Span) -> Option<FileOpKind> {
+    let len = if planted(Bug::ZeroTooShort) { len - len / u64::from(io.blocks.max(1)) } else { len };
     Some(match io.op {
         Op::Read => FileOpKind::Read(data),
-        Op::Write => FileOpKind::Write { data, durable: io.fua },
+        Op::Write => FileOpKind::Write { data, durable: io.fua && !planted(Bug::FuaForgotten) },
         Op::Flush => FileOpKind::Sync,
         Op::Zero { deallocate: false } => FileOpKind::Zero { len },
         Op::Zero { deallocate: true } | Op::Discard => FileOpKind::Punch { len },

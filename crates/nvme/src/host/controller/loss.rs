@@ -8,6 +8,7 @@ use crate::host::options::HostOptions;
 use block::Status;
 use core::time::Duration;
 use stdx::env::Env;
+use stdx::planted::{Bug, planted};
 use stdx::prng::Prng;
 use stdx::slab::Key;
 use stdx::time::{Time, earliest};
@@ -84,6 +85,7 @@ impl Controller {
         for (key, request) in self.requests.iter_mut() {
             let verdict = self.acknowledged.judge(&request.io.op, request.range(), request.answered_before);
             match verdict {
+                Verdict::Again if planted(Bug::LostTakenForDone) && request.sent => unknown.push(key),
                 Verdict::Unknown if request.sent => unknown.push(key),
                 Verdict::Unknown | Verdict::Again => {
                     request.rewind();
@@ -93,10 +95,13 @@ impl Controller {
         }
         held.sort_unstable();
         self.waiting.clear();
-        self.waiting.extend(held.into_iter().map(|(_, key)| key));
+        if !planted(Bug::ReplayForgotten) {
+            self.waiting.extend(held.into_iter().map(|(_, key)| key));
+        }
         self.parked.clear();
         self.parked_until = None;
-        unknown.into_iter().for_each(|key| self.finish(key, Status::Aborted));
+        let outcome = if planted(Bug::LostTakenForDone) { Status::Ok } else { Status::Aborted };
+        unknown.into_iter().for_each(|key| self.finish(key, outcome));
     }
 
     /// When waiting for a connection turns into failing.

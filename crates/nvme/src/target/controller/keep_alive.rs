@@ -5,6 +5,7 @@
 
 use super::super::Target;
 use std::time::Duration;
+use stdx::planted::{Bug, planted};
 use stdx::slab::Key;
 use stdx::time::Time;
 
@@ -61,7 +62,7 @@ impl Target {
         if due > now {
             return Some(due);
         }
-        if timer.heard {
+        if timer.heard || planted(Bug::KeepAliveIgnored) {
             timer.restart(now);
             return timer.due;
         }

@@ -4,6 +4,7 @@ use super::super::super::Context;
 use super::super::outgoing::{Outgoing, ReadData};
 use super::{Established, give};
 use crate::target::Response;
+use stdx::planted::{Bug, planted};
 use wire::nvme::CompletionQueueEntry;
 
 impl Established {
@@ -18,7 +19,11 @@ impl Established {
             debug_assert!(false, "the target answers what it was given");
             return;
         };
-        let completion = CompletionQueueEntry::new(removed.command_id, response.status)
+        if planted(Bug::CompletionLost) && outgoing.transmit.bytes() > 0 {
+            return give(cx, &removed);
+        }
+        let stale = u16::from(planted(Bug::CommandIdentifierStale) && self.slots.executing() > 2);
+        let completion = CompletionQueueEntry::new(removed.command_id.wrapping_sub(stale), response.status)
             .with_result(response.result)
             .with_submission_queue_head(self.submission_queue.head());
         if removed.promised_bytes == 0 || response.data.is_empty() || !response.status.is_success() {

@@ -6,6 +6,7 @@ use super::super::hold::{Problem, Taken};
 use super::super::outgoing::Outgoing;
 use super::super::slots::Stage;
 use super::{Established, give};
+use stdx::planted::{Bug, planted};
 use wire::nvme::tcp::{H2cData, HeaderError, HeaderField, PduLayout};
 use wire::nvme::{CompletionQueueEntry, Status};
 
@@ -29,7 +30,7 @@ impl Established {
         if data.last != (data.length == left) {
             return Err(invalid(HeaderField::Flags));
         }
-        let start = slot.received as usize;
+        let start = if planted(Bug::DataOffsetForgotten) { 0 } else { slot.received as usize };
         slot.received += data.length;
         let part = slot.buffer.slice(start, data.length as usize);
         self.asked_bytes -= part.len();
