@@ -1,5 +1,6 @@
 //! A node's environment: what the world is to the shard that runs there.
 
+use crate::capture::Flags;
 use crate::disk::Disk;
 use crate::network::{Listener, NodeId};
 use crate::world::{FinishedOp, Happening, SharedWorld, World};
@@ -169,9 +170,18 @@ impl Env for NodeEnv {
             }
             let World { ends, faults, prng, now, .. } = world;
             let Some(far) = ends.get_mut(&peer) else { return Ok(bytes.len()) };
+            if prng.chance(faults.vanish, 1000) {
+                far.vanished = true;
+                ends.get_mut(&stream).expect("checked").vanished = true;
+                return Ok(bytes.len());
+            }
+            if far.vanished {
+                return Ok(bytes.len());
+            }
             if prng.chance(faults.half_close, 1000) {
                 let at = far.inward.finish(*now, faults, prng);
                 world.schedule(at, Happening::Arrive(peer));
+                world.note(stream, Flags::End, &[]);
                 return Ok(bytes.len());
             }
             let sent = far.inward.send(*now, &bytes, faults, prng);
@@ -180,6 +190,7 @@ impl Env for NodeEnv {
             }
             let Some((len, at)) = sent else { return Err(IoError::WouldBlock) };
             world.schedule(at, Happening::Arrive(peer));
+            world.note(stream, Flags::Data, &bytes[..len]);
             if len < bytes.len() {
                 let at = world.latency();
                 world.schedule(at, Happening::Room(stream));
@@ -195,8 +206,9 @@ impl Env for NodeEnv {
         if abort {
             world.sever(stream);
         } else if connected && peer != stream {
+            world.note(stream, Flags::End, &[]);
             let World { ends, faults, prng, now, .. } = &mut *world;
-            if let Some(far) = ends.get_mut(&peer) {
+            if let Some(far) = ends.get_mut(&peer).filter(|far| !far.vanished) {
                 let at = far.inward.finish(*now, faults, prng);
                 world.schedule(at, Happening::Arrive(peer));
             }

@@ -23,10 +23,19 @@ pub struct Faults {
     pub reset: u64,
     /// A send ends its direction of the connection instead; the other goes on.
     pub half_close: u64,
+    /// From this send on a connection is dead without a word: what is sent never arrives, either way.
+    pub vanish: u64,
+    /// One bit of what is sent changes on the way. Only digests can tell, so it is drawn only where both are in use, and
+    /// spares the bytes by which they are agreed on.
+    pub flip: u64,
     /// A connection attempt is refused.
     pub refuse: u64,
     /// Longest ordinary latency of a disk.
     pub disk_latency: Duration,
+    /// A disk operation takes up to [`Faults::disk_stall`].
+    pub disk_stall_chance: u64,
+    /// Longest stall of a disk.
+    pub disk_stall: Duration,
     /// A disk operation fails with a media error.
     pub disk_error: u64,
     /// What a power cut leaves whole of a disk, in bytes.
@@ -60,9 +69,13 @@ impl Faults {
             stall: Duration::from_millis(pick(&[10, 500, 3_000])),
             reset: pick(&[0, 0, 1, 5]),
             half_close: pick(&[0, 0, 0, 2]),
+            vanish: pick(&[0, 0, 0, 1]),
+            flip: pick(&[0, 1, 10]),
             refuse: pick(&[0, 0, 100, 500]),
             disk_latency: Duration::from_micros(pick(&[10, 200, 20_000])),
-            disk_error: 0,
+            disk_stall_chance: pick(&[0, 0, 0, 2]),
+            disk_stall: Duration::from_millis(pick(&[300, 5_000])),
+            disk_error: pick(&[0, 0, 0, 10]),
             disk_sector: 512,
             disk_depth: pick(&[128, 8, 1]) as usize,
         }

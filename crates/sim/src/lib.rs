@@ -7,10 +7,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod capture;
 pub mod checker;
 pub mod disk;
 pub mod env;
 pub mod faults;
+pub mod mutants;
 pub mod network;
 pub mod scenario;
 pub mod world;

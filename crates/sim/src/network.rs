@@ -35,6 +35,8 @@ pub struct End {
     pub ports: (u16, u16),
     /// The connection is made.
     pub connected: bool,
+    /// It is dead without a word: what is sent here never arrives.
+    pub vanished: bool,
     /// It broke.
     pub broken: Option<IoError>,
     /// What comes in.
@@ -53,6 +55,8 @@ pub struct Pipe {
     arrived: VecDeque<u8>,
     ended: bool,
     held: usize,
+    /// Bytes that were ever sent.
+    sent: u64,
 }
 
 impl Pipe {
@@ -71,8 +75,13 @@ impl Pipe {
         let cut = prng.chance(faults.short_send, 1000);
         let len = if cut { prng.between(1, room as u64) as usize } else { room };
         let at = self.arrival(now, faults, prng);
-        self.flight.push_back((at, Some(bytes[..len].to_vec())));
+        let mut bytes = bytes[..len].to_vec();
+        if prng.chance(faults.flip, 1000) && self.sent >= INITIALIZATION {
+            bytes[prng.below(len as u64) as usize] ^= 1 << prng.below(8);
+        }
+        self.flight.push_back((at, Some(bytes)));
         self.held += len;
+        self.sent += len as u64;
         Some((len, at))
     }
 
@@ -120,6 +129,9 @@ impl Pipe {
         self.ended || !self.arrived.is_empty()
     }
 }
+
+/// The bytes of a direction by which digests are agreed on (ICReq, ICResp).
+const INITIALIZATION: u64 = 128;
 
 /// Up to `most`, at least a nanosecond.
 pub fn draw(most: Duration, prng: &mut Prng) -> Duration {

@@ -1,5 +1,6 @@
 //! The world: who is in it, what is on its way, and what happens next.
 
+use crate::capture::{Flags, SharedCapture};
 use crate::disk::Disk;
 use crate::faults::Faults;
 use crate::network::{End, Listener, NodeId, Pipe, draw};
@@ -26,6 +27,8 @@ pub struct World {
     pub(crate) ends: BTreeMap<StreamId, End>,
     agenda: BTreeMap<(Time, u64), Happening>,
     counter: u64,
+    /// Where what is sent is written down, if anywhere.
+    pub capture: Option<SharedCapture>,
 }
 
 /// A machine.
@@ -41,6 +44,8 @@ pub(crate) struct Node {
     pub(crate) disks: BTreeMap<PathBuf, Disk>,
     pub(crate) files: BTreeMap<FileId, PathBuf>,
     pub(crate) ops_under_way: usize,
+    /// It gets no turn, as a machine that is suspended.
+    pub(crate) frozen: bool,
 }
 
 /// A file operation that is done; its data still has to reach the node's memory.
@@ -83,6 +88,7 @@ impl World {
             ends: BTreeMap::new(),
             agenda: BTreeMap::new(),
             counter: 0,
+            capture: None,
         }))
     }
 
@@ -126,6 +132,11 @@ impl World {
         self.ends.retain(|_, end| end.node != id);
     }
 
+    /// Suspends a node, or lets it go on: its streams stay, and what comes to it waits.
+    pub fn freeze(&mut self, id: NodeId, frozen: bool) {
+        self.nodes.get_mut(&id).expect("a node of this world").frozen = frozen;
+    }
+
     /// True while the node runs.
     pub fn is_up(&self, id: NodeId) -> bool {
         self.nodes.get(&id).is_some_and(|node| node.up)
@@ -137,7 +148,7 @@ impl World {
             let now = self.now;
             let ready = |node: &Node| {
                 let due = node.deadline.is_some_and(|deadline| deadline <= now);
-                node.up && (due || !node.events.is_empty() || !node.finished.is_empty())
+                node.up && !node.frozen && (due || !node.events.is_empty() || !node.finished.is_empty())
             };
             let ready: Vec<_> =
                 self.nodes.iter().filter(|(_, node)| ready(node)).map(|(&id, _)| id).collect();
@@ -145,7 +156,8 @@ impl World {
                 return Step::Turn(ready[self.prng.below(ready.len() as u64) as usize]);
             }
             let happening = self.agenda.keys().next().map(|(at, _)| *at);
-            let deadlines = self.nodes.values().filter(|node| node.up).filter_map(|node| node.deadline);
+            let deadlines =
+                self.nodes.values().filter(|node| node.up && !node.frozen).filter_map(|node| node.deadline);
             let Some(next) = deadlines.chain(happening).min().filter(|next| *next <= until) else {
                 self.now = self.now.max(if until == Time::NEVER { self.now } else { until });
                 return Step::Idle;
@@ -173,7 +185,11 @@ impl World {
     }
 
     pub(crate) fn disk_latency(&mut self) -> Time {
-        self.now + draw(self.faults.disk_latency, &mut self.prng)
+        let mut latency = draw(self.faults.disk_latency, &mut self.prng);
+        if self.prng.chance(self.faults.disk_stall_chance, 1000) {
+            latency += draw(self.faults.disk_stall, &mut self.prng);
+        }
+        self.now + latency
     }
 
     /// Tells the owner of this end.
@@ -186,11 +202,21 @@ impl World {
         }
     }
 
+    /// Writes down what this end sends.
+    pub(crate) fn note(&self, stream: StreamId, flags: Flags, bytes: &[u8]) {
+        let (Some(capture), Some(end)) = (&self.capture, self.ends.get(&stream)) else { return };
+        let Some(peer) = self.ends.get(&end.peer).filter(|_| end.peer != stream) else { return };
+        let (from, to) = ((end.node, end.ports.0), (peer.node, end.ports.1));
+        capture.borrow_mut().sent(self.now, from, to, flags, bytes);
+    }
+
     /// Breaks a stream: both ends learn of it.
     pub(crate) fn sever(&mut self, stream: StreamId) {
         let Some(peer) = self.ends.get(&stream).map(|end| end.peer) else { return };
+        self.note(stream, Flags::Reset, &[]);
         for side in [stream, peer] {
-            if let Some(end) = self.ends.get_mut(&side) {
+            // What vanishes on the way is not told to the far end either.
+            if let Some(end) = self.ends.get_mut(&side).filter(|end| side == stream || !end.vanished) {
                 end.broken = Some(IoError::Reset);
                 self.tell(side, What::Broken(side, IoError::Reset));
             }
@@ -242,6 +268,7 @@ impl World {
                 peer: stream,
                 ports: (ports.1, ports.0),
                 connected: true,
+                vanished: false,
                 broken: None,
                 inward: Pipe::default(),
                 waits_for_room: false,
@@ -251,6 +278,7 @@ impl World {
         let end = self.ends.get_mut(&stream).expect("it was there");
         (end.peer, end.connected) = (accepted, true);
         debug_assert_eq!(end.node, client);
+        self.note(stream, Flags::Begin, &[]);
         self.tell(stream, What::Writable(stream));
         let node = self.nodes.get_mut(&server).expect("it was there");
         let at = node.listeners.get_mut(&listener).expect("it was there");
@@ -300,6 +328,7 @@ impl World {
                 peer: stream,
                 ports,
                 connected: false,
+                vanished: false,
                 broken: None,
                 inward: Pipe::default(),
                 waits_for_room: false,

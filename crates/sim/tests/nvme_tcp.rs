@@ -1,24 +1,30 @@
-//! NVMe/TCP between shards of ours, over many seeds.
+//! NVMe/TCP between shards of ours, over a few seeds; `cargo xtask sim` plays thousands.
 
-use sim::scenario::{Outcome, run};
+use sim::capture::Capture;
+use sim::scenario::{Outcome, run, run_captured};
 
 #[test]
 fn seeds_pass() {
-    let seeds = std::env::var("WEFT_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(6);
     let (mut completed, mut crashes) = (0, 0);
-    for seed in 0..seeds {
+    for seed in 0..SEEDS {
         let report = run(seed);
         assert_eq!(report.outcome, Outcome::Passed, "{report:?}");
         completed += report.completed;
         crashes += report.crashes;
     }
-    assert!(completed > seeds * 100, "{completed} requests in {seeds} runs: the load is too light");
+    assert!(completed > SEEDS * 100, "{completed} requests in {SEEDS} runs: the load is too light");
     assert!(crashes > 0, "nothing ever crashed");
 }
 
 #[test]
-fn a_seed_replays_exactly() {
-    for seed in 0..5 {
-        assert_eq!(run(seed), run(seed));
+fn a_seed_replays_exactly_and_a_capture_changes_nothing() {
+    for seed in 0..10 {
+        let (first, second) = (Capture::new(), Capture::new());
+        let report = run_captured(seed, &first);
+        assert_eq!(report, run(seed));
+        assert_eq!(report, run_captured(seed, &second));
+        assert_eq!(first.borrow().file(), second.borrow().file());
     }
 }
+
+const SEEDS: u64 = 60;

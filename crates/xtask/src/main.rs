@@ -34,7 +34,7 @@ enum Command {
     Guest(guest::Options),
     /// Run Weft against real peers: Linux as host and as target, the SPDK client
     Interop(interop::Options),
-    /// Run the simulator over many seeds
+    /// Play NVMe/TCP from many seeds: faults, crashes, and checkers that know the truth
     Sim(sim::Options),
     /// Measure Weft against a bare TCP loop
     Bench(bench::Options),

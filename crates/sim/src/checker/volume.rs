@@ -15,7 +15,7 @@ pub struct Content(pub u64);
 pub struct Shadow {
     block_size: usize,
     blocks: BTreeMap<u64, Block>,
-    /// Writes are numbered from 1.
+    /// The number of the last write.
     writes: u64,
     acknowledged: u64,
     /// The moment of the last power cut.
@@ -67,9 +67,9 @@ impl Content {
 }
 
 impl Shadow {
-    /// A volume of zeros.
-    pub const fn new(block_size: usize) -> Self {
-        Self { block_size, blocks: BTreeMap::new(), writes: 0, acknowledged: 0, last_power_cut: 0 }
+    /// A volume of zeros. Writes are numbered from `first` on: those of two shadows are told apart by that.
+    pub const fn new(block_size: usize, first: u64) -> Self {
+        Self { block_size, blocks: BTreeMap::new(), writes: first, acknowledged: 0, last_power_cut: 0 }
     }
 
     /// Bytes a block.
@@ -159,6 +159,17 @@ impl Shadow {
         Ok(())
     }
 
+    /// A read that raced with writes came back: of each block it may show any write, but a whole one.
+    pub fn read_racing(&self, lba: u64, bytes: &[u8]) -> Result<(), Violation> {
+        for (place, bytes) in bytes.chunks(self.block_size).enumerate() {
+            let lba = lba + place as u64;
+            if Content::of(lba, bytes).is_none() {
+                return Err(Violation { lba, found: None, allowed: Vec::new() });
+            }
+        }
+        Ok(())
+    }
+
     fn range(&mut self, lba: u64, blocks: u32) -> impl Iterator<Item = &mut Block> {
         for lba in lba..lba + u64::from(blocks) {
             self.blocks.entry(lba).or_insert_with(Block::zero);
@@ -186,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_lost_acknowledged_write_is_seen() {
-        let mut shadow = Shadow::new(512);
+        let mut shadow = Shadow::new(512, 0);
         let (first, second) = (shadow.next_content(), shadow.next_content());
         shadow.wrote(3, 1, first, false);
         assert_eq!(shadow.read(3, &bytes(3, first)), Ok(()));
@@ -198,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_power_cut_takes_back_what_was_not_flushed_and_no_more() {
-        let mut shadow = Shadow::new(512);
+        let mut shadow = Shadow::new(512, 0);
         let (first, second) = (shadow.next_content(), shadow.next_content());
         shadow.wrote(0, 1, first, false);
         let moment = shadow.moment();
@@ -217,7 +228,7 @@ mod tests {
 
     #[test]
     fn an_unknown_outcome_allows_both_until_read() {
-        let mut shadow = Shadow::new(512);
+        let mut shadow = Shadow::new(512, 0);
         let content = shadow.next_content();
         shadow.may_have_written(0, 1, content);
         assert_eq!(shadow.clone().read(0, &bytes(0, Content(0))), Ok(()));

@@ -2,7 +2,10 @@
 //! all was right.
 
 mod client;
+mod plan;
+mod play;
+mod rivals;
 mod run;
 mod server;
 
-pub use run::{Outcome, Report, run};
+pub use run::{Outcome, Report, run, run_captured};

@@ -1,0 +1,192 @@
+//! A machine that uses a namespace: it asks for this and that, and remembers what it was told.
+
+mod requests;
+
+use super::plan::Plan;
+use crate::checker::Shadow;
+use crate::env::NodeEnv;
+use crate::network::NodeId;
+use crate::world::SharedWorld;
+use block::{BlockDevice, Channel, Done, Op};
+use core::time::Duration;
+use engine::{Attached, Limits, Shard};
+use requests::Request;
+use std::collections::BTreeMap;
+use stdx::env::Env;
+use stdx::prng::Prng;
+
+/// A using node.
+pub(super) struct Client {
+    number: u32,
+    plan: Plan,
+    shard: Shard,
+    env: NodeEnv,
+    prng: Prng,
+    channel: Option<Box<dyn Channel>>,
+    /// The client uses the volume no more.
+    left: bool,
+    nsid: u32,
+    /// The blocks that are this client's alone.
+    first: u64,
+    pub(super) shadow: Shadow,
+    under_way: BTreeMap<u64, Request>,
+    next_tag: u64,
+    depth: usize,
+    /// Nothing is in the way any more: every request is to succeed, and soon.
+    pub(super) calm: bool,
+    /// What went wrong, in words.
+    pub(super) wrong: Option<String>,
+    pub(super) completed: u64,
+    done: Vec<Done>,
+}
+
+impl Client {
+    pub(super) fn new(world: &SharedWorld, plan: &Plan, number: u32, seed: u64) -> Self {
+        let mut prng = Prng::new(seed);
+        let limits = Limits { buffer_bytes: 16 << 20, ..Limits::default() };
+        let mut env = NodeEnv::boot(world, Self::node(number), limits.memory());
+        let shard = Shard::new(&mut env, limits).expect("memory");
+        let (nsid, first) = plan.place(number);
+        let depth = prng.between(1, 24) as usize;
+        let mut client = Self {
+            number,
+            plan: plan.clone(),
+            shard,
+            env,
+            prng,
+            channel: None,
+            left: false,
+            nsid,
+            first,
+            shadow: Shadow::new(plan.block_size as usize, u64::from(number) << 32),
+            under_way: BTreeMap::new(),
+            next_tag: 0,
+            depth,
+            calm: false,
+            wrong: None,
+            completed: 0,
+            done: Vec::new(),
+        };
+        client.attach();
+        client
+    }
+
+    /// Where a client lives.
+    pub(super) const fn node(number: u32) -> NodeId {
+        NodeId(2 + number as u8)
+    }
+
+    /// Requests under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way.len()
+    }
+
+    /// Lets the shard do its work, takes what is done, and asks for more if `load` says so.
+    pub(super) fn turn(&mut self, load: bool) {
+        self.shard.turn(&mut self.env);
+        self.shard.check();
+        self.collect();
+        self.open_or_attach();
+        while load && self.channel.is_some() && self.under_way.len() < self.depth && self.ask() {}
+        self.collect();
+        if self.calm {
+            self.expect_calm();
+        }
+        self.env.rest(self.shard.deadline());
+    }
+
+    /// True if the host sees these namespaces, with so many blocks, and no others.
+    pub(super) fn sees(&self, namespaces: &BTreeMap<u32, u64>) -> bool {
+        let Some(attached) = self.attached().filter(|attached| attached.host.is_live()) else { return false };
+        let blocks = |name: &String| self.shard.volumes().get(name).map(|entry| entry.volume.info().blocks);
+        let seen = attached.volumes().iter().map(|(&nsid, name)| (nsid, blocks(name).unwrap_or(0)));
+        seen.eq(namespaces.iter().map(|(&nsid, &blocks)| (nsid, blocks)))
+    }
+
+    /// True while the host has its connection.
+    pub(super) fn is_live(&self) -> bool {
+        self.attached().is_some_and(|attached| attached.host.is_live())
+    }
+
+    /// Asks to read the next piece of all that is this client's from `lba` on; says where the one after it begins.
+    pub(super) fn read_next(&mut self, lba: u64) -> u64 {
+        let blocks = PIECE.min(self.range().1 - lba);
+        if self.channel.is_none() || !self.submit(Op::Read, lba, blocks as u32, false) {
+            return lba;
+        }
+        self.collect();
+        self.env.rest(self.shard.deadline());
+        lba + blocks
+    }
+
+    /// The blocks that are this client's: the first, and the one after the last.
+    pub(super) fn range(&self) -> (u64, u64) {
+        (self.first, self.first + self.plan.share)
+    }
+
+    /// Stops using the volume. What is under way ends with it, in the next turns.
+    pub(super) fn leave(&mut self) {
+        self.calm = false;
+        self.left = true;
+        self.shard.detach(&mut self.env, NAME).expect("it is attached");
+        self.collect();
+        self.env.rest(Some(self.env.now()));
+    }
+
+    /// I/O buffers that are out.
+    pub(super) fn buffers_taken(&mut self) -> usize {
+        self.env.mem().buffers_taken()
+    }
+
+    fn attached(&self) -> Option<&Attached> {
+        self.shard.hosts().get(NAME)
+    }
+
+    fn attach(&mut self) {
+        let options = self.plan.options(self.number);
+        self.shard.attach(&mut self.env, NAME, options, |_| ());
+    }
+
+    /// Opens the volume once it is there; attaches the controller again if it was given up.
+    fn open_or_attach(&mut self) {
+        let failed = self.attached().is_some_and(|attached| attached.failure().is_some());
+        if self.left || !self.under_way.is_empty() {
+            return;
+        }
+        if failed {
+            self.channel = None;
+            self.shard.detach(&mut self.env, NAME).expect("it was attached");
+            return self.attach();
+        }
+        if self.channel.is_none() {
+            let name = self.attached().and_then(|attached| attached.volumes().get(&self.nsid));
+            let volume = name.and_then(|name| self.shard.volumes().get(name));
+            self.channel = volume.map(|entry| entry.volume.open());
+        }
+    }
+
+    /// Nothing stands in the way: no connection breaks, and nothing takes long.
+    fn expect_calm(&mut self) {
+        let now = self.env.now();
+        if let Some(late) = self.under_way.values().find(|request| now > request.since + CALM_LATENCY_MAX) {
+            let io = late.io;
+            self.complain(format!("{io:?} has no answer after {CALM_LATENCY_MAX:?} of calm"));
+        } else if !self.is_live() {
+            self.complain("the connection was lost in a calm world".into());
+        }
+    }
+
+    pub(super) fn complain(&mut self, what: String) {
+        self.wrong.get_or_insert(what);
+    }
+}
+
+/// The controller's name on its client.
+const NAME: &str = "remote";
+
+/// The longest request, in blocks.
+const PIECE: u64 = 8;
+
+/// How long a request may take in a world where nothing goes wrong, but all takes its time: 24 of 20 ms one after another
+/// on the disk, with others' before them, and as many trips.
+const CALM_LATENCY_MAX: Duration = Duration::from_secs(20);
