@@ -15,7 +15,7 @@ pub(crate) struct Pace {
     useful_until: Time,
     crowded_until: Time,
     active: [Option<Active>; ACTIVE_MAX],
-    turns: u32,
+    ask_at: Time,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +43,7 @@ impl Pace {
             useful_until: Time::ZERO,
             crowded_until: Time::ZERO,
             active: [None; ACTIVE_MAX],
-            turns: 0,
+            ask_at: Time::ZERO,
         }
     }
 
@@ -76,12 +76,10 @@ impl Pace {
     /// What to do in the turn that begins now.
     pub(crate) fn turn(&mut self, now: Time) -> Turn {
         if now >= self.useful_until {
-            self.turns = 0;
             return Turn::Sleep;
         }
-        self.turns += 1;
-        if self.turns >= TRIES || now < self.crowded_until || self.active(now).next().is_none() {
-            self.turns = 0;
+        if now >= self.ask_at || now < self.crowded_until || self.active(now).next().is_none() {
+            self.ask_at = now + ASK_AFTER;
             return Turn::Ask;
         }
         Turn::Try
@@ -97,8 +95,8 @@ impl Pace {
 /// With more active streams than this, most tries would be in vain.
 const ACTIVE_MAX: usize = 8;
 
-/// Turns without asking, at most: new connections, quiet streams and listeners wait no longer than this.
-const TRIES: u32 = 16;
+/// How long the set is not asked, at most: new connections and quiet streams wait no longer than this, and one turn.
+const ASK_AFTER: Duration = Duration::from_micros(50);
 
 #[cfg(test)]
 mod tests {
@@ -117,6 +115,7 @@ mod tests {
         let mut pace = Pace::new(SPIN);
         assert_eq!(pace.turn(Time::ZERO), Turn::Sleep);
         pace.useful_stream(Time::ZERO, keys(1)[0]);
+        assert_eq!(pace.turn(Time::ZERO), Turn::Ask);
         assert_eq!(pace.turn(Time::ZERO), Turn::Try);
         assert_eq!(pace.turn(Time::ZERO + SPIN), Turn::Sleep);
     }
@@ -124,9 +123,14 @@ mod tests {
     #[test]
     fn the_set_is_asked_now_and_then() {
         let mut pace = Pace::new(SPIN);
-        pace.useful_stream(Time::ZERO, keys(1)[0]);
-        let turns: Vec<_> = (0..TRIES * 2).map(|_| pace.turn(Time::ZERO)).collect();
-        assert_eq!(turns.iter().filter(|&&turn| turn == Turn::Ask).count(), 2);
+        let stream = keys(1)[0];
+        let turns = (0..1000).map(|turn| {
+            let now = Time::from_nanos(turn * 1000);
+            pace.useful_stream(now, stream);
+            pace.turn(now)
+        });
+        let turns: Vec<_> = turns.collect();
+        assert_eq!(turns.iter().filter(|&&turn| turn == Turn::Ask).count(), 20);
         assert!(!turns.contains(&Turn::Sleep));
     }
 
