@@ -74,7 +74,7 @@ impl Flow {
 
     /// Requests that are done, waiting for the shard to do something if none is; perhaps none even so.
     pub fn wait(&mut self, client: &mut Client) -> Result<&[Done], Failure> {
-        if self.poll(client).is_empty() {
+        if self.poll(client).is_empty() && self.under_way > 0 {
             client.turn()?;
             self.poll(client);
         }

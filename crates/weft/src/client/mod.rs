@@ -20,6 +20,7 @@ use reactor::Reactor;
 use std::net::ToSocketAddrs;
 use std::rc::Rc;
 use std::time::Instant;
+use stdx::env::Env;
 use stdx::mem::Memory;
 
 /// A shard, and the environment it runs in.
@@ -46,6 +47,9 @@ impl Client {
     pub fn new() -> Result<Self, Failure> {
         let limits = Limits::default();
         let mut env = environment(limits)?;
+        // A signal has to end the wait, too.
+        let wake = env.waker();
+        crate::signals::on_first(move || wake()).map_err(Failure::Start)?;
         let shard = Shard::new(&mut env, limits).map_err(Failure::Memory)?;
         Ok(Self { env, shard, began: Instant::now(), volumes: 0 })
     }
