@@ -7,7 +7,7 @@ pub struct Tally {
     pub passed: u64,
     /// Tests, scenarios and steps that did not.
     pub failed: u64,
-    /// The lines the counts came from.
+    /// The lines the counts came from, but for those that count nothing.
     pub summaries: Vec<String>,
     counted_failures: bool,
 }
@@ -24,6 +24,7 @@ impl Tally {
         if !Tally::is_summary(line) {
             return;
         }
+        let before = (self.passed, self.failed);
         let counts = line.rsplit_once(": ").map_or(line, |(_, counts)| counts);
         for part in counts.split([',', ';']) {
             let words: Vec<_> =
@@ -39,7 +40,9 @@ impl Tally {
                 _ => {}
             }
         }
-        self.summaries.push(line.to_owned());
+        if before != (self.passed, self.failed) {
+            self.summaries.push(line.to_owned());
+        }
     }
 
     /// A step that failed without naming failed tests is one failure itself.
@@ -73,6 +76,14 @@ mod tests {
             "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s";
         let second = "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out";
         assert_eq!(count(&[first, second, "running 3 tests"]), (4, 2));
+    }
+
+    #[test]
+    fn a_crate_without_tests_is_not_worth_a_line() {
+        let mut tally = Tally::default();
+        tally.read("test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out");
+        tally.read("interop: 4 passed, 0 failed");
+        assert_eq!(tally.summaries, ["interop: 4 passed, 0 failed"]);
     }
 
     #[test]
