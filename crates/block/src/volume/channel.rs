@@ -36,6 +36,8 @@ pub(super) struct VolumeChannel {
 enum Hold {
     /// It waits; look again at this time.
     Until(Time),
+    /// It waits for another request of the volume to end, whose end says so.
+    Blocked,
     /// The device takes no more.
     Full,
 }
@@ -50,7 +52,8 @@ impl VolumeChannel {
     fn begin(&mut self, env: &mut dyn Env, io: Io, started: Time) -> Result<(), Hold> {
         let shared = &self.shared;
         if shared.is_held(&io) {
-            return Err(Hold::Until(env.now() + WAIT));
+            shared.blocked.set(true);
+            return Err(Hold::Blocked);
         }
         if let Some(status) = shared.settled(&io) {
             shared.finish(&io, started, env.now(), status);
@@ -100,19 +103,24 @@ impl VolumeChannel {
         }
     }
 
-    /// Begins with the requests that waited, in order, as far as they may.
-    fn begin_waiting(&mut self, env: &mut dyn Env) {
+    /// Begins with the requests that waited, in order, as far as they may. True if any did.
+    fn begin_waiting(&mut self, env: &mut dyn Env) -> bool {
+        let before = self.waiting.len();
         while let Some(&(io, since)) = self.waiting.front() {
             match self.begin(env, io, since) {
-                Ok(()) => {
-                    self.waiting.pop_front();
-                    // A quick device is done with it already, and nobody will say so.
-                    self.shared.retry_no_later_than(env.now());
+                Ok(()) => drop(self.waiting.pop_front()),
+                Err(Hold::Until(at)) => {
+                    self.shared.retry_no_later_than(at);
+                    break;
                 }
-                Err(Hold::Until(at)) => return self.shared.retry_no_later_than(at),
-                Err(Hold::Full) => return self.shared.retry_no_later_than(env.now() + WAIT),
+                Err(Hold::Blocked) => break,
+                Err(Hold::Full) => {
+                    self.shared.retry_no_later_than(env.now() + WAIT);
+                    break;
+                }
             }
         }
+        self.waiting.len() < before
     }
 
     /// Gives the device the next part of a request; one it refuses is tried again at the next poll.
@@ -133,6 +141,7 @@ impl Channel for VolumeChannel {
                 Ok(()) => return Ok(()),
                 Err(Hold::Full) => return Err(Refused(io)),
                 Err(Hold::Until(at)) => self.shared.retry_no_later_than(at),
+                Err(Hold::Blocked) => {}
             }
         }
         if self.waiting.len() >= WAITING_MAX {
@@ -155,9 +164,10 @@ impl Channel for VolumeChannel {
             for part in finished.drain(..) {
                 more |= self.advance(env, &part);
             }
+            // The end of one may be what another waited for, which a quick device ends at once, too.
+            more |= self.begin_waiting(env);
         }
         self.finished = finished;
-        self.begin_waiting(env);
         done.append(&mut self.ready);
     }
 }
@@ -220,6 +230,8 @@ impl Shared {
         let Some(UnderWay { io, step, .. }) = self.under_way.borrow_mut().remove(key) else { return };
         if step.holds_range() {
             self.held.borrow_mut().remove(io.lba, u64::from(io.blocks));
+        }
+        if self.blocked.take() {
             self.retry_at.set(Some(Time::ZERO));
         }
     }
@@ -251,5 +263,5 @@ const fn touched(io: &Io) -> [u64; 2] {
 /// Requests of one channel that may wait for a limit or for others.
 const WAITING_MAX: usize = 4096;
 
-/// How long to wait before asking for a buffer, for blocks that others use, or the device for a place, again.
+/// How long to wait before asking for a buffer, or the device for a place, again.
 const WAIT: Duration = Duration::from_micros(200);

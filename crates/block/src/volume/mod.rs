@@ -46,6 +46,8 @@ struct Shared {
     held: RefCell<Ranges>,
     /// Blocks that cannot be read until they are written.
     bad: RefCell<Ranges>,
+    /// A request waits for others to end.
+    blocked: Cell<bool>,
     /// When a request that waits may be able to go on.
     retry_at: Cell<Option<Time>>,
 }
@@ -63,6 +65,7 @@ impl Volume {
                 under_way: RefCell::new(Slab::new(UNDER_WAY_MAX)),
                 held: RefCell::default(),
                 bad: RefCell::default(),
+                blocked: Cell::new(false),
                 retry_at: Cell::new(None),
             }),
         }
