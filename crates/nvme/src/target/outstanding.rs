@@ -22,6 +22,8 @@ pub(super) struct Outstanding {
     pub(super) work: Work,
     /// It is to be answered with this status once the volume lets go of its memory.
     pub(super) given_up: Option<wire::nvme::Status>,
+    /// The host it changes blocks for, if it does.
+    pub(super) changes_for: Option<wire::nvme::fabrics::HostId>,
 }
 
 /// What a request counts as in the SMART / Health log (Base 5.16.1.3).

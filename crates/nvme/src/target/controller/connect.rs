@@ -17,7 +17,7 @@ use crate::target::nvm::reservation::NotificationLog;
 use stdx::env::Env;
 use stdx::slab::Key;
 use stdx::time::earliest;
-use wire::nvme::fabrics::{Connect, ConnectAttributes, ConnectData, ConnectField, ConnectResult};
+use wire::nvme::fabrics::{Connect, ConnectAttributes, ConnectData, ConnectField, ConnectResult, HostId};
 use wire::nvme::{CONTROLLER_ANY, Nqn, Status, SubmissionQueueEntry};
 
 /// Who asks for what, checked as far as it does not depend on the kind of queue.
@@ -75,6 +75,15 @@ impl Target {
         Ok(())
     }
 
+    /// Whether a volume still works on changes that this host asked for by a connection it has lost. What it sends by the
+    /// next one, the same changes again among it, must not be overtaken by those.
+    fn is_changing_for(&self, host_id: HostId) -> bool {
+        self.outstanding.iter().any(|(_, one)| {
+            let lost = one.given_up.is_some() || self.controllers.get(one.controller).is_none();
+            lost && one.changes_for == Some(host_id)
+        })
+    }
+
     fn connect_admin(
         &mut self,
         env: &mut dyn Env,
@@ -84,7 +93,7 @@ impl Target {
         if data.controller_id.get() != CONTROLLER_ANY {
             return Err(invalid(ConnectField::ControllerId));
         }
-        if self.controllers.is_full() || self.queues.is_full() {
+        if self.controllers.is_full() || self.queues.is_full() || self.is_changing_for(data.host_id) {
             return Err(refused(Status::CONNECT_CONTROLLER_BUSY));
         }
         let id = self.take_controller_id(caller.subsystem).ok_or(refused(Status::CONNECT_CONTROLLER_BUSY))?;

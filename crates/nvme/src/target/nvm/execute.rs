@@ -110,6 +110,7 @@ impl Target {
             count: start.count,
             work: start.work,
             given_up: None,
+            changes_for: controller.filter(|_| start.op.is_write()).map(|one| one.host_id),
         };
         let tag = self.outstanding.insert(outstanding).map_err(|_| Status::COMMAND_INTERRUPTED)?;
         let Start { op, lba, blocks, lend, data, .. } = start;
