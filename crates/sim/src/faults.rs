@@ -73,7 +73,7 @@ impl Faults {
             flip: pick(&[0, 1, 10]),
             refuse: pick(&[0, 0, 100, 500]),
             disk_latency: Duration::from_micros(pick(&[10, 200, 20_000])),
-            disk_stall_chance: pick(&[0, 0, 0, 2]),
+            disk_stall_chance: pick(&[0, 0, 5, 30]),
             disk_stall: Duration::from_millis(pick(&[300, 5_000])),
             disk_error: pick(&[0, 0, 0, 10]),
             disk_sector: 512,
@@ -83,7 +83,9 @@ impl Faults {
 
     /// The same world healed: what takes time still does, but nothing breaks any more.
     pub fn heal(&mut self) {
-        let Self { pipe_capacity, latency, disk_latency, disk_sector, disk_depth, .. } = *self;
+        let Self { latency, disk_latency, disk_sector, disk_depth, .. } = *self;
+        // Less would be slower than the time-outs of the hosts allow.
+        let pipe_capacity = self.pipe_capacity.max(64 << 10);
         *self = Self { pipe_capacity, latency, disk_latency, disk_sector, disk_depth, ..Self::default() };
     }
 }

@@ -118,7 +118,7 @@ fn draw_options(prng: &mut Prng) -> HostOptions {
         queue_size: pick(&[2, 4, 16, 64]) as u16,
         flow_control: pick(&[0, 1]) == 1,
         keep_alive: seconds(pick(&[2, 5, 10])),
-        command_timeout: seconds(pick(&[2, 10, 30])),
+        command_timeout: seconds(pick(&[5, 10, 30])),
         admin_timeout: seconds(pick(&[5, 30])),
         controller_loss_timeout: pick(&[0, 60, 600]).checked_sub(1).map(seconds),
         ..HostOptions::new(Plan::address(), Plan::nqn(), Plan::host(0), HostId::from([1; 16]))

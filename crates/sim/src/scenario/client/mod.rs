@@ -14,6 +14,7 @@ use requests::Request;
 use std::collections::BTreeMap;
 use stdx::env::Env;
 use stdx::prng::Prng;
+use stdx::time::{Time, earliest};
 
 /// A using node.
 pub(super) struct Client {
@@ -23,6 +24,8 @@ pub(super) struct Client {
     env: NodeEnv,
     prng: Prng,
     channel: Option<Box<dyn Channel>>,
+    /// When to attach the controller again.
+    attach_at: Option<Time>,
     /// The client uses the volume no more.
     left: bool,
     nsid: u32,
@@ -55,6 +58,7 @@ impl Client {
             env,
             prng,
             channel: None,
+            attach_at: None,
             left: false,
             nsid,
             first,
@@ -92,7 +96,7 @@ impl Client {
         if self.calm {
             self.expect_calm();
         }
-        self.env.rest(self.shard.deadline());
+        self.env.rest(earliest(self.shard.deadline(), self.attach_at));
     }
 
     /// True if the host sees these namespaces, with so many blocks, and no others.
@@ -128,7 +132,10 @@ impl Client {
     pub(super) fn leave(&mut self) {
         self.calm = false;
         self.left = true;
-        self.shard.detach(&mut self.env, NAME).expect("it is attached");
+        self.attach_at = None;
+        if self.attached().is_some() {
+            self.shard.detach(&mut self.env, NAME).expect("it is attached");
+        }
         self.collect();
         self.env.rest(Some(self.env.now()));
     }
@@ -156,7 +163,10 @@ impl Client {
         if failed {
             self.channel = None;
             self.shard.detach(&mut self.env, NAME).expect("it was attached");
-            return self.attach();
+            self.attach_at = Some(self.env.now() + ATTACH_AGAIN);
+        }
+        if self.attach_at.take_if(|at| *at <= self.env.now()).is_some() {
+            self.attach();
         }
         if self.channel.is_none() {
             let name = self.attached().and_then(|attached| attached.volumes().get(&self.nsid));
@@ -183,6 +193,9 @@ impl Client {
 
 /// The controller's name on its client.
 const NAME: &str = "remote";
+
+/// How long to wait before a controller that could not be attached is attached again.
+const ATTACH_AGAIN: Duration = Duration::from_millis(250);
 
 /// The longest request, in blocks.
 const PIECE: u64 = 8;
