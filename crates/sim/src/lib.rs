@@ -1,9 +1,15 @@
 //! The simulator: [`stdx::env::Env`] from a seed. A [`world::World`] holds nodes, each a real shard with an environment of
-//! its own; streams that cut anywhere, stall, half-close and reset; disks that tear and lose what was not flushed;
-//! crashes, restarts, and a clock that jumps.
+//! its own; streams that cut anywhere, stall, half-close, reset, vanish and change bits; disks that stall, fail, and lose
+//! what was not flushed; crashes, restarts, and a clock that jumps.
 //!
 //! Nothing here sleeps, and nothing draws from anywhere but the seed: a run is a function of its seed, and a failure
 //! replays alone.
+//!
+//! - [`world`], [`network`], [`disk`], [`env`], [`faults`]: what is outside the shards, and what goes wrong there.
+//! - [`checker`]: those who know the truth. [`scenario`]: what is played, from the plan to the report.
+//! - [`capture`]: the streams of a run for Wireshark. [`mutants`]: planted bugs that must be found.
+//!
+//! `docs/simulation.md` says how to read a failure and how to add to it.
 
 #![forbid(unsafe_code)]
 
