@@ -68,11 +68,15 @@ pub const fn planted(_: Bug) -> bool {
     false
 }
 
-/// Plants a bug on this thread in place of the one before, or none.
+/// Plants a bug on this thread in place of the one before, or none. Release builds have no bugs to plant.
 #[cfg(debug_assertions)]
 pub fn plant(bug: Option<Bug>) {
     PLANTED.set(bug);
 }
+
+/// Plants a bug on this thread in place of the one before, or none. Release builds have no bugs to plant.
+#[cfg(not(debug_assertions))]
+pub const fn plant(_: Option<Bug>) {}
 
 #[cfg(debug_assertions)]
 // tidy: allow(forbidden-call) a test plants its bug on its own thread; release builds have none of this
