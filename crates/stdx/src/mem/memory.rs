@@ -407,6 +407,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "the memory stays mapped for ever, as it should, and Miri calls that a leak")]
     fn a_pin_of_an_exchanged_memory_stays() {
         let mut shard = memory();
         let buffer = shard.take(4096).unwrap();
@@ -418,13 +419,14 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "a mapped region")]
     fn an_unmapped_region_is_not_reached_though_it_is_pinned() {
         let mut memory = memory();
         let id = memory.map(Kind::Shared, 4096).unwrap();
         let span = memory.whole(id);
-        let _pinned = memory.pin(span);
+        let pinned = memory.pin(span);
         memory.unmap(id);
-        memory.is_zero(span);
+        let reached = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| memory.is_zero(span)));
+        assert!(reached.is_err());
+        memory.unpin(pinned);
     }
 }
