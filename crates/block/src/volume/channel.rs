@@ -60,7 +60,10 @@ impl VolumeChannel {
             self.ready.push(Done { tag: io.tag, status, data: Span::EMPTY });
             return Ok(());
         }
-        let step = Step::first(env, &shared.device.info(), &io).ok_or(Hold::Until(env.now() + WAIT))?;
+        let step = match Step::of(io.op) {
+            Step::Plain => Step::Plain,
+            _ => Step::first(env, &shared.device.info(), &io).ok_or(Hold::Until(env.now() + WAIT))?,
+        };
         if let Err(at) = shared.pass(env.now(), &io) {
             step.release(env);
             return Err(Hold::Until(at));
@@ -83,18 +86,29 @@ impl VolumeChannel {
     /// The device is done with a request or a part of it. True if another part follows.
     fn advance(&mut self, env: &mut dyn Env, done: &Done) -> bool {
         let key = Key::from_u64(done.tag);
-        let Some(at) = self.shared.under_way.borrow().get(key).copied() else { return false };
+        let shared = &self.shared;
+        let Some(at) = shared.under_way.borrow().get(key).map(|at| (at.step != Step::Plain).then_some(*at))
+        else {
+            return false;
+        };
+        let Some(at) = at else {
+            // The device did it in one: what it says is what its user hears.
+            if let Some(UnderWay { io, started, .. }) = shared.forget(key) {
+                shared.finish(&io, started, env.now(), done.status);
+                self.ready.push(Done { tag: io.tag, ..*done });
+            }
+            return false;
+        };
         match at.step.next(env, &at.io, done) {
             Next::Finished(status) => {
                 at.step.release(env);
-                self.shared.forget(key);
-                self.shared.finish(&at.io, at.started, env.now(), status);
-                let data = if at.step == Step::Plain { done.data } else { Span::EMPTY };
-                self.ready.push(Done { tag: at.io.tag, status, data });
+                shared.forget(key);
+                shared.finish(&at.io, at.started, env.now(), status);
+                self.ready.push(Done { tag: at.io.tag, status, data: Span::EMPTY });
                 false
             }
             Next::More(step) => {
-                if let Some(under_way) = self.shared.under_way.borrow_mut().get_mut(key) {
+                if let Some(under_way) = shared.under_way.borrow_mut().get_mut(key) {
                     under_way.step = step;
                 }
                 self.go_on(env, key);
@@ -226,14 +240,15 @@ impl Shared {
     }
 
     /// The request is no longer under way; others may have waited for that.
-    fn forget(&self, key: Key) {
-        let Some(UnderWay { io, step, .. }) = self.under_way.borrow_mut().remove(key) else { return };
-        if step.holds_range() {
-            self.held.borrow_mut().remove(io.lba, u64::from(io.blocks));
+    fn forget(&self, key: Key) -> Option<UnderWay> {
+        let at = self.under_way.borrow_mut().remove(key)?;
+        if at.step.holds_range() {
+            self.held.borrow_mut().remove(at.io.lba, u64::from(at.io.blocks));
         }
         if self.blocked.take() {
             self.retry_at.set(Some(Time::ZERO));
         }
+        Some(at)
     }
 
     fn finish(&self, io: &Io, started: Time, now: Time, status: Status) {
