@@ -5,7 +5,7 @@
 //! Nothing here sleeps, and nothing draws from anywhere but the seed: a run is a function of its seed, and a failure
 //! replays alone.
 //!
-//! - [`world`], [`network`], [`disk`], [`env`], [`faults`]: what is outside the shards, and what goes wrong there.
+//! - [`world`], [`network`], [`disk`], [`mod@env`], [`faults`]: what is outside the shards, and what goes wrong there.
 //! - [`checker`]: those who know the truth. [`scenario`]: what is played, from the plan to the report.
 //! - [`capture`]: the streams of a run for Wireshark. [`mutants`]: planted bugs that must be found.
 //!
