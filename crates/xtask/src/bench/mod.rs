@@ -58,7 +58,7 @@ pub fn run(options: &Options) -> Result<()> {
         .filter(|workload| options.filter.as_ref().is_none_or(|part| workload.name.contains(part.as_str())))
         .collect();
     ensure!(!workloads.is_empty(), "no workload has such a name");
-    let mut report = Report::new(options.reactor, &workloads);
+    let mut report = Report::new(options, &workloads);
     let subject = Subject::start(options, &programs)?;
     for round in 0..options.rounds {
         for (place, workload) in workloads.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! What was measured, as a table, as JSON, and as a line of history.
 
+use super::Options;
 use super::daemon::Daemon;
 use super::workload::Workload;
 use crate::workspace;
@@ -24,6 +25,8 @@ pub struct Figures {
 /// All measurements of a run.
 pub struct Report {
     subject: &'static str,
+    volume: String,
+    first: bool,
     rows: Vec<Row>,
     /// What the idle daemon costs.
     pub daemon: Option<Daemon>,
@@ -38,12 +41,18 @@ struct Row {
 
 impl Report {
     /// Nothing measured yet.
-    pub fn new(reactor: bool, workloads: &[&Workload]) -> Self {
+    pub fn new(options: &Options, workloads: &[&Workload]) -> Self {
         let rows = workloads
             .iter()
             .map(|workload| Row { name: workload.name, size: workload.size, rounds: Vec::new() })
             .collect();
-        Self { subject: if reactor { "reactor" } else { "weft" }, rows, daemon: None }
+        Self {
+            subject: if options.reactor { "reactor" } else { "weft" },
+            volume: options.volume.clone(),
+            first: options.first,
+            rows,
+            daemon: None,
+        }
     }
 
     /// Adds a round's figures of a workload.
@@ -105,6 +114,8 @@ impl Report {
         Ok(json!({
             "commit": commit()?,
             "subject": self.subject,
+            "volume": self.volume,
+            "first": self.first,
             "processor": processor(),
             "workloads": rows,
             "daemon": self.daemon.as_ref().map(Daemon::json),
