@@ -9,6 +9,10 @@ use stdx::slab::Key;
 use stdx::time::Time;
 
 /// Which streams were lately useful, and when.
+///
+/// What was useful counts from the beginning of its turn. So a turn that takes longer than the reactor spins is followed by
+/// a sleep: the peer has as much to do now, and receiving in vain while it sends only makes it wait for the socket's lock.
+/// (Counting from the turn's end was measured: 4 KiB requests gain nothing, 128 KiB writes lose a tenth.)
 #[derive(Debug)]
 pub(crate) struct Pace {
     spin: Duration,
