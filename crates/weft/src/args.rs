@@ -284,3 +284,17 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
         Err("between 0.05 and 86400 seconds".into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_else_is_let_in_unless_asked_for() {
+        let Command::Serve(args) = Cli::parse_from(["weft", "serve"]).command else {
+            panic!("another command")
+        };
+        assert!(args.listen.ip().is_loopback(), "{} is not loopback", args.listen);
+        assert_eq!(args.listen.port(), engine::url::NVME_PORT);
+    }
+}
