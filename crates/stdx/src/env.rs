@@ -76,6 +76,16 @@ pub trait Env {
     fn waker(&self) -> Waker;
 }
 
+/// A random UUID (RFC 9562, section 5.4), in network byte order.
+pub fn random_uuid(env: &mut dyn Env) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&env.entropy().to_be_bytes());
+    bytes[8..].copy_from_slice(&env.entropy().to_be_bytes());
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    bytes
+}
+
 /// See [`Env::waker`].
 pub type Waker = Arc<dyn Fn() + Send + Sync>;
 

@@ -16,7 +16,7 @@ use crate::owners::Part;
 use block::{BlockDevice, Identity, Volume};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use stdx::env::{Env, Event};
+use stdx::env::{Env, Event, random_uuid};
 use stdx::time::{Time, earliest};
 
 /// The volumes of a shard.
@@ -195,7 +195,7 @@ impl Volumes {
             return Err(VolumeError::Full);
         }
         let free = self.places.iter().position(Option::is_none).unwrap_or(self.places.len());
-        Ok((free as u32, identity.unwrap_or_else(|| random_identity(env))))
+        Ok((free as u32, identity.unwrap_or_else(|| Identity(random_uuid(env)))))
     }
 
     fn register(
@@ -221,16 +221,6 @@ impl Volumes {
         let place = *self.names.get(name).ok_or(VolumeError::Unknown)?;
         self.places[place as usize].as_mut().ok_or(VolumeError::Unknown)
     }
-}
-
-/// A random UUID (RFC 9562, section 5.4).
-fn random_identity(env: &mut dyn Env) -> Identity {
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&env.entropy().to_be_bytes());
-    bytes[8..].copy_from_slice(&env.entropy().to_be_bytes());
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    Identity(bytes)
 }
 
 /// Bytes of a volume's name.

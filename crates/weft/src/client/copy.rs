@@ -47,8 +47,7 @@ fn transfer(
 ) -> Result<(), Failure> {
     let (source, target) = (from.info(), to.info());
     let mut waiting = pieces(range.lba, range.blocks, range.step).enumerate();
-    let mut buffers: Vec<Span> =
-        vec![Span::EMPTY; range.blocks.div_ceil(u64::from(range.step)).min(1) as usize * depth];
+    let mut buffers = vec![Span::EMPTY; depth];
     let mut free: Vec<usize> = (0..buffers.len()).collect();
     let (mut moved, mut more) = (0, true);
     while more || from.under_way() + to.under_way() > 0 {

@@ -10,7 +10,7 @@ use nvme::host::HostOptions;
 use nvme::host::discovery::{Discovery, DiscoveryLog, is_referral};
 use reactor::Reactor;
 use serde::Serialize;
-use stdx::env::{Env, Owner};
+use stdx::env::{Env, Owner, random_uuid};
 use wire::nvme::Nqn;
 use wire::nvme::fabrics::HostId;
 use wire::nvme::log::{AddressFamily, DiscoveryEntry, TransportType};
@@ -73,9 +73,7 @@ fn ask(env: &mut Reactor, url: &NvmeUrl, hostnqn: Option<&str>) -> Result<Discov
     let failed =
         |why: &dyn std::fmt::Display| Failure::Discover { target: url.to_string(), why: why.to_string() };
     let address = url.address().ok_or_else(|| failed(&"the host's name was not resolved"))?;
-    let mut id = [0; 16];
-    id[..8].copy_from_slice(&env.entropy().to_le_bytes());
-    id[8..].copy_from_slice(&env.entropy().to_le_bytes());
+    let id = random_uuid(env);
     let host = match hostnqn.or(url.hostnqn.as_deref()) {
         Some(name) => Nqn::from_peer(name).map_err(|why| failed(&why))?,
         None => Nqn::from_uuid(&id),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use engine::{AttachError, Attached};
 use nvme::host::HostOptions;
-use stdx::env::Env;
+use stdx::env::{Env, random_uuid};
 use tokio::sync::oneshot;
 use wire::nvme::Nqn;
 use wire::nvme::tcp::Digests;
@@ -106,13 +106,6 @@ fn host_id(host: &Nqn) -> [u8; 16] {
     }
     let digest = text.bytes().fold(FNV_BASIS, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(FNV_PRIME));
     digest.to_be_bytes()
-}
-
-fn random_uuid(env: &mut dyn Env) -> [u8; 16] {
-    let mut id = [0; 16];
-    id[..8].copy_from_slice(&env.entropy().to_be_bytes());
-    id[8..].copy_from_slice(&env.entropy().to_be_bytes());
-    id
 }
 
 const FNV_BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
