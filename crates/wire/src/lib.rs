@@ -10,6 +10,7 @@
 //! Invariants: no input can make a function of this crate panic, and every encoder writes exactly the length it returns.
 //!
 //! - [`nvme`]: NVM Express Base 2.0, NVM Command Set 1.0, the Fabrics commands and the TCP transport 1.0.
+//! - [`scsi`]: SAM-5, SPC-4 and SBC-3.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -19,6 +20,7 @@ extern crate std;
 #[macro_use]
 mod codes;
 pub mod nvme;
+pub mod scsi;
 
 /// The output buffer is shorter than the structure to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,8 @@
+//! The SCSI command set over volumes, and the transports that carry it, as target and as initiator.
+//!
+//! `target` is SAM-5's target device: logical units, task sets, commands; it knows no transport. `iscsi` is RFC 7143 for both
+//! ends. Layouts of bytes are `wire`'s.
+
+#![forbid(unsafe_code)]
+
+pub mod target;

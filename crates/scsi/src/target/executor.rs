@@ -1,0 +1,32 @@
+//! What a transport needs of whoever executes its commands.
+
+use super::{Begun, Command, Management, ManagementOutcome, NexusKey, Outcome, TaskKey};
+use stdx::env::Env;
+use stdx::mem::Span;
+
+/// Executes what transports bring. The `Target` does; so that a transport's behaviour can be looked at alone, with tasks
+/// that end when a test says so, transports know no more than this.
+pub trait Executor {
+    /// A task enters its logical unit's task set. Called in the order of delivery.
+    fn begin(&mut self, env: &mut dyn Env, command: &Command) -> Begun;
+
+    /// The data of a task is there (or the buffer for it; [`Span::EMPTY`] if there is none, or the volume lends). It is the
+    /// target's until the task's outcome.
+    fn submit(&mut self, env: &mut dyn Env, task: TaskKey, data: Span);
+
+    /// A task management request; its outcome follows through [`Executor::poll_management`].
+    fn manage(&mut self, env: &mut dyn Env, request: &Management);
+
+    /// Appends the tasks that have ended since the last call.
+    fn poll(&mut self, env: &mut dyn Env, outcomes: &mut Vec<Outcome>);
+
+    /// The next task management request that is done. To be asked after [`Executor::poll`], so that the outcomes of the
+    /// tasks it ended are told first.
+    fn poll_management(&mut self) -> Option<(NexusKey, u32, ManagementOutcome)>;
+
+    /// The nexus is lost (SAM-5, section 6.3.4). Each of its tasks still has its outcome.
+    fn lose(&mut self, env: &mut dyn Env, nexus: NexusKey);
+
+    /// The next nexus that the transport must end: its device or its initiator's right is gone.
+    fn poll_lost(&mut self) -> Option<NexusKey>;
+}
