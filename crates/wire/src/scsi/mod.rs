@@ -4,8 +4,10 @@ mod cdb;
 mod lun;
 mod sense;
 mod status;
+mod transport_id;
 
 pub use cdb::Cdb;
 pub use lun::Lun;
-pub use sense::{Sense, SenseKey};
+pub use sense::{Sense, SenseKey, Specific};
 pub use status::Status;
+pub use transport_id::TransportId;
