@@ -2,6 +2,7 @@
 
 mod cdb;
 mod lun;
+pub mod reservation;
 mod sense;
 mod status;
 mod transport_id;
@@ -10,4 +11,4 @@ pub use cdb::Cdb;
 pub use lun::Lun;
 pub use sense::{Sense, SenseKey, Specific};
 pub use status::Status;
-pub use transport_id::TransportId;
+pub use transport_id::{TransportId, TransportIdError};
