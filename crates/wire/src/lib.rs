@@ -11,6 +11,7 @@
 //!
 //! - [`nvme`]: NVM Express Base 2.0, NVM Command Set 1.0, the Fabrics commands and the TCP transport 1.0.
 //! - [`scsi`]: SAM-5, SPC-4 and SBC-3.
+//! - [`iscsi`]: RFC 7143 and RFC 7144.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -19,6 +20,7 @@ extern crate std;
 
 #[macro_use]
 mod codes;
+pub mod iscsi;
 pub mod nvme;
 pub mod scsi;
 
