@@ -11,6 +11,7 @@ use pair::{Pair, address, options, subsystem};
 use sim::faults::Faults;
 use stdx::env::{Env, Event, Owner};
 use stdx::mem::Span;
+use stdx::time::Time;
 use wire::nvme::{Nqn, Status as NvmeStatus};
 
 fn connected() -> Pair {
@@ -44,6 +45,31 @@ fn namespaces_that_come_grow_and_go_are_seen() {
     channel.poll(&mut pair.env, &mut done);
     assert_eq!(done, [Done { tag: 1, status: Status::Gone, data: Span::EMPTY }]);
     assert_eq!(pair.host().namespaces().len(), 1);
+}
+
+/// The change is seen before the I/O queues are there, or while they come to be, or after: whenever it comes, the host is
+/// not ready before all its queues are, and knows the namespace in the end.
+#[test]
+fn a_change_on_the_way_up_makes_no_host_ready_early() {
+    for turns in 0..60 {
+        let mut pair = Pair::new(1, Faults::none());
+        pair.target.add_volume(4096, 1024, 1);
+        let options = HostOptions { io_queues: 4, ..options() };
+        pair.host = Some(nvme::host::Host::connect(&mut pair.env, Owner(77), options).unwrap());
+        for _ in 0..turns {
+            pair.turn(Time::NEVER);
+        }
+        let (_, id) = pair.target.add_volume(512, 2048, 2);
+        let mut known = Vec::new();
+        while known.len() < 3 {
+            let event = pair.run_until_event();
+            if event == HostEvent::Connected {
+                assert_eq!(pair.host().io_queues().0, 4, "a change after {turns} turns");
+            }
+            known.push(event);
+        }
+        assert!(known.contains(&HostEvent::NamespaceAdded(id)), "{known:?} after {turns} turns");
+    }
 }
 
 #[test]

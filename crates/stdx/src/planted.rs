@@ -34,10 +34,12 @@ pub enum Bug {
     LostTakenForDone,
     /// After a reconnect, requests under way are forgotten.
     ReplayForgotten,
+    /// A look at the namespaces that an event asked for ends the way up, before the I/O queues are there.
+    LiveBeforeItsQueues,
 }
 
 /// Every bug, for campaigns.
-pub const BUGS: [Bug; 14] = [
+pub const BUGS: [Bug; 15] = [
     Bug::FlushForgotten,
     Bug::FuaForgotten,
     Bug::BlockOffByOne,
@@ -52,6 +54,7 @@ pub const BUGS: [Bug; 14] = [
     Bug::DigestUnchecked,
     Bug::LostTakenForDone,
     Bug::ReplayForgotten,
+    Bug::LiveBeforeItsQueues,
 ];
 
 /// True if this bug is planted on this thread. Constantly false in release builds.

@@ -50,7 +50,9 @@ impl Play {
             if self.plan.crashes && self.prng.chance(1, 400) {
                 self.toggle_power();
             }
-            if self.plan.reconfigures && self.prng.chance(1, 100) {
+            // What changes while a host is on its way up finds more that is half done.
+            let one_in = if self.clients.iter().all(Client::is_live) { 100 } else { 4 };
+            if self.plan.reconfigures && self.prng.chance(1, one_in) {
                 self.server.reconfigure(&mut self.prng);
             }
             self.step(true, Time::NEVER)?;

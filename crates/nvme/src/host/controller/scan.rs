@@ -12,6 +12,7 @@ use crate::host::tcp::Data;
 use block::Identity;
 use std::collections::BTreeMap;
 use stdx::env::Env;
+use stdx::planted::{Bug, planted};
 use wire::nvme::Status;
 use wire::nvme::admin::IdentifyRequest;
 use wire::nvme::identify::{
@@ -88,9 +89,16 @@ impl Controller {
 
     fn handle_list_refused(&mut self, env: &mut dyn Env, status: Status) {
         self.scan = Scan::idle();
-        if let Phase::Rising { .. } = self.phase {
+        if self.rises_by_scan() {
             self.lose(env, Failure::Refused { step: Step::Namespaces, status });
         }
+    }
+
+    /// True if the way up ends with the look under way. One that an event asked for on the way up may end before I/O
+    /// queues are there: it is not the last step.
+    fn rises_by_scan(&self) -> bool {
+        let early = planted(Bug::LiveBeforeItsQueues) && matches!(self.phase, Phase::Rising { .. });
+        early || matches!(self.phase, Phase::Rising { step: Step::Namespaces, .. })
     }
 
     fn next_namespace(&mut self, env: &mut dyn Env) {
@@ -136,7 +144,7 @@ impl Controller {
         let found = core::mem::take(&mut self.scan.found);
         self.scan = Scan::idle();
         self.replace_records(found);
-        if let Phase::Rising { .. } = self.phase {
+        if self.rises_by_scan() {
             self.handle_risen(env);
         }
         if again {
