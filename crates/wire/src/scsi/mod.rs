@@ -1,6 +1,7 @@
 //! SCSI as bytes: what SAM-5, SPC-4 and SBC-3 lay out, whichever transport carries it. Everything is big-endian.
 
 mod cdb;
+pub mod inquiry;
 mod lun;
 pub mod reservation;
 mod sense;
