@@ -5,11 +5,12 @@
 //! there is no value of the meaning type for them.
 //!
 //! What it is not: it knows no connection and keeps no state, it allocates nothing, and it computes no digest (callers
-//! pass the CRC32C as a `u32`).
+//! pass the CRC as a `u32`).
 //!
 //! Invariants: no input can make a function of this crate panic, and every encoder writes exactly the length it returns.
 //!
 //! - [`nvme`]: NVM Express Base 2.0, NVM Command Set 1.0, the Fabrics commands and the TCP transport 1.0.
+//! - [`roce`]: RoCEv2, InfiniBand Architecture volume 1 with annex A17; [`cm`]: its communication management.
 //! - [`scsi`]: SAM-5, SPC-4 and SBC-3.
 //! - [`iscsi`]: RFC 7143 and RFC 7144.
 #![no_std]
@@ -20,8 +21,10 @@ extern crate std;
 
 #[macro_use]
 mod codes;
+pub mod cm;
 pub mod iscsi;
 pub mod nvme;
+pub mod roce;
 pub mod scsi;
 
 /// The output buffer is shorter than the structure to be written.
