@@ -8,6 +8,7 @@
 #[cfg(feature = "testing")]
 pub mod conformance;
 pub mod env;
+pub mod gather;
 #[allow(unsafe_code, reason = "the one place for it: see the module")]
 pub mod mem;
 pub mod planted;

@@ -10,11 +10,8 @@
 
 mod connection;
 mod counters;
-mod headers;
 mod limits;
 mod server;
-#[cfg(test)]
-mod tests;
 
 pub use connection::Phase;
 pub use counters::Counters;
@@ -22,8 +19,8 @@ pub use limits::Limits;
 pub use server::{ConnectionInfo, ListenError, QueueInfo, Server};
 
 use super::Executor;
-use headers::HeaderBlocks;
 use stdx::env::Env;
+use stdx::gather::HeaderBlocks;
 use stdx::mem::Span;
 
 /// What a connection reaches besides itself.

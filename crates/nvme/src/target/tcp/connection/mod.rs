@@ -23,7 +23,6 @@ mod hold;
 mod outgoing;
 mod receive;
 mod slots;
-mod transmit;
 
 use super::Context;
 use crate::target::{Arrival, Response};
@@ -33,6 +32,7 @@ use handshake::{Connecting, Initialize};
 use hold::Held;
 use outgoing::Outgoing;
 use receive::ReceivingInto;
+use stdx::gather::NoBuffer;
 use stdx::slab::Key;
 use wire::nvme::tcp::Digests;
 
@@ -184,12 +184,12 @@ impl Connection {
 
     /// Sending stops for this turn: what lies in lent memory is put aside. False if there is no memory for that.
     pub(super) fn settle(&mut self, cx: &mut Context<'_>) -> bool {
-        match self.outgoing.transmit.copy_lent(cx.env) {
+        match self.outgoing.transmit.copy_lent(cx.env.mem()) {
             Ok(bytes) => {
                 cx.shard.counters.lent_bytes_copied += bytes as u64;
                 true
             }
-            Err(transmit::NoBuffer) => false,
+            Err(NoBuffer) => false,
         }
     }
 
@@ -205,7 +205,7 @@ impl Connection {
     pub(super) fn end(&mut self, cx: &mut Context<'_>) {
         let left = self.give_up_queue(cx);
         self.state = State::Ended(left);
-        self.outgoing.transmit.clear(cx.env, &mut cx.shard.blocks);
+        self.outgoing.transmit.clear(cx.env.mem(), &mut cx.shard.blocks);
     }
 
     /// Gives up what the state holds, but for what the target still has.

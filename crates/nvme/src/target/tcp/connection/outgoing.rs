@@ -1,9 +1,8 @@
 //! Encodes what the controller sends, in the form this connection agreed on, into the transmit queue.
 
 use super::super::Context;
-use super::super::headers::HEADER_BYTES_MAX;
-use super::transmit::{Source, Transmit};
 use crc32c::crc32c;
+use stdx::gather::{HEADER_BYTES_MAX, Source, Transmit};
 use stdx::mem::Span;
 use wire::nvme::CompletionQueueEntry;
 use wire::nvme::tcp::{
@@ -53,7 +52,7 @@ impl Outgoing {
     pub(crate) fn initialize_response(&mut self, cx: &mut Context<'_>, response: &IcResp) {
         let mut out = [0; HEADER_SPAN_MAX];
         let len = response.encode(&mut out).expect("the longest header fits");
-        self.transmit.push_header(cx.env, &mut cx.shard.blocks, &out[..len]);
+        self.transmit.push_header(cx.env.mem(), &mut cx.shard.blocks, &out[..len]);
     }
 
     /// Queues a response capsule.
@@ -95,7 +94,7 @@ impl Outgoing {
             self.transmit.push_payload(part, source);
             if layout.data_digest {
                 let digest = cx.env.mem().crc32c(0, part).to_le_bytes();
-                self.transmit.push_header(cx.env, &mut cx.shard.blocks, &digest);
+                self.transmit.push_header(cx.env.mem(), &mut cx.shard.blocks, &digest);
             }
             offset += part.len();
         }
@@ -106,12 +105,12 @@ impl Outgoing {
         let mut out = [0; HEADER_BYTES_MAX];
         let request = TermReq::new(error);
         let len = request.encode(Receiver::Host, offending, &mut out).expect("the longest request fits");
-        self.transmit.push_header(cx.env, &mut cx.shard.blocks, &out[..len]);
+        self.transmit.push_header(cx.env.mem(), &mut cx.shard.blocks, &out[..len]);
     }
 
     fn seal(&mut self, cx: &mut Context<'_>, layout: &PduLayout, out: &mut [u8; HEADER_SPAN_MAX]) {
         let len = layout.seal(out, crc32c).expect("data begins within the longest span");
-        self.transmit.push_header(cx.env, &mut cx.shard.blocks, &out[..len]);
+        self.transmit.push_header(cx.env.mem(), &mut cx.shard.blocks, &out[..len]);
     }
 }
 

@@ -49,7 +49,7 @@ impl<'a> Session<Context<'a>> for Connection {
     }
 
     fn handle_sent(&mut self, cx: &mut Context<'a>, len: usize) {
-        self.outgoing.transmit.handle_sent(cx.env, &mut cx.shard.blocks, len);
+        self.outgoing.transmit.handle_sent(cx.env.mem(), &mut cx.shard.blocks, len);
     }
 }
 

@@ -6,12 +6,12 @@ mod turn;
 pub use listeners::ListenError;
 
 use super::connection::{Connection, Phase};
-use super::headers::HeaderBlocks;
 use super::{Context, Counters, Limits, Shard};
 use crate::target::{Arrival, Executor, Response};
 use listeners::Listening;
 use std::collections::VecDeque;
 use stdx::env::{Env, Event, StreamId, What};
+use stdx::gather::HeaderBlocks;
 use stdx::mem::{Kind, OutOfMemory, Span};
 use stdx::slab::{Key, Slab};
 use stdx::time::{Time, earliest};
@@ -94,7 +94,7 @@ impl Server {
             limits,
             counters: Counters::default(),
             scratch: env.mem().whole(scratch).first(SCRATCH_BYTES),
-            blocks: HeaderBlocks::new(env, limits.connections_max)?,
+            blocks: HeaderBlocks::new(env.mem(), limits.connections_max)?,
             solicited_bytes: 0,
         };
         Ok(Self {
@@ -224,7 +224,7 @@ impl Server {
     pub fn free(self, env: &mut dyn Env) {
         debug_assert!(self.is_drained());
         env.mem().unmap(self.shard.scratch.region);
-        self.shard.blocks.free(env);
+        self.shard.blocks.free(env.mem());
     }
 
     /// Ends a connection: the stream is closed, the queue given up. The target may still have commands of it.

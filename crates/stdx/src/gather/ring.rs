@@ -4,12 +4,11 @@
 //! all is sent, so that idle connections hold none; there are as many blocks as connections, so that a header always
 //! finds room. The block lent next is the one given back last, which is still in the cache.
 
-use stdx::env::Env;
-use stdx::mem::{Kind, OutOfMemory, RegionId, Span};
+use crate::mem::{Kind, Memory, OutOfMemory, RegionId, Span};
 
 /// The blocks of a shard.
 #[derive(Debug)]
-pub(super) struct HeaderBlocks {
+pub struct HeaderBlocks {
     region: RegionId,
     free: Vec<u32>,
     /// Blocks from here on were never used; their memory does not exist yet.
@@ -23,14 +22,14 @@ struct Block(u32);
 
 impl HeaderBlocks {
     /// Reserves the address space of `count` blocks.
-    pub(super) fn new(env: &mut dyn Env, count: usize) -> Result<Self, OutOfMemory> {
-        let region = env.mem().map(Kind::Private, (count * RING_BYTES) as u64)?;
+    pub fn new(memory: &mut Memory, count: usize) -> Result<Self, OutOfMemory> {
+        let region = memory.map(Kind::Private, (count * RING_BYTES) as u64)?;
         Ok(Self { region, free: Vec::new(), fresh: 0, count: count as u32 })
     }
 
     /// Gives the address space back. No ring may be in use.
-    pub(super) fn free(self, env: &mut dyn Env) {
-        env.mem().unmap(self.region);
+    pub fn free(self, memory: &mut Memory) {
+        memory.unmap(self.region);
     }
 
     fn take(&mut self) -> Block {
@@ -47,14 +46,14 @@ impl HeaderBlocks {
     }
 
     /// How many blocks are lent.
-    pub(super) fn lent(&self) -> usize {
+    pub fn lent(&self) -> usize {
         self.fresh as usize - self.free.len()
     }
 }
 
 /// The headers of one connection, first in, first out.
 #[derive(Debug, Default)]
-pub(super) struct HeaderRing {
+pub struct HeaderRing {
     block: Option<Block>,
     /// Bytes ever written and given back since the ring was last empty; never more than [`RING_BYTES`] apart.
     head: usize,
@@ -63,14 +62,14 @@ pub(super) struct HeaderRing {
 
 impl HeaderRing {
     /// Bytes that can be written for sure, however they are cut into headers.
-    pub(super) const fn room(&self) -> usize {
+    pub const fn room(&self) -> usize {
         // A header does not straddle the end of the block: the rest of it may go unused once. A terminate request must
         // find room whatever else is queued.
         RING_BYTES.saturating_sub(self.head - self.tail + 2 * HEADER_BYTES_MAX)
     }
 
     /// Writes a header and says where it lies. The caller has looked at [`HeaderRing::room`].
-    pub(super) fn push(&mut self, env: &mut dyn Env, blocks: &mut HeaderBlocks, header: &[u8]) -> Span {
+    pub fn push(&mut self, memory: &mut Memory, blocks: &mut HeaderBlocks, header: &[u8]) -> Span {
         let block = self.block.get_or_insert_with(|| blocks.take());
         let left = RING_BYTES - self.head % RING_BYTES;
         if left < header.len() {
@@ -79,20 +78,20 @@ impl HeaderRing {
         assert!(self.head + header.len() - self.tail <= RING_BYTES, "the ring has room");
         let offset = u64::from(block.0) * RING_BYTES as u64 + (self.head % RING_BYTES) as u64;
         let span = Span { region: blocks.region, len: header.len() as u32, offset };
-        env.mem().write(span, header);
+        memory.write(span, header);
         self.head += header.len();
         span
     }
 
     /// Headers up to the end of `span` are sent. Spans are released in the order they were pushed.
-    pub(super) fn release(&mut self, span: Span) {
+    pub fn release(&mut self, span: Span) {
         let end = (span.offset as usize + span.len() - 1) % RING_BYTES + 1;
         let tail = self.tail % RING_BYTES;
         self.tail += if end > tail { end - tail } else { RING_BYTES - tail + end };
     }
 
     /// Everything is sent, or never will be: the block goes back.
-    pub(super) fn reset(&mut self, blocks: &mut HeaderBlocks) {
+    pub fn reset(&mut self, blocks: &mut HeaderBlocks) {
         if let Some(block) = self.block.take() {
             blocks.give(block);
         }
@@ -101,22 +100,26 @@ impl HeaderRing {
 }
 
 /// Bytes of a connection's ring: some 300 reads' worth.
-pub(super) const RING_BYTES: usize = 16 << 10;
+pub const RING_BYTES: usize = 16 << 10;
 
-/// The longest run of header bytes pushed at once: a terminate request with the header it blames (24 + 128).
-pub(super) const HEADER_BYTES_MAX: usize = 152;
+/// The longest run of header bytes pushed at once: of NVMe/TCP a terminate request with the header it blames (24 + 128).
+pub const HEADER_BYTES_MAX: usize = 152;
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::MemoryOnly;
     use super::*;
+    use crate::mem::MemoryLimits;
+    use crate::prng::Prng;
     use std::collections::VecDeque;
-    use stdx::prng::Prng;
+
+    fn memory() -> Memory {
+        Memory::new(MemoryLimits { buffer_bytes: 20 << 20 }).unwrap()
+    }
 
     #[test]
     fn headers_are_whole_and_apart_however_long_the_ring_runs() {
-        let mut env = MemoryOnly::new();
-        let mut blocks = HeaderBlocks::new(&mut env, 2).unwrap();
+        let memory = &mut memory();
+        let mut blocks = HeaderBlocks::new(memory, 2).unwrap();
         let mut ring = HeaderRing::default();
         let mut prng = Prng::new(1);
         let mut live: VecDeque<(Span, u8)> = VecDeque::new();
@@ -125,9 +128,9 @@ mod tests {
             let len = prng.between(4, HEADER_BYTES_MAX as u64) as usize;
             if prng.chance(1, 2) && ring.room() >= len {
                 let value = step as u8;
-                live.push_back((ring.push(&mut env, &mut blocks, &vec![value; len]), value));
+                live.push_back((ring.push(memory, &mut blocks, &vec![value; len]), value));
             } else if let Some((span, value)) = live.pop_front() {
-                assert!(env.mem().bytes(span).iter().all(|&byte| byte == value), "overwritten");
+                assert!(memory.bytes(span).iter().all(|&byte| byte == value), "overwritten");
                 // What was sent is released, maybe cut at its front.
                 ring.release(span.from(prng.below(span.len() as u64) as usize));
                 rounds += usize::from(span.offset == 0);
@@ -144,12 +147,12 @@ mod tests {
 
     #[test]
     fn a_full_ring_still_takes_the_last_words() {
-        let mut env = MemoryOnly::new();
-        let mut blocks = HeaderBlocks::new(&mut env, 1).unwrap();
+        let memory = &mut memory();
+        let mut blocks = HeaderBlocks::new(memory, 1).unwrap();
         let mut ring = HeaderRing::default();
         while ring.room() >= 28 {
-            ring.push(&mut env, &mut blocks, &[1; 28]);
+            ring.push(memory, &mut blocks, &[1; 28]);
         }
-        ring.push(&mut env, &mut blocks, &[2; HEADER_BYTES_MAX]);
+        ring.push(memory, &mut blocks, &[2; HEADER_BYTES_MAX]);
     }
 }
