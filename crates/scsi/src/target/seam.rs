@@ -8,7 +8,8 @@
 //! whatever happens to its nexus meanwhile, and that may be before it was submitted: an unknown logical unit, a unit
 //! attention, a reservation, an abort. The transport then takes the data that still arrives and drops it.
 //!
-//! Residuals are the transport's: it compares what the initiator expected with [`Transfer`] and [`Outcome::data`].
+//! Residuals are the transport's: it compares what the initiator expected with [`Transfer`] and [`Outcome::data`], also when
+//! the command fails. It sends no more of the data than the initiator expects.
 
 use stdx::mem::Span;
 use stdx::slab::Key;
@@ -78,7 +79,7 @@ pub enum Transfer {
     },
     /// To the initiator.
     In {
-        /// The most bytes there can be.
+        /// The most bytes there can be: the buffer is this long, however little the initiator expects.
         len: u32,
         /// The volume lends its memory: a task submitted without a buffer is answered with a span of the volume's own.
         lent: bool,

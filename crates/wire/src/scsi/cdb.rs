@@ -43,7 +43,7 @@ impl Cdb {
 
     /// The length that the group code in the operation code gives (SPC-4, section 4.2.5.1); `None` for variable length and
     /// vendor specific ones.
-    pub const fn len(&self) -> Option<usize> {
+    pub const fn group_len(&self) -> Option<usize> {
         match self.0[0] >> 5 {
             0 => Some(6),
             1 | 2 => Some(10),
@@ -55,7 +55,7 @@ impl Cdb {
 
     /// NACA in the CONTROL byte (SAM-5, section 5.2): a CHECK CONDITION is to establish an auto contingent allegiance.
     pub const fn naca(&self) -> bool {
-        match self.len() {
+        match self.group_len() {
             Some(len) => self.0[len - 1] & 0x04 != 0,
             None => false,
         }
@@ -73,6 +73,9 @@ mod tests {
             (cdb.u64(2), cdb.u32(10), cdb.u24(3), cdb.u16(2)),
             (0x0102_0304_0506_0708, 0x090a_0b0c, 0x02_0304, 0x0102)
         );
-        assert_eq!((cdb.len(), cdb.naca(), cdb.bit(15, 2), cdb.bit(15, 1)), (Some(16), true, true, false));
+        assert_eq!(
+            (cdb.group_len(), cdb.naca(), cdb.bit(15, 2), cdb.bit(15, 1)),
+            (Some(16), true, true, false)
+        );
     }
 }

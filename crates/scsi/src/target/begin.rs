@@ -1,0 +1,195 @@
+//! A command is delivered: it becomes a task of its logical unit's task set, or ends at once.
+
+use super::attention::Attention;
+use super::command::{self, CommandRow, MediumUse};
+use super::options::TASK_SET_MAX;
+use super::seam::{Begun, Command, TaskAttribute, TaskKey, Transfer};
+use super::task::{Ending, Fault, State, Task};
+use super::unit::{Medium, Unit};
+use super::{Outcome, Target};
+use stdx::env::Env;
+use stdx::mem::Span;
+use stdx::slab::Key;
+use wire::scsi::{Sense, Status};
+
+impl Target {
+    /// See [`super::Executor::begin`].
+    pub(super) fn begin_task(&mut self, command: &Command) -> Begun {
+        self.counters.begun += 1;
+        match self.admit(command) {
+            Ok(begun) => begun,
+            Err(ending) => {
+                self.tell_refused(command, ending);
+                Begun { task: NO_TASK, transfer: Transfer::None }
+            }
+        }
+    }
+
+    /// Takes a command into its task set, or says how it ends. Statuses that say "not now" come first, then unit
+    /// attentions (SAM-5, sections 5.3.3 and 5.14), then what is wrong with the command.
+    fn admit(&mut self, command: &Command) -> Result<Begun, Ending> {
+        let nexus = self.nexuses.get(command.nexus.0).ok_or(Ending::ABORTED)?;
+        let unit = self.unit_at(nexus, command.lun);
+        let row = command::find(&command.cdb);
+        let always = row.as_ref().is_ok_and(|row| row.always);
+        if unit.is_none() && !always {
+            return Err(Fault::Sense(Sense::LOGICAL_UNIT_NOT_SUPPORTED).into());
+        }
+        if let Some(unit) = unit {
+            self.refuse_for_task_set(unit, command)?;
+            if !always {
+                self.tell_attention(unit, command.nexus.0)?;
+            }
+        }
+        let row = row.map_err(|sense| Ending::from(Fault::Sense(sense)))?;
+        self.insert(command, unit, row)
+    }
+
+    fn insert(
+        &mut self,
+        command: &Command,
+        unit: Option<Key>,
+        row: &'static CommandRow,
+    ) -> Result<Begun, Ending> {
+        let mut task = Task::new(command, unit, row);
+        if self.tasks.is_full() {
+            return Err(Ending::of(Status::Busy));
+        }
+        let mut begins = true;
+        if let Some(unit) = unit.and_then(|key| self.units.get_mut(key)) {
+            begins = unit.allegiance.is_none() || command.attribute == TaskAttribute::Aca;
+            begins = begins && unit.tasks.enter(command.attribute);
+        }
+        if begins && let Err(fault) = self.may_execute(&task, Moment::Delivery) {
+            self.leave(&task);
+            return Err(fault.into());
+        }
+        let info = unit.and_then(|key| self.units.get(key)).map(|unit| unit.info);
+        match row.data.transfer(info.as_ref(), &command.cdb) {
+            Ok(transfer) => task.transfer = transfer,
+            Err(sense) => {
+                if begins {
+                    self.leave(&task);
+                }
+                return Err(Fault::Sense(sense).into());
+            }
+        }
+        if !begins {
+            task.state = State::Dormant { submitted: false };
+        }
+        let transfer = task.transfer;
+        let key = self.tasks.insert(task).map_err(|_| Ending::of(Status::Busy))?;
+        if let Some(unit) = unit.filter(|_| !begins).and_then(|key| self.units.get_mut(key)) {
+            unit.tasks.queue(key, command.attribute);
+        }
+        Ok(Begun { task: TaskKey(key), transfer })
+    }
+
+    /// Lets the tasks of a logical unit begin that waited and may.
+    pub(super) fn enable_waiting(&mut self, env: &mut dyn Env, key: Key) {
+        loop {
+            let Some(unit) = self.units.get_mut(key).filter(|unit| unit.allegiance.is_none()) else { return };
+            let Some(next) = unit.tasks.next() else { return };
+            let Some(task) = self.tasks.get_mut(next) else { continue };
+            let submitted = task.state == State::Dormant { submitted: true };
+            task.state = State::Enabled;
+            let task = *task;
+            if let Err(fault) = self.may_execute(&task, Moment::Turn) {
+                self.end(env, next, fault.into());
+            } else if submitted {
+                self.execute(env, next);
+            }
+        }
+    }
+
+    /// What stands against a command's execution: reservations, unit attentions that came while it waited, the medium.
+    fn may_execute(&mut self, task: &Task, moment: Moment) -> Result<(), Fault> {
+        let Some(unit) = task.unit else { return Ok(()) };
+        if moment == Moment::Turn && !task.row.always {
+            self.attention_of(unit, task.nexus).map_or(Ok(()), |attention| Err(attention.sense()))?;
+        }
+        let Some(unit) = self.units.get(unit) else {
+            return Err(Fault::Sense(Sense::LOGICAL_UNIT_NOT_SUPPORTED));
+        };
+        check_medium(unit, task.row.medium)?;
+        Ok(())
+    }
+
+    /// Refuses what a full task set or an auto contingent allegiance keeps out (SAM-5, sections 5.9.2 and 5.3.1).
+    fn refuse_for_task_set(&self, unit: Key, command: &Command) -> Result<(), Ending> {
+        let Some(unit) = self.units.get(unit) else { return Ok(()) };
+        if unit.tasks.len() >= TASK_SET_MAX {
+            return Err(Ending::of(Status::TaskSetFull));
+        }
+        let aca = command.attribute == TaskAttribute::Aca;
+        match unit.allegiance {
+            None if aca => Err(Fault::Sense(Sense::INVALID_MESSAGE).into()),
+            None => Ok(()),
+            Some(faulted) if faulted == command.nexus.0 => {
+                if aca && unit.tasks.has_no_aca() {
+                    Ok(())
+                } else {
+                    Err(Ending::of(Status::AcaActive))
+                }
+            }
+            Some(_) if command.cdb.naca() => Err(Ending::of(Status::AcaActive)),
+            Some(_) => Err(Ending::of(Status::Busy)),
+        }
+    }
+
+    fn tell_attention(&mut self, unit: Key, nexus: Key) -> Result<(), Ending> {
+        match self.attention_of(unit, nexus) {
+            None => Ok(()),
+            Some(attention) => Err(Fault::Sense(attention.sense()).into()),
+        }
+    }
+
+    fn attention_of(&mut self, unit: Key, nexus: Key) -> Option<Attention> {
+        self.nexuses.get_mut(nexus)?.take_attention(unit)
+    }
+
+    /// The outcome of a command that did not become a task.
+    fn tell_refused(&mut self, command: &Command, ending: Ending) {
+        let unit = self.nexuses.get(command.nexus.0).and_then(|nexus| self.unit_at(nexus, command.lun));
+        if ending.is_check_condition() {
+            self.after_check_condition(unit, command.nexus.0, &command.cdb);
+        }
+        self.tell(Outcome {
+            nexus: command.nexus,
+            slot: command.slot,
+            status: ending.status,
+            sense: self.formed(unit, ending.sense),
+            data: Span::EMPTY,
+        });
+    }
+}
+
+/// When a command is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    /// It was delivered, and its unit attentions told.
+    Delivery,
+    /// It waited, and its turn has come.
+    Turn,
+}
+
+fn check_medium(unit: &Unit, needs: MediumUse) -> Result<(), Sense> {
+    if needs == MediumUse::Aside {
+        return Ok(());
+    }
+    match unit.medium {
+        Medium::Stopped => return Err(Sense::INITIALIZING_COMMAND_REQUIRED),
+        Medium::Ready => {}
+    }
+    if unit.info.offline {
+        return Err(Sense::BECOMING_READY);
+    }
+    match needs {
+        MediumUse::Changed if unit.info.read_only => Err(Sense::WRITE_PROTECTED),
+        MediumUse::Changed if unit.settings.write_protected => Err(Sense::SOFTWARE_WRITE_PROTECTED),
+        MediumUse::Changed | MediumUse::Needed | MediumUse::Aside => Ok(()),
+    }
+}
+
+/// The key of a task that never was.
+const NO_TASK: TaskKey = TaskKey(Key::from_u64(u64::MAX));

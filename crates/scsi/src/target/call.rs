@@ -1,0 +1,93 @@
+//! A command being executed: what its handler has at hand, and what it may answer.
+
+use super::Target;
+use super::device::Device;
+use super::nexus::Nexus;
+use super::sbc::Work;
+use super::task::{Fault, Task};
+use super::unit::Unit;
+use block::{Info, Io};
+use stdx::env::Env;
+use stdx::mem::Span;
+use stdx::slab::Key;
+use wire::scsi::{Cdb, Sense, Status};
+
+/// A command being executed.
+pub(super) struct Call<'a> {
+    pub(super) target: &'a mut Target,
+    pub(super) env: &'a mut dyn Env,
+    /// The task's key.
+    pub(super) key: Key,
+    /// The task, as it is now.
+    pub(super) task: Task,
+}
+
+/// What a handler made of its command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Step {
+    /// It is done; this is the data to send.
+    Good(Span),
+    /// It is done, and what was asked for is so.
+    ConditionMet,
+    /// It goes on by itself: with a request to a volume, or until its owner ends it.
+    UnderWay,
+}
+
+impl Call<'_> {
+    pub(super) const fn cdb(&self) -> &Cdb {
+        &self.task.cdb
+    }
+
+    /// The logical unit. An error only for the commands that are always answered.
+    pub(super) fn unit(&self) -> Result<&Unit, Fault> {
+        let unit = self.task.unit.and_then(|key| self.target.units.get(key));
+        unit.ok_or(Fault::Sense(Sense::LOGICAL_UNIT_NOT_SUPPORTED))
+    }
+
+    pub(super) fn unit_mut(&mut self) -> Result<&mut Unit, Fault> {
+        let unit = self.task.unit.and_then(|key| self.target.units.get_mut(key));
+        unit.ok_or(Fault::Sense(Sense::LOGICAL_UNIT_NOT_SUPPORTED))
+    }
+
+    /// What the volume is.
+    pub(super) fn info(&self) -> Result<Info, Fault> {
+        Ok(self.unit()?.info)
+    }
+
+    /// The nexus the command came through. An error if it is gone: nobody is told.
+    pub(super) fn nexus(&self) -> Result<&Nexus, Fault> {
+        self.target.nexuses.get(self.task.nexus).ok_or(Fault::Status(Status::TaskAborted))
+    }
+
+    pub(super) fn nexus_mut(&mut self) -> Result<&mut Nexus, Fault> {
+        self.target.nexuses.get_mut(self.task.nexus).ok_or(Fault::Status(Status::TaskAborted))
+    }
+
+    /// The device.
+    pub(super) fn device(&self) -> Result<&Device, Fault> {
+        let device = self.target.devices.get(self.nexus()?.device);
+        device.ok_or(Fault::Status(Status::TaskAborted))
+    }
+
+    /// The parameter list that came with the command, copied: it may be shorter than the CDB says.
+    pub(super) fn parameters(&mut self) -> Vec<u8> {
+        let mut bytes = vec![0; self.task.data.len()];
+        self.env.mem().read(self.task.data, &mut bytes);
+        bytes
+    }
+
+    /// Answers with parameter data, cut to the allocation length.
+    pub(super) fn answer(&mut self, bytes: &[u8]) -> Result<Step, Fault> {
+        let len = bytes.len().min(self.task.data.len());
+        let data = self.task.data.first(len);
+        self.env.mem().write(data, &bytes[..len]);
+        Ok(Step::Good(data))
+    }
+
+    /// Gives the logical unit's volume a request; `work` is what follows. The tag is set here.
+    pub(super) fn start(&mut self, io: Io, work: Work) -> Result<Step, Fault> {
+        let unit = self.task.unit.ok_or(Fault::Sense(Sense::LOGICAL_UNIT_NOT_SUPPORTED))?;
+        self.target.start(self.env, self.key, unit, io, work);
+        Ok(Step::UnderWay)
+    }
+}

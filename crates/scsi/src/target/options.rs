@@ -1,0 +1,24 @@
+//! The limits of every table of a target.
+
+/// Devices of one target.
+pub const DEVICES_MAX: usize = 1024;
+/// Target ports of one device.
+pub const PORTS_MAX: usize = 256;
+/// Logical units of one target.
+pub const UNITS_MAX: usize = 4096;
+/// Logical units of one device: as many as single level LUNs can name here.
+pub const UNITS_PER_DEVICE_MAX: usize = 1024;
+/// Nexuses of one target.
+pub const NEXUSES_MAX: usize = 4096;
+/// Tasks of one target.
+pub const TASKS_MAX: usize = 1 << 18;
+/// Tasks of one logical unit: more are answered with TASK SET FULL.
+pub const TASK_SET_MAX: u32 = 1 << 14;
+/// Task management requests under way in one target: more are rejected.
+pub const MANAGEMENT_MAX: usize = 4096;
+/// Bytes one command moves at most: what the largest I/O buffer holds.
+pub const TRANSFER_MAX: u32 = stdx::mem::Memory::BUFFER_MAX as u32;
+/// Bytes of parameter data that a command tells at most.
+pub const PARAMETER_DATA_MAX: u32 = 256 << 10;
+/// Bytes of a parameter list that a command takes at most.
+pub const PARAMETER_LIST_MAX: u32 = 64 << 10;

@@ -1,0 +1,4 @@
+//! The target from outside: commands in, outcomes out.
+
+mod basics;
+mod world;

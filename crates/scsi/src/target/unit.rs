@@ -1,0 +1,167 @@
+//! A logical unit: a volume behind a number, with its task set, its settings, and what its volume works on.
+
+use super::task_set::TaskSet;
+use block::{BlockDevice, Channel, Info, Io};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use stdx::env::Env;
+use stdx::slab::Key;
+
+/// What a logical unit is to be called.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct UnitConfig {
+    /// Its number; the lowest that is free if `None`.
+    pub lun: Option<u16>,
+    /// Its UUID, in network byte order: its designators are made of it. It is the volume's, whoever serves it.
+    pub uuid: [u8; 16],
+    /// UNIT SERIAL NUMBER, printable ASCII; the UUID's digits if empty.
+    pub serial: String,
+    /// PRODUCT IDENTIFICATION, up to 16 printable ASCII characters; a default if empty.
+    pub product: String,
+    /// Reservations may outlive a power loss: the owner keeps them.
+    pub aptpl: bool,
+}
+
+/// The mode parameters that the core itself obeys (SPC-4, section 7.5; SBC-3, section 6.5).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Settings {
+    /// D_SENSE: sense data in the descriptor form.
+    pub(super) descriptor_sense: bool,
+    /// QERR: what a CHECK CONDITION does to other tasks.
+    pub(super) queue_error: QueueError,
+    /// TAS: tasks that another nexus ended are answered with TASK ABORTED.
+    pub(super) task_aborted_status: bool,
+    /// SWP: writes are refused.
+    pub(super) write_protected: bool,
+    /// WCE: a write may be answered before it is on stable storage.
+    pub(super) write_cache: bool,
+}
+
+/// QERR of the Control mode page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(super) enum QueueError {
+    /// Other tasks go on.
+    GoOn = 0b00,
+    /// All other tasks of the logical unit end.
+    AbortAll = 0b01,
+    /// The other tasks of the nexus end.
+    AbortNexus = 0b11,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            descriptor_sense: false,
+            queue_error: QueueError::GoOn,
+            task_aborted_status: false,
+            write_protected: false,
+            write_cache: true,
+        }
+    }
+}
+
+/// Whether the medium can be used (SBC-3, section 4.20).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Medium {
+    /// It can.
+    Ready,
+    /// Stopped by START STOP UNIT.
+    Stopped,
+}
+
+/// A logical unit.
+#[derive(Debug)]
+pub(super) struct Unit {
+    pub(super) lun: u16,
+    pub(super) device: Key,
+    pub(super) config: UnitConfig,
+    pub(super) volume: Rc<dyn BlockDevice>,
+    /// What the volume was when it last said that it changed.
+    pub(super) info: Info,
+    pub(super) settings: Settings,
+    pub(super) medium: Medium,
+    pub(super) tasks: TaskSet,
+    /// The nexus whose task established an auto contingent allegiance.
+    pub(super) allegiance: Option<Key>,
+    channel: Box<dyn Channel>,
+    /// Requests the channel had no room for, in order.
+    waiting: VecDeque<Io>,
+    /// Requests given to the channel and not done.
+    under_way: u32,
+    /// In [`super::Target::busy`].
+    pub(super) busy: bool,
+    /// Removed by its owner; it stays until nothing is under way, because the volume may still write into buffers.
+    pub(super) removed: bool,
+}
+
+impl Unit {
+    pub(super) fn new(
+        lun: u16,
+        device: Key,
+        config: UnitConfig,
+        volume: Rc<dyn BlockDevice>,
+        channel: Box<dyn Channel>,
+    ) -> Self {
+        let info = volume.info();
+        Self {
+            lun,
+            device,
+            config,
+            info,
+            volume,
+            settings: Settings { write_cache: info.volatile_cache, ..Settings::default() },
+            medium: Medium::Ready,
+            tasks: TaskSet::default(),
+            allegiance: None,
+            channel,
+            waiting: VecDeque::new(),
+            under_way: 0,
+            busy: false,
+            removed: false,
+        }
+    }
+
+    /// Gives the channel a request, now or when it has room.
+    pub(super) fn start(&mut self, env: &mut dyn Env, io: Io) {
+        if !self.waiting.is_empty() {
+            self.waiting.push_back(io);
+            return;
+        }
+        match self.channel.submit(env, io) {
+            Ok(()) => self.under_way += 1,
+            Err(block::Refused(io)) => self.waiting.push_back(io),
+        }
+    }
+
+    /// Collects what is done, and gives the channel what waits for room.
+    pub(super) fn poll(&mut self, env: &mut dyn Env, done: &mut Vec<block::Done>) {
+        let before = done.len();
+        self.channel.poll(env, done);
+        self.under_way -= (done.len() - before) as u32;
+        while let Some(&io) = self.waiting.front() {
+            if self.channel.submit(env, io).is_err() {
+                break;
+            }
+            self.under_way += 1;
+            self.waiting.pop_front();
+        }
+    }
+
+    /// Takes a request back that the channel has not seen; false if it has, or is done.
+    pub(super) fn withdraw(&mut self, tag: u64) -> bool {
+        let Some(place) = self.waiting.iter().position(|io| io.tag == tag) else { return false };
+        self.waiting.remove(place);
+        true
+    }
+
+    /// True if no request is under way or waits.
+    pub(super) fn idle(&self) -> bool {
+        self.under_way == 0 && self.waiting.is_empty()
+    }
+
+    /// Requests given to the channel or waiting for it.
+    pub(super) fn load(&self) -> usize {
+        self.under_way as usize + self.waiting.len()
+    }
+}
