@@ -1,8 +1,11 @@
 //! SCSI as bytes: what SAM-5, SPC-4 and SBC-3 lay out, whichever transport carries it. Everything is big-endian.
 
 mod cdb;
+pub mod copy;
 pub mod inquiry;
 mod lun;
+pub mod mode;
+pub mod report;
 pub mod reservation;
 mod sense;
 mod status;
