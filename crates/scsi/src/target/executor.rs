@@ -1,12 +1,23 @@
 //! What a transport needs of whoever executes its commands.
 
-use super::{Begun, Command, Management, ManagementOutcome, NexusKey, Outcome, TaskKey};
+use super::{
+    Begun, Command, ConfigError, DeviceKey, Management, ManagementOutcome, NexusKey, Outcome, TaskKey,
+};
 use stdx::env::Env;
 use stdx::mem::Span;
+use wire::scsi::TransportId;
 
 /// Executes what transports bring. The `Target` does; so that a transport's behaviour can be looked at alone, with tasks
 /// that end when a test says so, transports know no more than this.
 pub trait Executor {
+    /// An initiator port logged in to a port of a device; see [`Executor::lose`].
+    fn open_nexus(
+        &mut self,
+        device: DeviceKey,
+        initiator: TransportId,
+        port: u16,
+    ) -> Result<NexusKey, ConfigError>;
+
     /// A task enters its logical unit's task set. Called in the order of delivery.
     fn begin(&mut self, env: &mut dyn Env, command: &Command) -> Begun;
 

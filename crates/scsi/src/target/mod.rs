@@ -176,6 +176,15 @@ impl Target {
 }
 
 impl Executor for Target {
+    fn open_nexus(
+        &mut self,
+        device: DeviceKey,
+        initiator: wire::scsi::TransportId,
+        port: u16,
+    ) -> Result<NexusKey, ConfigError> {
+        Self::open_nexus(self, device, initiator, port)
+    }
+
     fn begin(&mut self, env: &mut dyn Env, command: &Command) -> Begun {
         let _ = env;
         self.begin_task(command)
