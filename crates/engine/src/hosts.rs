@@ -4,13 +4,12 @@ use crate::owners::Part;
 use crate::url::NvmeUrl;
 use crate::volumes::{Change, Spec, Volumes};
 use crate::{OpenError, VolumeError};
-use nvme::host::{Failure, Host, HostError, HostEvent, HostOptions};
+use nvme::host::{Failure, Host, HostError, HostEvent, HostOptions, host_id};
 use std::collections::BTreeMap;
 use stdx::env::{Env, Event, random_uuid};
 use stdx::time::{Time, earliest};
 use thiserror::Error;
 use wire::nvme::Nqn;
-use wire::nvme::fabrics::HostId;
 use wire::nvme::tcp::Digests;
 
 /// The remote controllers of a shard.
@@ -263,9 +262,8 @@ fn options(env: &mut dyn Env, url: &NvmeUrl) -> Result<HostOptions, OpenError> {
     let parse = |text: &str| text.parse::<Nqn>().map_err(|_| AttachError::Nqn(text.into()));
     let address = url.address().ok_or(OpenError::Unresolved)?;
     let subsystem = parse(url.nqn.as_deref().ok_or(OpenError::NoSubsystem)?)?;
-    let id = random_uuid(env);
-    let host = url.hostnqn.as_deref().map_or(Ok(Nqn::from_uuid(&id)), parse)?;
-    let mut options = HostOptions::new(address, subsystem, host, HostId::from(id));
+    let host = url.hostnqn.as_deref().map_or_else(|| Ok(Nqn::from_uuid(&random_uuid(env))), parse)?;
+    let mut options = HostOptions::new(address, subsystem, host, host_id(&host));
     options.digests = Digests { header: url.header_digest, data: url.data_digest };
     options.io_queues = url.queues.unwrap_or(options.io_queues);
     options.queue_size = url.depth.unwrap_or(options.queue_size);

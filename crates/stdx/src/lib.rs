@@ -16,3 +16,4 @@ pub mod prng;
 pub mod slab;
 pub mod stream;
 pub mod time;
+pub mod uuid;

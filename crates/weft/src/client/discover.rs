@@ -6,13 +6,12 @@ use crate::error::Failure;
 use crate::output::{Style, Table, say};
 use engine::Limits;
 use engine::url::{DISCOVERY_PORT, NvmeUrl, VolumeUrl};
-use nvme::host::HostOptions;
 use nvme::host::discovery::{Discovery, DiscoveryLog, is_referral};
+use nvme::host::{HostOptions, host_id};
 use reactor::Reactor;
 use serde::Serialize;
 use stdx::env::{Env, Owner, random_uuid};
 use wire::nvme::Nqn;
-use wire::nvme::fabrics::HostId;
 use wire::nvme::log::{AddressFamily, DiscoveryEntry, TransportType};
 
 /// One way to one subsystem.
@@ -73,12 +72,11 @@ fn ask(env: &mut Reactor, url: &NvmeUrl, hostnqn: Option<&str>) -> Result<Discov
     let failed =
         |why: &dyn std::fmt::Display| Failure::Discover { target: url.to_string(), why: why.to_string() };
     let address = url.address().ok_or_else(|| failed(&"the host's name was not resolved"))?;
-    let id = random_uuid(env);
     let host = match hostnqn.or(url.hostnqn.as_deref()) {
         Some(name) => Nqn::from_peer(name).map_err(|why| failed(&why))?,
-        None => Nqn::from_uuid(&id),
+        None => Nqn::from_uuid(&random_uuid(env)),
     };
-    let options = HostOptions::new(address, Nqn::discovery(), host, HostId::from(id));
+    let options = HostOptions::new(address, Nqn::discovery(), host, host_id(&host));
     let mut discovery = Discovery::connect(env, OWNER, &options).map_err(|why| failed(&why))?;
     let mut events = Vec::new();
     loop {

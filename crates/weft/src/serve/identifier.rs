@@ -7,20 +7,12 @@
 use std::path::Path;
 use wire::nvme::Nqn;
 
-/// The UUID under which a subsystem serves a file: version 8 of RFC 9562 (5.8), made of names alone.
+/// The UUID under which a subsystem serves a file.
 pub(super) fn of_file(subsystem: &Nqn, path: &Path) -> [u8; 16] {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let name = format!("{subsystem}\n{}", path.display());
-    let hash = name.bytes().fold(FNV_OFFSET, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(FNV_PRIME));
-    let mut uuid = hash.to_be_bytes();
-    uuid[6] = uuid[6] & 0x0f | 0x80;
-    uuid[8] = uuid[8] & 0x3f | 0x80;
-    uuid
+    stdx::uuid::of_name(&name)
 }
-
-/// The constants of the Fowler-Noll-Vo hash of 128 bits (FNV-1a).
-const FNV_OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-const FNV_PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{AttachError, Attached};
-use nvme::host::HostOptions;
+use nvme::host::{HostOptions, host_id};
 use stdx::env::{Env, random_uuid};
 use tokio::sync::oneshot;
 use wire::nvme::Nqn;
@@ -19,7 +19,6 @@ use crate::error::{Errno, RpcError};
 use crate::fabric::{At, Fabric};
 use crate::method::NotTaken;
 use crate::methods::nvmf::{family_of, is_tcp, parse_nqn, socket_address};
-use crate::values::Uuid;
 
 /// Answers when the controller is there, with the names of its volumes. One that cannot be reached is forgotten.
 pub(super) async fn attach(
@@ -96,31 +95,4 @@ fn options(
     let (loss, delay) = (params.ctrlr_loss_timeout_sec, params.reconnect_delay_sec);
     patience(&mut options, loss, delay, params.fast_io_fail_timeout_sec);
     Ok(options)
-}
-
-/// The host identifier that belongs to a name, the same each time: the UUID in it, or else a digest of it (FNV-1a).
-fn host_id(host: &Nqn) -> [u8; 16] {
-    let text = host.as_str();
-    if let Some(uuid) = text.rsplit(':').next().and_then(Uuid::parse) {
-        return uuid.0;
-    }
-    let digest = text.bytes().fold(FNV_BASIS, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(FNV_PRIME));
-    digest.to_be_bytes()
-}
-
-const FNV_BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-const FNV_PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_host_has_one_identifier() {
-        let named = |text: &str| host_id(&parse_nqn(text).expect("an NQN"));
-        let uuid = "nqn.2014-08.org.nvmexpress:uuid:ceccf520-691e-4b46-9546-34af789907c5";
-        assert_eq!(Uuid(named(uuid)).to_string(), "ceccf520-691e-4b46-9546-34af789907c5");
-        assert_eq!(named("nqn.2026-11.io.weft:a"), named("nqn.2026-11.io.weft:a"));
-        assert_ne!(named("nqn.2026-11.io.weft:a"), named("nqn.2026-11.io.weft:b"));
-    }
 }
