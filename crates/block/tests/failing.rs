@@ -85,6 +85,26 @@ fn what_hangs_is_let_go_when_cleared_or_closed() {
 }
 
 #[test]
+fn what_hangs_is_carried_out_when_resumed() {
+    let mut world = World::new(1);
+    let (device, mut channel, data) = injected(&mut world);
+    device.inject(Target::Write, Injection::Pending, 5);
+    device.inject(Target::Read, Injection::Failure, 1);
+    let mut done = Vec::new();
+    channel.submit(&mut world, io(Op::Write, 1, data)).unwrap();
+    channel.poll(&mut world, &mut done);
+    assert!(done.is_empty());
+    device.resume();
+    channel.poll(&mut world, &mut done);
+    assert_eq!(done.pop().unwrap().status, Status::Ok);
+    let back = world.mem().take(512).unwrap();
+    assert_eq!(finish(&mut world, &device, &mut *channel, io(Op::Read, 1, back)), Status::ReadError);
+    assert_eq!(finish(&mut world, &device, &mut *channel, io(Op::Read, 1, back)), Status::Ok);
+    assert_eq!(world.mem().first_difference(data, back), None, "it was written");
+    assert_eq!(finish(&mut world, &device, &mut *channel, io(Op::Write, 1, data)), Status::Ok);
+}
+
+#[test]
 fn refusal_spares_an_idle_channel() {
     let mut world = World::new(1);
     let (device, mut channel, data) = injected(&mut world);

@@ -31,7 +31,8 @@ pub enum Target {
 pub enum Injection {
     /// It fails as on a broken medium.
     Failure,
-    /// It hangs until the injection is cleared (then it is [`Status::Aborted`]) or the device closed.
+    /// It hangs until hanging requests are resumed (then it is carried out), the injection is cleared (then it is
+    /// [`Status::Aborted`]) or the device closed.
     Pending,
     /// One byte of its data is another. Requests that move no data, or less than that, are spared.
     Corrupt {
@@ -57,14 +58,16 @@ struct Shared {
     planned: RefCell<[Option<(Injection, u64)>; KINDS]>,
     /// How often injections of a kind were cleared: requests that hang since before are let go.
     cleared: Cell<[u64; KINDS]>,
+    /// How often hanging requests were resumed: those that hang since before go on.
+    resumed: Cell<u64>,
     closed: Cell<bool>,
 }
 
 impl Error {
     /// `base`, with nothing wrong yet.
     pub fn new(base: Rc<dyn BlockDevice>) -> Self {
-        let (planned, cleared) = (RefCell::default(), Cell::default());
-        Self { shared: Rc::new(Shared { base, planned, cleared, closed: Cell::new(false) }) }
+        let (planned, cleared, resumed) = (RefCell::default(), Cell::default(), Cell::default());
+        Self { shared: Rc::new(Shared { base, planned, cleared, resumed, closed: Cell::new(false) }) }
     }
 
     /// Lets the next `count` requests of each kind aimed at go wrong, instead of what was planned for them before.
@@ -81,6 +84,14 @@ impl Error {
             cleared[kind] += 1;
         }
         self.shared.cleared.set(cleared);
+    }
+
+    /// Lets no further request hang, and has those that do carried out as if they came now. Other injections stay.
+    pub fn resume(&self) {
+        for plan in self.shared.planned.borrow_mut().iter_mut() {
+            plan.take_if(|(injection, _)| *injection == Injection::Pending);
+        }
+        self.shared.resumed.set(self.shared.resumed.get() + 1);
     }
 }
 
@@ -161,12 +172,13 @@ struct Below {
     corrupt: Option<(u32, u8)>,
 }
 
-/// A request that hangs, and how often its kind had been cleared when it came.
+/// A request that hangs, and how often its kind had been cleared, and all had been resumed, when it came.
 #[derive(Debug)]
 struct Hanging {
-    tag: u64,
+    io: Io,
     kind: usize,
-    since: u64,
+    cleared: u64,
+    resumed: u64,
 }
 
 impl Channel for ErrorChannel {
@@ -178,26 +190,13 @@ impl Channel for ErrorChannel {
         if self.shared.closed.get() {
             return self.pass(env, io, None);
         }
-        match self.shared.strike(&io, under_way == 0) {
-            None => self.pass(env, io, None),
-            Some(Injection::Corrupt { offset, flip }) => self.pass(env, io, Some((offset, flip))),
-            Some(Injection::Refusal) => Err(Refused(io)),
-            Some(Injection::Failure) => {
-                let status = if io.op == Op::Read { Status::ReadError } else { Status::WriteError };
-                self.ready.push(Done { tag: io.tag, status, data: Span::EMPTY });
-                Ok(())
-            }
-            Some(Injection::Pending) => {
-                if let Some(kind) = kind(io.op) {
-                    let since = self.shared.cleared.get()[kind];
-                    self.hanging.push(Hanging { tag: io.tag, kind, since });
-                }
-                Ok(())
-            }
-        }
+        let struck = self.shared.strike(&io, under_way == 0);
+        self.start(env, io, struck)
     }
 
     fn poll(&mut self, env: &mut dyn Env, done: &mut Vec<Done>) {
+        self.let_go(done);
+        self.go_on(env);
         done.append(&mut self.ready);
         self.base.poll(env, &mut self.finished);
         for one in self.finished.drain(..) {
@@ -208,11 +207,31 @@ impl Channel for ErrorChannel {
             }
             done.push(Done { tag: io.tag, ..one });
         }
-        self.let_go(done);
     }
 }
 
 impl ErrorChannel {
+    /// Begins a request, with what is to happen to it.
+    fn start(&mut self, env: &mut dyn Env, io: Io, struck: Option<Injection>) -> Result<(), Refused> {
+        match struck {
+            None => self.pass(env, io, None),
+            Some(Injection::Corrupt { offset, flip }) => self.pass(env, io, Some((offset, flip))),
+            Some(Injection::Refusal) => Err(Refused(io)),
+            Some(Injection::Failure) => {
+                let status = if io.op == Op::Read { Status::ReadError } else { Status::WriteError };
+                self.ready.push(Done { tag: io.tag, status, data: Span::EMPTY });
+                Ok(())
+            }
+            Some(Injection::Pending) => {
+                if let Some(kind) = kind(io.op) {
+                    let (cleared, resumed) = (self.shared.cleared.get()[kind], self.shared.resumed.get());
+                    self.hanging.push(Hanging { io, kind, cleared, resumed });
+                }
+                Ok(())
+            }
+        }
+    }
+
     fn pass(&mut self, env: &mut dyn Env, io: Io, corrupt: Option<(u32, u8)>) -> Result<(), Refused> {
         let key = self.under_way.insert(Below { io, corrupt }).map_err(|below| Refused(below.io))?;
         let written = corrupt.filter(|_| io.op != Op::Read);
@@ -232,12 +251,28 @@ impl ErrorChannel {
         let (closed, cleared) = (self.shared.closed.get(), self.shared.cleared.get());
         let status = if closed { Status::Gone } else { Status::Aborted };
         self.hanging.retain(|hanging| {
-            let hangs = !closed && cleared[hanging.kind] == hanging.since;
+            let hangs = !closed && cleared[hanging.kind] == hanging.cleared;
             if !hangs {
-                done.push(Done { tag: hanging.tag, status, data: Span::EMPTY });
+                done.push(Done { tag: hanging.io.tag, status, data: Span::EMPTY });
             }
             hangs
         });
+    }
+
+    /// Submits what hung and was resumed, in its order, as far as the base takes it: the rest follows when the base has
+    /// done something.
+    fn go_on(&mut self, env: &mut dyn Env) {
+        let resumed = self.shared.resumed.get();
+        let is_resumed = |hanging: &Hanging| hanging.resumed < resumed;
+        while let Some(place) = self.hanging.iter().position(is_resumed) {
+            let hanging = self.hanging.remove(place);
+            let spared = self.under_way.len() == 0;
+            let struck = self.shared.strike(&hanging.io, spared);
+            if self.start(env, hanging.io, struck).is_err() {
+                self.hanging.insert(place, hanging);
+                return;
+            }
+        }
     }
 }
 
