@@ -6,6 +6,7 @@
 
 use crate::mem::{Memory, Span};
 use crate::time::Time;
+use core::time::Duration;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -71,6 +72,12 @@ pub trait Env {
     /// Appends what has happened to `events`. With none to tell it waits until there is one, or until `deadline` (`None`:
     /// for ever; a time past: not at all).
     fn poll(&mut self, events: &mut Vec<Event>, deadline: Option<Time>);
+
+    /// How long [`Env::poll`] has looked for events in vain, in all; the rest of the time since the start was work. Zero
+    /// where nobody counts.
+    fn waited(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// A way for other threads to end a wait in [`Env::poll`], which then tells [`What::Woken`] to [`Owner::SHARD`].
     fn waker(&self) -> Waker;
