@@ -107,7 +107,14 @@ fn process(it: &mut Fixture) {
         json!({"subsystem": "nvmf", "depends_on": ["bdev"]})
     );
     assert_eq!(it.call("bdev_wait_for_examine", json!({})), true);
-    assert_eq!(it.call("framework_get_reactors", json!({}))["pid"], std::process::id());
+    assert_eq!(it.call("bdev_set_options", json!({ "bdev_io_pool_size": 65536 })), true);
+    std::thread::sleep(Duration::from_millis(20));
+    let threads = it.call("framework_get_reactors", json!({}));
+    assert_eq!(threads["pid"], std::process::id());
+    let shard = &threads["reactors"][0];
+    let ticks = |value: &Value| value.as_u64().expect("ticks");
+    assert_eq!(ticks(&shard["busy"]) + ticks(&shard["idle"]), ticks(&shard["lw_threads"][0]["elapsed"]));
+    assert!(ticks(&shard["idle"]) >= 10_000_000, "nothing was asked of it for 20 ms: {shard}");
     let current = it.call("rpc_get_methods", json!({ "current": true }));
     assert!(!current.as_array().expect("names").contains(&json!("framework_start_init")));
 }

@@ -259,7 +259,7 @@ pub struct RpcArgs {
     /// The daemon's socket: a path, or ADDR:PORT
     #[arg(short, long, value_name = "SOCKET")]
     pub socket: Option<String>,
-    /// The method, then its parameters as --name value, name=value, or one JSON object
+    /// The method, then its parameters as --name value or as one JSON object
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub call: Vec<String>,
 }

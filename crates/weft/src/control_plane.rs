@@ -14,12 +14,16 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, TryRecvError};
+use std::thread::JoinHandle;
 use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
 
-/// The running control plane. It ends with the process.
+/// The running control plane. Dropping it ends it, and removes its socket.
 pub struct ControlPlane {
     runtime: Handle,
     dispatcher: Dispatcher<Fabric>,
+    end: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 /// Starts the thread, and answers at `socket` (a path, or ADDR:PORT) from here on.
@@ -29,18 +33,22 @@ pub fn start(shard: &mut Shard, socket: &str, log: Arc<LogState>) -> Result<Cont
     let dispatcher = Dispatcher::new(Arc::new(state.table()), Arc::new(shard.handle()));
     let server = Server::new(dispatcher.clone(), ServerLimits::default());
     let (ready, started) = mpsc::channel();
+    let (end, ended) = oneshot::channel();
     let (place, shard) = (socket.to_owned(), shard.handle());
     let run = move || match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(async move {
             tokio::spawn(stop(state, shard));
-            serve(&server, &place, &ready).await;
+            tokio::select! {
+                () = serve(&server, &place, &ready) => {}
+                _ = ended => {}
+            }
         }),
         Err(why) => report(&ready, Err(why)),
     };
-    std::thread::Builder::new().name("control".into()).spawn(run).map_err(Failure::Start)?;
+    let thread = std::thread::Builder::new().name("control".into()).spawn(run).map_err(Failure::Start)?;
     let failed = |why| Failure::File { path: socket.into(), why };
     let runtime = started.recv().map_err(|_| failed(io::ErrorKind::BrokenPipe.into()))?.map_err(failed)?;
-    Ok(ControlPlane { runtime, dispatcher })
+    Ok(ControlPlane { runtime, dispatcher, end: Some(end), thread: Some(thread) })
 }
 
 /// Drains the shard when a method says that the process is to end.
@@ -97,6 +105,17 @@ impl ControlPlane {
             if crate::signals::interrupted() {
                 return Err(Failure::Interrupted);
             }
+        }
+    }
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        // Dropping the sender is the message.
+        drop(self.end.take());
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has said so itself.
+            drop(thread.join());
         }
     }
 }

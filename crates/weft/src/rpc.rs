@@ -4,34 +4,48 @@ use crate::args::RpcArgs;
 use crate::error::Failure;
 use crate::output::{Style, say};
 use crate::serve::default_socket;
-use clap::Command;
+use clap::{ArgMatches, Command};
+use control::Table;
 use control::client::{CallError, Client};
-use control::methods::State;
-use control::methods::log::LogState;
+use control::fabric::{Fabric, table};
 use serde_json::{Map, Value};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Runs the command.
 pub fn run(style: &Style, args: &RpcArgs) -> Result<(), Failure> {
-    let table = State::new(Arc::new(LogState::new(&[]))).table();
+    let table = table();
+    let Some((method, params)) = parse(&table, &args.call)? else { return Ok(()) };
+    let socket = args.socket.clone().unwrap_or_else(|| default_socket().display().to_string());
+    let result = call(&socket, &method, params)?;
+    let text =
+        if style.json { serde_json::to_string(&result) } else { serde_json::to_string_pretty(&result) };
+    say!("{}", text.expect("a value that was parsed"));
+    Ok(())
+}
+
+/// The method and its parameters: options, one for each, or one JSON object. What is neither ends the process with a help.
+fn parse(table: &Table<Fabric>, words: &[String]) -> Result<Option<(String, Map<String, Value>)>, Failure> {
+    if let [method, object] = words
+        && object.starts_with('{')
+        && table.get(method).is_some()
+    {
+        let params = serde_json::from_str(object);
+        let params = params.map_err(|why| Failure::Usage(format!("{method}: not a JSON object: {why}")))?;
+        return Ok(Some((method.clone(), params)));
+    }
     let command = Command::new("weft rpc")
         .about("Calls a running daemon")
         .no_binary_name(true)
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_version_flag(true)
-        .subcommands(control::cli::subcommands(&table));
-    let matches = command.get_matches_from(&args.call);
-    let Some((method, matches)) = matches.subcommand() else { return Ok(()) };
-    let params = control::cli::params(&table, method, matches);
-    let socket = args.socket.clone().unwrap_or_else(|| default_socket().display().to_string());
-    let result = call(&socket, method, params)?;
-    let text =
-        if style.json { serde_json::to_string(&result) } else { serde_json::to_string_pretty(&result) };
-    say!("{}", text.expect("a value that was parsed"));
-    Ok(())
+        .subcommands(control::cli::subcommands(table));
+    let matches = command.get_matches_from(words);
+    let call = |(method, matches): (&str, &ArgMatches)| {
+        (method.to_owned(), control::cli::params(table, method, matches))
+    };
+    Ok(matches.subcommand().map(call))
 }
 
 fn call(socket: &str, method: &str, params: Map<String, Value>) -> Result<Value, Failure> {

@@ -1,5 +1,6 @@
 //! The binary as a user has it: a daemon, the commands that use it, what they print and how they end.
 
+mod daemon;
 mod support;
 
 use serde_json::Value;

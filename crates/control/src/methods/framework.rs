@@ -39,6 +39,10 @@ struct Reactors {
 struct Reactor {
     /// Its number.
     lcore: u32,
+    /// Ticks that it has worked.
+    busy: u64,
+    /// Ticks that it has waited for something to do.
+    idle: u64,
     /// The shards on it: one.
     lw_threads: Vec<LightThread>,
 }
@@ -76,7 +80,9 @@ pub fn methods(defaults: &Arc<Defaults>) -> Vec<FabricMethod> {
 
 fn reactors(at: At<'_>, _: NoParams) -> Result<Reactors, RpcError> {
     let shard = LightThread { name: "shard_0", id: 1, elapsed: at.env.now().as_nanos() };
-    let reactors = vec![Reactor { lcore: 0, lw_threads: vec![shard] }];
+    let idle = u64::try_from(at.env.waited().as_nanos()).unwrap_or(u64::MAX);
+    let busy = shard.elapsed.saturating_sub(idle);
+    let reactors = vec![Reactor { lcore: 0, busy, idle, lw_threads: vec![shard] }];
     Ok(Reactors { tick_rate: bdev::TICKS_PER_SEC, pid: std::process::id(), reactors })
 }
 

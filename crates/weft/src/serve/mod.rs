@@ -28,7 +28,6 @@ pub fn run(style: &Style, args: &ServeArgs, log: Arc<LogState>) -> Result<(), Fa
         Some(file) => control.load(&mut shard, &mut env, file)?,
         None => setup::build(&mut shard, &mut env, args)?,
     }
-    banner::print(style, &shard, &socket);
     let handle = shard.handle();
     signals::on_first(move || {
         tracing::info!("draining; a second signal ends at once");
@@ -36,6 +35,11 @@ pub fn run(style: &Style, args: &ServeArgs, log: Arc<LogState>) -> Result<(), Fa
         let _ = handle.call(Box::new(|shard, env| shard.drain(env)));
     })
     .map_err(Failure::Start)?;
+    // A signal that came before anybody waited for one has been noted all the same.
+    if signals::interrupted() {
+        return Err(Failure::Interrupted);
+    }
+    banner::print(style, &shard, &socket);
     while !shard.is_drained() {
         shard.turn(&mut env);
     }

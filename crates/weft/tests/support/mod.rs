@@ -30,7 +30,10 @@ impl Daemon {
         let folder = Folder::new("daemon");
         let socket = folder.path("weft.sock");
         let mut command = Command::new(WEFT);
-        command.args(["serve", "--json", "--rpc-socket", &socket]).args(args).stdout(Stdio::piped());
+        command.args(["serve", "--json"]).args(args).stdout(Stdio::piped());
+        if !args.contains(&"--rpc-socket") {
+            command.args(["--rpc-socket", &socket]);
+        }
         let mut child = command.spawn().expect("the binary starts");
         let mut line = String::new();
         let stdout = child.stdout.as_mut().expect("piped");
@@ -45,6 +48,11 @@ impl Daemon {
     pub fn url(&self, nsid: u32) -> String {
         let one = self.namespaces.iter().find(|one| one["nsid"] == nsid).expect("the namespace is served");
         one["url"].as_str().expect("a URL").to_owned()
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Asks it to end; says how it did.

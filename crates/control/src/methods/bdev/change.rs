@@ -108,10 +108,10 @@ pub(super) fn inject_error(at: At<'_>, params: ErrorInject) -> Result<bool, RpcE
     Ok(true)
 }
 
-/// Takes back all that was planned; requests that were held come to an end.
+/// Requests that hang are carried out, and none is to hang any more; what else was planned stays.
 pub(super) fn resume_pending(at: At<'_>, params: Name) -> Result<bool, RpcError> {
     match &entry(at.shard, &params.name)?.kind {
-        Kind::Error(device) => device.clear(Target::All),
+        Kind::Error(device) => device.resume(),
         _ => return Err(Errno::NoDevice.because("it is of another kind")),
     }
     Ok(true)

@@ -15,6 +15,7 @@ use crate::error::{Errno, RpcError};
 use crate::fabric::FabricMethod;
 use crate::method::NoParams;
 use crate::values::Uuid;
+use params::SetOptions;
 
 pub(crate) use iostat::TICKS_PER_SEC;
 pub(crate) use save::save;
@@ -66,7 +67,7 @@ pub fn methods() -> Vec<FabricMethod> {
         ),
         FabricMethod::new(
             "bdev_error_resume_pending",
-            "Plans nothing more; requests that were held fail.",
+            "Carries out the requests that hang, and lets no more hang.",
             change::resume_pending,
         ),
         FabricMethod::new(
@@ -82,7 +83,12 @@ pub fn methods() -> Vec<FabricMethod> {
         FabricMethod::new("bdev_split_create", "Makes equal parts of a volume.", create::split),
         FabricMethod::new("bdev_split_delete", "Takes the parts of a volume away.", create::split_delete),
     ];
-    let examined = |_: NoParams| Ok(true);
+    let (examined, set) = (|_: NoParams| Ok(true), |_: SetOptions| Ok(true));
+    all.push(FabricMethod::local(
+        "bdev_set_options",
+        "Takes what SPDK's saved configurations say; volumes have no pools to size.",
+        set,
+    ));
     all.push(FabricMethod::local("bdev_wait_for_examine", "Nothing: volumes are not examined.", examined));
     all
 }

@@ -294,6 +294,23 @@ pub struct PartitionCreate {
     pub uuid: Option<Uuid>,
 }
 
+/// What holds for all volumes: SPDK's sizes of pools, which Weft does not have. Requests and buffers have the limits of the
+/// transports that bring them.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetOptions {
+    /// Requests are not pooled, whatever this says.
+    pub bdev_io_pool_size: Option<u32>,
+    /// Requests are not pooled, whatever this says.
+    pub bdev_io_cache_size: Option<u32>,
+    /// Volumes are not examined, whatever this says.
+    pub bdev_auto_examine: Option<bool>,
+    /// Buffers come from one pool, whatever this says.
+    pub iobuf_small_cache_size: Option<u32>,
+    /// Buffers come from one pool, whatever this says.
+    pub iobuf_large_cache_size: Option<u32>,
+}
+
 /// Which volumes to show.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
