@@ -266,7 +266,7 @@ impl ErrorChannel {
         let is_resumed = |hanging: &Hanging| hanging.resumed < resumed;
         while let Some(place) = self.hanging.iter().position(is_resumed) {
             let hanging = self.hanging.remove(place);
-            let spared = self.under_way.len() == 0;
+            let spared = self.under_way.is_empty();
             let struck = self.shared.strike(&hanging.io, spared);
             if self.start(env, hanging.io, struck).is_err() {
                 self.hanging.insert(place, hanging);
