@@ -13,6 +13,7 @@
 pub mod conformance;
 mod contract;
 pub mod device;
+pub mod replay;
 pub mod volume;
 
 pub use contract::{BlockDevice, Channel, Done, Identity, Info, Io, Op, Refused, Status};

@@ -5,6 +5,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod backoff;
 #[cfg(feature = "testing")]
 pub mod conformance;
 pub mod env;
@@ -16,4 +17,5 @@ pub mod prng;
 pub mod slab;
 pub mod stream;
 pub mod time;
+pub mod transmit;
 pub mod uuid;

@@ -7,7 +7,7 @@
 //!
 //! It outlives its connection: when that breaks, requests wait while it is made anew, for as long as [`HostOptions`]
 //! says. Whether the outcome of an answerless request may be found out by asking again is decided in
-//! [`controller::replay`].
+//! [`block::replay`].
 //!
 //! What it is not: it parses no URL, and it knows no multipath; two paths are two hosts.
 //!

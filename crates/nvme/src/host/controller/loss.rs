@@ -1,45 +1,15 @@
 //! The connection is lost: what becomes of requests, when to try again, when to give up.
 
-use super::replay::Verdict;
 use super::scan::Scan;
 use super::{Controller, Phase};
 use crate::host::event::{Failure, HostEvent};
-use crate::host::options::HostOptions;
 use block::Status;
+use block::replay::Verdict;
 use core::time::Duration;
 use stdx::env::Env;
 use stdx::planted::{Bug, planted};
-use stdx::prng::Prng;
 use stdx::slab::Key;
 use stdx::time::{Time, earliest};
-
-/// The waits between attempts: doubling, with jitter, so that the hosts of a dead controller do not all come back at once.
-#[derive(Debug)]
-pub(super) struct Backoff {
-    prng: Prng,
-    first: Duration,
-    longest: Duration,
-    next: Duration,
-}
-
-impl Backoff {
-    pub fn new(seed: u64, options: &HostOptions) -> Self {
-        let first = options.reconnect_delay;
-        Self { prng: Prng::new(seed), first, longest: options.reconnect_delay_max.max(first), next: first }
-    }
-
-    /// The next wait: three to five quarters of what is due.
-    pub fn next(&mut self) -> Duration {
-        let due = self.next;
-        self.next = (due * 2).min(self.longest);
-        due * self.prng.between(75, 125) as u32 / 100
-    }
-
-    /// A connection came to be: the next loss is a new one.
-    pub fn reset(&mut self) {
-        self.next = self.first;
-    }
-}
 
 impl Controller {
     /// There is no connection any more, or it did not come to be.
@@ -63,7 +33,7 @@ impl Controller {
             self.hold_requests();
         }
         self.last_failure = why;
-        self.phase = Phase::Waiting { until: now + self.backoff.next() };
+        self.phase = Phase::Waiting { until: now + self.backoff.next_wait() };
     }
 
     /// Closes the queues and keeps their memory; forgets what was outstanding on them.

@@ -16,7 +16,6 @@ mod async_events;
 mod keep_alive;
 mod loss;
 mod records;
-pub mod replay;
 mod requests;
 mod rising;
 mod scan;
@@ -24,15 +23,15 @@ mod timeouts;
 
 use self::admin::AdminCommand;
 pub use self::admin::AdminRequest;
-use self::loss::Backoff;
 pub(in crate::host) use self::records::Record;
-use self::replay::Acknowledged;
 use self::requests::{ChannelState, Request};
 use self::scan::Scan;
 use super::event::{Failure, HostEvent, Step};
 use super::options::HostOptions;
 use super::tcp::{Completed, QueueMemory, QueuePair, State};
+use block::replay::Acknowledged;
 use std::collections::{BTreeMap, VecDeque};
+use stdx::backoff::Backoff;
 use stdx::env::{Env, Event, Owner, What};
 use stdx::mem::{Kind, OutOfMemory, Span};
 use stdx::slab::{Key, Slab};
@@ -144,7 +143,7 @@ impl Controller {
             acknowledged: Acknowledged::new(),
             next_queue: 0,
             events: VecDeque::new(),
-            backoff: Backoff::new(seed, &options),
+            backoff: Backoff::new(seed, options.reconnect_delay, options.reconnect_delay_max),
             lost_at: None,
             last_failure: Failure::Closed,
             next_serial: 0,

@@ -8,11 +8,11 @@
 //!
 //! Invariant: a request is in the table from submission to completion, and completed by [`Controller::finish`] alone.
 
-use super::replay::Range;
 use super::rising::CONNECT_TOKEN;
 use super::{Controller, Phase};
 use crate::host::namespace::{Answer, Piece, answer_of};
 use crate::host::tcp::{Completed, State};
+use block::replay::Range;
 use block::{Done, Info, Io, Op, Refused, Status};
 use core::time::Duration;
 use stdx::env::Env;
@@ -52,7 +52,7 @@ pub(super) struct ChannelState {
 
 impl Request {
     pub fn range(&self) -> Range {
-        Range { namespace_id: self.namespace_id, lba: self.io.lba, blocks: self.io.blocks }
+        Range { volume: u64::from(self.namespace_id), lba: self.io.lba, blocks: self.io.blocks }
     }
 
     /// It begins anew.

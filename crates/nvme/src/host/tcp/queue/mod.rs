@@ -18,17 +18,16 @@ mod outgoing;
 mod receive;
 mod session;
 mod submission;
-mod transmit;
 
 use self::commands::{Command, Commands};
 use self::receive::Receive;
 use self::submission::Submission;
-use self::transmit::{HEADER_MAX, Transmit};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use stdx::env::{Env, IoError, Owner, StreamId, What};
 use stdx::mem::{Kind, Memory, OutOfMemory, Span};
 use stdx::time::Time;
+use stdx::transmit::{HEADER_MAX, Transmit};
 use thiserror::Error;
 use wire::nvme::tcp::{
     ADMIN_IN_CAPSULE_MAX, DataAlignment, Digests, HEADER_SPAN_MAX, HeaderError, HeaderRules, Receiver,

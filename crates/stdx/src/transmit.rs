@@ -1,15 +1,15 @@
-//! What a queue has yet to send, in order: PDU headers, which lie in a ring of the queue's own memory, and users' data,
-//! which is sent from where it lies.
+//! What a connection has yet to send, in order: headers, which lie in a ring of the connection's own memory, and users'
+//! data, which is sent from where it lies.
 //!
 //! Headers that follow each other in the ring are one segment, so a turn's worth of commands without data is one span.
 //! The ring is bounded: whoever puts a header first asks for [`Transmit::room`].
 
+use crate::mem::{Memory, Span};
 use std::collections::VecDeque;
-use stdx::mem::{Memory, Span};
 
 /// The queue of segments and the ring that headers lie in.
 #[derive(Debug)]
-pub(super) struct Transmit {
+pub struct Transmit {
     /// Private memory; headers are written here and sent from here.
     ring: Span,
     /// Where the next header goes, in bytes from the ring's start.
@@ -36,22 +36,22 @@ enum Source {
 
 impl Transmit {
     /// Nothing to send. `segments` is how many segments are foreseen, so that none is allocated later.
-    pub(super) fn new(ring: Span, segments: usize) -> Self {
+    pub fn new(ring: Span, segments: usize) -> Self {
         Self { ring, head: 0, used: 0, segments: VecDeque::with_capacity(segments) }
     }
 
     /// True if nothing waits to be sent.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.segments.is_empty()
     }
 
     /// How many bytes of headers are sure to fit, whatever their sizes (each at most [`HEADER_MAX`]).
-    pub(super) fn room(&self) -> usize {
+    pub fn room(&self) -> usize {
         (self.ring.len() - self.used).saturating_sub(HEADER_MAX)
     }
 
     /// Appends a header, or a digest. The caller has made sure of room for it.
-    pub(super) fn put_header(&mut self, memory: &mut Memory, bytes: &[u8]) {
+    pub fn put_header(&mut self, memory: &mut Memory, bytes: &[u8]) {
         debug_assert!(bytes.len() <= HEADER_MAX);
         let skipped = if self.head + bytes.len() > self.ring.len() { self.ring.len() - self.head } else { 0 };
         let start = if skipped > 0 { 0 } else { self.head };
@@ -70,17 +70,17 @@ impl Transmit {
     }
 
     /// Appends data of the command in `slot`.
-    pub(super) fn put_data(&mut self, span: Span, slot: u16) {
+    pub fn put_data(&mut self, span: Span, slot: u16) {
         self.segments.push_back(Segment { span, source: Source::Data { slot } });
     }
 
     /// Appends what is to be sent next, at most as much as one send is good for.
-    pub(super) fn collect(&self, out: &mut Vec<Span>) {
+    pub fn collect(&self, out: &mut Vec<Span>) {
         out.extend(self.segments.iter().take(SEGMENTS_A_SEND).map(|segment| segment.span));
     }
 
     /// The first `len` bytes are gone. Tells `data_gone` each slot of which a whole data segment went.
-    pub(super) fn sent(&mut self, mut len: usize, mut data_gone: impl FnMut(u16)) {
+    pub fn sent(&mut self, mut len: usize, mut data_gone: impl FnMut(u16)) {
         while len > 0 {
             let Some(front) = self.segments.front_mut() else { return };
             let gone = len.min(front.span.len());
@@ -111,8 +111,8 @@ impl Segment {
     }
 }
 
-/// The longest header with its digest and padding, in bytes: PDO counts in one byte (TCP transport, "PDU Data Offset").
-pub(super) const HEADER_MAX: usize = 256;
+/// The longest header put at once, in bytes: NVMe/TCP's, whose data offset counts in one byte.
+pub const HEADER_MAX: usize = 256;
 
 /// How many segments are offered to one send.
 const SEGMENTS_A_SEND: usize = 512;
@@ -120,7 +120,7 @@ const SEGMENTS_A_SEND: usize = 512;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stdx::mem::{Kind, MemoryLimits};
+    use crate::mem::{Kind, MemoryLimits};
 
     fn setup(ring: u64) -> (Memory, Transmit) {
         let mut memory = Memory::new(MemoryLimits { buffer_bytes: 20 << 20 }).unwrap();

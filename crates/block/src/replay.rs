@@ -2,50 +2,61 @@
 //!
 //! Reads and flushes may: they change nothing, and a flush that ran twice flushed. Flushes say more than they know,
 //! though: if the controller's machine lost its cache between a write's answer and the flush, the flush of the new
-//! connection cannot tell; NVMe has no notion of it.
+//! connection cannot tell; neither NVMe nor SCSI has a notion of it.
 //!
 //! Writes (and zeroing, and discarding) are idempotent each by itself, but not among others. Suppose W1 and W2 write the
 //! same block, W2 was answered, and the connection breaks before W1 is. W1 may have run before W2. To send it again could
 //! bring W1's data back over W2's: a reader sees W1, W2, W1, which no order of the two explains. So a write is sent again
 //! only if no overlapping write was answered while it was under way; otherwise it ends as
-//! [`Aborted`](block::Status::Aborted), which tells its submitter to assume either outcome. (Who keeps overlapping writes
+//! [`Aborted`](crate::Status::Aborted), which tells its submitter to assume either outcome. (Who keeps overlapping writes
 //! apart, as file systems do, never meets that.) Writes that were not sent at all are not in question.
 //!
 //! What is known is bounded: the last [`REMEMBERED`] writes that were answered. A write under way for longer than that
 //! many answers is not sent again.
 //!
 //! What remains is the network: the old connection's copy of a write could still be executed after the new one's was
-//! answered. The controller ends what came by the old connection before it lets us connect anew, or has lost it with its
-//! machine; a controller that does neither breaks the association's end (Base 3.3, "Controller Level Reset").
+//! answered. The other end ends what came by the old connection before it lets us connect anew, or has lost it with its
+//! machine; one that does neither breaks the end of an NVMe association (Base 3.3, "Controller Level Reset"), or the
+//! reinstatement of an iSCSI session (RFC 7143, section 6.3.5).
 
-use block::Op;
+use crate::Op;
 
 /// The writes that were answered last.
 #[derive(Debug)]
-pub(super) struct Acknowledged {
+pub struct Acknowledged {
     ring: Vec<Range>,
     /// How many there were since the beginning.
     count: u64,
 }
 
-/// Blocks of a namespace.
+/// Blocks of a volume.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Range {
-    pub namespace_id: u32,
+pub struct Range {
+    /// Which volume, as the one who asks counts them.
+    pub volume: u64,
+    /// The first block.
     pub lba: u64,
+    /// How many.
     pub blocks: u32,
 }
 
 /// What to do with a request whose answer was lost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Verdict {
+pub enum Verdict {
     /// Send it again.
     Again,
     /// It could undo what came after it.
     Unknown,
 }
 
+impl Default for Acknowledged {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Acknowledged {
+    /// None yet.
     pub fn new() -> Self {
         Self { ring: Vec::with_capacity(REMEMBERED), count: 0 }
     }
@@ -85,7 +96,7 @@ impl Range {
     fn overlaps(&self, other: &Self) -> bool {
         let end = self.lba.saturating_add(u64::from(self.blocks));
         let other_end = other.lba.saturating_add(u64::from(other.blocks));
-        self.namespace_id == other.namespace_id && self.lba < other_end && other.lba < end
+        self.volume == other.volume && self.lba < other_end && other.lba < end
     }
 }
 
@@ -97,7 +108,7 @@ mod tests {
     use super::*;
 
     const fn range(lba: u64, blocks: u32) -> Range {
-        Range { namespace_id: 1, lba, blocks }
+        Range { volume: 1, lba, blocks }
     }
 
     #[test]
@@ -108,8 +119,8 @@ mod tests {
         assert_eq!(acknowledged.judge(&Op::Write, range(0, 8), since), Verdict::Again, "answered before");
         acknowledged.record(range(8, 8));
         assert_eq!(acknowledged.judge(&Op::Write, range(0, 8), since), Verdict::Again, "a neighbour");
-        acknowledged.record(Range { namespace_id: 2, ..range(0, 8) });
-        assert_eq!(acknowledged.judge(&Op::Write, range(0, 8), since), Verdict::Again, "another namespace");
+        acknowledged.record(Range { volume: 2, ..range(0, 8) });
+        assert_eq!(acknowledged.judge(&Op::Write, range(0, 8), since), Verdict::Again, "another volume");
         acknowledged.record(range(7, 1));
         assert_eq!(acknowledged.judge(&Op::Write, range(0, 8), since), Verdict::Unknown);
         assert_eq!(acknowledged.judge(&Op::Discard, range(0, 8), since), Verdict::Unknown);
