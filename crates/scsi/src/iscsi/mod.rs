@@ -1,7 +1,8 @@
 //! iSCSI (RFC 7143) for both ends.
 //!
-//! `login` is what an initiator and a target share of the way into a session: text, negotiation, CHAP.
+//! `initiator` uses disks of others. `login` is what an initiator and a target share of the way into a session: text, negotiation, CHAP.
 
+pub mod initiator;
 pub mod login;
 mod name;
 

@@ -1,0 +1,338 @@
+//! Requests of all channels: from submission through commands, possibly several each, to completion.
+//!
+//! ```text
+//!   submit --> waiting --room in a session, connected--> sent --last answer--> done
+//!                 ^                                       |  |
+//!                 +---------- connection lost ------------+  +-- "try again" --> parked (a moment) --> waiting
+//! ```
+//!
+//! Invariant: a request is in the table from submission to completion, and completed by [`Attachment::finish`] alone.
+
+use super::{Attachment, LIST_LEN, Phase, SCAN_TOKEN};
+use crate::iscsi::initiator::connection::{Ending, State};
+use crate::iscsi::initiator::disk::{Answer, Piece, answer_of};
+use block::replay::Range;
+use block::{Done, Info, Io, Op, Refused, Status};
+use core::time::Duration;
+use stdx::env::Env;
+use stdx::mem::Span;
+use stdx::slab::Key;
+use wire::iscsi::Residual;
+use wire::scsi::Lun;
+
+/// A request of a channel.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub io: Io,
+    pub lun: u16,
+    pub channel: Key,
+    /// The session its channel uses.
+    session: usize,
+    /// The order of submission.
+    pub serial: u64,
+    /// Blocks that commands were sent for.
+    issued: u32,
+    /// Commands outstanding.
+    pub parts: u32,
+    /// A command was sent since it was last known not to have run.
+    pub sent: bool,
+    /// All blocks are written; what remains is to make them durable.
+    flushing: bool,
+    /// The first failure of its commands.
+    failed: Option<Answer>,
+    /// How many writes were answered before it was submitted.
+    pub answered_before: u64,
+    pub aborted: bool,
+    retries: u8,
+}
+
+/// A channel's completions.
+#[derive(Debug)]
+pub(super) struct ChannelState {
+    session: usize,
+    done: Vec<Done>,
+}
+
+impl Request {
+    pub fn range(&self) -> Range {
+        Range { volume: u64::from(self.lun), lba: self.io.lba, blocks: self.io.blocks }
+    }
+
+    /// It begins anew.
+    pub fn rewind(&mut self) {
+        (self.issued, self.parts) = (0, 0);
+        self.flushing = false;
+        self.failed = None;
+        self.aborted = false;
+    }
+
+    /// How many blocks (for a flush: how many flushes) make it.
+    fn total(&self) -> u32 {
+        if self.flushing || self.io.op == Op::Flush { 1 } else { self.io.blocks }
+    }
+}
+
+impl Attachment {
+    pub fn open_channel(&mut self) -> Option<Key> {
+        let session = self.next_session;
+        self.next_session = self.next_session.wrapping_add(1);
+        self.channels.insert(ChannelState { session, done: Vec::new() }).ok()
+    }
+
+    /// The channel's owner is gone; requests still under way complete to nobody.
+    pub fn close_channel(&mut self, channel: Key) {
+        self.channels.remove(channel);
+    }
+
+    /// The logical unit numbers of the disks there are.
+    pub fn luns(&self) -> Vec<u16> {
+        self.records.keys().copied().collect()
+    }
+
+    /// What is known of a disk.
+    pub fn record(&self, lun: u16) -> Option<&super::Record> {
+        self.records.get(&lun)
+    }
+
+    /// A disk is used (again).
+    pub fn open_disk(&mut self, lun: u16) {
+        if let Some(record) = self.records.get_mut(&lun) {
+            record.closed = false;
+        }
+    }
+
+    /// A disk is used no more: its requests complete as gone.
+    pub fn close_disk(&mut self, lun: u16) {
+        if let Some(record) = self.records.get_mut(&lun) {
+            record.closed = true;
+        }
+        self.drop_requests_of(lun);
+    }
+
+    /// What a disk is now; `None` if it is gone.
+    pub fn disk_info(&self, lun: u16) -> Option<Info> {
+        let record = self.records.get(&lun).filter(|record| !record.closed)?;
+        if self.phase == Phase::Failed {
+            return None;
+        }
+        Some(Info { offline: !self.is_live(), ..record.info })
+    }
+
+    pub fn submit(&mut self, env: &mut dyn Env, channel: Key, lun: u16, io: Io) -> Result<(), Refused> {
+        let Some(state) = self.channels.get(channel) else { return Err(Refused(io)) };
+        let session = state.session;
+        if let Some(status) = self.answer_at_once(env, lun, &io) {
+            self.tell(channel, Done { tag: io.tag, status, data: io.data });
+            return Ok(());
+        }
+        let request = Request {
+            io,
+            lun,
+            channel,
+            session,
+            serial: self.next_serial,
+            issued: 0,
+            parts: 0,
+            sent: false,
+            flushing: false,
+            failed: None,
+            answered_before: self.acknowledged.count(),
+            aborted: false,
+            retries: 0,
+        };
+        let key = self.requests.insert(request).map_err(|request| Refused(request.io))?;
+        self.next_serial += 1;
+        if !self.is_live() || !self.waiting.is_empty() || !self.issue(env, key) {
+            self.waiting.push_back(key);
+        }
+        Ok(())
+    }
+
+    /// The answer to requests that need no command.
+    fn answer_at_once(&self, env: &dyn Env, lun: u16, io: &Io) -> Option<Status> {
+        let Some(info) = self.disk_info(lun) else { return Some(Status::Gone) };
+        if self.fails_fast(env.now()) {
+            return Some(Status::TimedOut);
+        }
+        match io.op {
+            Op::Read | Op::Write | Op::Zero { .. } => {}
+            Op::Flush if !info.volatile_cache => return Some(Status::Ok),
+            Op::Discard if !info.thin => return Some(io.check(&info)),
+            Op::Flush | Op::Discard => {}
+            Op::Compare | Op::CompareWrite { .. } | Op::Verify | Op::MarkBad | Op::Copy { .. } => {
+                return Some(Status::Unsupported);
+            }
+        }
+        let nothing = io.op != Op::Flush && io.blocks == 0;
+        match io.check(&info) {
+            Status::Ok if nothing => Some(Status::Ok),
+            Status::Ok => None,
+            wrong => Some(wrong),
+        }
+    }
+
+    /// Sends the commands of a request, as far as there is room. True once all are sent.
+    fn issue(&mut self, env: &mut dyn Env, key: Key) -> bool {
+        let sessions = self.sessions.len();
+        let Some(request) = self.requests.get_mut(key) else { return true };
+        let Some(record) = self.records.get(&request.lun) else {
+            if request.parts == 0 {
+                self.finish(key, Status::Gone);
+            }
+            return true;
+        };
+        if sessions == 0 {
+            return false;
+        }
+        let session = &mut self.sessions[request.session % sessions];
+        let list = self.lists.slice(key.index() * LIST_LEN, LIST_LEN);
+        while request.issued < request.total() && request.failed.is_none() {
+            let piece = match request.flushing {
+                true => Piece::flush(),
+                false => Piece::of(&request.io, request.issued, record, list, self.zeros),
+            };
+            if let Some(bytes) = piece.list {
+                // The list is in use until its command is answered: one at a time.
+                if request.parts > 0 {
+                    return true;
+                }
+                env.mem().write(list, &bytes);
+            }
+            let lun = Lun::from_number(request.lun);
+            if session.submit(env, lun, &piece.cdb, piece.data, key.as_u64()).is_err() {
+                return false;
+            }
+            request.sent = true;
+            request.issued += piece.blocks;
+            request.parts += 1;
+        }
+        true
+    }
+
+    pub(super) fn issue_waiting(&mut self, env: &mut dyn Env) {
+        while let Some(&key) = self.waiting.front() {
+            if !self.issue(env, key) {
+                break;
+            }
+            self.waiting.pop_front();
+        }
+        for session in &mut self.sessions {
+            session.flush(env);
+        }
+    }
+
+    pub(super) fn handle_part_done(&mut self, env: &mut dyn Env, token: u64, ending: &Ending) {
+        let key = Key::from_u64(token);
+        let mut answer = answer_of(ending);
+        let Some(request) = self.requests.get_mut(key) else { return };
+        request.parts = request.parts.saturating_sub(1);
+        // A command that moved less than it was to is not done, whatever its status says.
+        if answer == Answer::Done(Status::Ok) && ending.residual != Residual::None {
+            answer =
+                Answer::Done(if request.io.op.is_write() { Status::WriteError } else { Status::ReadError });
+        }
+        if let (Op::Zero { .. }, Answer::Done(Status::Unsupported)) = (request.io.op, answer)
+            && let Some(record) =
+                self.records.get_mut(&request.lun).filter(|record| record.write_same_blocks_max > 0)
+        {
+            record.write_same_blocks_max = 0;
+            answer = Answer::Attention(false);
+        }
+        if answer != Answer::Done(Status::Ok) {
+            request.failed.get_or_insert(answer);
+        }
+        if request.parts == 0 {
+            self.handle_parts_done(env, key);
+        }
+    }
+
+    /// No command of the request is outstanding: it goes on, is done, or is tried again.
+    fn handle_parts_done(&mut self, env: &mut dyn Env, key: Key) {
+        let Some(request) = self.requests.get_mut(key) else { return };
+        match request.failed {
+            None if request.issued < request.total() => {
+                // It waits for room already, or for this very answer.
+                if !self.waiting.contains(&key) {
+                    self.waiting.push_back(key);
+                }
+            }
+            None => {
+                let record = self.records.get(&request.lun);
+                let durable = record.is_none_or(|record| Piece::is_durable(&request.io, record));
+                if request.flushing || durable {
+                    return self.finish(key, Status::Ok);
+                }
+                (request.flushing, request.issued) = (true, 0);
+                self.waiting.push_back(key);
+            }
+            Some(Answer::Done(status)) => self.finish(key, status),
+            Some(Answer::Again(status)) if request.retries >= RETRIES_MAX => self.finish(key, status),
+            Some(Answer::Attention(_)) if request.retries >= RETRIES_MAX => self.finish(key, Status::Aborted),
+            Some(Answer::Again(_)) => {
+                request.rewind();
+                request.retries += 1;
+                self.waiting.retain(|waiting| *waiting != key);
+                self.parked.push(key);
+                self.parked_until.get_or_insert(env.now() + RETRY_DELAY);
+            }
+            Some(Answer::Attention(look)) => {
+                request.rewind();
+                request.retries += 1;
+                if !self.waiting.contains(&key) {
+                    self.waiting.push_back(key);
+                }
+                if look && self.is_live() {
+                    self.begin_scan(env);
+                }
+            }
+        }
+    }
+
+    /// The moment is over: parked requests are tried again.
+    pub(super) fn unpark(&mut self) {
+        self.parked_until = None;
+        self.waiting.extend(self.parked.drain(..));
+    }
+
+    /// Completes a request. Only its channel still knows of it afterwards.
+    pub(super) fn finish(&mut self, key: Key, status: Status) {
+        let Some(request) = self.requests.remove(key) else { return };
+        if self.waiting.front() == Some(&key) {
+            self.waiting.pop_front();
+        } else if request.issued < request.total() {
+            self.waiting.retain(|waiting| *waiting != key);
+        }
+        if status == Status::Ok && request.io.op.is_write() {
+            self.acknowledged.record(request.range());
+        }
+        let Io { tag, data, .. } = request.io;
+        self.tell(request.channel, Done { tag, status, data });
+    }
+
+    fn tell(&mut self, channel: Key, done: Done) {
+        let Some(state) = self.channels.get_mut(channel) else { return };
+        let data = if done.status == Status::Ok { done.data } else { Span::EMPTY };
+        state.done.push(Done { data, ..done });
+    }
+
+    pub fn poll_channel(&mut self, env: &mut dyn Env, channel: Key, done: &mut Vec<Done>) {
+        let mut ended = false;
+        for session in &mut self.sessions {
+            session.flush(env);
+            ended |= matches!(session.state(), State::Ended(_));
+        }
+        if ended {
+            self.turn(env);
+        }
+        if let Some(state) = self.channels.get_mut(channel) {
+            done.append(&mut state.done);
+        }
+    }
+}
+
+const _: () = assert!(SCAN_TOKEN as u32 == u32::MAX, "no request has a place like that");
+
+/// How often a command is tried again that the target says may succeed later.
+const RETRIES_MAX: u8 = 20;
+/// How long to wait before it is.
+const RETRY_DELAY: Duration = Duration::from_millis(100);

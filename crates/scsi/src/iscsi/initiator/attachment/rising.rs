@@ -1,0 +1,117 @@
+//! The way up: a first session, by which the logical units are looked at, then the others.
+
+use super::{Attachment, Phase};
+use crate::iscsi::initiator::connection::{Connection, ConnectionMemory, Settings, State};
+use crate::iscsi::initiator::event::{Failure, InitiatorEvent, Stage};
+use crate::iscsi::login::Limits;
+use std::rc::Rc;
+use stdx::env::Env;
+use wire::iscsi::{Isid, Serial};
+
+impl Attachment {
+    /// Begins the way up.
+    pub(super) fn rise(&mut self, env: &mut dyn Env) {
+        let deadline = env.now() + self.options.connect_timeout;
+        self.phase = Phase::Rising { stage: Stage::Login, deadline };
+        self.open_session(env);
+    }
+
+    /// Connects the next session.
+    fn open_session(&mut self, env: &mut dyn Env) {
+        let index = self.sessions.len();
+        let opened = self.connect_session(env, index);
+        match opened {
+            Ok(session) => self.sessions.push(session),
+            Err(why) => self.lose(env, why),
+        }
+    }
+
+    fn connect_session(&mut self, env: &mut dyn Env, index: usize) -> Result<Connection, Failure> {
+        let cmd_sn = match self.cmd_sns.get(&index) {
+            Some(cmd_sn) => *cmd_sn,
+            None => Serial(env.entropy() as u32),
+        };
+        let settings = Settings {
+            address: self.address,
+            identity: Rc::clone(&self.identity),
+            limits: self.limits(),
+            isid: self.isid_of(index),
+            cmd_sn,
+            commands_max: self.options.commands_max,
+            receive_len: RECEIVE_LEN,
+            text_max: 0,
+        };
+        let memory = match self.spare.remove(&index) {
+            Some(memory) => memory,
+            None => ConnectionMemory::map(env.mem(), &settings)?,
+        };
+        Connection::connect(env, self.owner, &settings, memory).map_err(|error| {
+            self.spare.insert(index, memory);
+            error.into()
+        })
+    }
+
+    /// One R2T at a time, nothing to take over after a loss: that is all we need.
+    fn limits(&self) -> Limits {
+        Limits {
+            header_digest: self.options.header_digest,
+            data_digest: self.options.data_digest,
+            max_outstanding_r2t: 1,
+            time_to_retain_s: 0,
+            ..Limits::default()
+        }
+    }
+
+    /// Sessions differ in the qualifier, the last two bytes.
+    fn isid_of(&self, index: usize) -> Isid {
+        let Isid([a, b, c, d, e, f]) = self.isid;
+        let [high, low] = u16::from_be_bytes([e, f]).wrapping_add(index as u16).to_be_bytes();
+        Isid([a, b, c, d, high, low])
+    }
+
+    /// Goes on if the session that the way up waits for is there.
+    pub(super) fn handle_logged_in(&mut self, env: &mut dyn Env) {
+        let Phase::Rising { stage, deadline } = self.phase else { return };
+        if self.sessions.last().is_none_or(|session| *session.state() != State::FullFeature) {
+            return;
+        }
+        match stage {
+            Stage::Login => {
+                self.phase = Phase::Rising { stage: Stage::LogicalUnits, deadline };
+                self.begin_scan(env);
+            }
+            Stage::LogicalUnits => {}
+            Stage::Sessions => self.next_session_or_live(env),
+        }
+    }
+
+    /// The logical units are known.
+    pub(super) fn handle_scanned(&mut self, env: &mut dyn Env) {
+        if let Phase::Rising { deadline, .. } = self.phase {
+            self.phase = Phase::Rising { stage: Stage::Sessions, deadline };
+            self.next_session_or_live(env);
+        }
+    }
+
+    fn next_session_or_live(&mut self, env: &mut dyn Env) {
+        if self.sessions.len() < usize::from(self.options.sessions) {
+            self.open_session(env);
+        } else {
+            self.handle_risen(env);
+        }
+    }
+
+    fn handle_risen(&mut self, env: &mut dyn Env) {
+        self.phase = Phase::Live;
+        self.lost_at = None;
+        self.moves = 0;
+        self.backoff.reset();
+        self.watch(env);
+        let again = core::mem::replace(&mut self.was_live, true);
+        self.events.push_back(if again { InitiatorEvent::Reconnected } else { InitiatorEvent::Connected });
+        self.issue_waiting(env);
+    }
+}
+
+/// Bytes of a connection's receive buffer: many small PDUs in one receive.
+const RECEIVE_LEN: usize = 128 << 10;

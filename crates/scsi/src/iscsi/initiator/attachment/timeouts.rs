@@ -1,0 +1,106 @@
+//! Sessions that are silent and commands that take too long: a silent target is asked for a sign of life, and lost without
+//! one; a late command is aborted, and if that does not help the connection counts as lost.
+
+use super::{Attachment, OTHER_TOKEN};
+use crate::iscsi::initiator::connection::Connection;
+use crate::iscsi::initiator::event::Failure;
+use core::time::Duration;
+use stdx::env::Env;
+use stdx::planted::{Bug, planted};
+use stdx::slab::Key;
+use stdx::time::Time;
+
+impl Attachment {
+    /// When to look next.
+    pub(super) fn watch(&mut self, env: &mut dyn Env) {
+        let options = &self.options;
+        let silence =
+            if options.nop_interval.is_zero() { options.command_timeout } else { options.nop_interval };
+        let shortest = silence.min(options.nop_timeout).min(options.command_timeout);
+        self.look_at = Some(env.now() + (shortest / LOOKS_A_TIMEOUT).max(Duration::from_millis(1)));
+    }
+
+    /// Looks, if it is time.
+    pub(super) fn look(&mut self, env: &mut dyn Env) {
+        let now = env.now();
+        if self.look_at.is_none_or(|at| now < at) {
+            return;
+        }
+        self.watch(env);
+        if self.is_silent(now) {
+            return self.lose(env, Failure::Silent);
+        }
+        let late = |session: &Connection| {
+            oldest(session).is_some_and(|since| now >= since + self.options.command_timeout * 2)
+        };
+        if self.sessions.iter().any(late) {
+            return self.lose(env, Failure::CommandTimedOut);
+        }
+        self.ping_silent(env);
+        self.abort_late(env);
+    }
+
+    /// True if a sign of life was asked for, and nothing at all was heard since for as long as the options allow.
+    fn is_silent(&self, now: Time) -> bool {
+        self.sessions.iter().any(|session| {
+            let asked = session
+                .unanswered()
+                .filter(|(_, token, _)| *token == OTHER_TOKEN)
+                .map(|(_, _, since)| since)
+                .min();
+            let nothing_since = asked.is_some_and(|asked| session.last_heard() <= asked);
+            nothing_since && asked.is_some_and(|asked| now >= asked + self.options.nop_timeout)
+        })
+    }
+
+    fn ping_silent(&mut self, env: &mut dyn Env) {
+        let (now, interval) = (env.now(), self.options.nop_interval);
+        if interval.is_zero() || planted(Bug::KeepAliveIgnored) {
+            return;
+        }
+        for session in &mut self.sessions {
+            let asked = session.unanswered().any(|(_, token, _)| token == OTHER_TOKEN);
+            if !asked && now >= session.last_heard() + interval {
+                // Without room for it there is plenty to be answered, and the command time-out decides.
+                let _ = session.ping(env, OTHER_TOKEN);
+                session.flush(env);
+            }
+        }
+    }
+
+    /// Commands that are late are aborted, each once.
+    fn abort_late(&mut self, env: &mut dyn Env) {
+        let (now, timeout) = (env.now(), self.options.command_timeout);
+        for session in &mut self.sessions {
+            let mut late = [None; ABORTS_A_LOOK];
+            let candidates = session.unanswered().filter(|(_, _, since)| now >= *since + timeout);
+            let mut places = late.iter_mut();
+            for (place, token, _) in candidates {
+                let Some(request) = self.requests.get_mut(Key::from_u64(token)) else { continue };
+                if request.aborted {
+                    continue;
+                }
+                let Some(free) = places.next() else { break };
+                request.aborted = true;
+                *free = Some(place);
+            }
+            for place in late.into_iter().flatten() {
+                // Without room for it, the second time-out decides.
+                let _ = session.abort(env, place, ABORT_TOKEN);
+            }
+            session.flush(env);
+        }
+    }
+}
+
+/// Since when the oldest command waits for its answer.
+fn oldest(session: &Connection) -> Option<Time> {
+    session.unanswered().map(|(_, _, since)| since).min()
+}
+
+/// The token of task management.
+const ABORT_TOKEN: u64 = u64::MAX - 2;
+/// How often late commands are looked for within the shortest time-out.
+const LOOKS_A_TIMEOUT: u32 = 4;
+/// The most commands of a session aborted at one look.
+const ABORTS_A_LOOK: usize = 8;

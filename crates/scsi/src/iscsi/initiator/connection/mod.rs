@@ -1,0 +1,480 @@
+//! One connection, which is one session: login, then commands out, responses and data in (RFC 7143).
+//!
+//! It knows commands by their CDBs, their data and their owner's token, and not what they mean.
+//!
+//! ```text
+//!   Connecting --stream there--> LoggingIn --last login response--> FullFeature
+//!        |                           |                                  |
+//!        +--- broken, closed, refused, malformed PDU, number missing ---+--> Ended(why)
+//! ```
+//!
+//! The error recovery level is 0: a damaged PDU, a response that is missing, a Reject end the connection, and its owner
+//! makes another one (section 7.1.4.1).
+//!
+//! Invariants: no input panics or grows memory; a command's memory is not touched after it was told completed; commands
+//! are sent in the order of their CmdSN and only within the target's window; once ended, the stream is closed, and the
+//! tasks that got no answer are to be had from [`Connection::unanswered`].
+
+mod incoming;
+mod login;
+mod order;
+mod outgoing;
+mod receive;
+mod responses;
+mod session;
+mod tasks;
+
+pub use self::tasks::{Data, TASKS_MAX};
+
+use self::order::Order;
+use self::receive::Receive;
+use self::tasks::{Kind, Task, Tasks};
+use crate::iscsi::login::{Gathering, InitiatorIdentity, InitiatorLogin, Limits, LoginError, Parameters};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use stdx::env::{Env, IoError, Owner, StreamId, What};
+use stdx::mem::{Kind as MemoryKind, Memory, OutOfMemory, Span};
+use stdx::time::Time;
+use stdx::transmit::Transmit;
+use thiserror::Error;
+use wire::iscsi::{
+    Digests, HeaderError, HeaderRules, Isid, LOGIN_DATA_MAX, LogoutReason, Receiver, RejectReason, Residual,
+    Serial, TaskFunction, TaskResult,
+};
+use wire::scsi::{Cdb, Lun, Sense};
+
+/// One connection.
+pub(super) struct Connection {
+    stream: StreamId,
+    state: State,
+    login: Option<Box<InitiatorLogin>>,
+    /// What both agreed on; what holds without a word, before.
+    parameters: Parameters,
+    rules: HeaderRules,
+    isid: Isid,
+    tsih: u16,
+    order: Order,
+    /// The first response sets where StatSN begins.
+    heard: bool,
+    memory: ConnectionMemory,
+    tasks: Tasks,
+    transmit: Transmit,
+    receive: Receive,
+    /// Places of commands with Data-Out to send.
+    sending: VecDeque<u16>,
+    text: Gathering,
+    completed: Vec<Completed>,
+    news: VecDeque<News>,
+    /// Outstanding reads long enough to be received into place.
+    large_reads: usize,
+    last_heard: Time,
+    /// The stream takes no more until it says so.
+    blocked: bool,
+    /// Bytes may wait that no event will tell of.
+    unread: bool,
+    scratch: Vec<Span>,
+}
+
+/// How far the connection is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum State {
+    /// The stream is not there yet.
+    Connecting,
+    /// The first login request is out.
+    LoggingIn,
+    /// Commands may be sent.
+    FullFeature,
+    /// It is over.
+    Ended(ConnectionEnd),
+}
+
+/// Why a connection ended.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum ConnectionEnd {
+    /// The stream could not be made, or broke.
+    #[error("{0}")]
+    Stream(#[from] IoError),
+    /// The target closed the stream.
+    #[error("the target closed the connection")]
+    ByPeer,
+    /// The login came to nothing.
+    #[error("{0}")]
+    Login(#[from] LoginError),
+    /// The target sent something it must not send.
+    #[error("the target broke the protocol: {0}")]
+    Malformed(#[from] HeaderError),
+    /// The target broke the protocol with a PDU that is well formed.
+    #[error("the target broke the protocol: {0}")]
+    Misbehaved(Misbehaviour),
+    /// Data that does not match its digest.
+    #[error("a data digest does not match")]
+    DataDigest,
+    /// The target says we broke the protocol.
+    #[error("the target rejected a PDU: {0}")]
+    Rejected(RejectReason),
+    /// The target dropped the connection or the session, and said so before.
+    #[error("the target dropped the connection")]
+    Dropped,
+    /// The target asked us to go.
+    #[error("the target asked us to log out")]
+    AskedToLeave,
+    /// Its owner closed it.
+    #[error("closed")]
+    Closed,
+}
+
+/// A PDU that is well formed, and wrong.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum Misbehaviour {
+    /// A tag that names no task, or a task of another kind.
+    #[error("a PDU for a task that is not there")]
+    UnknownTask,
+    /// A response is missing, or came twice.
+    #[error("a response out of order")]
+    StatusOrder,
+    /// Data or R2T out of order, or not within the command's data.
+    #[error("data or R2T out of order")]
+    DataOrder,
+    /// Another R2T before the last was answered.
+    #[error("more R2Ts than were agreed on")]
+    R2tLimit,
+    /// Good status, and data is missing.
+    #[error("a command is done without its data")]
+    DataMissing,
+    /// A PDU that has no place in this phase.
+    #[error("a PDU out of its phase")]
+    Phase,
+    /// More data than such a PDU has.
+    #[error("a PDU with too much data")]
+    TooLong,
+    /// Pings faster than they can be answered.
+    #[error("more pings than can be answered")]
+    Flood,
+}
+
+/// What a connection is to be like.
+#[derive(Clone)]
+pub(super) struct Settings {
+    /// Where the portal listens.
+    pub address: SocketAddr,
+    /// Who we are and where we want in.
+    pub identity: Rc<InitiatorIdentity>,
+    /// What we want of the parameters.
+    pub limits: Limits,
+    /// Our part of the session's name.
+    pub isid: Isid,
+    /// Where the order of commands begins.
+    pub cmd_sn: Serial,
+    /// Commands outstanding, 2 to [`TASKS_MAX`].
+    pub commands_max: u16,
+    /// Bytes of the receive buffer: no PDU but Data-In may be longer.
+    pub receive_len: usize,
+    /// The most text of one response, in bytes.
+    pub text_max: usize,
+}
+
+/// A task got its answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Completed {
+    /// Its owner's token.
+    pub token: u64,
+    /// What it says.
+    pub answer: Answer,
+}
+
+/// What an answer says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Answer {
+    /// A SCSI command has ended.
+    Command(Ending),
+    /// A task management function has.
+    Management(TaskResult),
+    /// The target is alive.
+    Nop,
+    /// The whole text.
+    Text(Vec<u8>),
+    /// The session is over.
+    LoggedOut,
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Ending {
+    /// The SCSI status; `None` if the target could not deal with the command (target failure).
+    pub status: Option<u8>,
+    /// Why, if it said so.
+    pub sense: Option<Sense>,
+    /// Bytes that came.
+    pub moved: u32,
+    /// The difference in data.
+    pub residual: Residual,
+}
+
+/// What the target tells without being asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum News {
+    /// Something about a logical unit changed.
+    Changed,
+}
+
+/// The connection takes no further task now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Refused;
+
+/// The memory of a connection's own, to be used again by the one that follows it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ConnectionMemory {
+    ring: Span,
+    receive: Span,
+}
+
+impl ConnectionMemory {
+    /// Maps what a connection of these settings needs.
+    pub fn map(memory: &mut Memory, settings: &Settings) -> Result<Self, OutOfMemory> {
+        let ring_len = usize::from(settings.commands_max) * 2 * HEADER_ROOM + LOGIN_ROOM;
+        let ring = memory.map(MemoryKind::Private, ring_len as u64)?;
+        match memory.map(MemoryKind::Private, settings.receive_len as u64) {
+            Ok(receive) => Ok(Self {
+                ring: memory.whole(ring).first(ring_len),
+                receive: memory.whole(receive).first(settings.receive_len),
+            }),
+            Err(error) => {
+                memory.unmap(ring);
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives it back.
+    pub fn unmap(self, memory: &mut Memory) {
+        memory.unmap(self.ring.region);
+        memory.unmap(self.receive.region);
+    }
+}
+
+impl core::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let mut shown = f.debug_struct("Connection");
+        shown.field("stream", &self.stream).field("state", &self.state).field("order", &self.order);
+        shown.finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// Starts a connection. Events of its stream go to `owner`.
+    pub fn connect(
+        env: &mut dyn Env,
+        owner: Owner,
+        settings: &Settings,
+        memory: ConnectionMemory,
+    ) -> Result<Self, IoError> {
+        let stream = env.connect(owner, settings.address)?;
+        let places = settings.commands_max.min(TASKS_MAX) + OWN_TASKS;
+        let login = InitiatorLogin::new(Rc::clone(&settings.identity), settings.limits.clone());
+        Ok(Self {
+            stream,
+            state: State::Connecting,
+            login: Some(Box::new(login)),
+            parameters: Parameters::unsaid(),
+            rules: HeaderRules {
+                receiver: Receiver::Initiator,
+                digests: Digests::default(),
+                data_max: LOGIN_DATA_MAX,
+            },
+            isid: settings.isid,
+            tsih: 0,
+            order: Order::new(settings.cmd_sn),
+            heard: false,
+            memory,
+            tasks: Tasks::new(places),
+            transmit: Transmit::new(memory.ring, usize::from(places) * 4),
+            receive: Receive::new(memory.receive),
+            sending: VecDeque::with_capacity(usize::from(places)),
+            text: Gathering::new(settings.text_max),
+            completed: Vec::with_capacity(usize::from(places)),
+            news: VecDeque::new(),
+            large_reads: 0,
+            last_heard: env.now(),
+            blocked: true,
+            unread: false,
+            scratch: Vec::with_capacity(usize::from(places) * 4),
+        })
+    }
+
+    /// Whose events are for this connection.
+    pub fn stream(&self) -> StreamId {
+        self.stream
+    }
+
+    /// How far it is.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Its memory, for the connection that follows it.
+    pub fn memory(&self) -> ConnectionMemory {
+        self.memory
+    }
+
+    /// What both ends agreed on.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// What the next command bears: where the order of the connection that follows this one may begin.
+    pub fn cmd_sn(&self) -> Serial {
+        self.order.cmd_sn
+    }
+
+    /// True if bytes may wait of which no event will tell: call [`Connection::receive_more`] soon.
+    pub fn has_unread(&self) -> bool {
+        self.unread
+    }
+
+    /// When the target was heard last.
+    pub fn last_heard(&self) -> Time {
+        self.last_heard
+    }
+
+    /// The commands and other tasks sent and not answered: place, token, since when.
+    pub fn unanswered(&self) -> impl Iterator<Item = (u16, u64, Time)> {
+        self.tasks.iter().map(|(slot, task)| (slot, task.token, task.since))
+    }
+
+    /// Takes a command on. It is sent by the next [`Connection::flush`].
+    pub fn submit(
+        &mut self,
+        env: &mut dyn Env,
+        lun: Lun,
+        cdb: &Cdb,
+        data: Data,
+        token: u64,
+    ) -> Result<(), Refused> {
+        // The last places are for tasks that must always find one.
+        let full = self.tasks.room() <= usize::from(OWN_TASKS) || !self.has_room();
+        if full || self.state != State::FullFeature || !self.order.is_open() {
+            return Err(Refused);
+        }
+        let cmd_sn = self.order.take();
+        let task = self.new_task(env.now(), Kind::Command, token, lun, data, cmd_sn);
+        let slot = self.tasks.insert(task).ok_or(Refused)?;
+        if let Data::In(span) = data
+            && span.len() >= receive::DIRECT_LEN_MIN
+        {
+            self.large_reads += 1;
+        }
+        self.put_command(env.mem(), slot, cdb);
+        Ok(())
+    }
+
+    /// Asks the target for a sign of life.
+    pub fn ping(&mut self, env: &mut dyn Env, token: u64) -> Result<(), Refused> {
+        let slot = self.insert_own(env, Kind::Nop, token, Lun::default())?;
+        self.put_ping(env.mem(), slot);
+        Ok(())
+    }
+
+    /// Asks the target to abort the task at a place (see [`Connection::unanswered`]).
+    pub fn abort(&mut self, env: &mut dyn Env, place: u16, token: u64) -> Result<(), Refused> {
+        let tag = self.tasks.tag(place);
+        let (lun, cmd_sn) = self.tasks.get_mut(place).map(|task| (task.lun, task.cmd_sn)).ok_or(Refused)?;
+        let slot = self.insert_own(env, Kind::Management, token, lun)?;
+        self.put_management(env.mem(), slot, TaskFunction::AbortTask, lun, tag, cmd_sn);
+        Ok(())
+    }
+
+    /// Sends text, at most 256 bytes of it; [`Answer::Text`] follows.
+    pub fn say(&mut self, env: &mut dyn Env, text: &[u8], token: u64) -> Result<(), Refused> {
+        let slot = self.insert_own(env, Kind::Text, token, Lun::default())?;
+        self.put_text(env.mem(), slot, text, wire::iscsi::RESERVED_TAG, Lun::default());
+        Ok(())
+    }
+
+    /// Ends the session in good order; [`Answer::LoggedOut`] follows.
+    pub fn log_out(&mut self, env: &mut dyn Env, token: u64) -> Result<(), Refused> {
+        let slot = self.insert_own(env, Kind::Logout, token, Lun::default())?;
+        self.put_logout(env.mem(), slot, LogoutReason::CloseSession);
+        Ok(())
+    }
+
+    /// Appends what was answered since the last call.
+    pub fn take_completed(&mut self, into: &mut Vec<Completed>) {
+        into.append(&mut self.completed);
+    }
+
+    /// What the target told without being asked.
+    pub fn poll_news(&mut self) -> Option<News> {
+        self.news.pop_front()
+    }
+
+    /// Something happened to the stream.
+    pub fn handle_event(&mut self, env: &mut dyn Env, what: &What) {
+        match *what {
+            What::Writable(stream) if stream == self.stream => {
+                self.blocked = false;
+                if self.state == State::Connecting {
+                    self.state = State::LoggingIn;
+                    self.begin_login(env.mem());
+                }
+                self.flush(env);
+            }
+            What::Readable(stream) if stream == self.stream => self.receive_more(env),
+            What::Broken(stream, error) if stream == self.stream => self.end(env, error.into()),
+            What::Writable(_) | What::Readable(_) | What::Broken(..) => {}
+            What::Acceptable(_) | What::FileDone { .. } | What::Woken => {}
+        }
+    }
+
+    /// Ends the connection without ceremony.
+    pub fn close(&mut self, env: &mut dyn Env) {
+        self.end(env, ConnectionEnd::Closed);
+    }
+
+    /// Asserts what always holds.
+    pub fn check(&self) {
+        let large = |task: &Task| task.in_span().is_some_and(|span| span.len() >= receive::DIRECT_LEN_MIN);
+        assert_eq!(self.tasks.iter().filter(|(_, task)| large(task)).count(), self.large_reads);
+        let commands = self.tasks.iter().filter(|(_, task)| task.kind == Kind::Command);
+        let window = self.order.max_cmd_sn.next();
+        assert!(!window.precedes(self.order.cmd_sn), "a command was sent outside of the window");
+        for (_, task) in commands {
+            assert!(task.cmd_sn.precedes(self.order.cmd_sn), "a command bears a number that is yet to come");
+            assert!(task.moved <= task.data.len());
+        }
+    }
+
+    fn end(&mut self, env: &mut dyn Env, why: ConnectionEnd) {
+        if let State::Ended(_) = self.state {
+            return;
+        }
+        self.state = State::Ended(why);
+        self.unread = false;
+        env.close(self.stream, false);
+    }
+
+    fn insert_own(&mut self, env: &dyn Env, kind: Kind, token: u64, lun: Lun) -> Result<u16, Refused> {
+        if self.state != State::FullFeature || !self.has_room() {
+            return Err(Refused);
+        }
+        let task = self.new_task(env.now(), kind, token, lun, Data::None, self.order.cmd_sn);
+        self.tasks.insert(task).ok_or(Refused)
+    }
+
+    fn new_task(&self, since: Time, kind: Kind, token: u64, lun: Lun, data: Data, cmd_sn: Serial) -> Task {
+        let (moved, unsent, next_sn) = (0, 0, Serial(0));
+        let (sequence, queued, answer) = (None, None, None);
+        Task { kind, token, lun, data, moved, next_sn, sequence, queued, unsent, answer, cmd_sn, since }
+    }
+
+    fn has_room(&self) -> bool {
+        self.transmit.room() >= 2 * HEADER_ROOM
+    }
+}
+
+/// Bytes of the longest header we send, its digest, and the digest and padding of data.
+const HEADER_ROOM: usize = 64;
+/// Bytes for a login request, which is the longest we send: text, header, and what room costs.
+const LOGIN_ROOM: usize = LOGIN_DATA_MAX as usize + 2 * 1024;
+/// Places for tasks that are not commands: signs of life, aborts, text, logout.
+const OWN_TASKS: u16 = 16;

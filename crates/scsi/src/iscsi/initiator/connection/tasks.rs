@@ -1,0 +1,220 @@
+//! The tasks outstanding on a connection, known by their tags.
+//!
+//! An initiator task tag is the place in the table in its low bits and the place's generation in the rest, so a PDU that
+//! comes for a task long done finds nothing (until the generation, 20 bits, comes round).
+
+use super::Answer;
+use stdx::mem::Span;
+use stdx::time::Time;
+use wire::iscsi::Serial;
+use wire::scsi::Lun;
+
+/// The table.
+#[derive(Debug)]
+pub(super) struct Tasks {
+    slots: Vec<Slot>,
+    free: Vec<u16>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    task: Option<Task>,
+}
+
+/// What a task is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// A SCSI command.
+    Command,
+    /// A task management function.
+    Management,
+    /// A sign of life.
+    Nop,
+    /// Text.
+    Text,
+    /// The end.
+    Logout,
+}
+
+/// The data of a command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Data {
+    /// There is none.
+    None,
+    /// Memory to target.
+    Out(Span),
+    /// Target to memory: as much as comes.
+    In(Span),
+}
+
+/// A task that was sent, or waits in the transmit queue.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub kind: Kind,
+    /// What the owner of the connection knows it by.
+    pub token: u64,
+    pub lun: Lun,
+    pub data: Data,
+    /// Bytes that have come, or were volunteered or asked for.
+    pub moved: u32,
+    /// The next DataSN of Data-In, or R2TSN.
+    pub next_sn: Serial,
+    /// Data-Out being sent.
+    pub sequence: Option<Sequence>,
+    /// An R2T that came while the unsolicited data was being sent.
+    pub queued: Option<Sequence>,
+    /// Segments of its data in the transmit queue: its memory may not go back to its owner before they are gone.
+    pub unsent: u16,
+    /// The answer has come, but data is unsent.
+    pub answer: Option<Answer>,
+    /// Its place in the order of commands.
+    pub cmd_sn: Serial,
+    /// When it was put into the transmit queue.
+    pub since: Time,
+}
+
+/// A sequence of Data-Out PDUs: the unsolicited one, or that of an R2T.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sequence {
+    pub transfer_tag: u32,
+    pub offset: u32,
+    pub left: u32,
+    pub data_sn: Serial,
+}
+
+impl Tasks {
+    /// A table for `limit` tasks, 1 to [`TASKS_MAX`] and some of our own.
+    pub fn new(limit: u16) -> Self {
+        let slots = (0..limit).map(|_| Slot { generation: 0, task: None }).collect();
+        Self { slots, free: (0..limit).rev().collect() }
+    }
+
+    /// Puts a task in and gives its place; `None` if the table is full.
+    pub fn insert(&mut self, task: Task) -> Option<u16> {
+        let slot = self.free.pop()?;
+        self.slots[usize::from(slot)].task = Some(task);
+        Some(slot)
+    }
+
+    /// The tag of the task at a place.
+    pub fn tag(&self, slot: u16) -> u32 {
+        (self.slots[usize::from(slot)].generation & GENERATION_MASK) << INDEX_BITS | u32::from(slot)
+    }
+
+    /// The place of a tag a target sent, if that very task is outstanding.
+    pub fn find(&self, tag: u32) -> Option<u16> {
+        let slot = (tag & INDEX_MASK) as u16;
+        let live = self.slots.get(usize::from(slot))?.task.is_some();
+        (live && self.tag(slot) == tag).then_some(slot)
+    }
+
+    /// The task at a place, if there is one.
+    pub fn get_mut(&mut self, slot: u16) -> Option<&mut Task> {
+        self.slots.get_mut(usize::from(slot))?.task.as_mut()
+    }
+
+    /// Takes the task at a place out. Its tag is stale from here on.
+    pub fn remove(&mut self, slot: u16) -> Option<Task> {
+        let place = self.slots.get_mut(usize::from(slot))?;
+        let task = place.task.take()?;
+        place.generation = place.generation.wrapping_add(1);
+        self.free.push(slot);
+        Some(task)
+    }
+
+    /// How many more can be put in.
+    pub fn room(&self) -> usize {
+        self.free.len()
+    }
+
+    /// All tasks, with their places.
+    pub fn iter(&self) -> impl Iterator<Item = (u16, &Task)> {
+        let places = self.slots.iter().enumerate();
+        places.filter_map(|(slot, place)| place.task.as_ref().map(|task| (slot as u16, task)))
+    }
+}
+
+impl Task {
+    /// Where data from the target goes.
+    pub fn in_span(&self) -> Option<Span> {
+        match self.data {
+            Data::In(span) => Some(span),
+            Data::None | Data::Out(_) => None,
+        }
+    }
+
+    /// Where data for the target is.
+    pub fn out_span(&self) -> Option<Span> {
+        match self.data {
+            Data::Out(span) => Some(span),
+            Data::None | Data::In(_) => None,
+        }
+    }
+}
+
+impl Data {
+    /// Bytes the command may move.
+    pub(super) fn len(&self) -> u32 {
+        match self {
+            Data::None => 0,
+            Data::Out(span) | Data::In(span) => span.len,
+        }
+    }
+}
+
+/// The most commands of a connection: ten bits of the tag are the place, and some places are for tasks of our own.
+pub const TASKS_MAX: u16 = 1023;
+const INDEX_BITS: u32 = 11;
+const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
+/// Twenty bits: no tag is the reserved one (FFFFFFFFh).
+const GENERATION_MASK: u32 = (1 << 20) - 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(token: u64) -> Task {
+        Task {
+            kind: Kind::Command,
+            token,
+            lun: Lun::default(),
+            data: Data::None,
+            moved: 0,
+            next_sn: Serial(0),
+            sequence: None,
+            queued: None,
+            unsent: 0,
+            answer: None,
+            cmd_sn: Serial(0),
+            since: Time::ZERO,
+        }
+    }
+
+    #[test]
+    fn a_stale_tag_finds_nothing() {
+        let mut tasks = Tasks::new(3);
+        let slot = tasks.insert(task(1)).unwrap();
+        let first = tasks.tag(slot);
+        assert_eq!(tasks.find(first), Some(slot));
+        tasks.remove(slot);
+        assert_eq!(tasks.find(first), None);
+        assert_eq!(tasks.insert(task(2)), Some(slot));
+        assert_ne!(tasks.tag(slot), first);
+        assert_eq!(tasks.find(first), None);
+    }
+
+    #[test]
+    fn no_tag_of_a_target_is_out_of_bounds_and_none_of_ours_is_reserved() {
+        let mut tasks = Tasks::new(TASKS_MAX + 8);
+        let mut last = 0;
+        while let Some(slot) = tasks.insert(task(0)) {
+            tasks.slots[usize::from(slot)].generation = u32::MAX;
+            last = last.max(tasks.tag(slot));
+        }
+        assert!(last < u32::MAX >> 1);
+        for tag in [u32::MAX, last + 1, INDEX_MASK, 0] {
+            assert_eq!(tasks.find(tag), None, "{tag:#x}");
+        }
+    }
+}
