@@ -111,6 +111,12 @@ impl Target {
         let Some(unit) = self.units.get(unit) else {
             return Err(Fault::Sense(Sense::LOGICAL_UNIT_NOT_SUPPORTED));
         };
+        if !unit.reservations.is_open() {
+            let nexus = self.nexuses.get(task.nexus).ok_or(Fault::Status(Status::TaskAborted))?;
+            if !unit.reservations.permits(&nexus.name(), task.row.access.kind(&task.cdb)) {
+                return Err(Fault::Status(Status::ReservationConflict));
+            }
+        }
         check_medium(unit, task.row.medium)?;
         Ok(())
     }

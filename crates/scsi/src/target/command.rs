@@ -1,13 +1,15 @@
 //! The one table of commands: by it commands are recognised, checked and executed, and by it REPORT SUPPORTED OPERATION
 //! CODES tells which there are.
 //!
-//! Each room of commands ([`super::sbc`]) has its rows; a row says everything that is to be known of a command
+//! Each room of commands ([`super::spc`], [`super::sbc`]) has its rows; a row says everything that is to be known of a command
 //! before it is executed.
 
 use super::call::{Call, Step};
 use super::options::{PARAMETER_DATA_MAX, PARAMETER_LIST_MAX};
+use super::reservation::AccessKind;
 use super::sbc;
 use super::seam::Transfer;
+use super::spc;
 use super::task::Fault;
 use block::Info;
 use wire::scsi::{Cdb, Sense};
@@ -37,14 +39,16 @@ pub(super) struct CommandRow {
 /// Which reservations of other nexuses a command conflicts with (SPC-4, table 66; SBC-3, table 14).
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Access {
-    /// None.
+    /// None at all.
+    Always,
+    /// None but those by RESERVE.
     Free,
     /// Those against reading, too.
     Read,
     /// Those against writing.
     Write,
     /// As the CDB says.
-    Judged(fn(&Cdb) -> Access),
+    Judged(fn(&Cdb) -> AccessKind),
 }
 
 /// What a command needs of the medium.
@@ -69,6 +73,19 @@ pub(super) enum Data {
     Out(Field),
     /// Blocks, as the CDB and the volume say. It checks the range, too.
     Blocks(fn(&Info, &Cdb) -> Result<Transfer, Sense>),
+}
+
+impl Access {
+    /// What it comes to for this CDB.
+    pub(super) fn kind(self, cdb: &Cdb) -> AccessKind {
+        match self {
+            Self::Always => AccessKind::Always,
+            Self::Free => AccessKind::Persistent,
+            Self::Read => AccessKind::Read,
+            Self::Write => AccessKind::Write,
+            Self::Judged(judge) => judge(cdb),
+        }
+    }
 }
 
 /// A number in a CDB.
@@ -163,7 +180,16 @@ const fn index() -> [(u8, u8, u8); 256] {
 }
 
 /// The rooms' rows.
-const ROOMS: [&[CommandRow]; 3] = [&sbc::ready::ROWS, &sbc::capacity::ROWS, &sbc::transfer::ROWS];
+const ROOMS: [&[CommandRow]; 8] = [
+    &spc::inquiry::ROWS,
+    &spc::luns::ROWS,
+    &spc::mode::ROWS,
+    &spc::reserve::ROWS,
+    &spc::persist::ROWS,
+    &sbc::ready::ROWS,
+    &sbc::capacity::ROWS,
+    &sbc::transfer::ROWS,
+];
 
 /// SERVICE ACTION in byte 1.
 const SERVICE_ACTION: u8 = 0x1f;

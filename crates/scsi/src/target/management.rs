@@ -1,9 +1,10 @@
 //! Task management (SAM-5, section 7), resets, and the loss of a nexus (section 6.3).
 
+use super::nexus::Nexus;
 use super::options::MANAGEMENT_MAX;
 use super::seam::{Function, Management, ManagementOutcome, NexusKey, TaskAttribute};
 use super::task::Task;
-use super::unit::Medium;
+use super::unit::{Medium, Settings};
 use super::{Attention, Target};
 use stdx::env::Env;
 use stdx::slab::Key;
@@ -102,6 +103,8 @@ impl Target {
         self.give_up_tasks(env, by, waits, |_, task| task.unit == Some(key));
         let Some(unit) = self.units.get_mut(key) else { return };
         unit.allegiance = None;
+        unit.settings = Settings::of(&unit.info);
+        unit.reservations.reset();
         if unit.medium == Medium::Stopped {
             unit.medium = Medium::Ready;
         }
@@ -140,6 +143,9 @@ impl Target {
     /// Gives up a nexus's tasks and what it holds of logical units.
     fn abandon_nexus(&mut self, env: &mut dyn Env, key: Key, waits: &mut Vec<Key>) {
         self.give_up_tasks(env, Some(key), waits, |_, task| task.nexus == key);
+        if let Some(name) = self.nexuses.get(key).map(Nexus::name) {
+            self.units.iter_mut().for_each(|(_, unit)| unit.reservations.lose(&name));
+        }
         let held = self.units.iter_mut().filter(|(_, unit)| unit.allegiance == Some(key));
         let held: Vec<Key> = held.map(|(at, unit)| (unit.allegiance = None, at).1).collect();
         for unit in held {

@@ -12,7 +12,7 @@
 //! - `device`, `nexus`, `unit`, `task`, `task_set`, `attention`: what there is. `registry`: how it changes.
 //! - `command`: the one table of commands. `begin`, `execute`, `end`: a task's way through the target. `management`: how it
 //!   is cut short.
-//! - `sbc`: the commands of disks.
+//! - `spc`: the commands all devices have; `pages`, `reservation`: what they tell and change. `sbc`: the commands of disks.
 
 #![allow(dead_code, reason = "the rooms of commands use what is here")]
 
@@ -28,9 +28,13 @@ mod executor;
 mod management;
 mod nexus;
 pub mod options;
+mod pages;
 mod registry;
+mod reservation;
 mod sbc;
 mod seam;
+mod spc;
+mod storing;
 mod task;
 mod task_set;
 #[cfg(test)]
@@ -41,6 +45,7 @@ pub use attention::Attention;
 pub use device::{DeviceConfig, DeviceKey, PortConfig, Protocol};
 pub use executor::Executor;
 pub use registry::ConfigError;
+pub use reservation::{NexusName, Registrant, ReservationState};
 pub use seam::{
     Begun, Command, Function, Management, ManagementOutcome, NexusKey, Outcome, TaskAttribute, TaskKey,
     Transfer,
@@ -54,6 +59,7 @@ use options::{DEVICES_MAX, NEXUSES_MAX, TASKS_MAX, UNITS_MAX};
 use std::collections::VecDeque;
 use stdx::env::Env;
 use stdx::slab::{Key, Slab};
+use storing::Parked;
 use task::Task;
 use unit::Unit;
 
@@ -79,6 +85,10 @@ pub struct Target {
     faulted: Vec<(Key, Key, bool)>,
     /// Reused by [`Executor::poll`].
     done: Vec<block::Done>,
+    /// PERSISTENT RESERVE OUT commands that wait for what they caused.
+    parked: Vec<Parked>,
+    /// Logical units whose reservations changed and are to be stored.
+    reservation_changes: VecDeque<Key>,
     counters: Counters,
 }
 
@@ -111,6 +121,8 @@ impl Target {
             stirred: Vec::new(),
             faulted: Vec::new(),
             done: Vec::new(),
+            parked: Vec::new(),
+            reservation_changes: VecDeque::new(),
             counters: Counters { begun: 0, told: 0 },
         }
     }
@@ -199,7 +211,7 @@ impl Executor for Target {
     }
 
     fn poll(&mut self, env: &mut dyn Env, outcomes: &mut Vec<Outcome>) {
-        while self.end_faulted(env) || self.wake(env) || self.poll_volumes(env) {}
+        while self.end_faulted(env) || self.wake(env) || self.poll_volumes(env) || self.settle_parked(env) {}
         self.settle_pending();
         outcomes.append(&mut self.outcomes);
     }

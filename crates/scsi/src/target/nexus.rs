@@ -1,6 +1,7 @@
 //! An I_T nexus: one initiator port on one target port, and the unit attentions that wait for it.
 
 use super::attention::{Attention, Attentions};
+use super::reservation::NexusName;
 use stdx::slab::Key;
 use wire::scsi::TransportId;
 
@@ -19,6 +20,11 @@ pub(super) struct Nexus {
 impl Nexus {
     pub(super) const fn new(device: Key, initiator: TransportId, port: u16) -> Self {
         Self { device, initiator, port, waiting: Vec::new() }
+    }
+
+    /// What it is called.
+    pub(super) const fn name(&self) -> NexusName {
+        NexusName { initiator: self.initiator, target_port: self.port }
     }
 
     /// A condition of a logical unit is to be told.

@@ -18,6 +18,21 @@ pub const TASK_SET_MAX: u32 = 1 << 14;
 pub const MANAGEMENT_MAX: usize = 4096;
 /// Bytes one command moves at most: what the largest I/O buffer holds.
 pub const TRANSFER_MAX: u32 = stdx::mem::Memory::BUFFER_MAX as u32;
+/// Blocks that COMPARE AND WRITE takes at most.
+pub const COMPARE_BLOCKS_MAX: u8 = 255;
+/// Blocks that WRITE SAME takes at most.
+pub const WRITE_SAME_BLOCKS_MAX: u32 = 1 << 20;
+/// Blocks that UNMAP takes at most, over all its descriptors.
+pub const UNMAP_BLOCKS_MAX: u32 = 1 << 20;
+/// Descriptors that UNMAP takes at most.
+pub const UNMAP_DESCRIPTORS_MAX: u32 = 256;
+
+/// Blocks that WRITE ATOMIC takes at most: what the volume takes as one request.
+pub const fn atomic_blocks_max(info: &block::Info) -> u32 {
+    let most = TRANSFER_MAX / info.block_size;
+    if info.blocks_max < most { info.blocks_max } else { most }
+}
+
 /// Bytes of parameter data that a command tells at most.
 pub const PARAMETER_DATA_MAX: u32 = 256 << 10;
 /// Bytes of a parameter list that a command takes at most.

@@ -1,5 +1,6 @@
 //! A logical unit: a volume behind a number, with its task set, its settings, and what its volume works on.
 
+use super::reservation::Reservations;
 use super::task_set::TaskSet;
 use block::{BlockDevice, Channel, Info, Io};
 use std::collections::VecDeque;
@@ -18,6 +19,8 @@ pub struct UnitConfig {
     pub serial: String,
     /// PRODUCT IDENTIFICATION, up to 16 printable ASCII characters; a default if empty.
     pub product: String,
+    /// The medium can be taken out, by START STOP UNIT.
+    pub removable: bool,
     /// Reservations may outlive a power loss: the owner keeps them.
     pub aptpl: bool,
 }
@@ -49,14 +52,15 @@ pub(super) enum QueueError {
     AbortNexus = 0b11,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
+impl Settings {
+    /// How a logical unit over such a volume begins.
+    pub(super) const fn of(info: &Info) -> Self {
         Self {
             descriptor_sense: false,
             queue_error: QueueError::GoOn,
             task_aborted_status: false,
             write_protected: false,
-            write_cache: true,
+            write_cache: info.volatile_cache,
         }
     }
 }
@@ -82,6 +86,7 @@ pub(super) struct Unit {
     pub(super) settings: Settings,
     pub(super) medium: Medium,
     pub(super) tasks: TaskSet,
+    pub(super) reservations: Reservations,
     /// The nexus whose task established an auto contingent allegiance.
     pub(super) allegiance: Option<Key>,
     channel: Box<dyn Channel>,
@@ -110,9 +115,10 @@ impl Unit {
             config,
             info,
             volume,
-            settings: Settings { write_cache: info.volatile_cache, ..Settings::default() },
+            settings: Settings::of(&info),
             medium: Medium::Ready,
             tasks: TaskSet::default(),
+            reservations: Reservations::default(),
             allegiance: None,
             channel,
             waiting: VecDeque::new(),

@@ -1,4 +1,6 @@
 //! The target from outside: commands in, outcomes out.
 
 mod basics;
+mod primary;
+mod reservation;
 mod world;

@@ -87,6 +87,8 @@ pub(in super::super) struct World {
     buffers: BTreeMap<u32, Span>,
     answers: BTreeMap<u32, Answer>,
     next_slot: u32,
+    /// Logical units are added with reservations that can persist.
+    persists: bool,
 }
 
 /// What a command came to.
@@ -139,7 +141,18 @@ impl World {
             target.add_port(device, PortConfig { relative_id, name, group: relative_id }).unwrap();
         }
         let (buffers, answers) = (BTreeMap::new(), BTreeMap::new());
-        let mut world = Self { env, target, device, ram: ram.clone(), buffers, answers, next_slot: 0 };
+        let mut world =
+            Self { env, target, device, ram: ram.clone(), buffers, answers, next_slot: 0, persists: false };
+        world.add_device(ram, 1);
+        world
+    }
+
+    /// LUN 0's reservations can persist.
+    pub(in super::super) fn persisting() -> Self {
+        let mut world = Self::new();
+        world.target.remove_unit(&mut world.env, world.device, 0).unwrap();
+        world.persists = true;
+        let ram = world.ram.clone();
         world.add_device(ram, 1);
         world
     }
@@ -148,7 +161,7 @@ impl World {
     pub(in super::super) fn add_device(&mut self, device: Rc<dyn BlockDevice>, name: u8) -> u16 {
         let volume = Rc::new(Volume::new(device, Identity([name; 16])));
         let channel = volume.open();
-        let config = UnitConfig { uuid: [name; 16], ..UnitConfig::default() };
+        let config = UnitConfig { uuid: [name; 16], aptpl: self.persists, ..UnitConfig::default() };
         self.target.add_unit(self.device, config, volume, channel).unwrap()
     }
 
