@@ -47,8 +47,8 @@ pub enum NegotiationError {
     /// A declared value out of bounds, or an answer that does not follow from the offer.
     #[error("{name} has a value it must not have", name = .0.name())]
     Value(Key),
-    /// A digest that we must have was not agreed on.
-    #[error("{name} was refused", name = .0.name())]
+    /// A digest that we must have, or must not have, was not agreed on as we want it.
+    #[error("the other end does not agree to our {name}", name = .0.name())]
     Needed(Key),
     /// A key that may be used during login only.
     #[error("{name} came after the login", name = .0.name())]
@@ -256,10 +256,12 @@ impl Negotiation {
             return Ok(());
         }
         let answer = match row.rule {
-            Rule::Digest => {
-                let policy = self.limits.digest(row.key);
-                digest_of(value).filter(|digest| policy.takes(*digest != 0))
-            }
+            Rule::Digest => match digest_of(value) {
+                Some(digest) if !self.limits.digest(row.key).takes(digest != 0) => {
+                    return Err(NegotiationError::Needed(row.key));
+                }
+                digest => digest,
+            },
             Rule::Reporting => {
                 reporting_of(value).filter(|way| *way <= self.limits.task_reporting).map(|way| way as u32)
             }

@@ -226,10 +226,14 @@ impl Attachment {
         let mut answer = answer_of(ending);
         let Some(request) = self.requests.get_mut(key) else { return };
         request.parts = request.parts.saturating_sub(1);
-        // A command that moved less than it was to is not done, whatever its status says.
-        if answer == Answer::Done(Status::Ok) && ending.residual != Residual::None {
-            answer =
-                Answer::Done(if request.io.op.is_write() { Status::WriteError } else { Status::ReadError });
+        // Blocks of which less moved than was to are not read, or not written, whatever the status says.
+        if answer == Answer::Done(Status::Ok) && ending.residual != Residual::None && !request.flushing {
+            match request.io.op {
+                Op::Read => answer = Answer::Done(Status::ReadError),
+                Op::Write => answer = Answer::Done(Status::WriteError),
+                // How much these move is seen in more ways than one: tgt says that of an UNMAP's list nothing does.
+                _without_blocks => {}
+            }
         }
         if let (Op::Zero { .. }, Answer::Done(Status::Unsupported)) = (request.io.op, answer)
             && let Some(record) =

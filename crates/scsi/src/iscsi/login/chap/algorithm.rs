@@ -20,8 +20,9 @@ pub enum ChapAlgorithm {
 }
 
 impl ChapAlgorithm {
-    /// All, the strongest first.
-    pub const ALL: [Self; 4] = [Self::Sha3_256, Self::Sha256, Self::Sha1, Self::Md5];
+    /// All, as an initiator should offer them: the strongest first, but for SHA-256. Old targets (tgt, IET) choose its number
+    /// and mean SHA-1 by it, so it comes after those that mean the same to everybody.
+    pub const ALL: [Self; 4] = [Self::Sha3_256, Self::Sha1, Self::Md5, Self::Sha256];
 
     /// Its number in CHAP_A.
     pub fn code(self) -> u32 {
