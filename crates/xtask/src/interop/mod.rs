@@ -7,10 +7,9 @@
 //! The peers: Linux as NVMe/TCP host (nvme-cli, ext4, fio), Linux as NVMe/TCP target (nvmet), and SPDK's JSON-RPC client.
 //! Debian has no NVMe/TCP in user space: QEMU's `nvme://` is for PCI devices, and SPDK itself is not packaged.
 
-mod host;
 mod lab;
+mod nvme;
 mod spdk;
-mod target;
 
 use crate::workspace;
 use anyhow::{Result, bail};
@@ -75,7 +74,7 @@ pub fn run(options: &Options) -> Result<()> {
     let wanted = wanted(options)?;
     if options.list {
         for scenario in wanted {
-            println!("{:20} {}", scenario.name, scenario.about);
+            println!("{:24} {}", scenario.name, scenario.about);
         }
         return Ok(());
     }
@@ -94,8 +93,7 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 fn wanted(options: &Options) -> Result<Vec<Scenario>> {
-    let mut scenarios: Vec<Scenario> = host::scenarios().into_iter().collect();
-    scenarios.extend(target::scenarios());
+    let mut scenarios = nvme::scenarios();
     scenarios.extend(spdk::scenarios());
     for name in &options.names {
         if !scenarios.iter().any(|scenario| scenario.name.starts_with(name.as_str())) {
@@ -122,7 +120,7 @@ fn judge(scenario: &Scenario, lab: &Lab, options: &Options) -> Verdict {
 }
 
 fn report(results: &[(&str, Verdict, f64)]) -> Result<()> {
-    println!("\n{:20} {:8} {:>7}", "scenario", "result", "seconds");
+    println!("\n{:24} {:8} {:>7}", "scenario", "result", "seconds");
     let (mut passed, mut failed) = (0, 0);
     for (name, verdict, seconds) in results {
         let (word, why) = match verdict {
@@ -132,7 +130,7 @@ fn report(results: &[(&str, Verdict, f64)]) -> Result<()> {
             }
             Verdict::NotRun(why) => ("not run", why.clone()),
         };
-        println!("{name:20} {word:8} {seconds:7.1}  {why}");
+        println!("{name:24} {word:8} {seconds:7.1}  {why}");
         match verdict {
             Verdict::Passed => passed += 1,
             Verdict::Failed(_) => failed += 1,

@@ -7,27 +7,24 @@ pub use daemon::Daemon;
 pub use rpc::RpcClient;
 
 use super::{Options, TargetKind};
-use crate::guest::{HOST_ADDRESS, Machine, Settings};
+use crate::guest::{Machine, Settings};
 use crate::workspace;
 use anyhow::{Context, Result, bail, ensure};
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// The subsystem the scenarios serve.
-pub const NQN: &str = "nqn.2026-01.org.weft:interop";
-/// Where it is served.
-pub const PORT: u16 = 4420;
 /// The guest's address, where the kernel's target listens.
 pub const GUEST: &str = "10.77.0.11";
 
 /// The whole set-up.
 pub struct Lab {
     machine: OnceCell<Machine>,
-    kernel_target: OnceCell<()>,
+    prepared: RefCell<BTreeSet<&'static str>>,
     target: TargetKind,
     is_verbose: bool,
     capture: Option<PathBuf>,
@@ -47,14 +44,6 @@ impl std::fmt::Display for Lacking {
 
 impl std::error::Error for Lacking {}
 
-/// What the kernel's host talks to in one scenario.
-pub enum Peer {
-    /// `weft serve`, beside the guest.
-    Weft(Daemon),
-    /// nvmet, in the guest.
-    Kernel,
-}
-
 impl Lab {
     /// Builds Weft and makes room for what the scenarios leave behind; the guest comes up when it is first needed.
     pub fn set_up(options: &Options) -> Result<Lab> {
@@ -65,7 +54,7 @@ impl Lab {
         fs::create_dir_all(&directory)?;
         Ok(Lab {
             machine: OnceCell::new(),
-            kernel_target: OnceCell::new(),
+            prepared: RefCell::default(),
             target: options.target,
             is_verbose: options.verbose,
             capture: options.capture.as_deref().map(std::path::absolute).transpose()?,
@@ -105,30 +94,16 @@ impl Lab {
         self.directory.join(name)
     }
 
-    /// A peer that serves 64 MiB as namespace 1 of [`NQN`].
-    pub fn peer(&self) -> Result<Peer> {
-        match self.target {
-            TargetKind::Weft => Ok(Peer::Weft(self.serve(&["--ram", "64M"])?)),
-            TargetKind::Kernel => {
-                self.kernel_target()?;
-                Ok(Peer::Kernel)
-            }
-        }
+    /// What the kernel's initiators talk to in this run.
+    pub fn target(&self) -> TargetKind {
+        self.target
     }
 
-    /// `weft serve` beside the guest, where the guest can reach it.
-    pub fn serve(&self, volumes: &[&str]) -> Result<Daemon> {
-        let listen = format!("{HOST_ADDRESS}:{PORT}");
-        let arguments: Vec<&str> =
-            volumes.iter().copied().chain(["--nqn", NQN, "--listen", &listen]).collect();
-        Daemon::start(self, &arguments)
-    }
-
-    /// Has the kernel's target serve 64 MiB of RAM in the guest.
-    pub fn kernel_target(&self) -> Result<()> {
-        if self.kernel_target.get().is_none() {
-            self.inside(&Script::new(include_str!("../inside/nvmet.sh")).set("ADDRESS", GUEST))?;
-            let _ = self.kernel_target.set(());
+    /// Runs a script in the guest unless this was done before under this name.
+    pub fn once(&self, name: &'static str, script: &Script) -> Result<()> {
+        if !self.prepared.borrow().contains(name) {
+            self.inside(script)?;
+            self.prepared.borrow_mut().insert(name);
         }
         Ok(())
     }
@@ -183,44 +158,18 @@ fn build_weft(options: &Options) -> Result<()> {
     Ok(())
 }
 
-impl Peer {
-    /// Where the guest finds it.
-    pub fn address(&self) -> &'static str {
-        match self {
-            Peer::Weft(_) => HOST_ADDRESS,
-            Peer::Kernel => GUEST,
-        }
-    }
-
-    /// A script that finds this peer in its variables.
-    pub fn script(&self, body: &'static str) -> Script {
-        Script::new(body).set("ADDRESS", self.address())
-    }
-
-    /// Ends it in order.
-    ///
-    /// # Errors
-    /// When Weft does not end well.
-    pub fn finish(self) -> Result<()> {
-        match self {
-            Peer::Weft(daemon) => daemon.finish(),
-            Peer::Kernel => Ok(()),
-        }
-    }
-}
-
-/// A shell script for the guest, with the functions all scripts share.
+/// A shell script for the guest, with the functions that the scripts of its protocol share.
 pub struct Script {
     variables: String,
+    library: &'static str,
     body: &'static str,
     limit: Duration,
 }
 
 impl Script {
-    /// This script.
-    pub fn new(body: &'static str) -> Script {
-        let variables = format!("NQN={NQN}\nPORT={PORT}\n");
-        Script { variables, body, limit: Duration::from_secs(60) }
+    /// This script, behind this library.
+    pub fn new(library: &'static str, body: &'static str) -> Script {
+        Script { variables: String::new(), library, body, limit: Duration::from_secs(60) }
     }
 
     /// Sets a variable.
@@ -236,7 +185,7 @@ impl Script {
     }
 
     fn text(&self) -> String {
-        format!("{}{}{}", self.variables, include_str!("../inside/common.sh"), self.body)
+        format!("{}{}{}", self.variables, self.library, self.body)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Linux as the target: Weft's host against the kernel's nvmet.
 
-use super::Scenario;
-use super::lab::{GUEST, Lab, NQN, PORT};
+use super::{NQN, PORT, kernel_target};
+use crate::interop::Scenario;
+use crate::interop::lab::{GUEST, Lab};
 use anyhow::{Result, ensure};
 use std::fs;
 
@@ -9,9 +10,9 @@ use std::fs;
 pub fn scenarios() -> Vec<Scenario> {
     let scenario = |name, about, run| Scenario { name, about, needs_weft: true, run };
     vec![
-        scenario("target-info", "weft info and discover describe the kernel's volume", info),
-        scenario("target-copy", "weft write, copy, verify and read agree", copy),
-        scenario("target-bench", "weft bench reports rates", bench),
+        scenario("nvme-target-info", "weft info and discover describe the kernel's volume", info),
+        scenario("nvme-target-copy", "weft write, copy, verify and read agree", copy),
+        scenario("nvme-target-bench", "weft bench reports rates", bench),
     ]
 }
 
@@ -20,7 +21,7 @@ fn url() -> String {
 }
 
 fn info(lab: &Lab) -> Result<()> {
-    lab.kernel_target()?;
+    kernel_target(lab)?;
     let info = lab.weft_says(&["--json", "info", &url()])?;
     ensure!(info.contains("67108864"), "the volume's 64 MiB are not in: {info}");
     let log = lab.weft_says(&["discover", &format!("{GUEST}:{PORT}")])?;
@@ -29,7 +30,7 @@ fn info(lab: &Lab) -> Result<()> {
 }
 
 fn copy(lab: &Lab) -> Result<()> {
-    lab.kernel_target()?;
+    kernel_target(lab)?;
     let (sent, received) = (lab.file("sent"), lab.file("received"));
     let bytes: Vec<u8> =
         (0u32..2 << 20).flat_map(|word| word.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
@@ -43,7 +44,7 @@ fn copy(lab: &Lab) -> Result<()> {
 }
 
 fn bench(lab: &Lab) -> Result<()> {
-    lab.kernel_target()?;
+    kernel_target(lab)?;
     let report = lab.weft_says(&["--json", "bench", &url(), "--seconds", "2", "--depth", "8"])?;
     ensure!(report.contains("p99"), "no latencies in: {report}");
     Ok(())

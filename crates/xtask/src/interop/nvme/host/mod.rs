@@ -4,8 +4,9 @@ mod access;
 mod outage;
 mod resize;
 
-use super::Scenario;
-use super::lab::{Lab, Peer};
+use super::Peer;
+use crate::interop::Scenario;
+use crate::interop::lab::Lab;
 use anyhow::Result;
 
 /// The scenarios.
@@ -13,17 +14,21 @@ pub fn scenarios() -> Vec<Scenario> {
     let common = |name, about, run| Scenario { name, about, needs_weft: false, run };
     let ours = |name, about, run| Scenario { name, about, needs_weft: true, run };
     vec![
-        common("host-discover", "nvme discover and connect-all find the subsystem", discover),
-        common("host-connect", "digests in all combinations, one queue to four", connect),
-        common("host-raw", "16 MiB written and read back with equal sums", raw),
-        common("host-filesystem", "ext4 survives remounting, and fsck finds nothing", filesystem),
-        common("host-fio", "random I/O of 512 bytes to 1 MiB, verified by crc32c", fio),
-        common("host-commands", "every command nvme-cli has, with the statuses the standard names", commands),
-        ours("host-reservations", "two hosts register, reserve, preempt and release", reservations),
-        ours("host-resize", "namespaces come, grow and go while the kernel is connected", resize::run),
-        ours("host-access", "only hosts on the list get in", access::run),
+        common("nvme-host-discover", "nvme discover and connect-all find the subsystem", discover),
+        common("nvme-host-connect", "digests in all combinations, one queue to four", connect),
+        common("nvme-host-raw", "16 MiB written and read back with equal sums", raw),
+        common("nvme-host-filesystem", "ext4 survives remounting, and fsck finds nothing", filesystem),
+        common("nvme-host-fio", "random I/O of 512 bytes to 1 MiB, verified by crc32c", fio),
+        common(
+            "nvme-host-commands",
+            "every command nvme-cli has, with the statuses the standard names",
+            commands,
+        ),
+        ours("nvme-host-reservations", "two hosts register, reserve, preempt and release", reservations),
+        ours("nvme-host-resize", "namespaces come, grow and go while the kernel is connected", resize::run),
+        ours("nvme-host-access", "only hosts on the list get in", access::run),
         ours(
-            "host-outage",
+            "nvme-host-outage",
             "killed twice during I/O: the kernel reconnects, nothing acknowledged is lost",
             outage::run,
         ),
@@ -60,7 +65,7 @@ fn reservations(lab: &Lab) -> Result<()> {
 
 /// One script against a fresh peer, which must then end well.
 fn run_with_peer(lab: &Lab, script: &'static str, seconds: u64) -> Result<()> {
-    let peer = lab.peer()?;
+    let peer = Peer::start(lab)?;
     let expect = match peer {
         Peer::Weft(_) => "all",
         Peer::Kernel => "some",
