@@ -53,6 +53,37 @@ pub trait Env {
     /// reset. No event of it follows.
     fn close(&mut self, stream: StreamId, abort: bool);
 
+    /// Opens a socket for datagrams (UDP) that reach `socket.address`. Its events go to `owner`.
+    fn open_datagrams(&mut self, owner: Owner, socket: &DatagramSocket) -> Result<DatagramsId, IoError> {
+        let _ = (owner, socket);
+        Err(IoError::Unsupported)
+    }
+
+    /// What a datagram socket is: its address (with the port it got, if 0 was asked for) and what it can do.
+    fn datagrams_info(&self, socket: DatagramsId) -> DatagramsInfo {
+        let _ = socket;
+        DatagramsInfo::NONE
+    }
+
+    /// Closes a datagram socket. No event of it follows.
+    fn close_datagrams(&mut self, socket: DatagramsId) {
+        let _ = socket;
+    }
+
+    /// Sends a run of datagrams: all of them, or none. They are copied before this returns, and may be lost like any. After
+    /// [`IoError::WouldBlock`], [`What::DatagramsWritable`] follows once there is room.
+    fn send_run(&mut self, socket: DatagramsId, run: &Run<'_>) -> Result<(), IoError> {
+        let _ = (socket, run);
+        Err(IoError::Unsupported)
+    }
+
+    /// Moves a run of datagrams that have arrived, one after the other, to the front of `into`. One that does not fit is
+    /// cut off. After [`IoError::WouldBlock`], [`What::DatagramsReadable`] follows once there is one.
+    fn recv_run(&mut self, socket: DatagramsId, into: Span) -> Result<ReceivedRun, IoError> {
+        let _ = (socket, into);
+        Err(IoError::Unsupported)
+    }
+
     /// Opens a file or block device.
     fn open_file(&mut self, open: &OpenFile) -> Result<FileId, IoError>;
 
@@ -113,6 +144,72 @@ pub struct ListenerId(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct StreamId(pub u64);
 
+/// A datagram socket of this shard. Never used again for another within a run.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct DatagramsId(pub u64);
+
+/// A datagram socket to be opened.
+///
+/// It is not connected, and its IP packets are never cut: they carry Don't Fragment. Where the system can, a run is one
+/// call, and several datagrams that arrive together are handed over together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DatagramSocket {
+    /// Where datagrams reach it. The unspecified address stands for every address of this machine; port 0 for a free port.
+    pub address: SocketAddr,
+}
+
+/// What a datagram socket is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DatagramsInfo {
+    /// Where datagrams reach it.
+    pub address: SocketAddr,
+    /// Most datagrams in a run that is sent; 1 where each is a call of its own.
+    pub run_max: u16,
+    /// Most bytes in a run that is sent, all its datagrams together.
+    pub run_bytes_max: u32,
+}
+
+impl DatagramsInfo {
+    /// A socket that does not exist.
+    pub const NONE: Self = Self {
+        address: SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0),
+        run_max: 0,
+        run_bytes_max: 0,
+    };
+}
+
+/// Datagrams to one address, all equally long but the last, which may be shorter.
+///
+/// Over IPv4, datagram k of the run has identification k: the checksums of some protocols cover it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Run<'a> {
+    /// Where they go.
+    pub to: SocketAddr,
+    /// From which address of this machine; `None` for the socket's own, or the system's choice.
+    pub from: Option<std::net::IpAddr>,
+    /// The bytes of all of them, one after the other, gathered from these pieces.
+    pub pieces: &'a [Span],
+    /// Bytes of each datagram but the last. At least 1, and at most as many as all pieces have.
+    pub datagram_len: u16,
+    /// Type of service, or traffic class: the two lowest bits are for congestion (ECN).
+    pub traffic_class: u8,
+}
+
+/// Datagrams that arrived together, all equally long but the last, which may be shorter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReceivedRun {
+    /// Where they come from.
+    pub from: SocketAddr,
+    /// The address of this machine that they came to.
+    pub to: std::net::IpAddr,
+    /// Bytes of all of them.
+    pub len: u32,
+    /// Bytes of each but the last.
+    pub datagram_len: u16,
+    /// Type of service, or traffic class: the two lowest bits are for congestion (ECN).
+    pub traffic_class: u8,
+}
+
 /// An open file of this shard.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct FileId(pub u64);
@@ -148,6 +245,10 @@ pub enum What {
     Writable(StreamId),
     /// A stream could not be connected, or broke.
     Broken(StreamId, IoError),
+    /// Datagrams may have arrived: try [`Env::recv_run`].
+    DatagramsReadable(DatagramsId),
+    /// There may be room again: try [`Env::send_run`].
+    DatagramsWritable(DatagramsId),
     /// The operation with this tag is done: how many bytes it moved.
     FileDone {
         /// The operation's tag.

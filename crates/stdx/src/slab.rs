@@ -76,6 +76,11 @@ impl<T> Slab<T> {
         entry.value.as_ref().map(|_| Key { index: index as u32, generation: entry.generation })
     }
 
+    /// How many places there are, taken or not: every key's index is below.
+    pub fn places(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Takes the thing out; `None` if it is gone already.
     pub fn remove(&mut self, key: Key) -> Option<T> {
         let entry = self.entries.get_mut(key.index())?;

@@ -165,6 +165,7 @@ impl Controller {
         let stream = match event.what {
             What::Readable(stream) | What::Writable(stream) | What::Broken(stream, _) => stream,
             What::Acceptable(_) | What::FileDone { .. } | What::Woken => return,
+            What::DatagramsReadable(_) | What::DatagramsWritable(_) => return,
         };
         let queue = self.admin.iter_mut().chain(&mut self.io).find(|queue| queue.stream() == stream);
         if let Some(queue) = queue {

@@ -293,6 +293,7 @@ impl QueuePair {
             What::Broken(stream, error) if stream == self.stream => self.end(env, error.into()),
             What::Writable(_) | What::Readable(_) | What::Broken(..) => {}
             What::Acceptable(_) | What::FileDone { .. } | What::Woken => {}
+            What::DatagramsReadable(_) | What::DatagramsWritable(_) => {}
         }
     }
 

@@ -166,6 +166,7 @@ impl Server {
                 }
             }
             What::FileDone { .. } | What::Woken => {}
+            What::DatagramsReadable(_) | What::DatagramsWritable(_) => {}
         }
     }
 

@@ -423,6 +423,7 @@ impl Connection {
             What::Broken(stream, error) if stream == self.stream => self.end(env, error.into()),
             What::Writable(_) | What::Readable(_) | What::Broken(..) => {}
             What::Acceptable(_) | What::FileDone { .. } | What::Woken => {}
+            What::DatagramsReadable(_) | What::DatagramsWritable(_) => {}
         }
     }
 
