@@ -1,5 +1,44 @@
 //! The RDMA contract: what programs ask of a provider, and what they may rely on.
 //!
+//! What it is: protection domains, memory regions and windows, completion queues, shared receive queues and queue pairs as
+//! ids; work requests that are posted and completions that are polled ([`Provider`]); connections between queue pairs
+//! ([`Connections`]). [`parts`] holds what every provider needs and none should write again, [`loopback`] a provider within
+//! one shard, [`conformance`] the suite that every provider passes.
+//!
 //! What it is not: it sees no packet and knows no network.
+//!
+//! Invariants: nothing is called back; what is posted completes exactly once, in the order of its queue; what is refused is
+//! handed back; nothing is allocated for a work request.
+//!
+//! Sections cited are those of the InfiniBand Architecture, volume 1, whose chapter 11 defines the verbs.
 
 #![forbid(unsafe_code)]
+
+mod completion;
+#[cfg(feature = "testing")]
+pub mod conformance;
+mod connection;
+mod error;
+mod event;
+mod ids;
+mod limits;
+pub mod loopback;
+mod memory;
+pub mod parts;
+mod provider;
+mod queue_pair;
+mod work;
+
+pub use completion::{Completion, CompletionKind, Origin, Status};
+pub use connection::{
+    Accept, Connect, ConnectionEvent, ConnectionId, ConnectionWhat, Connections, ListenerId, Parameters,
+    PortSpace, PrivateData, PrivateDataTooLong, Rejection,
+};
+pub use error::{ConnectError, CreateError, DestroyError, ModifyError, PostError, Rejected};
+pub use event::{Event, What};
+pub use ids::{CqId, Key, Object, PdId, QpId, SrqId};
+pub use limits::Limits;
+pub use memory::{Access, Registered, Registration, Sge, WindowKind};
+pub use provider::{Device, Notify, Provider, ReceiveQueue};
+pub use queue_pair::{Mtu, Peer, QpInfo, QpInit, QpState, Receives, Transition, Transport};
+pub use work::{Data, Destination, ReceiveRequest, Remote, SendRequest, Work};
