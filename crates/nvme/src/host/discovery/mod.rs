@@ -2,9 +2,13 @@
 //!
 //! ```text
 //!   Connecting --> Header --> Entries (four at a time) --> Check --same generation--> told
-//!                    ^                                       |
-//!                    +----------- it has changed ------------+
+//!                    ^ ^                                     |                         |
+//!                    | +---------- it has changed -----------+                         |
+//!                    +------------ watched, and changed, or connected anew ------------+
 //! ```
+//!
+//! A log that is watched is told again whenever the controller says that it changed (Base 5.2, asynchronous event F0h), and
+//! after each loss of the connection.
 //!
 //! An entry may be a referral: another discovery controller, to be asked by another [`Discovery`] if the owner wants.
 
@@ -36,6 +40,10 @@ pub struct Discovery {
     records: usize,
     entries: Vec<DiscoveryEntry>,
     rounds_left: u32,
+    /// The log is told each time it changes.
+    watched: bool,
+    /// It changed while it was read.
+    stale: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,19 +87,31 @@ type Told = Option<Result<DiscoveryLog, DiscoveryError>>;
 impl Discovery {
     /// Begins to ask the discovery controller at the address in `options`; subsystem, queues and patience are set here.
     pub fn connect(env: &mut dyn Env, owner: Owner, options: &HostOptions) -> Result<Self, HostError> {
-        let options = HostOptions {
-            subsystem: Nqn::discovery(),
-            io_queues: 0,
-            keep_alive: Duration::ZERO,
-            controller_loss_timeout: Some(Duration::ZERO),
-            requests_max: 1,
-            ..options.clone()
-        };
+        let (keep_alive, loss) = (Duration::ZERO, Some(Duration::ZERO));
+        let options = HostOptions { keep_alive, controller_loss_timeout: loss, ..options.clone() };
+        Self::begin(env, owner, options, false)
+    }
+
+    /// The same, and stays connected to tell the log whenever it changes. A connection that is lost is made anew for as
+    /// long as it takes; one that could not be made at first is an error.
+    pub fn watch(env: &mut dyn Env, owner: Owner, options: &HostOptions) -> Result<Self, HostError> {
+        let options = HostOptions { controller_loss_timeout: None, ..options.clone() };
+        Self::begin(env, owner, options, true)
+    }
+
+    fn begin(
+        env: &mut dyn Env,
+        owner: Owner,
+        options: HostOptions,
+        watched: bool,
+    ) -> Result<Self, HostError> {
+        let options = HostOptions { subsystem: Nqn::discovery(), io_queues: 0, requests_max: 1, ..options };
         let region = env.mem().map(Kind::Private, IDENTIFY_LEN as u64)?;
         let page = env.mem().whole(region);
         let host = Host::connect(env, owner, options).inspect_err(|_| env.mem().unmap(region))?;
         let (stage, rounds_left) = (Stage::Connecting, ROUNDS_MAX);
-        Ok(Self { host, page, stage, generation: 0, records: 0, entries: Vec::new(), rounds_left })
+        let (generation, records, entries) = (0, 0, Vec::new());
+        Ok(Self { host, page, stage, generation, records, entries, rounds_left, watched, stale: false })
     }
 
     /// An event of the owner's.
@@ -109,22 +129,37 @@ impl Discovery {
         self.host.handle_timeout(env);
     }
 
-    /// The log, once it is there; call this after each of the above. Then close.
+    /// Sends what was asked for; call this before waiting for events.
+    pub fn flush(&self, env: &mut dyn Env) {
+        self.host.flush(env);
+    }
+
+    /// True if [`Discovery::poll`] has something to do.
+    pub fn has_events(&self) -> bool {
+        self.host.has_events()
+    }
+
+    /// The log, once it is there; call this after each of the above. Then close, unless the log is watched.
     pub fn poll(&mut self, env: &mut dyn Env) -> Option<Result<DiscoveryLog, DiscoveryError>> {
         while let Some(event) = self.host.poll_event() {
             let told = match event {
-                HostEvent::Connected => self.read(env, Stage::Header),
+                HostEvent::Connected | HostEvent::Reconnected => self.read_anew(env),
                 HostEvent::Failed(why) => Some(Err(why.into())),
+                // The connection was lost; when it is back the log is read anew.
+                HostEvent::AdminDone { status: Status::ABORTED_BY_HOST, .. } if self.watched => None,
                 HostEvent::AdminDone { status, .. } if !status.is_success() => {
                     Some(Err(DiscoveryError::Refused(status)))
                 }
                 HostEvent::AdminDone { .. } => self.handle_read(env),
                 HostEvent::NamespaceAdded(_) | HostEvent::NamespaceRemoved(_) => None,
-                HostEvent::NamespaceResized { .. } | HostEvent::DiscoveryLogChanged => None,
-                HostEvent::ConnectionLost(_) | HostEvent::Reconnected => None,
+                HostEvent::DiscoveryLogChanged => self.handle_changed(env),
+                HostEvent::NamespaceResized { .. } | HostEvent::ConnectionLost(_) => None,
             };
             if told.is_some() && self.stage != Stage::Told {
                 self.stage = Stage::Told;
+                if core::mem::take(&mut self.stale) {
+                    self.read_anew(env);
+                }
                 return told;
             }
         }
@@ -141,6 +176,23 @@ impl Discovery {
     /// How many entries the next read of some brings.
     fn next_count(&self) -> usize {
         (self.records - self.entries.len()).min(ENTRIES_A_READ)
+    }
+
+    /// Begins to read the log from its beginning.
+    fn read_anew(&mut self, env: &mut dyn Env) -> Told {
+        (self.rounds_left, self.stale) = (ROUNDS_MAX, false);
+        self.read(env, Stage::Header)
+    }
+
+    fn handle_changed(&mut self, env: &mut dyn Env) -> Told {
+        match self.stage {
+            Stage::Told if self.watched => self.read_anew(env),
+            Stage::Told | Stage::Connecting => None,
+            Stage::Header | Stage::Entries | Stage::Check => {
+                self.stale = self.watched;
+                None
+            }
+        }
     }
 
     /// Asks for the next piece of the log.
@@ -211,6 +263,11 @@ pub fn tcp_address(entry: &DiscoveryEntry) -> Option<SocketAddr> {
     let address = entry.address()?.parse().ok()?;
     let port = entry.service_id()?.parse().ok()?;
     Some(SocketAddr::new(address, port))
+}
+
+/// True if an entry leads to a subsystem with namespaces.
+pub fn is_subsystem(entry: &DiscoveryEntry) -> bool {
+    SubsystemType::from_code(entry.subsystem_type) == Some(SubsystemType::Nvm)
 }
 
 /// True if an entry leads to another discovery controller.
