@@ -170,3 +170,42 @@ fn the_call_to_blame_is_named() {
         assert_eq!((error.method.as_str(), error.error.code), ("bdev_delay_delete", -19));
     });
 }
+
+/// Volumes that this process attaches from itself, two deep, and what stands on them.
+#[test]
+fn a_process_that_uses_itself_is_loaded_in_rounds() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let first = Instance::start();
+        let call = async |method: &str, params: Value| {
+            first.call(method, params).await.unwrap_or_else(|error| panic!("{method}: {error}"))
+        };
+        call("bdev_malloc_create", json!({ "name": "ram", "block_size": 512, "num_blocks": 64 })).await;
+        let nqn = |number: u32| format!("nqn.2026-11.org.weft:{number}");
+        for number in 1..3 {
+            call("nvmf_create_subsystem", json!({ "nqn": nqn(number), "allow_any_host": true })).await;
+            let address = json!({ "trtype": "TCP", "traddr": "127.0.0.1", "trsvcid": "0" });
+            let listener = json!({ "nqn": nqn(number), "listen_address": address });
+            call("nvmf_subsystem_add_listener", listener).await;
+        }
+        for (number, volume) in [(1, "ram"), (2, "slow")] {
+            let namespace = json!({ "nqn": nqn(number), "namespace": { "bdev_name": volume } });
+            call("nvmf_subsystem_add_ns", namespace).await;
+            let listeners = call("nvmf_subsystem_get_listeners", json!({ "nqn": nqn(number) })).await;
+            let port = &listeners[0]["address"]["trsvcid"];
+            let attach = json!({ "name": format!("own{number}"), "trtype": "TCP", "traddr": "127.0.0.1",
+                "trsvcid": port, "subnqn": nqn(number), "hostnqn": "nqn.2026-11.org.weft:self" });
+            call("bdev_nvme_attach_controller", attach).await;
+            let delay = json!({ "name": if number == 1 { "slow" } else { "slower" }, "avg_read_latency": 1,
+                "base_bdev_name": format!("own{number}n1"), "p99_read_latency": 1, "avg_write_latency": 1,
+                "p99_write_latency": 1 });
+            call("bdev_delay_create", delay).await;
+        }
+        let (saved, before) = (first.save().await, first.describe().await);
+        drop(first);
+        let second = Instance::start();
+        load(&second.dispatcher, &saved).await.expect("it can be loaded");
+        assert_eq!(second.save().await, saved);
+        assert_eq!(second.describe().await, before);
+    });
+}

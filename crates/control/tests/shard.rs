@@ -259,6 +259,7 @@ fn controllers(it: &mut Fixture, port: &str) {
     );
     let volumes = it.call("bdev_nvme_attach_controller", attach("remote", port, HOST));
     assert_eq!(volumes, json!(["remoten1", "remoten2"]));
+    discovery(it, port);
     let shown = it.call("bdev_nvme_get_controllers", json!({ "name": "remote" }));
     assert_eq!(shown[0]["ctrlrs"][0]["state"], "enabled");
     let controllers = it.call("nvmf_subsystem_get_controllers", json!({ "nqn": NQN }));
@@ -273,10 +274,37 @@ fn controllers(it: &mut Fixture, port: &str) {
     assert_eq!(it.call("bdev_reset_iostat", json!({ "name": "part" })), true);
 }
 
+/// Watches the target's own discovery service.
+fn discovery(it: &mut Fixture, port: &str) {
+    let start = json!({ "name": "found", "trtype": "tcp", "traddr": "127.0.0.1", "trsvcid": port, "hostnqn": HOST,
+        "wait_for_attach": true });
+    assert_eq!(it.call("bdev_nvme_start_discovery", start.clone()), true);
+    assert_eq!(it.code("bdev_nvme_start_discovery", start), -17);
+    let info = it.call("bdev_nvme_get_discovery_info", json!({}));
+    assert_eq!(info[0]["trid"]["trsvcid"], port);
+    assert_eq!(
+        (&info[0]["referrals"][0]["name"], &info[0]["referrals"][0]["trid"]["subnqn"]),
+        (&json!("found0"), &json!(NQN))
+    );
+    assert_eq!(it.call("bdev_get_bdevs", json!({ "name": "found0n1" }))[0]["name"], "found0n1");
+    let nowhere = json!({ "name": "nowhere", "trtype": "tcp", "traddr": "127.0.0.1", "trsvcid": "1", "attach_timeout_ms": 50 });
+    assert_eq!(it.code("bdev_nvme_start_discovery", nowhere), -110);
+    assert_eq!(it.call("bdev_nvme_stop_discovery", json!({ "name": "found" })), true);
+    assert_eq!(it.code("bdev_nvme_stop_discovery", json!({ "name": "nowhere" })), -19);
+    assert_eq!(it.code("bdev_get_bdevs", json!({ "name": "found0n1" })), -19, "it goes with its service");
+}
+
 fn configuration(it: &mut Fixture) {
     let bdev = it.call("framework_get_config", json!({ "name": "bdev", "with_batches": false }));
     let saved = it.call("save_config", json!({}));
-    assert_eq!(saved["subsystems"][0]["config"], bdev);
+    let subsystems = saved["subsystems"].as_array().expect("a list");
+    let volumes = subsystems.iter().filter(|subsystem| subsystem["subsystem"] == "bdev");
+    let all: Vec<_> =
+        volumes.flat_map(|subsystem| subsystem["config"].as_array().expect("calls").clone()).collect();
+    assert_eq!(json!(all), bdev);
+    let attach = "bdev_nvme_attach_controller";
+    let calls = |place: usize| subsystems[place]["config"].to_string();
+    assert!(!calls(0).contains(attach) && calls(2).contains(attach), "after its listener: {saved:#}");
     assert_eq!(it.code("framework_get_config", json!({ "name": "none" })), -22);
     let batch = json!([{ "method": "bdev_null_create", "params": { "name": "late", "block_size": 512, "num_blocks": 8 } },
         { "method": "bdev_null_delete", "params": { "name": "late" } }]);

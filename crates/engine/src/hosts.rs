@@ -4,6 +4,7 @@ use crate::owners::Part;
 use crate::url::NvmeUrl;
 use crate::volumes::{Change, Spec, Volumes};
 use crate::{OpenError, VolumeError};
+use block::Identity;
 use nvme::host::{Failure, Host, HostError, HostEvent, HostOptions, host_id};
 use std::collections::BTreeMap;
 use stdx::env::{Env, Event, random_uuid};
@@ -30,6 +31,8 @@ pub struct Attached {
     state: State,
     volumes: BTreeMap<u32, String>,
     waiting: Vec<Waiting>,
+    /// The discovery service that led to it, by name.
+    discovery: Option<String>,
 }
 
 /// Who waits to hear whether a controller could be attached.
@@ -90,6 +93,18 @@ impl Hosts {
     ) -> Result<(), OpenError> {
         let options = options(env, url)?;
         self.begin(env, name, options)?;
+        Ok(())
+    }
+
+    /// Begins to attach a controller that the discovery service of that name led to.
+    pub(crate) fn attach_found(
+        &mut self,
+        env: &mut dyn Env,
+        name: &str,
+        options: HostOptions,
+        discovery: &str,
+    ) -> Result<(), AttachError> {
+        self.begin(env, name, options)?.discovery = Some(discovery.into());
         Ok(())
     }
 
@@ -184,9 +199,15 @@ impl Hosts {
         }
         let place = self.places.iter().position(Option::is_none).unwrap_or(self.places.len());
         let host = Host::connect(env, Part::Host(place as u32).owner(), options.clone())?;
-        let (volumes, waiting) = (BTreeMap::new(), Vec::new());
-        let attached =
-            Attached { name: name.into(), options, host, state: State::Attaching, volumes, waiting };
+        let attached = Attached {
+            name: name.into(),
+            options,
+            host,
+            state: State::Attaching,
+            volumes: BTreeMap::new(),
+            waiting: Vec::new(),
+            discovery: None,
+        };
         if place == self.places.len() {
             self.places.push(None);
         }
@@ -199,6 +220,16 @@ impl Attached {
     /// The volumes of its namespaces, by namespace identifier.
     pub const fn volumes(&self) -> &BTreeMap<u32, String> {
         &self.volumes
+    }
+
+    /// The discovery service that led to it, by name; `None` if it was attached by hand.
+    pub fn discovery(&self) -> Option<&str> {
+        self.discovery.as_deref()
+    }
+
+    /// True until it is known whether it can be connected.
+    pub const fn is_attaching(&self) -> bool {
+        matches!(self.state, State::Attaching)
     }
 
     /// Why it is over for good, if it is.
@@ -247,7 +278,10 @@ impl Attached {
         let adopted =
             volumes.adopt(env, &name, identity, spec.clone(), device.clone()).or_else(|error| match error {
                 // The same volume twice (two paths, or served and attached in one process): it goes by its name then.
-                VolumeError::Exists => volumes.adopt(env, &name, None, spec, device),
+                VolumeError::Exists => {
+                    let identity = identity.map(|identity| by_name(identity, &name));
+                    volumes.adopt(env, &name, identity, spec, device)
+                }
                 other => Err(other),
             });
         match adopted {
@@ -255,6 +289,11 @@ impl Attached {
             Err(why) => tracing::warn!(controller = self.name, nsid, %why, "a namespace cannot be used"),
         }
     }
+}
+
+/// The identity of a volume that is here under another name already: the same whenever it is attached by this name.
+fn by_name(identity: Identity, name: &str) -> Identity {
+    Identity(stdx::uuid::of_name(&format!("{:02x?} {name}", identity.0)))
 }
 
 /// What a URL says, with this process's own identity where it says nothing.

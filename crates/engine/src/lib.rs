@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod discoveries;
 mod handle;
 mod hosts;
 mod limits;
@@ -17,6 +18,7 @@ pub mod size;
 pub mod url;
 pub mod volumes;
 
+pub use discoveries::{Discoveries, Found, Watched};
 pub use handle::{CALLS_MAX, Call, CallError, Handle};
 pub use hosts::{AttachError, Attached, Hosts};
 pub use limits::Limits;

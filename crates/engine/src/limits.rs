@@ -10,6 +10,8 @@ pub struct Limits {
     pub volumes: usize,
     /// Remote controllers attached.
     pub hosts: usize,
+    /// Discovery services watched.
+    pub discoveries: usize,
     /// Connections of hosts to us, over all subsystems.
     pub connections: usize,
     /// Address space of I/O buffers, in bytes; memory is used only as far as they are.
@@ -21,7 +23,14 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         let transport = tcp::Limits::default();
-        Self { volumes: 1024, hosts: 256, connections: 4096, buffer_bytes: 1 << 30, transport }
+        Self {
+            volumes: 1024,
+            hosts: 256,
+            discoveries: 64,
+            connections: 4096,
+            buffer_bytes: 1 << 30,
+            transport,
+        }
     }
 }
 

@@ -13,6 +13,8 @@ pub(crate) enum Part {
     Volume(u32),
     /// The remote controller at this place.
     Host(u32),
+    /// The discovery service at this place.
+    Discovery(u32),
 }
 
 impl Part {
@@ -23,6 +25,7 @@ impl Part {
             Self::Nvmf => Owner(NVMF << 32),
             Self::Volume(place) => Owner(VOLUME << 32 | place as u64),
             Self::Host(place) => Owner(HOST << 32 | place as u64),
+            Self::Discovery(place) => Owner(DISCOVERY << 32 | place as u64),
         }
     }
 
@@ -33,6 +36,7 @@ impl Part {
             NVMF => Some(Self::Nvmf),
             VOLUME => Some(Self::Volume(place)),
             HOST => Some(Self::Host(place)),
+            DISCOVERY => Some(Self::Discovery(place)),
             _ if owner.0 == Owner::SHARD.0 => Some(Self::Shard),
             _ => None,
         }
@@ -42,6 +46,7 @@ impl Part {
 const NVMF: u64 = 1;
 const VOLUME: u64 = 2;
 const HOST: u64 = 3;
+const DISCOVERY: u64 = 4;
 
 #[cfg(test)]
 mod tests {
@@ -49,7 +54,8 @@ mod tests {
 
     #[test]
     fn every_part_is_found_again() {
-        for part in [Part::Shard, Part::Nvmf, Part::Volume(0), Part::Volume(7), Part::Host(u32::MAX)] {
+        let places = [Part::Volume(0), Part::Volume(7), Part::Host(u32::MAX), Part::Discovery(1)];
+        for part in [Part::Shard, Part::Nvmf].into_iter().chain(places) {
             assert_eq!(Part::of(part.owner()), Some(part));
         }
         assert_eq!(Part::of(Owner(0)), None);

@@ -1,11 +1,12 @@
 //! The shard: its parts, and the turn that drives them.
 
 use crate::Limits;
+use crate::discoveries::Discoveries;
 use crate::handle::{self, Handle, Inbox};
 use crate::hosts::{AttachError, Hosts};
 use crate::nvmf::Exports;
 use crate::owners::Part;
-use crate::volumes::{Change, Spec, VolumeError, Volumes};
+use crate::volumes::{Change, Entry, Spec, VolumeError, Volumes};
 use block::{BlockDevice, Channel, Done, Identity, Io, Op};
 use nvme::host::HostOptions;
 use nvme::target::{Options, Target, tcp};
@@ -17,6 +18,7 @@ use stdx::time::{Time, earliest};
 pub struct Shard {
     pub(crate) volumes: Volumes,
     pub(crate) hosts: Hosts,
+    discoveries: Discoveries,
     pub(crate) target: Target,
     pub(crate) server: tcp::Server,
     pub(crate) exports: Exports,
@@ -38,9 +40,17 @@ enum Ending {
     /// Connections finish what they were asked.
     Draining,
     /// Volumes write what they cache.
-    Flushing(Vec<(Box<dyn Channel>, bool)>),
+    Flushing(Vec<Flush>),
     /// Nothing is left to do.
     Done,
+}
+
+/// A volume that writes what it caches.
+#[derive(Debug)]
+struct Flush {
+    volume: String,
+    channel: Box<dyn Channel>,
+    done: bool,
 }
 
 impl Shard {
@@ -51,6 +61,7 @@ impl Shard {
         Ok(Self {
             volumes: Volumes::new(limits.volumes),
             hosts: Hosts::new(limits.hosts),
+            discoveries: Discoveries::new(limits.discoveries),
             target: Target::new(Options::default()),
             server: tcp::Server::new(env, Part::Nvmf.owner().0, transport)?,
             exports: Exports::default(),
@@ -159,6 +170,30 @@ impl Shard {
         Ok(())
     }
 
+    /// The discovery services that are watched, by name.
+    pub fn discoveries(&self) -> &Discoveries {
+        &self.discoveries
+    }
+
+    /// Begins to watch the discovery service at the address in `options`, and attaches what it leads to, under names that
+    /// begin with `name`. `then` hears when all is attached that it led to at first, or could not be.
+    pub fn start_discovery(
+        &mut self,
+        env: &mut dyn Env,
+        name: &str,
+        options: HostOptions,
+        then: impl FnOnce(Result<(), AttachError>) + Send + 'static,
+    ) {
+        self.discoveries.start(env, name, options, Box::new(then));
+    }
+
+    /// Ends the watch, and lets the controllers go that it led to.
+    pub fn stop_discovery(&mut self, env: &mut dyn Env, name: &str) -> Result<(), AttachError> {
+        self.discoveries.stop(env, &mut self.hosts, &mut self.volumes, name)?;
+        self.apply_changes();
+        Ok(())
+    }
+
     /// Asserts what always holds between turns.
     pub fn check(&self) {
         self.target.check();
@@ -168,6 +203,7 @@ impl Shard {
     pub fn turn(&mut self, env: &mut dyn Env) {
         // What was asked for since the last turn goes out before we wait for anything.
         self.hosts.flush(env);
+        self.discoveries.flush(env);
         let mut events = core::mem::take(&mut self.events);
         env.poll(&mut events, self.deadline());
         for event in events.drain(..) {
@@ -178,6 +214,7 @@ impl Shard {
             self.handle_timeout(env);
         }
         self.hosts.poll(env, &mut self.volumes);
+        self.discoveries.poll(env, &mut self.hosts, &mut self.volumes);
         self.apply_changes();
         self.server.poll(env, &mut self.target);
         self.hosts.flush(env);
@@ -189,6 +226,7 @@ impl Shard {
         let parts = [
             self.volumes.deadline(),
             self.hosts.deadline(),
+            self.discoveries.deadline(),
             self.target.deadline(),
             self.server.deadline(),
             matches!(self.ending, Ending::Flushing(_)).then_some(Time::ZERO),
@@ -214,6 +252,7 @@ impl Shard {
             Some(Part::Nvmf) => self.server.handle_event(env, &mut self.target, event),
             Some(Part::Volume(place)) => self.volumes.handle_event(env, place, event),
             Some(Part::Host(place)) => self.hosts.handle_event(env, place, event),
+            Some(Part::Discovery(place)) => self.discoveries.handle_event(env, place, event),
             Some(Part::Shard) => {
                 while let Some(call) = self.inbox.next() {
                     call(self, env);
@@ -226,6 +265,7 @@ impl Shard {
     fn handle_timeout(&mut self, env: &mut dyn Env) {
         self.volumes.handle_timeout(env);
         self.hosts.handle_timeout(env);
+        self.discoveries.handle_timeout(env);
         self.target.handle_timeout(env);
         self.server.handle_timeout(env, &mut self.target);
     }
@@ -236,21 +276,22 @@ impl Shard {
             Ending::No | Ending::Done => {}
             Ending::Draining if !self.server.is_drained() => {}
             Ending::Draining => {
-                let mut channels: Vec<_> =
-                    self.volumes.iter().map(|entry| (entry.volume.open(), false)).collect();
-                for (channel, done) in &mut channels {
-                    *done = channel.submit(env, FLUSH).is_err();
-                }
-                self.ending = Ending::Flushing(channels);
+                let flush = |entry: &Entry| {
+                    let mut channel = entry.volume.open();
+                    let done = channel.submit(env, FLUSH).is_err();
+                    Flush { volume: entry.name.clone(), channel, done }
+                };
+                self.ending = Ending::Flushing(self.volumes.iter().map(flush).collect());
             }
-            Ending::Flushing(channels) => {
+            Ending::Flushing(flushes) => {
                 let mut finished: Vec<Done> = Vec::new();
-                for (channel, done) in channels.iter_mut().filter(|(_, done)| !done) {
+                for Flush { volume, channel, done } in flushes.iter_mut().filter(|flush| !flush.done) {
                     finished.clear();
                     channel.poll(env, &mut finished);
-                    *done = !finished.is_empty();
+                    // Nobody waits for a peer that is gone, least of all for our own target, which has been drained.
+                    *done = !finished.is_empty() || !is_reachable(&self.volumes, &self.hosts, volume);
                 }
-                if channels.iter().all(|(_, done)| *done) {
+                if flushes.iter().all(|flush| flush.done) {
                     self.ending = Ending::Done;
                 }
             }
@@ -261,6 +302,18 @@ impl Shard {
 impl core::fmt::Debug for Shard {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Shard").field("ending", &self.ending).finish_non_exhaustive()
+    }
+}
+
+/// False if what a volume stands on is behind a connection that is lost.
+fn is_reachable(volumes: &Volumes, hosts: &Hosts, name: &str) -> bool {
+    let base = |entry: &&Entry| entry.spec.base().and_then(|base| volumes.get(base));
+    match std::iter::successors(volumes.get(name), base).last().map(|entry| &entry.spec) {
+        Some(Spec::Remote { controller, .. }) => {
+            hosts.get(controller).is_some_and(|attached| attached.host.is_live())
+        }
+        Some(_) => true,
+        None => false,
     }
 }
 

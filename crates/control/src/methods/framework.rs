@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::nvme::Defaults;
+use super::rounds::Rounds;
 use super::{bdev, nvme, nvmf};
 use crate::config::{Call, Config, Entry, SUBSYSTEMS, Subsystem};
 use crate::error::{Errno, RpcError};
@@ -60,13 +61,14 @@ struct LightThread {
 
 /// The methods that show the configuration.
 pub fn methods(defaults: &Arc<Defaults>) -> Vec<FabricMethod> {
-    let (one, all) = (Arc::clone(defaults), Arc::clone(defaults));
+    let (defaults, all) = (Arc::clone(defaults), Arc::clone(defaults));
     vec![
         FabricMethod::new(
             "framework_get_config",
             "The calls that rebuild one subsystem.",
             move |at: At<'_>, params: GetConfig| {
-                calls(at.shard, &one, &params.name).ok_or_else(|| Errno::Invalid.because("no such subsystem"))
+                one(at.shard, &defaults, &params.name)
+                    .ok_or_else(|| Errno::Invalid.because("no such subsystem"))
             },
         ),
         FabricMethod::new(
@@ -86,19 +88,36 @@ fn reactors(at: At<'_>, _: NoParams) -> Result<Reactors, RpcError> {
     Ok(Reactors { tick_rate: bdev::TICKS_PER_SEC, pid: std::process::id(), reactors })
 }
 
+/// All rounds one after the other: a subsystem stands as often in the list as something of it has to be made.
 fn save(shard: &Shard, defaults: &Defaults) -> Config {
-    let subsystem = |name: &&str| Subsystem {
-        subsystem: (*name).to_owned(),
-        config: calls(shard, defaults, name).map(|calls| calls.into_iter().map(Entry::Call).collect()),
-    };
-    Config { subsystems: SUBSYSTEMS.iter().map(subsystem).collect() }
+    let mut subsystems = Vec::new();
+    for round in 0..Rounds::new(shard).count() {
+        for name in SUBSYSTEMS {
+            let calls = calls(shard, defaults, name, round);
+            if round == 0 || !calls.is_empty() {
+                let config = Some(calls.into_iter().map(Entry::Call).collect());
+                subsystems.push(Subsystem { subsystem: name.to_owned(), config });
+            }
+        }
+    }
+    Config { subsystems }
 }
 
-/// Controllers come first: other volumes may be built on theirs.
-fn calls(shard: &Shard, defaults: &Defaults, subsystem: &str) -> Option<Vec<Call>> {
+/// The calls of all rounds for one subsystem.
+fn one(shard: &Shard, defaults: &Defaults, name: &str) -> Option<Vec<Call>> {
+    let rounds = 0..Rounds::new(shard).count();
+    let known = SUBSYSTEMS.contains(&name);
+    known.then(|| rounds.flat_map(|round| calls(shard, defaults, name, round)).collect())
+}
+
+/// The calls of one round for one subsystem. Controllers come first: other volumes may be built on theirs.
+fn calls(shard: &Shard, defaults: &Defaults, subsystem: &str, round: usize) -> Vec<Call> {
     match subsystem {
-        "bdev" => Some(nvme::save(shard, defaults).into_iter().chain(bdev::save(shard)).collect()),
-        "nvmf" => Some(nvmf::save(shard)),
-        _ => None,
+        "bdev" => {
+            let controllers = nvme::save(shard, defaults, round);
+            controllers.into_iter().chain(bdev::save(shard, round)).collect()
+        }
+        "nvmf" => nvmf::save(shard, round),
+        _ => Vec::new(),
     }
 }

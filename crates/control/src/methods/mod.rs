@@ -7,6 +7,7 @@ pub mod log;
 pub mod notify;
 pub mod nvme;
 pub mod nvmf;
+mod rounds;
 
 use std::sync::Arc;
 

@@ -4,17 +4,21 @@ use block::BlockDevice;
 use engine::{Shard, Spec, volumes::Entry};
 
 use super::params::{
-    AioCreate, DelayCreate, ErrorCreate, MallocCreate, NullCreate, PartitionCreate, SetQosLimit,
+    AioCreate, DelayCreate, ErrorCreate, GetBdevs, MallocCreate, NullCreate, PartitionCreate, SetQosLimit,
 };
 use crate::config::Call;
+use crate::methods::rounds::Rounds;
 use crate::values::Uuid;
 
-/// The calls, each after those that it builds on.
-pub(crate) fn save(shard: &Shard) -> Vec<Call> {
+/// The calls of a round, each after those that it builds on.
+pub(crate) fn save(shard: &Shard, round: usize) -> Vec<Call> {
+    let rounds = Rounds::new(shard);
     let mut entries: Vec<&Entry> = shard.volumes().iter().collect();
+    entries.retain(|entry| rounds.of_volume(entry) == round);
     entries.sort_by_key(|entry| height(shard, entry));
     let limits = entries.iter().filter_map(|entry| limit(entry));
-    entries.iter().filter_map(|entry| create(entry)).chain(limits).collect()
+    let made = entries.iter().filter_map(|entry| create(entry, round));
+    made.chain(limits).collect()
 }
 
 /// How many volumes there are below.
@@ -23,8 +27,9 @@ fn height(shard: &Shard, entry: &Entry) -> usize {
     std::iter::successors(Some(entry), base).count()
 }
 
-/// The call that makes the volume; none for a namespace of a remote controller, which comes with that.
-fn create(entry: &Entry) -> Option<Call> {
+/// The call that makes the volume; none for a namespace of a remote controller, which comes with that. One of our own that
+/// is served only after its controller was attached is waited for.
+fn create(entry: &Entry, round: usize) -> Option<Call> {
     let name = entry.name.clone();
     let uuid = Some(Uuid(entry.volume.identity().0));
     Some(match entry.spec.clone() {
@@ -68,7 +73,10 @@ fn create(entry: &Entry) -> Option<Call> {
                 PartitionCreate { name, base_bdev_name: base, offset_blocks, num_blocks: blocks, uuid };
             Call::new("bdev_partition_create", params)
         }
-        Spec::Remote { .. } => return None,
+        Spec::Remote { .. } if round < 2 => return None,
+        Spec::Remote { .. } => {
+            Call::new("bdev_get_bdevs", GetBdevs { name: Some(name), timeout: LOAD_TIMEOUT_MS })
+        }
     })
 }
 
@@ -86,3 +94,6 @@ fn limit(entry: &Entry) -> Option<Call> {
     };
     Some(Call::new("bdev_set_qos_limit", params))
 }
+
+/// How long loading a configuration waits for a volume of our own.
+const LOAD_TIMEOUT_MS: u64 = 30_000;

@@ -1,5 +1,6 @@
 //! Attaching and letting go.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,7 +51,6 @@ pub(super) fn detach(at: At<'_>, params: DetachController) -> Result<bool, RpcEr
 /// The call that attaches a controller again.
 pub(super) fn call(attached: &Attached) -> Call {
     let options = &attached.options;
-    let seconds = |time: Duration| i32::try_from(time.as_secs()).unwrap_or(i32::MAX);
     let params = AttachController {
         name: attached.name.clone(),
         trtype: "TCP".to_owned(),
@@ -64,7 +64,7 @@ pub(super) fn call(attached: &Attached) -> Call {
         fabrics_connect_timeout_us: u64::try_from(options.connect_timeout.as_micros()).ok(),
         multipath: None,
         num_io_queues: Some(options.io_queues.into()),
-        ctrlr_loss_timeout_sec: Some(options.controller_loss_timeout.map_or(-1, seconds)),
+        ctrlr_loss_timeout_sec: Some(options.controller_loss_timeout.map_or(-1, seconds_of)),
         reconnect_delay_sec: u32::try_from(options.reconnect_delay.as_secs()).ok().filter(|delay| *delay > 0),
         fast_io_fail_timeout_sec: options
             .fast_io_fail_timeout
@@ -85,9 +85,8 @@ fn options(
     is_tcp(&params.trtype)?;
     let address = socket_address(&params.traddr, params.adrfam.as_deref(), params.trsvcid.as_deref())?;
     let subsystem = params.subnqn.as_deref().ok_or_else(|| Errno::Invalid.because("subnqn is required"))?;
-    let host = params.hostnqn.as_deref().map_or_else(|| Ok(Nqn::from_uuid(&random_uuid(env))), parse_nqn)?;
-    let mut options = HostOptions::new(address, parse_nqn(subsystem)?, host, host_id(&host));
-    defaults.apply(&mut options);
+    let hostnqn = params.hostnqn.as_deref();
+    let mut options = host_options(env, defaults, address, parse_nqn(subsystem)?, hostnqn)?;
     options.digests = Digests { header: params.hdgst.unwrap_or(false), data: params.ddgst.unwrap_or(false) };
     set(&mut options.connect_timeout, params.fabrics_connect_timeout_us.map(Duration::from_micros));
     let queues = params.num_io_queues.map(u16::try_from).transpose();
@@ -95,4 +94,23 @@ fn options(
     let (loss, delay) = (params.ctrlr_loss_timeout_sec, params.reconnect_delay_sec);
     patience(&mut options, loss, delay, params.fast_io_fail_timeout_sec);
     Ok(options)
+}
+
+/// The present defaults for a host of that name, or of one that nobody has.
+pub(super) fn host_options(
+    env: &mut dyn Env,
+    defaults: &Defaults,
+    address: SocketAddr,
+    subsystem: Nqn,
+    hostnqn: Option<&str>,
+) -> Result<HostOptions, RpcError> {
+    let host = hostnqn.map_or_else(|| Ok(Nqn::from_uuid(&random_uuid(env))), parse_nqn)?;
+    let mut options = HostOptions::new(address, subsystem, host, host_id(&host));
+    defaults.apply(&mut options);
+    Ok(options)
+}
+
+/// Whole seconds, as SPDK counts them.
+pub(super) fn seconds_of(time: Duration) -> i32 {
+    i32::try_from(time.as_secs()).unwrap_or(i32::MAX)
 }

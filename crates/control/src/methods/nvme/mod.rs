@@ -2,6 +2,7 @@
 
 mod attach;
 mod defaults;
+mod discovery;
 mod params;
 mod show;
 
@@ -11,6 +12,7 @@ use engine::{AttachError, Shard};
 
 use ::nvme::host::HostError;
 
+use super::rounds::Rounds;
 use crate::config::Call;
 use crate::error::{Errno, RpcError};
 use crate::fabric::FabricMethod;
@@ -19,7 +21,7 @@ pub use defaults::Defaults;
 
 /// The `bdev_nvme_*` methods.
 pub fn methods(defaults: &Arc<Defaults>) -> Vec<FabricMethod> {
-    let (attach, set) = (Arc::clone(defaults), Arc::clone(defaults));
+    let (attach, discover, set) = (Arc::clone(defaults), Arc::clone(defaults), Arc::clone(defaults));
     vec![
         FabricMethod::composed(
             "bdev_nvme_attach_controller",
@@ -32,6 +34,21 @@ pub fn methods(defaults: &Arc<Defaults>) -> Vec<FabricMethod> {
             attach::detach,
         ),
         FabricMethod::new("bdev_nvme_get_controllers", "Shows the controllers.", show::get_controllers),
+        FabricMethod::composed(
+            "bdev_nvme_start_discovery",
+            "Watches a discovery service, and attaches the controllers it leads to.",
+            move |dispatcher, params| discovery::start(dispatcher, Arc::clone(&discover), params),
+        ),
+        FabricMethod::new(
+            "bdev_nvme_stop_discovery",
+            "Ends the watch, and lets go of the controllers that the service led to.",
+            discovery::stop,
+        ),
+        FabricMethod::new(
+            "bdev_nvme_get_discovery_info",
+            "Shows the discovery services that are watched.",
+            discovery::get_info,
+        ),
         FabricMethod::local(
             "bdev_nvme_set_options",
             "Sets what holds for controllers attached from now on.",
@@ -40,9 +57,15 @@ pub fn methods(defaults: &Arc<Defaults>) -> Vec<FabricMethod> {
     ]
 }
 
-/// The calls that attach the controllers again.
-pub(crate) fn save(shard: &Shard, defaults: &Defaults) -> Vec<Call> {
-    defaults.call().into_iter().chain(shard.hosts().iter().map(attach::call)).collect()
+/// The calls that attach the controllers again that can be attached in this round.
+pub(crate) fn save(shard: &Shard, defaults: &Defaults, round: usize) -> Vec<Call> {
+    let rounds = Rounds::new(shard);
+    let defaults = defaults.call().filter(|_| round == 0);
+    // What a discovery service led to comes with that.
+    let by_hand = shard.hosts().iter().filter(|attached| attached.discovery().is_none());
+    let by_hand = by_hand.filter(|attached| rounds.of_controller(attached) == round);
+    let watched = shard.discoveries().iter().filter(|watched| rounds.of_discovery(watched) == round);
+    defaults.into_iter().chain(by_hand.map(attach::call)).chain(watched.map(discovery::call)).collect()
 }
 
 fn attach_error(error: AttachError) -> RpcError {

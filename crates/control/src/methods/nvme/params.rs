@@ -65,6 +65,42 @@ pub struct DetachController {
     pub name: String,
 }
 
+/// A discovery service to watch. The controllers it leads to are attached, and let go when it leads there no more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StartDiscovery {
+    /// What to call it; its controllers are called by that name and a number.
+    pub name: String,
+    /// `TCP`.
+    pub trtype: String,
+    /// The service's IP address.
+    pub traddr: String,
+    /// `IPv4` or `IPv6`; as the address is by default.
+    pub adrfam: Option<String>,
+    /// The service's TCP port; 8009 by default.
+    pub trsvcid: Option<String>,
+    /// Our NQN; a random one by default.
+    pub hostnqn: Option<String>,
+    /// Answer only when all is attached that the service leads to at first, or could not be.
+    pub wait_for_attach: Option<bool>,
+    /// How long to wait for that, in milliseconds, before the watch is ended again; as long as it takes by default.
+    pub attach_timeout_ms: Option<u64>,
+    /// How long after a loss to go on trying, in seconds; -1 for ever, 0 not at all.
+    pub ctrlr_loss_timeout_sec: Option<i32>,
+    /// How long to wait before trying again, in seconds.
+    pub reconnect_delay_sec: Option<u32>,
+    /// How long after a loss requests wait before they fail, in seconds; 0 as long as it is tried.
+    pub fast_io_fail_timeout_sec: Option<u32>,
+}
+
+/// A discovery service to watch no longer.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StopDiscovery {
+    /// Its name here.
+    pub name: String,
+}
+
 /// Which controllers to show.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -136,6 +172,26 @@ pub struct Path {
     pub cntlid: u16,
     /// Who we are.
     pub host: HostId,
+}
+
+/// A discovery service that is watched.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DiscoveryService {
+    /// Its name here.
+    pub name: String,
+    /// Where it is.
+    pub trid: TransportId,
+    /// Where it leads.
+    pub referrals: Vec<FoundController>,
+}
+
+/// A controller that a discovery service led to.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct FoundController {
+    /// Its name here. Not in SPDK.
+    pub name: String,
+    /// Where it is.
+    pub trid: TransportId,
 }
 
 /// Where a path leads.

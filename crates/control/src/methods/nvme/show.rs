@@ -1,6 +1,9 @@
 //! Showing the controllers.
 
+use std::net::SocketAddr;
+
 use engine::Attached;
+use wire::nvme::Nqn;
 
 use super::params::{Controller, GetControllers, HostId, Path, TransportId};
 use crate::error::{Errno, RpcError};
@@ -24,15 +27,19 @@ fn show(attached: &Attached) -> Controller {
     };
     let path = Path {
         state,
-        trid: TransportId {
-            trtype: "TCP",
-            adrfam: family_of(options.address.ip()),
-            traddr: options.address.ip().to_string(),
-            trsvcid: options.address.port().to_string(),
-            subnqn: options.subsystem.as_str().to_owned(),
-        },
+        trid: transport_id(options.address, &options.subsystem),
         cntlid: attached.host.controller_id(),
         host: HostId { nqn: options.host.as_str().to_owned() },
     };
     Controller { name: attached.name.clone(), ctrlrs: vec![path] }
+}
+
+pub(super) fn transport_id(address: SocketAddr, subsystem: &Nqn) -> TransportId {
+    TransportId {
+        trtype: "TCP",
+        adrfam: family_of(address.ip()),
+        traddr: address.ip().to_string(),
+        trsvcid: address.port().to_string(),
+        subnqn: subsystem.as_str().to_owned(),
+    }
 }

@@ -8,18 +8,26 @@ use super::params::{
     Namespace, SetAnaState, SetMaxSubsystems,
 };
 use crate::config::Call;
+use crate::methods::rounds::Rounds;
 use crate::values::{Hex, Uuid};
 
-/// The calls, each after those that it builds on.
-pub(crate) fn save(shard: &Shard) -> Vec<Call> {
+/// The calls of a round, each after those that it builds on: all but the namespaces served from later volumes in the first.
+pub(crate) fn save(shard: &Shard, round: usize) -> Vec<Call> {
     let target = shard.target();
+    if round > 0 {
+        let later = |info: &SubsystemInfo| {
+            let served = info.namespaces.iter().filter_map(|namespace| add_ns(shard, info, namespace, round));
+            served.collect::<Vec<_>>()
+        };
+        return target.subsystems().flat_map(|info| later(&info)).collect();
+    }
     let mut calls = vec![max_subsystems(target.subsystems_max()), transport(target.options())];
     for info in target.subsystems() {
         if !info.discovery {
             calls.push(create(&info));
         }
         calls.extend(info.hosts.iter().map(|host| add_host(&info, host.as_str())));
-        calls.extend(info.namespaces.iter().filter_map(|namespace| add_ns(shard, &info, namespace)));
+        calls.extend(info.namespaces.iter().filter_map(|namespace| add_ns(shard, &info, namespace, 0)));
         for listener in &info.listeners {
             calls.push(add_listener(&info, listener));
             calls.extend(ana_states(&info, listener));
@@ -70,10 +78,16 @@ fn add_host(info: &SubsystemInfo, host: &str) -> Call {
     Call::new("nvmf_subsystem_add_host", AddHost { nqn: nqn(info), tgt_name: None, host: host.to_owned() })
 }
 
-fn add_ns(shard: &Shard, info: &SubsystemInfo, namespace: &NamespaceInfo) -> Option<Call> {
+/// The call that serves a namespace again, if its volume is there in this round.
+fn add_ns(shard: &Shard, info: &SubsystemInfo, namespace: &NamespaceInfo, round: usize) -> Option<Call> {
     let config = &namespace.config;
+    let volume = shard.exported(&info.config.nqn, namespace.nsid)?;
+    let entry = shard.volumes().get(volume)?;
+    if Rounds::new(shard).of_volume(entry) != round {
+        return None;
+    }
     let namespace = Namespace {
-        bdev_name: shard.exported(&info.config.nqn, namespace.nsid)?.to_owned(),
+        bdev_name: volume.to_owned(),
         nsid: Some(namespace.nsid),
         nguid: config.nguid.map(Hex),
         eui64: config.eui64.map(Hex),

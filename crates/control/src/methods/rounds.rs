@@ -1,0 +1,78 @@
+//! In which round of loading a configuration each thing can be made.
+//!
+//! Volumes come before the namespaces served from them, and a remote controller before the volumes built on its own. A
+//! controller of this very process can be attached only when its listener is there, after the first round of namespaces;
+//! what stands on its volumes follows in the next round, and so on for as many times as the process uses itself.
+//!
+//! ```text
+//!   round 0: volumes, subsystems, namespaces, listeners      round 1: our own controllers, what stands on their volumes ...
+//! ```
+
+use std::net::SocketAddr;
+
+use engine::volumes::Entry;
+use engine::{Attached, Shard, Spec, Watched};
+
+/// The rounds of a shard's configuration.
+#[derive(Clone, Copy)]
+pub(crate) struct Rounds<'a> {
+    shard: &'a Shard,
+}
+
+impl<'a> Rounds<'a> {
+    pub(crate) const fn new(shard: &'a Shard) -> Self {
+        Self { shard }
+    }
+
+    /// How many rounds there are; at least one.
+    pub(crate) fn count(self) -> usize {
+        let volumes = self.shard.volumes().iter().map(|entry| self.of_volume(entry));
+        let controllers = self.shard.hosts().iter().map(|attached| self.of_controller(attached));
+        let discoveries = self.shard.discoveries().iter().map(|watched| self.of_discovery(watched));
+        1 + volumes.chain(controllers).chain(discoveries).max().unwrap_or(0)
+    }
+
+    /// The round in which a controller can be attached.
+    pub(crate) fn of_controller(self, attached: &Attached) -> usize {
+        usize::from(self.is_ours(attached.options.address))
+    }
+
+    /// The round in which a discovery service can be watched.
+    pub(crate) fn of_discovery(self, watched: &Watched) -> usize {
+        usize::from(self.is_ours(watched.options.address))
+    }
+
+    /// The round after which a volume is there.
+    pub(crate) fn of_volume(self, entry: &Entry) -> usize {
+        self.within(entry, self.shard.volumes().iter().count())
+    }
+
+    /// The same, when no more than `left` volumes can stand below.
+    fn within(self, entry: &Entry, left: usize) -> usize {
+        let Some(left) = left.checked_sub(1) else { return 0 };
+        let below = match &entry.spec {
+            Spec::Remote { controller, nsid } => return self.of_namespace(entry, controller, *nsid, left),
+            spec => spec.base().and_then(|base| self.shard.volumes().get(base)),
+        };
+        below.map_or(0, |below| self.within(below, left))
+    }
+
+    /// The round of a controller's volume: after that of the volume which the namespace is served from, if we serve it.
+    fn of_namespace(self, entry: &Entry, controller: &str, nsid: u32, left: usize) -> usize {
+        let Some(attached) = self.shard.hosts().get(controller) else { return 0 };
+        if !self.is_ours(attached.options.address) || attached.volumes().get(&nsid) != Some(&entry.name) {
+            return self.of_controller(attached);
+        }
+        let served = self.shard.exported(&attached.options.subsystem, nsid);
+        let served = served.and_then(|volume| self.shard.volumes().get(volume));
+        1 + served.map_or(0, |served| self.within(served, left))
+    }
+
+    /// True if this process listens at the address.
+    fn is_ours(self, address: SocketAddr) -> bool {
+        let mut open = self.shard.server().listening();
+        open.any(|open| {
+            open.port() == address.port() && (open.ip() == address.ip() || open.ip().is_unspecified())
+        })
+    }
+}

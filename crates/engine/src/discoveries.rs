@@ -1,0 +1,267 @@
+//! Discovery services that are watched: the controllers they lead to are attached, and let go again when they no longer
+//! lead there.
+//!
+//! A subsystem that is reached in several ways is attached by one of them; another is taken when that is no longer told.
+//! What it is not: it follows no referral.
+
+use crate::hosts::{AttachError, Hosts};
+use crate::owners::Part;
+use crate::volumes::Volumes;
+use core::time::Duration;
+use nvme::host::discovery::{is_subsystem, tcp_address};
+use nvme::host::{Discovery, DiscoveryError, DiscoveryLog, HostOptions};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use stdx::env::{Env, Event};
+use stdx::time::{Time, earliest};
+use wire::nvme::Nqn;
+
+/// The discovery services that a shard watches.
+pub struct Discoveries {
+    places: Vec<Option<Watched>>,
+    names: BTreeMap<String, u32>,
+    limit: usize,
+}
+
+/// A discovery service that is watched.
+pub struct Watched {
+    /// Its name here; the controllers it leads to are called by that name and a number.
+    pub name: String,
+    /// What it was started with; the controllers it leads to are attached with the same.
+    pub options: HostOptions,
+    state: State,
+    found: Vec<Found>,
+    /// The number of the next controller.
+    number: u64,
+    /// The log was told at least once.
+    is_told: bool,
+    waiting: Vec<Waiting>,
+}
+
+enum State {
+    Connected(Discovery),
+    /// It could not be connected, and is tried again then.
+    Retry(Time),
+}
+
+/// A subsystem that a discovery service led to, and the controller attached for it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// The subsystem.
+    pub subsystem: Nqn,
+    /// The controller's address.
+    pub address: SocketAddr,
+    /// The controller's name here.
+    pub controller: String,
+}
+
+/// Who waits until all that a discovery service led to at first is attached, or could not be.
+type Waiting = Box<dyn FnOnce(Result<(), AttachError>) + Send>;
+
+impl Discoveries {
+    pub(crate) const fn new(limit: usize) -> Self {
+        Self { places: Vec::new(), names: BTreeMap::new(), limit }
+    }
+
+    /// The service watched under that name.
+    pub fn get(&self, name: &str) -> Option<&Watched> {
+        self.names.get(name).and_then(|place| self.places[*place as usize].as_ref())
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Watched> {
+        self.names.values().filter_map(|place| self.places[*place as usize].as_ref())
+    }
+
+    pub(crate) fn start(&mut self, env: &mut dyn Env, name: &str, options: HostOptions, then: Waiting) {
+        let refusal = match self.names.contains_key(name) {
+            true => Some(AttachError::Exists),
+            false if self.names.len() >= self.limit => Some(AttachError::Full),
+            false => None,
+        };
+        if let Some(why) = refusal {
+            return then(Err(why));
+        }
+        let place = self.places.iter().position(Option::is_none).unwrap_or(self.places.len());
+        let owner = Part::Discovery(place as u32).owner();
+        let discovery = match Discovery::watch(env, owner, &options) {
+            Ok(discovery) => discovery,
+            Err(why) => return then(Err(why.into())),
+        };
+        let watched = Watched {
+            name: name.into(),
+            options,
+            state: State::Connected(discovery),
+            found: Vec::new(),
+            number: 0,
+            is_told: false,
+            waiting: vec![then],
+        };
+        if place == self.places.len() {
+            self.places.push(None);
+        }
+        self.places[place] = Some(watched);
+        self.names.insert(name.into(), place as u32);
+    }
+
+    /// Ends the watch, and lets the controllers go that it led to.
+    pub(crate) fn stop(
+        &mut self,
+        env: &mut dyn Env,
+        hosts: &mut Hosts,
+        volumes: &mut Volumes,
+        name: &str,
+    ) -> Result<(), AttachError> {
+        let place = self.names.remove(name).ok_or(AttachError::Unknown)?;
+        let Some(mut watched) = self.places[place as usize].take() else { return Err(AttachError::Unknown) };
+        if let State::Connected(discovery) = &mut watched.state {
+            discovery.close(env);
+        }
+        for found in &watched.found {
+            // It may have been detached by hand.
+            let _ = hosts.detach(env, volumes, &found.controller);
+        }
+        watched.waiting.drain(..).for_each(|then| then(Err(AttachError::Detached)));
+        Ok(())
+    }
+
+    pub(crate) fn handle_event(&mut self, env: &mut dyn Env, place: u32, event: &Event) {
+        if let Some(Some(Watched { state: State::Connected(discovery), .. })) =
+            self.places.get_mut(place as usize)
+        {
+            discovery.handle_event(env, event);
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        let next = |watched: &Watched| match &watched.state {
+            State::Connected(discovery) if discovery.has_events() => Some(Time::ZERO),
+            State::Connected(discovery) => discovery.deadline(),
+            State::Retry(at) => Some(*at),
+        };
+        self.places.iter().flatten().map(next).fold(None, earliest)
+    }
+
+    pub(crate) fn handle_timeout(&mut self, env: &mut dyn Env) {
+        let now = env.now();
+        for (place, watched) in self.places.iter_mut().enumerate() {
+            let Some(watched) = watched else { continue };
+            match &mut watched.state {
+                State::Connected(discovery) if discovery.deadline().is_some_and(|at| at <= now) => {
+                    discovery.handle_timeout(env);
+                }
+                State::Retry(at) if *at <= now => {
+                    let owner = Part::Discovery(place as u32).owner();
+                    watched.state = match Discovery::watch(env, owner, &watched.options) {
+                        Ok(discovery) => State::Connected(discovery),
+                        Err(_) => State::Retry(now + RETRY_MIN),
+                    };
+                }
+                State::Connected(_) | State::Retry(_) => {}
+            }
+        }
+    }
+
+    /// Does what the services tell.
+    pub(crate) fn poll(&mut self, env: &mut dyn Env, hosts: &mut Hosts, volumes: &mut Volumes) {
+        for watched in self.places.iter_mut().flatten() {
+            watched.poll(env, hosts, volumes);
+        }
+    }
+
+    /// Sends what was asked for in this turn.
+    pub(crate) fn flush(&self, env: &mut dyn Env) {
+        for watched in self.places.iter().flatten() {
+            if let State::Connected(discovery) = &watched.state {
+                discovery.flush(env);
+            }
+        }
+    }
+}
+
+impl Watched {
+    /// The subsystems it leads to.
+    pub fn found(&self) -> &[Found] {
+        &self.found
+    }
+
+    fn poll(&mut self, env: &mut dyn Env, hosts: &mut Hosts, volumes: &mut Volumes) {
+        let told = match &mut self.state {
+            State::Connected(discovery) => discovery.poll(env),
+            State::Retry(_) => None,
+        };
+        match told {
+            Some(Ok(log)) => self.handle_log(env, hosts, volumes, &log),
+            Some(Err(why)) => self.handle_error(env, why),
+            None => {}
+        }
+        self.drop_failed(env, hosts, volumes);
+        let attaching = |found: &Found| hosts.get(&found.controller).is_some_and(|host| host.is_attaching());
+        if self.is_told && !self.waiting.is_empty() && !self.found.iter().any(attaching) {
+            self.waiting.drain(..).for_each(|then| then(Ok(())));
+        }
+    }
+
+    fn handle_error(&mut self, env: &mut dyn Env, why: DiscoveryError) {
+        tracing::warn!(discovery = self.name, %why, "a discovery service tells nothing");
+        if let State::Connected(discovery) = &mut self.state {
+            discovery.close(env);
+        }
+        self.state = State::Retry(env.now() + self.options.reconnect_delay.max(RETRY_MIN));
+    }
+
+    /// Attaches what is new in the log, and lets go of what is not there any more.
+    fn handle_log(
+        &mut self,
+        env: &mut dyn Env,
+        hosts: &mut Hosts,
+        volumes: &mut Volumes,
+        log: &DiscoveryLog,
+    ) {
+        self.is_told = true;
+        let subsystems = log.entries.iter().filter(|entry| is_subsystem(entry));
+        let told: Vec<(Nqn, SocketAddr)> =
+            subsystems.filter_map(|entry| Some((entry.subsystem().ok()?, tcp_address(entry)?))).collect();
+        self.found.retain(|found| {
+            let stays = told.contains(&(found.subsystem, found.address));
+            if !stays {
+                // It may have been detached by hand.
+                let _ = hosts.detach(env, volumes, &found.controller);
+            }
+            stays
+        });
+        for (subsystem, address) in told {
+            if !self.found.iter().any(|found| found.subsystem == subsystem) {
+                self.attach(env, hosts, subsystem, address);
+            }
+        }
+    }
+
+    fn attach(&mut self, env: &mut dyn Env, hosts: &mut Hosts, subsystem: Nqn, address: SocketAddr) {
+        let controller = format!("{}{}", self.name, self.number);
+        self.number += 1;
+        let options = HostOptions { subsystem, address, ..self.options.clone() };
+        match hosts.attach_found(env, &controller, options, &self.name) {
+            Ok(()) => self.found.push(Found { subsystem, address, controller }),
+            Err(why) => {
+                tracing::warn!(discovery = self.name, %subsystem, %why, "a controller is not attached")
+            }
+        }
+    }
+
+    /// Lets go of controllers that are lost for good.
+    fn drop_failed(&mut self, env: &mut dyn Env, hosts: &mut Hosts, volumes: &mut Volumes) {
+        self.found.retain(|found| match hosts.get(&found.controller) {
+            Some(host) if host.failure().is_none() => true,
+            Some(_) => {
+                // It was there a line ago.
+                let _ = hosts.detach(env, volumes, &found.controller);
+                false
+            }
+            None => false,
+        });
+    }
+}
+
+/// The shortest wait before a service that could not be asked is asked again.
+const RETRY_MIN: Duration = Duration::from_secs(1);
