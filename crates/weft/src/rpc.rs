@@ -24,8 +24,11 @@ pub fn run(style: &Style, args: &RpcArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A method's name and its parameters.
+type MethodCall = (String, Map<String, Value>);
+
 /// The method and its parameters: options, one for each, or one JSON object. What is neither ends the process with a help.
-fn parse(table: &Table<Fabric>, words: &[String]) -> Result<Option<(String, Map<String, Value>)>, Failure> {
+fn parse(table: &Table<Fabric>, words: &[String]) -> Result<Option<MethodCall>, Failure> {
     if let [method, object] = words
         && object.starts_with('{')
         && table.get(method).is_some()
