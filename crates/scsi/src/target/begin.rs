@@ -117,6 +117,10 @@ impl Target {
                 return Err(Fault::Status(Status::ReservationConflict));
             }
         }
+        if task.row.medium != MediumUse::Aside {
+            let nexus = self.nexuses.get(task.nexus).ok_or(Fault::Status(Status::TaskAborted))?;
+            self.port_refusal(nexus).map_or(Ok(()), Err)?;
+        }
         check_medium(unit, task.row.medium)?;
         Ok(())
     }
@@ -179,7 +183,7 @@ enum Moment {
     Turn,
 }
 
-fn check_medium(unit: &Unit, needs: MediumUse) -> Result<(), Sense> {
+pub(super) fn check_medium(unit: &Unit, needs: MediumUse) -> Result<(), Sense> {
     if needs == MediumUse::Aside {
         return Ok(());
     }

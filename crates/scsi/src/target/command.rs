@@ -130,7 +130,7 @@ impl Data {
 }
 
 /// Every row, in the order in which they are reported.
-pub(super) fn rows() -> impl Iterator<Item = &'static CommandRow> {
+pub(super) fn rows() -> impl Iterator<Item = &'static CommandRow> + Clone {
     ROOMS.iter().flat_map(|room| room.iter())
 }
 
@@ -180,12 +180,16 @@ const fn index() -> [(u8, u8, u8); 256] {
 }
 
 /// The rooms' rows.
-const ROOMS: [&[CommandRow]; 8] = [
+const ROOMS: [&[CommandRow]; 12] = [
     &spc::inquiry::ROWS,
     &spc::luns::ROWS,
     &spc::mode::ROWS,
+    &spc::log::ROWS,
     &spc::reserve::ROWS,
     &spc::persist::ROWS,
+    &spc::diagnostic::ROWS,
+    &spc::maintenance::ROWS,
+    &spc::copy::ROWS,
     &sbc::ready::ROWS,
     &sbc::capacity::ROWS,
     &sbc::transfer::ROWS,

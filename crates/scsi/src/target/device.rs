@@ -3,6 +3,7 @@
 use super::options::UNITS_PER_DEVICE_MAX;
 use std::collections::BTreeMap;
 use stdx::slab::Key;
+use wire::scsi::report::{AccessState, StatusCode};
 
 /// A device, as its owner names it in later calls.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -44,13 +45,15 @@ pub(super) struct Device {
     pub(super) config: DeviceConfig,
     /// By relative target port identifier.
     pub(super) ports: BTreeMap<u16, PortConfig>,
+    /// States of target port groups that were ever changed.
+    pub(super) groups: BTreeMap<u16, (AccessState, StatusCode)>,
     /// By number; ascending, as REPORT LUNS tells them.
     pub(super) units: BTreeMap<u16, Key>,
 }
 
 impl Device {
     pub(super) fn new(config: DeviceConfig) -> Self {
-        Self { config, ports: BTreeMap::new(), units: BTreeMap::new() }
+        Self { config, ports: BTreeMap::new(), groups: BTreeMap::new(), units: BTreeMap::new() }
     }
 
     /// The number asked for if it is free and can be one, or the lowest that is.

@@ -1,5 +1,6 @@
 //! A task ends: its outcome is told, its task set is one smaller, and a CHECK CONDITION has its consequences.
 
+use super::sbc::Work;
 use super::seam::{NexusKey, Outcome, TaskAttribute};
 use super::task::{Ending, State, Task};
 use super::unit::QueueError;
@@ -11,8 +12,10 @@ use wire::scsi::{Cdb, Sense, Status};
 impl Target {
     /// Ends a task that no volume works on.
     pub(super) fn end(&mut self, env: &mut dyn Env, key: Key, ending: Ending) {
-        let _ = env;
         let Some(task) = self.tasks.remove(key) else { return };
+        if task.work == Work::Copy {
+            self.finish_copy(env, key, &task, ending.status == Some(Status::Good));
+        }
         if !task.answered {
             self.tell_task(&task, ending);
             self.withdraw(key, &task);

@@ -21,10 +21,12 @@ mod begin;
 mod call;
 mod check;
 mod command;
+mod copy;
 mod device;
 mod end;
 mod execute;
 mod executor;
+mod groups;
 mod management;
 mod nexus;
 pub mod options;
@@ -52,11 +54,12 @@ pub use seam::{
 };
 pub use unit::UnitConfig;
 
+use copy::Copy;
 use device::Device;
 use management::Pending;
 use nexus::Nexus;
 use options::{DEVICES_MAX, NEXUSES_MAX, TASKS_MAX, UNITS_MAX};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use stdx::env::Env;
 use stdx::slab::{Key, Slab};
 use storing::Parked;
@@ -85,6 +88,8 @@ pub struct Target {
     faulted: Vec<(Key, Key, bool)>,
     /// Reused by [`Executor::poll`].
     done: Vec<block::Done>,
+    /// Copies under way, by their tasks.
+    copies: BTreeMap<Key, Copy>,
     /// PERSISTENT RESERVE OUT commands that wait for what they caused.
     parked: Vec<Parked>,
     /// Logical units whose reservations changed and are to be stored.
@@ -121,6 +126,7 @@ impl Target {
             stirred: Vec::new(),
             faulted: Vec::new(),
             done: Vec::new(),
+            copies: BTreeMap::new(),
             parked: Vec::new(),
             reservation_changes: VecDeque::new(),
             counters: Counters { begun: 0, told: 0 },

@@ -1,6 +1,7 @@
 //! An I_T nexus: one initiator port on one target port, and the unit attentions that wait for it.
 
 use super::attention::{Attention, Attentions};
+use super::copy::CopyResults;
 use super::reservation::NexusName;
 use stdx::slab::Key;
 use wire::scsi::TransportId;
@@ -13,13 +14,15 @@ pub(super) struct Nexus {
     pub(super) initiator: TransportId,
     /// The target port, by its relative identifier.
     pub(super) port: u16,
+    /// Copies it asked for, and their results.
+    pub(super) copies: CopyResults,
     /// What waits to be told, by logical unit; those with nothing are not here. As many as the device has units at most.
     waiting: Vec<(Key, Attentions)>,
 }
 
 impl Nexus {
-    pub(super) const fn new(device: Key, initiator: TransportId, port: u16) -> Self {
-        Self { device, initiator, port, waiting: Vec::new() }
+    pub(super) fn new(device: Key, initiator: TransportId, port: u16) -> Self {
+        Self { device, initiator, port, copies: CopyResults::default(), waiting: Vec::new() }
     }
 
     /// What it is called.

@@ -6,7 +6,7 @@ use super::super::options;
 use super::super::unit::Unit;
 use wire::scsi::Sense;
 use wire::scsi::inquiry::{
-    Association, BlockDeviceCharacteristics, BlockLimits, CodeSet, Designator, DesignatorKind,
+    Association, BlockDeviceCharacteristics, BlockLimits, CodeSet, Designator, DesignatorKind, Designators,
     ExtendedInquiry, LogicalBlockProvisioning, PageHeader, Peripheral, Product, Provisioning,
     StandardInquiry, VpdPage, version,
 };
@@ -74,17 +74,17 @@ pub(in super::super) fn naa(unit: &Unit) -> [u8; 8] {
     (NAA_LOCAL << 60 | mixed & (u64::MAX >> 4)).to_be_bytes()
 }
 
+/// True if the designator is one of the logical unit's.
+pub(in super::super) fn is_named(unit: &Unit, designator: &Designator<'_>) -> bool {
+    let mut names = Vec::new();
+    append_unit(&mut names, unit);
+    Designators(&names).any(|name| name.names_the_same(designator))
+}
+
 /// Names of the logical unit, of the port it is seen through, and of the device.
 fn designators(device: &Device, unit: &Unit, port: u16) -> Vec<u8> {
     let mut list = Vec::new();
-    let naa = naa(unit);
-    append(&mut list, &Designator::of_unit(CodeSet::Binary, DesignatorKind::Naa, &naa));
-    let t10 = format!("{VENDOR:<8}{}", serial(unit));
-    append(&mut list, &Designator::of_unit(CodeSet::Ascii, DesignatorKind::T10VendorId, t10.as_bytes()));
-    let mut uuid = [0; 18];
-    uuid[0] = UUID_RFC4122;
-    uuid[2..].copy_from_slice(&unit.config.uuid);
-    append(&mut list, &Designator::of_unit(CodeSet::Binary, DesignatorKind::Uuid, &uuid));
+    append_unit(&mut list, unit);
     let protocol = Some(device.config.protocol as u8);
     if let Some(port) = device.ports.get(&port) {
         for (kind, number) in [
@@ -106,6 +106,18 @@ fn designators(device: &Device, unit: &Unit, port: u16) -> Vec<u8> {
     };
     append(&mut list, &device);
     list
+}
+
+/// Names of the logical unit alone.
+fn append_unit(list: &mut Vec<u8>, unit: &Unit) {
+    let naa = naa(unit);
+    append(list, &Designator::of_unit(CodeSet::Binary, DesignatorKind::Naa, &naa));
+    let t10 = format!("{VENDOR:<8}{}", serial(unit));
+    append(list, &Designator::of_unit(CodeSet::Ascii, DesignatorKind::T10VendorId, t10.as_bytes()));
+    let mut uuid = [0; 18];
+    uuid[0] = UUID_RFC4122;
+    uuid[2..].copy_from_slice(&unit.config.uuid);
+    append(list, &Designator::of_unit(CodeSet::Binary, DesignatorKind::Uuid, &uuid));
 }
 
 const fn of_port(

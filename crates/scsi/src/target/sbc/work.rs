@@ -1,6 +1,7 @@
 //! What follows when a volume has answered a task's request.
 
 use super::super::call::{Call, Step};
+use super::super::copy;
 use super::super::task::Fault;
 use super::status::of_volume;
 use block::{Done, Io, Op};
@@ -13,6 +14,8 @@ pub(in super::super) enum Work {
     Whole,
     /// More blocks of a request longer than the volume takes.
     Pieces(Pieces),
+    /// More of a copy: its state is the copy manager's.
+    Copy,
 }
 
 /// A request longer than the volume takes.
@@ -33,6 +36,7 @@ pub(in super::super) fn resume(call: &mut Call<'_>, done: &Done) -> Result<Step,
             of_volume(done.status, 0)?;
             Ok(Step::Good(done.data))
         }
+        Work::Copy => copy::resume(call, done),
         Work::Pieces(pieces) => {
             of_volume(done.status, pieces.lba)?;
             if pieces.done < pieces.blocks {

@@ -3,8 +3,12 @@
 //! They are executed at once, from what the target knows; only EXTENDED COPY and PERSISTENT RESERVE OUT may have to wait,
 //! for volumes and for the owner that stores reservations.
 
+pub(super) mod copy;
+pub(super) mod diagnostic;
 pub(super) mod inquiry;
+pub(super) mod log;
 pub(super) mod luns;
+pub(super) mod maintenance;
 pub(super) mod mode;
 pub(super) mod persist;
 pub(super) mod reserve;

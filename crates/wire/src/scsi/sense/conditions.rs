@@ -30,6 +30,12 @@ impl Sense {
     pub const INVALID_FIELD_IN_CDB: Self = Self::new(SenseKey::IllegalRequest, 0x24, 0x00);
     pub const LOGICAL_UNIT_NOT_SUPPORTED: Self = Self::new(SenseKey::IllegalRequest, 0x25, 0x00);
     pub const INVALID_FIELD_IN_PARAMETER_LIST: Self = Self::new(SenseKey::IllegalRequest, 0x26, 0x00);
+    pub const TOO_MANY_TARGET_DESCRIPTORS: Self = Self::new(SenseKey::IllegalRequest, 0x26, 0x06);
+    pub const UNSUPPORTED_TARGET_DESCRIPTOR: Self = Self::new(SenseKey::IllegalRequest, 0x26, 0x07);
+    pub const TOO_MANY_SEGMENT_DESCRIPTORS: Self = Self::new(SenseKey::IllegalRequest, 0x26, 0x08);
+    pub const UNSUPPORTED_SEGMENT_DESCRIPTOR: Self = Self::new(SenseKey::IllegalRequest, 0x26, 0x09);
+    pub const INLINE_DATA_LENGTH_EXCEEDED: Self = Self::new(SenseKey::IllegalRequest, 0x26, 0x0b);
+    pub const OPERATION_IN_PROGRESS: Self = Self::new(SenseKey::IllegalRequest, 0x00, 0x16);
     pub const INVALID_RELEASE_OF_RESERVATION: Self = Self::new(SenseKey::IllegalRequest, 0x26, 0x04);
     pub const SAVING_NOT_SUPPORTED: Self = Self::new(SenseKey::IllegalRequest, 0x39, 0x00);
     pub const INVALID_MESSAGE: Self = Self::new(SenseKey::IllegalRequest, 0x49, 0x00);
@@ -53,6 +59,13 @@ impl Sense {
     pub const WRITE_PROTECTED: Self = Self::new(SenseKey::DataProtect, 0x27, 0x00);
     pub const SOFTWARE_WRITE_PROTECTED: Self = Self::new(SenseKey::DataProtect, 0x27, 0x02);
     pub const SPACE_ALLOCATION_FAILED: Self = Self::new(SenseKey::DataProtect, 0x27, 0x07);
+
+    pub const COPY_ABORTED: Self = Self::new(SenseKey::CopyAborted, 0x00, 0x00);
+    pub const UNREACHABLE_COPY_TARGET: Self = Self::new(SenseKey::CopyAborted, 0x08, 0x04);
+    pub const THIRD_PARTY_DEVICE_FAILURE: Self = Self::new(SenseKey::CopyAborted, 0x0d, 0x01);
+    pub const COPY_TARGET_NOT_REACHABLE: Self = Self::new(SenseKey::CopyAborted, 0x0d, 0x02);
+    pub const INCORRECT_COPY_TARGET_DEVICE_TYPE: Self = Self::new(SenseKey::CopyAborted, 0x0d, 0x03);
+    pub const UNEXPECTED_INEXACT_SEGMENT: Self = Self::new(SenseKey::CopyAborted, 0x26, 0x0a);
 
     pub const COMMAND_TIMEOUT: Self = Self::new(SenseKey::AbortedCommand, 0x2e, 0x02);
     pub const DATA_PHASE_ERROR: Self = Self::new(SenseKey::AbortedCommand, 0x4b, 0x00);
