@@ -32,6 +32,8 @@ pub struct Negotiation {
 enum Progress {
     Unsaid,
     Offered,
+    /// Offered, and whatever the peer wants the outcome is sure: it may answer, and some do not (section 6.2.2).
+    Decided,
     Settled,
 }
 
@@ -125,7 +127,7 @@ impl Negotiation {
             return Ok(true);
         }
         match self.progress[key as usize] {
-            Progress::Offered => self.handle_answer(row, pair.value)?,
+            Progress::Offered | Progress::Decided => self.handle_answer(row, pair.value)?,
             Progress::Settled => return Err(NegotiationError::Again(key)),
             Progress::Unsaid if !self.leading && row.usage == Usage::Leading => {
                 return Err(NegotiationError::NotLeading(key));
@@ -166,7 +168,13 @@ impl Negotiation {
         self.progress[row.key as usize] = Progress::Offered;
         match row.rule {
             Rule::Digest => text.put(row.name, self.limits.digest(row.key).offer()),
-            Rule::Or | Rule::And => text.put(row.name, yes_or_no(wish)),
+            Rule::Or | Rule::And => {
+                if self.outcome(row, 0) == self.outcome(row, 1) {
+                    self.progress[row.key as usize] = Progress::Decided;
+                    self.agreed[row.key as usize] = wish;
+                }
+                text.put(row.name, yes_or_no(wish));
+            }
             Rule::Minimum(..) | Rule::Maximum(..) => text.put(row.name, wish),
             Rule::Reporting => {
                 let names: Vec<_> = self.reporting().rev().map(TaskReporting::name).collect();

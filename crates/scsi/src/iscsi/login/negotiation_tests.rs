@@ -171,3 +171,22 @@ fn in_a_discovery_session_bursts_mean_nothing() {
     end.handle(&Pair { key: "MaxBurstLength", value: "4096" }, &mut answers).unwrap();
     assert_eq!(answers.into_bytes(), b"MaxBurstLength=Irrelevant\0");
 }
+
+#[test]
+fn an_offer_that_decides_needs_no_answer() {
+    let limits = Limits { immediate_data: false, ..Limits::default() };
+    let mut end = Negotiation::new(SessionType::Normal, true, limits);
+    end.offer_all(&mut Text::default());
+    for row in &ROWS {
+        // These three are what Linux leaves out.
+        let decided = [Key::ImmediateData, Key::DataPDUInOrder, Key::DataSequenceInOrder].contains(&row.key);
+        if end.progress[row.key as usize] == Progress::Offered {
+            assert!(!decided);
+            let pair = Pair { key: row.name, value: "NotUnderstood" };
+            end.handle(&pair, &mut Text::default()).unwrap();
+        }
+    }
+    assert!(end.is_settled());
+    let agreed = end.parameters().unwrap();
+    assert!(!agreed.immediate_data && agreed.data_pdu_in_order && agreed.data_sequence_in_order);
+}
