@@ -45,6 +45,11 @@ pub struct ScsiCommand {
 }
 
 impl ScsiCommand {
+    /// CmdSN alone, which every numbered PDU has in the same place.
+    pub const fn number(bhs: &Bhs) -> Serial {
+        Serial(bhs.word(Word::At24))
+    }
+
     /// Reads a header.
     pub fn decode(bhs: &Bhs) -> Result<Self, HeaderError> {
         let flags = bhs.flags;

@@ -1,0 +1,83 @@
+//! Data-Out comes in (RFC 7143, section 11.7): unsolicited, or for an R2T.
+
+use super::super::Context;
+use super::super::session::Stage;
+use super::Connection;
+use super::framer::{Incoming, Landing};
+use super::hold::{Problem, Taken};
+use stdx::mem::Span;
+use stdx::planted::{Bug, planted};
+use wire::iscsi::{Bhs, DataOut, PduLayout, RESERVED_TAG, Serial};
+
+impl Connection {
+    /// The header of a Data-Out is whole. It must go on where the one before ended (DataPDUInOrder and
+    /// DataSequenceInOrder are always agreed on), and end its sequence where the sequence ends.
+    pub(super) fn handle_data(
+        &mut self,
+        cx: &mut Context<'_>,
+        layout: &PduLayout,
+        bhs: &Bhs,
+    ) -> Result<Taken, Problem> {
+        let data = DataOut::decode(bhs).map_err(Problem::Header)?;
+        let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else {
+            return Ok(Taken(None));
+        };
+        let solicited = data.transfer_tag != RESERVED_TAG;
+        let slot = if solicited { Some(data.transfer_tag >> 16) } else { session.tasks.find(data.task_tag) };
+        let slot = slot.unwrap_or(u32::MAX);
+        let mine = session.tasks.get_mut(slot);
+        let mine = mine.filter(|task| task.tag == data.task_tag && task.connection == self.key);
+        let Some(task) = mine.filter(|task| task.incoming.owed()) else {
+            // The task may have ended while its data was on its way.
+            cx.shard.counters.ignored += 1;
+            return Ok(Taken(Incoming::unwanted(layout)));
+        };
+        let burst = session.parameters.max_burst_len;
+        let end = data.offset.checked_add(layout.data_len);
+        let incoming = &mut task.incoming;
+        if solicited == incoming.unsolicited {
+            return Err(Problem::Protocol("solicited and unsolicited data mixed up"));
+        }
+        let sequence_end = incoming.sequence_end(burst);
+        let Some(end) = end.filter(|end| data.offset == incoming.received && *end <= sequence_end) else {
+            return Err(Problem::Protocol("data that is out of order, or was not asked for"));
+        };
+        if data.data_sn != incoming.data_sn {
+            return Err(Problem::Protocol("DataSN out of order"));
+        }
+        // A solicited sequence ends where the R2T said; an unsolicited one may end early.
+        if solicited && data.is_final != (end == sequence_end) || !data.is_final && end == sequence_end {
+            return Err(Problem::Protocol("a sequence of data that does not end where it should"));
+        }
+        let start = if planted(Bug::DataOffsetForgotten) { 0 } else { data.offset as usize };
+        incoming.received = end;
+        incoming.data_sn = if data.is_final { Serial(0) } else { data.data_sn.next() };
+        incoming.unsolicited &= !data.is_final;
+        incoming.landing = layout.data_len > 0;
+        let room = task.buffer.len().saturating_sub(start).min(layout.data_len as usize);
+        let window = if room > 0 { task.buffer.slice(start, room) } else { Span::EMPTY };
+        if layout.data_len == 0 {
+            self.handle_task_data(cx, slot, true);
+        }
+        Ok(Taken(Incoming::new(layout, Landing::Task(slot), window)))
+    }
+
+    /// Data of a task has landed.
+    pub(super) fn handle_task_data(&mut self, cx: &mut Context<'_>, slot: u32, intact: bool) {
+        let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else { return };
+        let Some(task) = session.tasks.get_mut(slot) else { return };
+        task.incoming.landing = false;
+        // RFC 7143, section 7.8: the task fails once all of its data has come.
+        task.damaged |= !intact;
+        match task.stage {
+            Stage::Waiting => self.feed(cx),
+            Stage::Receiving => self.progress(cx, slot),
+            Stage::Settling if !task.incoming.owed() => {
+                if let Some(outcome) = task.outcome.take() {
+                    self.answer(cx, slot, &outcome);
+                }
+            }
+            Stage::Free | Stage::Parked | Stage::Executing | Stage::Settling => {}
+        }
+    }
+}

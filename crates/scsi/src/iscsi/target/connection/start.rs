@@ -1,0 +1,207 @@
+//! A command's turn has come: it enters its task set, gets a buffer, and is submitted when its data is there.
+
+use super::super::session::{Parked, Stage, give};
+use super::super::{Context, Order};
+use super::Connection;
+use super::hold::Problem;
+use super::outgoing::Item;
+use crate::target::{Command, Function, Management, Transfer};
+use stdx::mem::Span;
+use wire::iscsi::Serial;
+
+impl Connection {
+    /// What became due by what has come: commands of any connection, PDUs of this one.
+    pub(super) fn deliver(&mut self, cx: &mut Context<'_>) -> Result<(), Problem> {
+        while let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) {
+            let Some(parked) = session.window.due() else { return Ok(()) };
+            session.window.advance(matches!(parked, Parked::Task(_)));
+            match parked {
+                Parked::Gone => {}
+                Parked::Task(slot) => self.begin(cx, slot),
+                Parked::Pdu { connection, bhs, data } if connection == self.key => {
+                    self.execute(cx, &bhs, data)?;
+                }
+                Parked::Pdu { connection, bhs, data } => {
+                    session.ready.push_back((connection, bhs, data));
+                    cx.shard.orders.push_back(Order::Visit(connection));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A task enters its task set.
+    pub(super) fn begin(&mut self, cx: &mut Context<'_>, slot: u32) {
+        let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else { return };
+        let (Some(nexus), Some(task)) = (session.nexus, session.tasks.get_mut(slot)) else { return };
+        let request = task.request;
+        let command = Command {
+            nexus,
+            slot,
+            lun: request.lun,
+            tag: u64::from(task.tag),
+            attribute: request.attribute,
+            cdb: request.cdb,
+            data_out_len: request.out_len,
+            data_in_len: request.in_len,
+        };
+        let begun = cx.executor.begin(cx.env, &command);
+        task.key = Some(begun.task);
+        task.transfer = begun.transfer;
+        task.stage = Stage::Waiting;
+        task.incoming.wanted = match begun.transfer {
+            Transfer::None | Transfer::In { .. } => 0,
+            Transfer::Out { len } => len.min(request.out_len),
+        };
+        let connection = task.connection;
+        session.waiting.push_back(slot);
+        if connection == self.key {
+            self.feed(cx);
+        } else {
+            cx.shard.orders.push_back(Order::Visit(connection));
+        }
+    }
+
+    /// Gives tasks of this connection the buffers they wait for, in their order, as far as there are any.
+    pub(in super::super) fn feed(&mut self, cx: &mut Context<'_>) {
+        let mut place = 0;
+        while let Some(session) = self.session.and_then(|key| cx.shard.sessions.get(key)) {
+            let Some(&slot) = session.waiting.get(place) else { return };
+            let mine = session.tasks.get(slot).is_some_and(|task| task.connection == self.key);
+            if !mine {
+                place += 1;
+            } else if !self.start(cx, slot) {
+                return;
+            }
+        }
+    }
+
+    /// Whether tasks of this connection wait for buffers.
+    pub(in super::super) fn is_waiting(&self, cx: &Context<'_>) -> bool {
+        let session = self.session.and_then(|key| cx.shard.sessions.get(key));
+        session.is_some_and(|session| {
+            let mine = |slot: &u32| session.tasks.get(*slot).is_some_and(|task| task.connection == self.key);
+            session.waiting.iter().any(mine)
+        })
+    }
+
+    /// A waiting task goes on, if what it needs is there.
+    fn start(&mut self, cx: &mut Context<'_>, slot: u32) -> bool {
+        let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else { return false };
+        let Some(task) = session.tasks.get_mut(slot) else { return false };
+        let buffer = match task.transfer {
+            Transfer::Out { .. } if task.incoming.wanted > 0 => return self.start_write(cx, slot),
+            Transfer::In { len, lent } if len > 0 => {
+                let len = len as usize;
+                // A digest is computed over memory that nobody changes, so not over what a volume lends.
+                let lent = lent && !self.outgoing.digests.data;
+                let limits = &cx.shard.limits;
+                let ahead_max = if lent { limits.lent_ahead_bytes_max } else { limits.read_ahead_bytes_max };
+                let ahead = self.outgoing.bytes() + self.promised_bytes;
+                if ahead > 0 && ahead + len > ahead_max {
+                    return false;
+                }
+                let buffer = if lent { Some(Span::EMPTY) } else { cx.env.mem().take(len) };
+                let Some(buffer) = buffer else { return false };
+                task.promised_bytes = len;
+                self.promised_bytes += len;
+                buffer
+            }
+            Transfer::None | Transfer::Out { .. } | Transfer::In { .. } => Span::EMPTY,
+        };
+        // Data that comes although it is not wanted is not kept.
+        if core::mem::take(&mut task.solicited) {
+            cx.shard.solicited_bytes -= task.buffer.len();
+        }
+        give(cx.env, core::mem::replace(&mut task.buffer, buffer));
+        task.stage = Stage::Executing;
+        let key = task.key;
+        session.waiting.retain(|waiting| *waiting != slot);
+        self.framer.forget(slot, true);
+        if let Some(key) = key {
+            cx.executor.submit(cx.env, key, buffer);
+        }
+        true
+    }
+
+    /// A task that takes data of the initiator's gets the buffer for all of it.
+    fn start_write(&mut self, cx: &mut Context<'_>, slot: u32) -> bool {
+        let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else { return false };
+        let Some(task) = session.tasks.get_mut(slot) else { return false };
+        let wanted = task.incoming.wanted as usize;
+        if task.buffer.len() < wanted {
+            // What is landing in the small buffer is waited for.
+            let taken = cx.shard.solicited_bytes;
+            let over = taken > 0 && taken + wanted > cx.shard.limits.solicited_bytes_max;
+            if over || task.incoming.landing {
+                return false;
+            }
+            let Some(buffer) = cx.env.mem().take(wanted) else { return false };
+            let early = task.buffer.len().min(task.incoming.received as usize);
+            if early > 0 {
+                cx.env.mem().copy(buffer.first(early), task.buffer.first(early));
+            }
+            give(cx.env, core::mem::replace(&mut task.buffer, buffer));
+            cx.shard.solicited_bytes += wanted;
+            task.solicited = true;
+        }
+        task.stage = Stage::Receiving;
+        session.waiting.retain(|waiting| *waiting != slot);
+        self.progress(cx, slot);
+        true
+    }
+
+    /// Data of a task has come, or can: asks for more of it, or submits the task.
+    pub(super) fn progress(&mut self, cx: &mut Context<'_>, slot: u32) {
+        let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else { return };
+        let Some(task) = session.tasks.get_mut(slot).filter(|task| task.stage == Stage::Receiving) else {
+            return;
+        };
+        let incoming = &mut task.incoming;
+        if incoming.is_complete() {
+            if task.damaged {
+                return self.abort(cx, slot);
+            }
+            if core::mem::take(&mut task.solicited) {
+                cx.shard.solicited_bytes -= task.buffer.len();
+            }
+            task.stage = Stage::Executing;
+            let data = task.buffer.first(task.incoming.wanted as usize);
+            if let Some(key) = task.key {
+                cx.executor.submit(cx.env, key, data);
+            }
+            return;
+        }
+        if incoming.unsolicited {
+            return;
+        }
+        if incoming.asked == 0 {
+            (incoming.solicited_start, incoming.asked) = (incoming.received, incoming.received);
+        }
+        let burst = session.parameters.max_burst_len;
+        let open_max = u32::from(session.parameters.max_outstanding_r2t);
+        while incoming.asked < incoming.wanted && incoming.outstanding(burst) < open_max {
+            let length = burst.min(incoming.wanted - incoming.asked);
+            self.outgoing.push(Item::R2t {
+                lun: task.request.lun,
+                tag: task.tag,
+                transfer_tag: slot << 16 | incoming.r2ts & 0xffff,
+                r2t_sn: Serial(incoming.r2ts),
+                offset: incoming.asked,
+                length,
+            });
+            incoming.asked += length;
+            incoming.r2ts += 1;
+        }
+    }
+
+    /// Has the executor end a task of ours.
+    pub(super) fn abort(&mut self, cx: &mut Context<'_>, slot: u32) {
+        let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else { return };
+        let (Some(nexus), Some(task)) = (session.nexus, session.tasks.get(slot)) else { return };
+        let (lun, tag) = (task.request.lun, u64::from(task.tag));
+        let name = session.own_management();
+        let request = Management { nexus, slot: name, lun, function: Function::AbortTask { tag } };
+        cx.executor.manage(cx.env, &request);
+    }
+}
