@@ -127,9 +127,8 @@ impl Script {
     /// Takes what the host sent, and answers what needs no script. True if there was something.
     fn answer(&mut self) -> bool {
         let mut any = false;
-        for stream in self.env.streams() {
-            let sent = std::mem::take(&mut self.env.stream(stream).sent);
-            any |= !sent.is_empty();
+        while let Some((stream, sent)) = self.env.take_sent() {
+            any = true;
             self.keep(stream, &sent);
             let digests = self.digests;
             for pdu in pdu::parse(&sent, digests) {

@@ -121,6 +121,12 @@ impl TestEnv {
         self.streams.keys().copied().collect()
     }
 
+    /// The next stream that has sent something, and what it was.
+    pub fn take_sent(&mut self) -> Option<(StreamId, Vec<u8>)> {
+        let (&stream, state) = self.streams.iter_mut().find(|(_, state)| !state.sent.is_empty())?;
+        Some((stream, std::mem::take(&mut state.sent)))
+    }
+
     /// Bytes that were delivered and not received.
     pub fn unread(&self, stream: StreamId) -> usize {
         self.streams[&stream].arrived.len()
