@@ -104,11 +104,15 @@ impl Shared {
         // Requests that move data are no longer than a buffer, as `check` saw.
         let here = Span { region, len: len as u32, offset };
         match io.op {
-            Op::Read if io.lend => return (Status::Ok, here),
+            Op::Read if io.lend => {
+                env.mem().fetch(here);
+                return (Status::Ok, here);
+            }
             Op::Read => {
                 env.mem().copy(io.data, here);
                 return (Status::Ok, io.data);
             }
+            Op::Write if self.geometry.get().bytes() > CACHED_MAX => env.mem().copy_past_cache(here, io.data),
             Op::Write => env.mem().copy(here, io.data),
             Op::Flush => {}
             Op::Zero { deallocate } => zero(env.mem(), region, offset, len, deallocate),
@@ -129,6 +133,10 @@ fn zero(mem: &mut Memory, region: RegionId, offset: u64, len: u64, deallocate: b
         _ => mem.release(region, offset, len),
     }
 }
+
+/// A volume of at most so many bytes may be in the processor's cache as a whole, and what was written last is read there.
+/// Of a larger one it is not, and to fetch what is overwritten would double the work.
+const CACHED_MAX: u64 = 32 << 20;
 
 /// The longest range that is filled with zeros, in bytes.
 const FILL_MAX: u32 = 64 << 10;

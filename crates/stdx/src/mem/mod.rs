@@ -13,6 +13,7 @@
 //! This folder is the project's main unsafe proof, and runs under Miri.
 
 mod buffers;
+mod cache;
 mod counting;
 mod memory;
 mod pinned;
