@@ -6,7 +6,7 @@
 //! What it is not: it executes no command, and knows no subsystem, namespace or volume.
 //!
 //! Invariants: what one host sends can end its own connection and no other; nothing is allocated for a command in
-//! steady state; every connection has at most one send and a few receives in a turn.
+//! steady state; every connection has at most one receive and one send in a round, and rounds have an end.
 
 mod connection;
 mod counters;

@@ -60,23 +60,15 @@ impl Server {
         if peer.connection.may_resume(cx) {
             peer.connection.resume(cx);
         }
-        let mut ended = None;
-        for _ in 0..RECEIVES_MAX {
-            if !peer.readable || peer.connection.held().is_some() || peer.connection.is_leaving() {
-                break;
-            }
-            match stream::receive(cx, &mut peer.connection, peer.stream, 1) {
-                Ok(more) => peer.readable = more || peer.connection.held().is_some(),
-                Err(how) => {
-                    ended = Some(how);
-                    break;
-                }
-            }
+        if !peer.readable || peer.connection.held().is_some() || peer.connection.is_leaving() {
+            return;
         }
-        match ended {
-            None => {}
-            Some(stream::Ended::ByPeer) => self.end(env, target, key, false),
-            Some(stream::Ended::Broken(_)) => {
+        // One receive: what it brought is answered before more is taken, so that the host has something to do meanwhile,
+        // and no other host waits for this one.
+        match stream::receive(cx, &mut peer.connection, peer.stream, 1) {
+            Ok(more) => peer.readable = more || peer.connection.held().is_some(),
+            Err(stream::Ended::ByPeer) => self.end(env, target, key, false),
+            Err(stream::Ended::Broken(_)) => {
                 self.shard.counters.broken += 1;
                 self.end(env, target, key, true);
             }
@@ -152,7 +144,4 @@ impl Peer {
 }
 
 /// Rounds of one poll: with the responses of one, the next may receive what was held.
-const ROUNDS_MAX: usize = 4;
-
-/// Receives of a connection in a round, so that one host cannot starve the others.
-const RECEIVES_MAX: usize = 8;
+const ROUNDS_MAX: usize = 32;
