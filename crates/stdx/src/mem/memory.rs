@@ -136,6 +136,18 @@ impl Memory {
         cache::fetch(self.at(span), span.len());
     }
 
+    /// Sets every bit of `dst` that is set in `src`, which is as long.
+    pub fn or(&mut self, dst: Span, src: Span) {
+        assert_eq!(dst.len, src.len, "spans of one length");
+        let (mut left, mut right) = ([0; CHUNK], [0; CHUNK]);
+        for (start, len) in chunks(dst.len()) {
+            self.read(dst.slice(start, len), &mut left[..len]);
+            self.read(src.slice(start, len), &mut right[..len]);
+            left[..len].iter_mut().zip(&right).for_each(|(bits, more)| *bits |= more);
+            self.write(dst.slice(start, len), &left[..len]);
+        }
+    }
+
     /// Sets every byte of `dst` to `value`.
     pub fn fill(&mut self, dst: Span, value: u8) {
         let at = self.at(dst);
@@ -359,6 +371,20 @@ mod tests {
         assert_eq!(memory.bytes(from.slice(64, 4096)), expected, "what overlaps is copied right, too");
         memory.fetch(into);
         memory.give(into);
+    }
+
+    #[test]
+    fn bits_are_set_and_none_cleared() {
+        let mut memory = memory();
+        let (dst, src) = (memory.take(5000).unwrap(), memory.take(5000).unwrap());
+        memory.fill(dst, 0x81);
+        memory.fill(src, 0);
+        memory.write(src.from(4997), &[0x0f, 0x80, 0xff]);
+        memory.or(dst, src);
+        let mut out = [0; 4];
+        memory.read(dst.from(4996), &mut out);
+        assert_eq!(out, [0x81, 0x8f, 0x81, 0xff]);
+        assert_eq!(memory.first_difference(dst.first(4997), dst.slice(1, 4997)), Some(4996));
     }
 
     #[test]
