@@ -31,6 +31,13 @@ pub trait BlockDevice: fmt::Debug {
         let _ = env;
     }
 
+    /// What is known of the space behind the blocks from `lba` on, which lies on the volume. A device that does not know
+    /// says that all of it is there.
+    fn extent(&self, env: &mut dyn Env, lba: u64) -> Extent {
+        let _ = env;
+        Extent { blocks: self.info().blocks.saturating_sub(lba), mapped: true }
+    }
+
     /// Makes the volume `blocks` long, if this kind can. Data is never lost by growing.
     fn resize(&self, env: &mut dyn Env, blocks: u64) -> Result<(), Status> {
         let _ = (env, blocks);
@@ -64,6 +71,8 @@ pub struct Info {
     pub blocks: u64,
     /// The longest request, in blocks.
     pub blocks_max: u32,
+    /// A write of up to so many blocks is all there or not at all, whatever happens. At least one.
+    pub atomic_blocks_max: u32,
     /// A write is on stable storage only after a flush, or with `fua`.
     pub volatile_cache: bool,
     /// [`Op::Discard`] gives space back.
@@ -86,6 +95,15 @@ impl Info {
     pub const fn contains(&self, lba: u64, blocks: u64) -> bool {
         lba <= self.blocks && blocks <= self.blocks - lba
     }
+}
+
+/// Blocks that are alike in whether there is space behind them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Extent {
+    /// How many, from the one that was asked about. At least one; the next extent may be alike.
+    pub blocks: u64,
+    /// There is space. Blocks without read as zero.
+    pub mapped: bool,
 }
 
 /// What a volume is called, for as long as it exists, whoever serves it.
@@ -137,6 +155,8 @@ pub enum Op {
         /// What the blocks must be, as long as [`Io::data`]; the device's until completion, too.
         expected: Span,
     },
+    /// Each bit of the blocks that is set in [`Io::data`] is set. Nothing else touches them in between.
+    OrWrite,
     /// The blocks are read, and dropped: can they be?
     Verify,
     /// Reads of the blocks fail with [`Status::ReadError`] until they are written again.
@@ -153,7 +173,7 @@ impl Op {
     pub const fn is_write(self) -> bool {
         match self {
             Op::Write | Op::Zero { .. } | Op::Discard => true,
-            Op::CompareWrite { .. } | Op::MarkBad | Op::Copy { .. } => true,
+            Op::CompareWrite { .. } | Op::OrWrite | Op::MarkBad | Op::Copy { .. } => true,
             Op::Read | Op::Flush | Op::Compare | Op::Verify => false,
         }
     }
@@ -161,7 +181,7 @@ impl Op {
     /// True if it moves data through [`Io::data`].
     pub const fn moves_data(self) -> bool {
         match self {
-            Op::Read | Op::Write | Op::Compare | Op::CompareWrite { .. } => true,
+            Op::Read | Op::Write | Op::Compare | Op::CompareWrite { .. } | Op::OrWrite => true,
             Op::Flush | Op::Zero { .. } | Op::Discard => false,
             Op::Verify | Op::MarkBad | Op::Copy { .. } => false,
         }

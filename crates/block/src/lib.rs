@@ -16,5 +16,5 @@ pub mod device;
 pub mod replay;
 pub mod volume;
 
-pub use contract::{BlockDevice, Channel, Done, Identity, Info, Io, Op, Refused, Status};
+pub use contract::{BlockDevice, Channel, Done, Extent, Identity, Info, Io, Op, Refused, Status};
 pub use volume::Volume;

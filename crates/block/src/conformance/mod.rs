@@ -11,6 +11,7 @@ mod crowd;
 mod durability;
 mod growth;
 mod shadow;
+mod space;
 mod user;
 mod workload;
 
@@ -109,6 +110,12 @@ pub enum Fault {
         /// The block.
         lba: u64,
     },
+    /// What the device says of the space behind a block is not so.
+    #[error("the extent at block {lba} is not what the device says")]
+    Extent {
+        /// The block.
+        lba: u64,
+    },
     /// The size is not what it should be.
     #[error("the device has {got} blocks, not {expected}")]
     Size {
@@ -162,12 +169,13 @@ pub fn turn(env: &mut dyn Env, device: &dyn BlockDevice, until: Time) {
 /// Takes the device it may spoil, and gives back the one that is then to be closed.
 type Check = fn(&mut dyn Setting, Rc<dyn BlockDevice>, u64) -> Result<Rc<dyn BlockDevice>, Fault>;
 
-const CHECKS: [Check; 8] = [
+const CHECKS: [Check; 9] = [
     bounds::requests_that_do_not_fit,
     crowd::many_at_once,
     crowd::channels_of_their_own,
     content::random_requests,
     content::zeros,
+    space::extents_are_true,
     durability::flushed_is_stable,
     growth::grows_online,
     closing::closed_with_requests_under_way,

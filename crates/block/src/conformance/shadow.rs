@@ -17,13 +17,15 @@ pub(super) struct Shadow {
 pub(super) struct Block {
     /// What the bytes follow from; 0 is a block of zeros.
     stamp: u64,
+    /// Bits of these bytes were set since; 0 is none.
+    ored: u64,
     /// It was discarded since: it may read as zeros.
     or_zero: bool,
     /// It was marked bad since.
     pub(super) bad: bool,
 }
 
-const ZERO: Block = Block { stamp: 0, or_zero: false, bad: false };
+const ZERO: Block = Block { stamp: 0, ored: 0, or_zero: false, bad: false };
 
 impl Shadow {
     /// A device of zeros; one that drops what is written unless it `keeps`.
@@ -45,6 +47,11 @@ impl Shadow {
         self.range(lba, blocks).iter().all(|block| !block.or_zero)
     }
 
+    /// True if no bits were set in the blocks since they were written.
+    pub(super) fn is_plain(&self, lba: u64, blocks: u32) -> bool {
+        self.range(lba, blocks).iter().all(|block| block.ored == 0)
+    }
+
     /// True if any block is marked bad.
     pub(super) fn is_bad(&self, lba: u64, blocks: u32) -> bool {
         self.range(lba, blocks).iter().any(|block| block.bad)
@@ -56,6 +63,11 @@ impl Shadow {
         self.range_mut(lba, blocks).fill(Block { stamp, ..ZERO });
     }
 
+    /// The bits of `stamp` were set.
+    pub(super) fn or(&mut self, lba: u64, blocks: u32, stamp: u64) {
+        self.range_mut(lba, blocks).iter_mut().for_each(|block| block.ored = stamp);
+    }
+
     /// The blocks were zeroed.
     pub(super) fn zero(&mut self, lba: u64, blocks: u32) {
         self.range_mut(lba, blocks).fill(ZERO);
@@ -64,7 +76,7 @@ impl Shadow {
     /// The blocks were discarded. One that held zeros holds them still.
     pub(super) fn discard(&mut self, lba: u64, blocks: u32) {
         for block in self.range_mut(lba, blocks) {
-            *block = Block { or_zero: block.stamp != 0, bad: false, ..*block };
+            *block = Block { or_zero: block.stamp != 0 || block.ored != 0, bad: false, ..*block };
         }
     }
 
@@ -84,7 +96,7 @@ impl Shadow {
     /// Puts into `data` what the blocks hold. They must be certain.
     pub(super) fn render(&self, mem: &mut Memory, lba: u64, blocks: u32, data: Span) {
         for (index, block) in self.range(lba, blocks).iter().enumerate() {
-            let bytes = content(block.stamp, self.block_size);
+            let bytes = block.content(self.block_size);
             mem.write(data.from(index * self.block_size), &bytes);
         }
     }
@@ -117,9 +129,16 @@ impl Shadow {
 }
 
 impl Block {
+    /// Its bytes, unless it was discarded.
+    fn content(&self, len: usize) -> Vec<u8> {
+        let mut bytes = content(self.stamp, len);
+        bytes.iter_mut().zip(content(self.ored, len)).for_each(|(byte, more)| *byte |= more);
+        bytes
+    }
+
     /// True if these can be its bytes.
     pub(super) fn may_read_as(&self, bytes: &[u8]) -> bool {
-        bytes == content(self.stamp, bytes.len()) || (self.or_zero && bytes.iter().all(|&byte| byte == 0))
+        bytes == self.content(bytes.len()) || (self.or_zero && bytes.iter().all(|&byte| byte == 0))
     }
 }
 

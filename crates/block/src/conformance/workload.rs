@@ -79,7 +79,7 @@ impl Workload {
     }
 
     fn draw_op(&mut self) -> Op {
-        let kinds = if self.promises.composes && self.promises.keeps { 140 } else { 100 };
+        let kinds = if self.promises.composes && self.promises.keeps { 150 } else { 100 };
         match self.prng.below(kinds) {
             0..40 => Op::Write,
             40..75 => Op::Read,
@@ -90,6 +90,7 @@ impl Workload {
             110..120 => Op::CompareWrite { expected: Span::EMPTY },
             120..125 => Op::Verify,
             125..128 => Op::MarkBad,
+            128..138 => Op::OrWrite,
             _ => Op::Copy { from: 0 },
         }
     }
@@ -100,8 +101,11 @@ impl Workload {
         while self.user.under_way().any(|other| races(other, &io)) {
             self.complete(setting)?;
         }
-        let compares = matches!(io.op, Op::Compare | Op::CompareWrite { .. });
-        if compares && !self.shadow.is_certain(io.lba, io.blocks) {
+        let reads_first = matches!(io.op, Op::Compare | Op::CompareWrite { .. } | Op::OrWrite);
+        if reads_first && !self.shadow.is_certain(io.lba, io.blocks) {
+            return Ok(());
+        }
+        if io.op == Op::OrWrite && !self.shadow.is_plain(io.lba, io.blocks) {
             return Ok(());
         }
         self.submit(setting, io)
@@ -155,7 +159,10 @@ impl Workload {
         let source = if let Op::Copy { from } = io.op { from } else { io.lba };
         let bad = self.shadow.is_bad(source, io.blocks);
         match io.op {
-            Op::Write => self.shadow.render_stamp(mem, io.data, plan.stamp),
+            Op::Write | Op::OrWrite => {
+                self.shadow.render_stamp(mem, io.data, plan.stamp);
+                plan.expected = if bad && io.op == Op::OrWrite { Status::ReadError } else { Status::Ok };
+            }
             Op::Read | Op::Verify | Op::Copy { .. } if bad => plan.expected = Status::ReadError,
             Op::Compare => plan.expected = self.expect_compare(mem, &io, io.data, bad),
             Op::CompareWrite { .. } => {
@@ -215,6 +222,7 @@ impl Workload {
                 self.shadow.compare(mem, io.lba, done.data)?;
             }
             Op::Write | Op::CompareWrite { .. } => self.shadow.write(io.lba, io.blocks, plan.stamp),
+            Op::OrWrite => self.shadow.or(io.lba, io.blocks, plan.stamp),
             Op::Zero { .. } => self.shadow.zero(io.lba, io.blocks),
             Op::Discard => self.shadow.discard(io.lba, io.blocks),
             Op::MarkBad => self.shadow.mark_bad(io.lba, io.blocks),

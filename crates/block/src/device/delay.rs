@@ -1,6 +1,6 @@
 //! A device made slow: each request's completion is held back for a while. For seeing what latency does to what lies above.
 
-use crate::{BlockDevice, Channel, Done, Info, Io, Op, Refused, Status};
+use crate::{BlockDevice, Channel, Done, Extent, Info, Io, Op, Refused, Status};
 use core::time::Duration;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -70,9 +70,11 @@ impl Shared {
             Op::Read | Op::Compare | Op::Verify if rare => latencies.read_p99,
             Op::Read | Op::Compare | Op::Verify => latencies.read_average,
             Op::Write | Op::Flush | Op::Zero { .. } | Op::Discard if rare => latencies.write_p99,
-            Op::CompareWrite { .. } | Op::MarkBad | Op::Copy { .. } if rare => latencies.write_p99,
+            Op::CompareWrite { .. } | Op::OrWrite | Op::MarkBad | Op::Copy { .. } if rare => {
+                latencies.write_p99
+            }
             Op::Write | Op::Flush | Op::Zero { .. } | Op::Discard => latencies.write_average,
-            Op::CompareWrite { .. } | Op::MarkBad | Op::Copy { .. } => latencies.write_average,
+            Op::CompareWrite { .. } | Op::OrWrite | Op::MarkBad | Op::Copy { .. } => latencies.write_average,
         }
     }
 }
@@ -98,6 +100,10 @@ impl BlockDevice for Delay {
 
     fn handle_event(&self, env: &mut dyn Env, event: &Event) {
         self.shared.base.handle_event(env, event);
+    }
+
+    fn extent(&self, env: &mut dyn Env, lba: u64) -> Extent {
+        self.shared.base.extent(env, lba)
     }
 
     fn deadline(&self) -> Option<Time> {

@@ -1,7 +1,7 @@
 //! A device made to fail: requests of a kind fail, hang, are refused or come out corrupted, a given number of times. For
 //! seeing what errors do to what lies above.
 
-use crate::{BlockDevice, Channel, Done, Info, Io, Op, Refused, Status};
+use crate::{BlockDevice, Channel, Done, Extent, Info, Io, Op, Refused, Status};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use stdx::env::{Env, Event};
@@ -133,6 +133,10 @@ impl BlockDevice for Error {
 
     fn handle_event(&self, env: &mut dyn Env, event: &Event) {
         self.shared.base.handle_event(env, event);
+    }
+
+    fn extent(&self, env: &mut dyn Env, lba: u64) -> Extent {
+        self.shared.base.extent(env, lba)
     }
 
     fn deadline(&self) -> Option<Time> {
@@ -291,7 +295,9 @@ const fn kind(op: Op) -> Option<usize> {
         Op::Flush => Some(2),
         Op::Zero { .. } => Some(3),
         Op::Discard => Some(4),
-        Op::Compare | Op::CompareWrite { .. } | Op::Verify | Op::MarkBad | Op::Copy { .. } => None,
+        Op::Compare | Op::CompareWrite { .. } | Op::OrWrite | Op::Verify | Op::MarkBad | Op::Copy { .. } => {
+            None
+        }
     }
 }
 

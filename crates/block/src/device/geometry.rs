@@ -72,6 +72,7 @@ impl Geometry {
             block_size: self.block_size,
             blocks: self.blocks,
             blocks_max: Memory::BUFFER_MAX as u32 / self.block_size,
+            atomic_blocks_max: 1,
             volatile_cache: false,
             thin: false,
             read_only: false,

@@ -5,6 +5,7 @@ mod error;
 mod file;
 mod geometry;
 mod null;
+mod pages;
 mod partition;
 mod ram;
 mod ready;

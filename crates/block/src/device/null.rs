@@ -84,9 +84,12 @@ impl Shared {
                 (Status::Ok, io.data)
             }
             Op::Write | Op::Flush | Op::Zero { .. } | Op::Discard => (Status::Ok, Span::EMPTY),
-            Op::Compare | Op::CompareWrite { .. } | Op::Verify | Op::MarkBad | Op::Copy { .. } => {
-                (Status::Unsupported, Span::EMPTY)
-            }
+            Op::Compare
+            | Op::CompareWrite { .. }
+            | Op::OrWrite
+            | Op::Verify
+            | Op::MarkBad
+            | Op::Copy { .. } => (Status::Unsupported, Span::EMPTY),
         }
     }
 }

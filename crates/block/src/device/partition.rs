@@ -1,6 +1,6 @@
 //! A part of another device: its blocks from one on.
 
-use crate::{BlockDevice, Channel, Done, Info, Io, Op, Refused, Status};
+use crate::{BlockDevice, Channel, Done, Extent, Info, Io, Op, Refused, Status};
 use std::cell::Cell;
 use std::rc::Rc;
 use stdx::env::{Env, Event};
@@ -84,6 +84,11 @@ impl BlockDevice for Partition {
 
     fn handle_timeout(&self, env: &mut dyn Env) {
         self.shared.base.handle_timeout(env);
+    }
+
+    fn extent(&self, env: &mut dyn Env, lba: u64) -> Extent {
+        let extent = self.shared.base.extent(env, self.shared.first + lba);
+        Extent { blocks: extent.blocks.min(self.info().blocks.saturating_sub(lba)), ..extent }
     }
 
     /// Moves the end within the base.

@@ -4,12 +4,13 @@
 //! instead of a copy ([`Io::lend`]).
 
 use super::Geometry;
+use super::pages::Pages;
 use super::ready::Ready;
-use crate::{BlockDevice, Channel, Done, Info, Io, Op, Refused, Status};
-use std::cell::Cell;
+use crate::{BlockDevice, Channel, Done, Extent, Info, Io, Op, Refused, Status};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use stdx::env::Env;
-use stdx::mem::{Kind, Memory, OutOfMemory, RegionId, Span};
+use stdx::mem::{Kind, OutOfMemory, RegionId, Span};
 
 /// A volume in memory.
 #[derive(Debug)]
@@ -22,15 +23,18 @@ struct Shared {
     geometry: Cell<Geometry>,
     /// `None` once closed.
     region: Cell<Option<RegionId>>,
+    /// Which pages were written and not given back.
+    pages: RefCell<Pages>,
 }
 
 impl Ram {
     /// A volume of zeros.
     pub fn new(env: &mut dyn Env, geometry: Geometry) -> Result<Self, OutOfMemory> {
         let region = env.mem().map(Kind::Shared, geometry.bytes())?;
-        Ok(Self {
-            shared: Rc::new(Shared { geometry: Cell::new(geometry), region: Cell::new(Some(region)) }),
-        })
+        let mut pages = Pages::default();
+        pages.resize(geometry.bytes().div_ceil(PAGE));
+        let (geometry, region) = (Cell::new(geometry), Cell::new(Some(region)));
+        Ok(Self { shared: Rc::new(Shared { geometry, region, pages: RefCell::new(pages) }) })
     }
 }
 
@@ -41,6 +45,10 @@ impl BlockDevice for Ram {
 
     fn open(&self) -> Box<dyn Channel> {
         Box::new(RamChannel { shared: self.shared.clone(), ready: Ready::default() })
+    }
+
+    fn extent(&self, _: &mut dyn Env, lba: u64) -> Extent {
+        self.shared.extent(lba)
     }
 
     /// Grows and shrinks. What a shrink cuts off is lost: it reads as zero should the volume grow again.
@@ -54,6 +62,7 @@ impl BlockDevice for Ram {
             env.mem().grow(region, new.bytes()).map_err(|_| Status::NoSpace)?;
         }
         self.shared.geometry.set(new);
+        self.shared.pages.borrow_mut().resize(new.bytes().div_ceil(PAGE));
         Ok(())
     }
 
@@ -90,8 +99,31 @@ impl Channel for RamChannel {
 }
 
 impl Shared {
+    /// The pages of these bytes have space.
+    fn touch(&self, offset: u64, len: u64) {
+        self.pages.borrow_mut().set(offset / PAGE..(offset + len).div_ceil(PAGE), true);
+    }
+
+    /// The pages that lie within these bytes have none.
+    fn give_back(&self, offset: u64, len: u64) {
+        let end = offset + len;
+        let whole_end = if end == self.geometry.get().bytes() { end.div_ceil(PAGE) } else { end / PAGE };
+        let start = offset.div_ceil(PAGE);
+        self.pages.borrow_mut().set(start..whole_end.max(start), false);
+    }
+
+    fn extent(&self, lba: u64) -> Extent {
+        let Info { block_size, blocks, .. } = self.info();
+        let per_page = PAGE / u64::from(block_size);
+        let pages = blocks.div_ceil(per_page);
+        let (mapped, next) = self.pages.borrow().run(lba / per_page, pages);
+        Extent { blocks: (next * per_page).min(blocks) - lba, mapped }
+    }
+
     fn info(&self) -> Info {
-        Info { thin: true, lends: true, ..self.geometry.get().info() }
+        let info = self.geometry.get().info();
+        // A request is carried out at once, so that nothing comes between its blocks.
+        Info { thin: true, lends: true, atomic_blocks_max: info.blocks_max, ..info }
     }
 
     fn perform(&self, env: &mut dyn Env, io: &Io) -> (Status, Span) {
@@ -112,12 +144,29 @@ impl Shared {
                 env.mem().copy(io.data, here);
                 return (Status::Ok, io.data);
             }
-            Op::Write if self.geometry.get().bytes() > CACHED_MAX => env.mem().copy_past_cache(here, io.data),
-            Op::Write => env.mem().copy(here, io.data),
+            Op::Write => {
+                if self.geometry.get().bytes() > CACHED_MAX {
+                    env.mem().copy_past_cache(here, io.data);
+                } else {
+                    env.mem().copy(here, io.data);
+                }
+                self.touch(offset, len);
+            }
             Op::Flush => {}
-            Op::Zero { deallocate } => zero(env.mem(), region, offset, len, deallocate),
-            Op::Discard => env.mem().release(region, offset, len),
-            Op::Compare | Op::CompareWrite { .. } | Op::Verify | Op::MarkBad | Op::Copy { .. } => {
+            Op::Zero { deallocate: false } if len <= FILL_MAX => {
+                env.mem().fill(here, 0);
+                self.touch(offset, len);
+            }
+            Op::Zero { .. } | Op::Discard => {
+                env.mem().release(region, offset, len);
+                self.give_back(offset, len);
+            }
+            Op::Compare
+            | Op::CompareWrite { .. }
+            | Op::OrWrite
+            | Op::Verify
+            | Op::MarkBad
+            | Op::Copy { .. } => {
                 return (Status::Unsupported, Span::EMPTY);
             }
         }
@@ -125,18 +174,13 @@ impl Shared {
     }
 }
 
-/// Short ranges that are to stay are filled. Longer ones are given back even so: filling them would hold up the shard and
-/// make a sparse volume a full one.
-fn zero(mem: &mut Memory, region: RegionId, offset: u64, len: u64, deallocate: bool) {
-    match u32::try_from(len) {
-        Ok(len) if !deallocate && len <= FILL_MAX => mem.fill(Span { region, len, offset }, 0),
-        _ => mem.release(region, offset, len),
-    }
-}
+/// The longest range that is filled with zeros when it is to stay, in bytes. Longer ones are given back even so: filling
+/// them would hold up the shard and make a sparse volume a full one.
+const FILL_MAX: u64 = 64 << 10;
 
 /// A volume of at most so many bytes may be in the processor's cache as a whole, and what was written last is read there.
 /// Of a larger one it is not, and to fetch what is overwritten would double the work.
 const CACHED_MAX: u64 = 32 << 20;
 
-/// The longest range that is filled with zeros, in bytes.
-const FILL_MAX: u32 = 64 << 10;
+/// Bytes of a page: space is given back in these.
+const PAGE: u64 = 4096;

@@ -215,7 +215,7 @@ impl Shared {
         }
         let reads = match io.op {
             Op::Copy { from } => Some(from),
-            Op::Read | Op::Compare | Op::CompareWrite { .. } | Op::Verify => Some(io.lba),
+            Op::Read | Op::Compare | Op::CompareWrite { .. } | Op::OrWrite | Op::Verify => Some(io.lba),
             Op::Write | Op::Flush | Op::Zero { .. } | Op::Discard | Op::MarkBad => None,
         };
         if reads.is_some_and(|lba| self.bad.borrow().overlaps(lba, u64::from(io.blocks))) {
@@ -269,7 +269,7 @@ const fn touched(io: &Io) -> [u64; 2] {
     match io.op {
         Op::Copy { from } => [from, io.lba],
         Op::Read | Op::Write | Op::Zero { .. } | Op::Discard => [io.lba; 2],
-        Op::Compare | Op::CompareWrite { .. } | Op::Verify | Op::MarkBad => [io.lba; 2],
+        Op::Compare | Op::CompareWrite { .. } | Op::OrWrite | Op::Verify | Op::MarkBad => [io.lba; 2],
         // No blocks are there.
         Op::Flush => [u64::MAX; 2],
     }

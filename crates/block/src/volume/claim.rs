@@ -4,7 +4,7 @@
 //! a claim ends the claim, not the volume.
 
 use super::Volume;
-use crate::{BlockDevice, Channel, Done, Info, Io, Refused, Status};
+use crate::{BlockDevice, Channel, Done, Extent, Info, Io, Refused, Status};
 use std::cell::Cell;
 use std::rc::Rc;
 use stdx::env::{Env, Event};
@@ -72,6 +72,10 @@ impl BlockDevice for Claim {
 
     fn handle_timeout(&self, env: &mut dyn Env) {
         self.volume.handle_timeout(env);
+    }
+
+    fn extent(&self, env: &mut dyn Env, lba: u64) -> Extent {
+        self.volume.extent(env, lba)
     }
 
     fn resize(&self, env: &mut dyn Env, blocks: u64) -> Result<(), Status> {

@@ -15,6 +15,8 @@ pub(super) enum Step {
     Compare { buffer: Span },
     /// Read and compare; if equal, write.
     CompareWrite { buffer: Span, writing: bool },
+    /// Read, set bits, write.
+    OrWrite { buffer: Span, writing: bool },
     /// Read piece by piece.
     Verify { buffer: Span, piece: u32, done: u32 },
     /// Read a piece, write it, and so on; from the end if the target lies behind the source and overlaps it.
@@ -37,6 +39,7 @@ impl Step {
             Op::Read | Op::Write | Op::Flush | Op::Zero { .. } | Op::Discard => Self::Plain,
             Op::Compare => Self::Compare { buffer },
             Op::CompareWrite { .. } => Self::CompareWrite { buffer, writing: false },
+            Op::OrWrite => Self::OrWrite { buffer, writing: false },
             Op::Verify | Op::MarkBad => Self::Verify { buffer, piece: 0, done: 0 },
             Op::Copy { .. } => Self::Copy { buffer, piece: 0, done: 0, writing: false },
         }
@@ -54,6 +57,7 @@ impl Step {
                 Self::CompareWrite { buffer: Span::EMPTY, writing: false }
             }
             Self::CompareWrite { .. } => Self::CompareWrite { buffer: take(io.blocks)?, writing: false },
+            Self::OrWrite { .. } => Self::OrWrite { buffer: take(io.blocks)?, writing: false },
             Self::Verify { .. } if info.lends => Self::Verify { buffer: Span::EMPTY, piece, done: 0 },
             Self::Verify { .. } => Self::Verify { buffer: take(piece)?, piece, done: 0 },
             Self::Copy { .. } => Self::Copy { buffer: take(piece)?, piece, done: 0, writing: false },
@@ -65,6 +69,7 @@ impl Step {
         let buffer = match *self {
             Self::Plain => return,
             Self::Compare { buffer } | Self::CompareWrite { buffer, .. } => buffer,
+            Self::OrWrite { buffer, .. } => buffer,
             Self::Verify { buffer, .. } | Self::Copy { buffer, .. } => buffer,
         };
         if !buffer.is_empty() {
@@ -76,7 +81,7 @@ impl Step {
     pub(super) fn holds_range(&self) -> bool {
         match self {
             Self::CompareWrite { .. } if planted(Bug::RangeNotHeld) => false,
-            Self::CompareWrite { .. } | Self::Copy { .. } => true,
+            Self::CompareWrite { .. } | Self::OrWrite { .. } | Self::Copy { .. } => true,
             Self::Plain | Self::Compare { .. } | Self::Verify { .. } => false,
         }
     }
@@ -95,9 +100,10 @@ impl Step {
         };
         match *self {
             Self::Plain => Io { tag, ..*io },
-            Self::Compare { buffer } | Self::CompareWrite { buffer, writing: false } => {
-                read(io.lba, io.blocks, buffer)
-            }
+            Self::Compare { buffer }
+            | Self::CompareWrite { buffer, writing: false }
+            | Self::OrWrite { buffer, writing: false } => read(io.lba, io.blocks, buffer),
+            Self::OrWrite { buffer, writing: true } => Io { tag, op: Op::Write, data: buffer, ..*io },
             Self::CompareWrite { writing: true, .. } => Io { tag, op: Op::Write, ..*io },
             Self::Verify { buffer, piece, done } => {
                 let blocks = piece.min(io.blocks - done);
@@ -123,6 +129,11 @@ impl Step {
         }
         match *self {
             Self::Plain | Self::CompareWrite { writing: true, .. } => Next::Finished(Status::Ok),
+            Self::OrWrite { writing: true, .. } => Next::Finished(Status::Ok),
+            Self::OrWrite { buffer, writing: false } => {
+                env.mem().or(buffer, io.data);
+                Next::More(Self::OrWrite { buffer, writing: true })
+            }
             Self::Compare { .. } => Next::Finished(compared(env.mem(), io.data, done.data)),
             Self::CompareWrite { buffer, writing: false } => {
                 let Op::CompareWrite { expected } = io.op else { return Next::Finished(Status::Unsupported) };

@@ -18,7 +18,7 @@ pub use claim::{Claim, Claimed};
 pub use qos::QosLimits;
 pub use stats::{Counter, Stats};
 
-use crate::{BlockDevice, Channel, Identity, Info, Status};
+use crate::{BlockDevice, Channel, Extent, Identity, Info, Status};
 use channel::{UnderWay, VolumeChannel};
 use qos::Qos;
 use ranges::Ranges;
@@ -123,6 +123,10 @@ impl BlockDevice for Volume {
     fn handle_timeout(&self, env: &mut dyn Env) {
         self.shared.retry_at.take_if_due(env.now());
         self.shared.device.handle_timeout(env);
+    }
+
+    fn extent(&self, env: &mut dyn Env, lba: u64) -> Extent {
+        self.shared.device.extent(env, lba)
     }
 
     fn resize(&self, env: &mut dyn Env, blocks: u64) -> Result<(), Status> {

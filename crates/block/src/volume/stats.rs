@@ -8,7 +8,7 @@ use core::time::Duration;
 pub struct Stats {
     /// Reads, compares and verifies.
     pub reads: Counter,
-    /// Writes, the writing half of compare-and-write among them.
+    /// Writes, the writing half of those that read first among them.
     pub writes: Counter,
     /// Discards and zeroing.
     pub unmaps: Counter,
@@ -41,7 +41,7 @@ impl Stats {
         }
         let counter = match op {
             Op::Read | Op::Compare | Op::Verify => &mut self.reads,
-            Op::Write | Op::CompareWrite { .. } => &mut self.writes,
+            Op::Write | Op::CompareWrite { .. } | Op::OrWrite => &mut self.writes,
             Op::Zero { .. } | Op::Discard | Op::MarkBad => &mut self.unmaps,
             Op::Copy { .. } => &mut self.copies,
             Op::Flush => &mut self.flushes,

@@ -1,6 +1,6 @@
 //! A device that belongs to somebody else: used here, but driven and closed there.
 
-use block::{BlockDevice, Channel, Info, Status};
+use block::{BlockDevice, Channel, Extent, Info, Status};
 use std::rc::Rc;
 use stdx::env::Env;
 
@@ -15,6 +15,10 @@ impl BlockDevice for Lent {
 
     fn open(&self) -> Box<dyn Channel> {
         self.0.open()
+    }
+
+    fn extent(&self, env: &mut dyn Env, lba: u64) -> Extent {
+        self.0.extent(env, lba)
     }
 
     fn resize(&self, env: &mut dyn Env, blocks: u64) -> Result<(), Status> {

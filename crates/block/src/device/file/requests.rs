@@ -123,7 +123,12 @@ impl Requests {
             Op::Flush => planted(Bug::FlushForgotten),
             Op::Discard => io.blocks == 0 || !self.info.can_punch,
             Op::Read | Op::Write | Op::Zero { .. } => io.blocks == 0,
-            Op::Compare | Op::CompareWrite { .. } | Op::Verify | Op::MarkBad | Op::Copy { .. } => false,
+            Op::Compare
+            | Op::CompareWrite { .. }
+            | Op::OrWrite
+            | Op::Verify
+            | Op::MarkBad
+            | Op::Copy { .. } => false,
         };
         (status != Status::Ok || nothing_to_do).then_some(status)
     }

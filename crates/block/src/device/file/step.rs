@@ -93,7 +93,9 @@ fn whole(io: &Io, len: u64, data: Span) -> Option<FileOpKind> {
         Op::Flush => FileOpKind::Sync,
         Op::Zero { deallocate: false } => FileOpKind::Zero { len },
         Op::Zero { deallocate: true } | Op::Discard => FileOpKind::Punch { len },
-        Op::Compare | Op::CompareWrite { .. } | Op::Verify | Op::MarkBad | Op::Copy { .. } => return None,
+        Op::Compare | Op::CompareWrite { .. } | Op::OrWrite | Op::Verify | Op::MarkBad | Op::Copy { .. } => {
+            return None;
+        }
     })
 }
 
@@ -104,7 +106,7 @@ fn instead(op: Op) -> Next {
         // The blocks may read as before: nothing needs to be done.
         Op::Discard => Next::Finish(Status::Ok),
         Op::Read | Op::Write | Op::Flush => Next::Finish(Status::Unsupported),
-        Op::Compare | Op::CompareWrite { .. } | Op::Verify | Op::MarkBad | Op::Copy { .. } => {
+        Op::Compare | Op::CompareWrite { .. } | Op::OrWrite | Op::Verify | Op::MarkBad | Op::Copy { .. } => {
             Next::Finish(Status::Unsupported)
         }
     }
@@ -133,6 +135,6 @@ const fn medium(op: Op) -> Status {
     match op {
         Op::Read | Op::Compare | Op::Verify => Status::ReadError,
         Op::Write | Op::Flush | Op::Zero { .. } | Op::Discard => Status::WriteError,
-        Op::CompareWrite { .. } | Op::MarkBad | Op::Copy { .. } => Status::WriteError,
+        Op::CompareWrite { .. } | Op::OrWrite | Op::MarkBad | Op::Copy { .. } => Status::WriteError,
     }
 }

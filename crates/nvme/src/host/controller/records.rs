@@ -37,6 +37,7 @@ impl Record {
             block_size,
             blocks,
             blocks_max: Memory::BUFFER_MAX as u32 / block_size,
+            atomic_blocks_max: 1,
             volatile_cache: cache.contains(VolatileWriteCache::PRESENT),
             thin: commands.contains(NvmCommands::DATASET_MANAGEMENT),
             read_only: data.attributes & WRITE_PROTECTED != 0,

@@ -137,7 +137,12 @@ impl Controller {
             Op::Flush if !info.volatile_cache => return Some(Status::Ok),
             Op::Discard if !info.thin => return Some(io.check(&info)),
             Op::Flush | Op::Discard => {}
-            Op::Compare | Op::CompareWrite { .. } | Op::Verify | Op::MarkBad | Op::Copy { .. } => {
+            Op::Compare
+            | Op::CompareWrite { .. }
+            | Op::OrWrite
+            | Op::Verify
+            | Op::MarkBad
+            | Op::Copy { .. } => {
                 return Some(Status::Unsupported);
             }
         }

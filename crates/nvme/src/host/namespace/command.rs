@@ -51,7 +51,12 @@ impl Piece {
                     SubmissionQueueEntry::new(NvmOpcode::Flush.code(), 0).with_namespace(namespace_id);
                 Self { command, data: Data::None, blocks: 1, range: None }
             }
-            Op::Compare | Op::CompareWrite { .. } | Op::Verify | Op::MarkBad | Op::Copy { .. } => {
+            Op::Compare
+            | Op::CompareWrite { .. }
+            | Op::OrWrite
+            | Op::Verify
+            | Op::MarkBad
+            | Op::Copy { .. } => {
                 unreachable!("answered as unsupported before it became a request")
             }
         }

@@ -22,6 +22,7 @@ impl Slow {
             block_size: 512,
             blocks: 1 << 20,
             blocks_max,
+            atomic_blocks_max: 1,
             volatile_cache: true,
             thin: true,
             read_only: false,

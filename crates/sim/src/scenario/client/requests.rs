@@ -119,7 +119,8 @@ impl Client {
                 self.env.mem().fill(request.buffer, 0xa5);
                 true
             }
-            Op::Flush | Op::Zero { .. } | Op::Discard | Op::Verify | Op::MarkBad | Op::Copy { .. } => true,
+            Op::Flush | Op::Zero { .. } | Op::Discard | Op::Verify => true,
+            Op::OrWrite | Op::MarkBad | Op::Copy { .. } => true,
         }
     }
 

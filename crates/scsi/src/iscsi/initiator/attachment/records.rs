@@ -94,6 +94,7 @@ impl Findings {
                 block_size,
                 blocks,
                 blocks_max,
+                atomic_blocks_max: 1,
                 volatile_cache: self.caching.write_back,
                 thin,
                 read_only: self.caching.read_only,

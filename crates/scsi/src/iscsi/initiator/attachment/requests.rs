@@ -159,7 +159,12 @@ impl Attachment {
             Op::Flush if !info.volatile_cache => return Some(Status::Ok),
             Op::Discard if !info.thin => return Some(io.check(&info)),
             Op::Flush | Op::Discard => {}
-            Op::Compare | Op::CompareWrite { .. } | Op::Verify | Op::MarkBad | Op::Copy { .. } => {
+            Op::Compare
+            | Op::CompareWrite { .. }
+            | Op::OrWrite
+            | Op::Verify
+            | Op::MarkBad
+            | Op::Copy { .. } => {
                 return Some(Status::Unsupported);
             }
         }

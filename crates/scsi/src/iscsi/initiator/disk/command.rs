@@ -51,7 +51,12 @@ impl Piece {
             // Space is given back by WRITE SAME alone; the blocks need not be zero then, but may.
             Op::Discard => same(true),
             Op::Flush => Self::flush(),
-            Op::Compare | Op::CompareWrite { .. } | Op::Verify | Op::MarkBad | Op::Copy { .. } => {
+            Op::Compare
+            | Op::CompareWrite { .. }
+            | Op::OrWrite
+            | Op::Verify
+            | Op::MarkBad
+            | Op::Copy { .. } => {
                 unreachable!("answered as unsupported before it became a request")
             }
         }
