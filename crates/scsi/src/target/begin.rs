@@ -10,7 +10,7 @@ use super::{Outcome, Target};
 use stdx::env::Env;
 use stdx::mem::Span;
 use stdx::slab::Key;
-use wire::scsi::{Sense, Status};
+use wire::scsi::{Sense, Specific, Status};
 
 impl Target {
     /// See [`super::Executor::begin`].
@@ -121,7 +121,7 @@ impl Target {
             let nexus = self.nexuses.get(task.nexus).ok_or(Fault::Status(Status::TaskAborted))?;
             self.port_refusal(nexus).map_or(Ok(()), Err)?;
         }
-        check_medium(unit, task.row.medium)?;
+        check_state(unit, task.row)?;
         Ok(())
     }
 
@@ -183,23 +183,44 @@ enum Moment {
     Turn,
 }
 
+/// What the state of the medium forbids a command. While it is sanitized nearly everything; after that failed, SANITIZE
+/// alone goes on (SBC-3, section 4.11).
+fn check_state(unit: &Unit, row: &CommandRow) -> Result<(), Sense> {
+    match unit.medium {
+        Medium::Sanitizing { done } if !row.always => Err(sanitizing(done)),
+        Medium::SanitizeFailed { .. } if row.operation_code == SANITIZE => check_writable(unit, row.medium),
+        _ => check_medium(unit, row.medium),
+    }
+}
+
+/// What the state of the medium forbids whoever needs it so.
 pub(super) fn check_medium(unit: &Unit, needs: MediumUse) -> Result<(), Sense> {
     if needs == MediumUse::Aside {
         return Ok(());
     }
     match unit.medium {
-        Medium::Stopped => return Err(Sense::INITIALIZING_COMMAND_REQUIRED),
-        Medium::Ready => {}
+        Medium::Ready if unit.info.offline => Err(Sense::BECOMING_READY),
+        Medium::Ready => check_writable(unit, needs),
+        Medium::Ejected => Err(Sense::MEDIUM_NOT_PRESENT),
+        Medium::Sanitizing { done } => Err(sanitizing(done)),
+        Medium::SanitizeFailed { .. } => Err(Sense::SANITIZE_FAILED),
     }
-    if unit.info.offline {
-        return Err(Sense::BECOMING_READY);
-    }
+}
+
+const fn check_writable(unit: &Unit, needs: MediumUse) -> Result<(), Sense> {
     match needs {
         MediumUse::Changed if unit.info.read_only => Err(Sense::WRITE_PROTECTED),
         MediumUse::Changed if unit.settings.write_protected => Err(Sense::SOFTWARE_WRITE_PROTECTED),
         MediumUse::Changed | MediumUse::Needed | MediumUse::Aside => Ok(()),
     }
 }
+
+const fn sanitizing(done: u16) -> Sense {
+    Sense { specific: Some(Specific::Progress(done)), ..Sense::SANITIZE_IN_PROGRESS }
+}
+
+/// The operation code of SANITIZE.
+const SANITIZE: u8 = 0x48;
 
 /// The key of a task that never was.
 const NO_TASK: TaskKey = TaskKey(Key::from_u64(u64::MAX));

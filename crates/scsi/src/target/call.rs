@@ -4,7 +4,7 @@ use super::Target;
 use super::device::Device;
 use super::nexus::Nexus;
 use super::sbc::Work;
-use super::task::{Fault, Task};
+use super::task::{Ending, Fault, Task};
 use super::unit::Unit;
 use block::{Info, Io};
 use stdx::env::Env;
@@ -76,6 +76,27 @@ impl Call<'_> {
         bytes
     }
 
+    /// Checks that all the data has come that the command is about. Half of it is none: what an initiator did not offer to
+    /// send it did not mean.
+    pub(super) fn received(&self, len: u32) -> Result<(), Fault> {
+        if self.task.data.len == len {
+            Ok(())
+        } else {
+            Err(Fault::Sense(Sense::INVALID_FIELD_IN_INFORMATION_UNIT))
+        }
+    }
+
+    /// Checks that the initiator offered to send so many bytes, and no more: for commands whose data means something else
+    /// if it has another length.
+    pub(super) fn offered(&self, len: u32) -> Result<(), Fault> {
+        self.received(len)?;
+        if self.task.data_out_len == len {
+            Ok(())
+        } else {
+            Err(Fault::Sense(Sense::INVALID_FIELD_IN_INFORMATION_UNIT))
+        }
+    }
+
     /// Answers with parameter data, cut to the allocation length.
     pub(super) fn answer(&mut self, bytes: &[u8]) -> Result<Step, Fault> {
         let len = bytes.len().min(self.task.data.len());
@@ -89,5 +110,10 @@ impl Call<'_> {
         let unit = self.task.unit.ok_or(Fault::Sense(Sense::LOGICAL_UNIT_NOT_SUPPORTED))?;
         self.target.start(self.env, self.key, unit, io, work);
         Ok(Step::UnderWay)
+    }
+
+    /// Answers GOOD while the work goes on (IMMED).
+    pub(super) fn answer_early(&mut self) {
+        self.target.answer_early(self.key, Ending::of(Status::Good));
     }
 }

@@ -180,7 +180,7 @@ const fn index() -> [(u8, u8, u8); 256] {
 }
 
 /// The rooms' rows.
-const ROOMS: [&[CommandRow]; 12] = [
+const ROOMS: [&[CommandRow]; 20] = [
     &spc::inquiry::ROWS,
     &spc::luns::ROWS,
     &spc::mode::ROWS,
@@ -193,6 +193,14 @@ const ROOMS: [&[CommandRow]; 12] = [
     &sbc::ready::ROWS,
     &sbc::capacity::ROWS,
     &sbc::transfer::ROWS,
+    &sbc::verify::ROWS,
+    &sbc::cache::ROWS,
+    &sbc::atomic::ROWS,
+    &sbc::write_same::ROWS,
+    &sbc::unmap::ROWS,
+    &sbc::defects::ROWS,
+    &sbc::start_stop::ROWS,
+    &sbc::sanitize::ROWS,
 ];
 
 /// SERVICE ACTION in byte 1.

@@ -16,6 +16,9 @@ impl Target {
         if task.work == Work::Copy {
             self.finish_copy(env, key, &task, ending.status == Some(Status::Good));
         }
+        if !task.pattern.is_empty() {
+            env.mem().give(task.pattern);
+        }
         if !task.answered {
             self.tell_task(&task, ending);
             self.withdraw(key, &task);
@@ -29,17 +32,21 @@ impl Target {
     }
 
     /// Tells a task's outcome while its work goes on (IMMED). It leaves its task set.
-    pub(super) fn answer_early(&mut self, key: Key, status: Status) {
+    pub(super) fn answer_early(&mut self, key: Key, ending: Ending) {
         let Some(task) = self.tasks.get_mut(key) else { return };
         task.answered = true;
         let task = *task;
-        self.tell_task(&task, Ending::of(status));
+        self.tell_task(&task, ending);
         self.withdraw(key, &task);
     }
 
     /// Gives a task up. It ends now, or when its volume lets go of its memory: then the answer is true.
     pub(super) fn give_up(&mut self, env: &mut dyn Env, key: Key, ending: Ending) -> bool {
         let Some(task) = self.tasks.get_mut(key) else { return false };
+        if let Work::Sanitize(_) = task.work {
+            self.answer_early(key, ending);
+            return false;
+        }
         let unit = task.at_volume.and_then(|unit| self.units.get_mut(unit));
         if unit.is_some_and(|unit| !unit.withdraw(key.as_u64())) {
             task.given_up.get_or_insert(ending);

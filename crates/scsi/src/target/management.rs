@@ -4,7 +4,7 @@ use super::nexus::Nexus;
 use super::options::MANAGEMENT_MAX;
 use super::seam::{Function, Management, ManagementOutcome, NexusKey, TaskAttribute};
 use super::task::Task;
-use super::unit::{Medium, Settings};
+use super::unit::Settings;
 use super::{Attention, Target};
 use stdx::env::Env;
 use stdx::slab::Key;
@@ -105,9 +105,7 @@ impl Target {
         unit.allegiance = None;
         unit.settings = Settings::of(&unit.info);
         unit.reservations.reset();
-        if unit.medium == Medium::Stopped {
-            unit.medium = Medium::Ready;
-        }
+        unit.preventing.clear();
         self.attend(key, Attention::Reset, None);
         self.stir(key);
     }
@@ -150,6 +148,9 @@ impl Target {
         let held: Vec<Key> = held.map(|(at, unit)| (unit.allegiance = None, at).1).collect();
         for unit in held {
             self.stir(unit);
+        }
+        for (_, unit) in self.units.iter_mut() {
+            unit.preventing.remove(&key);
         }
     }
 

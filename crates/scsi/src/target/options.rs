@@ -20,17 +20,18 @@ pub const MANAGEMENT_MAX: usize = 4096;
 pub const TRANSFER_MAX: u32 = stdx::mem::Memory::BUFFER_MAX as u32;
 /// Blocks that COMPARE AND WRITE takes at most.
 pub const COMPARE_BLOCKS_MAX: u8 = 255;
-/// Blocks that WRITE SAME takes at most.
-pub const WRITE_SAME_BLOCKS_MAX: u32 = 1 << 20;
-/// Blocks that UNMAP takes at most, over all its descriptors.
-pub const UNMAP_BLOCKS_MAX: u32 = 1 << 20;
+/// Blocks that WRITE SAME takes at most: it may have to write them all, and one command is not to keep a volume busy for
+/// long. UNMAP has no such limit.
+pub const WRITE_SAME_BLOCKS_MAX: u32 = 1 << 15;
+/// Blocks that UNMAP takes at most: the highest number says that there is no limit.
+pub const UNMAP_BLOCKS_MAX: u32 = u32::MAX;
 /// Descriptors that UNMAP takes at most.
 pub const UNMAP_DESCRIPTORS_MAX: u32 = 256;
 
-/// Blocks that WRITE ATOMIC takes at most: what the volume takes as one request.
+/// Blocks that WRITE ATOMIC takes at most: what the volume writes at once or not at all.
 pub const fn atomic_blocks_max(info: &block::Info) -> u32 {
     let most = TRANSFER_MAX / info.block_size;
-    if info.blocks_max < most { info.blocks_max } else { most }
+    if info.atomic_blocks_max < most { info.atomic_blocks_max } else { most }
 }
 
 /// Bytes of parameter data that a command tells at most.

@@ -23,6 +23,8 @@ pub(super) struct Task {
     pub(super) data_out_len: u32,
     /// The transport's buffer, once submitted.
     pub(super) data: Span,
+    /// Memory of the target's that the task holds: the same blocks again and again. Given back when it ends.
+    pub(super) pattern: Span,
     pub(super) state: State,
     /// What follows when the present request to a volume is done.
     pub(super) work: Work,
@@ -79,6 +81,7 @@ impl Task {
             transfer: Transfer::None,
             data_out_len: command.data_out_len,
             data: Span::EMPTY,
+            pattern: Span::EMPTY,
             state: State::Enabled,
             work: Work::Whole,
             at_volume: None,

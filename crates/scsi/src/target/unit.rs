@@ -3,7 +3,7 @@
 use super::reservation::Reservations;
 use super::task_set::TaskSet;
 use block::{BlockDevice, Channel, Info, Io};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use stdx::env::Env;
 use stdx::slab::Key;
@@ -19,7 +19,7 @@ pub struct UnitConfig {
     pub serial: String,
     /// PRODUCT IDENTIFICATION, up to 16 printable ASCII characters; a default if empty.
     pub product: String,
-    /// The medium can be taken out, by START STOP UNIT.
+    /// The medium can be ejected and loaded (RMB).
     pub removable: bool,
     /// Reservations may outlive a power loss: the owner keeps them.
     pub aptpl: bool,
@@ -70,8 +70,18 @@ impl Settings {
 pub(super) enum Medium {
     /// It can.
     Ready,
-    /// Stopped by START STOP UNIT.
-    Stopped,
+    /// A removable one was ejected.
+    Ejected,
+    /// It is being sanitized.
+    Sanitizing {
+        /// How much is done, of 65,536 parts.
+        done: u16,
+    },
+    /// It could not be sanitized.
+    SanitizeFailed {
+        /// EXIT FAILURE MODE is allowed.
+        may_exit: bool,
+    },
 }
 
 /// A logical unit.
@@ -85,6 +95,8 @@ pub(super) struct Unit {
     pub(super) info: Info,
     pub(super) settings: Settings,
     pub(super) medium: Medium,
+    /// Nexuses that prevent the removal of the medium.
+    pub(super) preventing: BTreeSet<Key>,
     pub(super) tasks: TaskSet,
     pub(super) reservations: Reservations,
     /// The nexus whose task established an auto contingent allegiance.
@@ -117,6 +129,7 @@ impl Unit {
             volume,
             settings: Settings::of(&info),
             medium: Medium::Ready,
+            preventing: BTreeSet::new(),
             tasks: TaskSet::default(),
             reservations: Reservations::default(),
             allegiance: None,

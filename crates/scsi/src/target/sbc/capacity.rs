@@ -4,8 +4,9 @@ use super::super::call::{Call, Step};
 use super::super::command::{Access, CONTROL, CommandRow, Data, Field, MediumUse};
 use super::super::seam::Transfer;
 use super::super::task::Fault;
+use super::allocation;
 
-pub(in super::super) const ROWS: [CommandRow; 2] = [
+pub(in super::super) const ROWS: [CommandRow; 3] = [
     // READ CAPACITY (10) (SBC-3, section 5.15). PMI and an address with it are obsolete; they must be zero.
     CommandRow {
         operation_code: 0x25,
@@ -28,6 +29,7 @@ pub(in super::super) const ROWS: [CommandRow; 2] = [
         data: Data::In(Field::new(10, 4)),
         execute: read_capacity_16,
     },
+    allocation::ROW,
 ];
 
 /// A volume too long for 32 bits says so by the highest address: then the longer command is to be asked.

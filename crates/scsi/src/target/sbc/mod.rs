@@ -3,11 +3,21 @@
 //! A handler checks what the row could not, and gives the volume its first request together with the [`Work`] that
 //! follows; [`resume`] carries on from the volume's answers. A task has one request at a volume at a time.
 
+pub(super) mod allocation;
+pub(super) mod atomic;
+pub(super) mod cache;
 pub(super) mod capacity;
+pub(super) mod defects;
 mod range;
 pub(super) mod ready;
+mod run;
+pub(super) mod sanitize;
+pub(super) mod start_stop;
 mod status;
 pub(super) mod transfer;
+pub(super) mod unmap;
+pub(super) mod verify;
 mod work;
+pub(super) mod write_same;
 
 pub(super) use work::{Work, resume};

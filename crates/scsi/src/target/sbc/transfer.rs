@@ -5,7 +5,7 @@ use super::super::command::{Access, CONTROL, CommandRow, Data, MediumUse};
 use super::super::seam::Transfer;
 use super::super::task::Fault;
 use super::range::{BlockRange, force_unit_access};
-use super::work::move_blocks;
+use super::run::{MemoryOf, Run};
 use block::{Info, Op};
 use stdx::mem::Span;
 use wire::scsi::{Cdb, Sense};
@@ -84,16 +84,20 @@ fn execute_read(call: &mut Call<'_>) -> Result<Step, Fault> {
         // The volume is another one than when the transport was told what to bring.
         return Err(Fault::Sense(Sense::CAPACITY_DATA_CHANGED));
     }
-    move_blocks(call, Op::Read, range.lba, range.blocks, force_unit_access(call.cdb()))
+    let memory = if lent { MemoryOf::Volume } else { MemoryOf::Task };
+    let fua = force_unit_access(call.cdb());
+    Run::new(Op::Read, range.lba, u64::from(range.blocks), fua, memory).start(call)
 }
 
 fn execute_write(call: &mut Call<'_>) -> Result<Step, Fault> {
     let range = received_blocks(call)?;
-    if range.blocks == 0 {
-        return Ok(Step::Good(Span::EMPTY));
-    }
-    let fua = force_unit_access(call.cdb()) || !call.unit()?.settings.write_cache;
-    move_blocks(call, Op::Write, range.lba, range.blocks, fua)
+    let fua = force_unit_access(call.cdb()) || write_through(call)?;
+    Run::new(Op::Write, range.lba, u64::from(range.blocks), fua, MemoryOf::Task).start(call)
+}
+
+/// True if writes are answered only when they are on stable storage (WCE is zero).
+pub(super) fn write_through(call: &Call<'_>) -> Result<bool, Fault> {
+    Ok(!call.unit()?.settings.write_cache)
 }
 
 /// The range of a command that writes what it brings, if all of that was brought. Half a write is none: what an initiator
@@ -101,8 +105,6 @@ fn execute_write(call: &mut Call<'_>) -> Result<Step, Fault> {
 pub(super) fn received_blocks(call: &mut Call<'_>) -> Result<BlockRange, Fault> {
     let info = call.info()?;
     let range = BlockRange::read(call.cdb()).on(&info)?;
-    if range.bytes(&info, call.cdb())? != call.task.data.len {
-        return Err(Fault::Sense(Sense::INVALID_FIELD_IN_INFORMATION_UNIT));
-    }
+    call.received(range.bytes(&info, call.cdb())?)?;
     Ok(range)
 }

@@ -5,7 +5,7 @@ use super::super::call::{Call, Step};
 use super::super::command::{Access, CONTROL, CommandRow, Data, Field, MediumUse};
 use super::super::task::Fault;
 use super::super::unit::Medium;
-use wire::scsi::{Lun, Sense};
+use wire::scsi::{Lun, Sense, Specific};
 
 pub(in super::super) const ROWS: [CommandRow; 2] = [
     // REQUEST SENSE (SPC-4, section 6.39).
@@ -65,7 +65,11 @@ fn request_sense(call: &mut Call<'_>) -> Result<Step, Fault> {
 fn readiness(call: &Call<'_>) -> Result<Sense, Fault> {
     let unit = call.unit()?;
     Ok(match unit.medium {
-        Medium::Stopped => Sense::INITIALIZING_COMMAND_REQUIRED,
+        Medium::Ejected => Sense::MEDIUM_NOT_PRESENT,
+        Medium::Sanitizing { done } => {
+            Sense { specific: Some(Specific::Progress(done)), ..Sense::SANITIZE_IN_PROGRESS }
+        }
+        Medium::SanitizeFailed { .. } => Sense::SANITIZE_FAILED,
         Medium::Ready if unit.info.offline => Sense::BECOMING_READY,
         Medium::Ready => Sense::NO_ADDITIONAL_INFORMATION,
     })

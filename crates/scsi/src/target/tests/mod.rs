@@ -2,7 +2,9 @@
 
 mod basics;
 mod copy;
+mod disk;
 mod maintenance;
 mod primary;
 mod reservation;
+mod tasks;
 mod world;
