@@ -1,0 +1,291 @@
+//! The connection manager: connections between queue pairs, made and ended by management datagrams (chapter 12).
+//!
+//! ```text
+//!   asking:   Asking --REP--> Established --DREQ, or ours--> Disconnecting --DREP--> TimeWait -> gone
+//!   answering: Asked --accept--> Replied --RTU, or a packet--> Established ...
+//!   datagrams: Asking --SIDR_REP--> Ended          Asked --accept--> TimeWait (the answer is kept)
+//! ```
+//!
+//! What it is not: it opens no socket and reads no clock. Messages come by [`Manager::handle_packet`], and go out by
+//! [`Manager::transmit`].
+//!
+//! Invariants: a message is about a connection only if it names both ends' numbers for it and comes from the peer's address;
+//! requests that wait for an answer are bounded, and more are dropped; what a peer does not answer is asked so many times,
+//! and then given up.
+
+mod commands;
+mod incoming;
+mod outgoing;
+
+use crate::Config;
+use crate::engine::Core;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+use stdx::env::Owner;
+use stdx::prng::Prng;
+use stdx::slab::{Key, Slab};
+use stdx::time::{Time, earliest};
+use verbs::{ConnectionEvent, ConnectionId, ConnectionWhat, Parameters, PortSpace, QpId, Transition};
+use wire::cm::Message;
+use wire::roce::Psn;
+
+/// Every listener and connection of a device.
+#[derive(Debug)]
+pub(crate) struct Manager {
+    listeners: Slab<Listener>,
+    connections: Slab<Connection>,
+    /// Connections by the peer's address and number for them, so that what comes twice is known.
+    by_peer: BTreeMap<(IpAddr, u32), Key>,
+    events: VecDeque<ConnectionEvent>,
+    /// Messages to be sent.
+    out: VecDeque<Outgoing>,
+    /// The number of the next management packet.
+    psn: Psn,
+    /// When the next connection has something to do.
+    due: Option<Time>,
+    /// Requests that wait for our owner's answer.
+    asked: u32,
+    backlog: u32,
+    /// Hides which of our connections a number stands for.
+    secret: u32,
+    numbers: Prng,
+    next_port: u16,
+    timeout: Duration,
+    retries: u8,
+    time_wait: Duration,
+}
+
+#[derive(Debug)]
+struct Listener {
+    owner: Owner,
+    space: PortSpace,
+    address: SocketAddr,
+}
+
+/// One end of a connection.
+#[derive(Debug)]
+struct Connection {
+    owner: Owner,
+    space: PortSpace,
+    state: State,
+    /// The peer's port.
+    peer: IpAddr,
+    /// The peer's number for the connection, once it is known.
+    remote_id: u32,
+    /// The peer's queue pair, once it is known.
+    remote_qpn: u32,
+    transaction: u64,
+    qp: Option<QpId>,
+    /// The number of our first packet.
+    psn: Psn,
+    parameters: Parameters,
+    /// What is sent again until it is answered, or if it is asked for again.
+    last: Option<Message>,
+    /// How often it was sent.
+    tries: u8,
+    /// When the state ends, or `last` is sent (again).
+    due: Option<Time>,
+    /// Nothing more is told of it; it goes when it has ended.
+    is_released: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Asking,
+    Asked,
+    Replied,
+    Established,
+    Disconnecting,
+    TimeWait,
+    Ended,
+}
+
+/// A message to be sent.
+#[derive(Debug)]
+struct Outgoing {
+    to: IpAddr,
+    transaction: u64,
+    message: Message,
+}
+
+impl Manager {
+    /// A manager without connections.
+    pub(crate) fn new(config: &Config, seed: u64) -> Self {
+        let mut numbers = Prng::new(seed);
+        Self {
+            listeners: Slab::new(config.limits.connections as usize),
+            connections: Slab::new(config.limits.connections.min(CONNECTIONS_MAX) as usize),
+            by_peer: BTreeMap::new(),
+            events: VecDeque::new(),
+            out: VecDeque::new(),
+            psn: Psn::new(0),
+            due: None,
+            asked: 0,
+            backlog: config.limits.backlog,
+            secret: numbers.next_u64() as u32,
+            numbers,
+            next_port: FREE_PORTS,
+            timeout: config.cm_timeout,
+            retries: config.cm_retries,
+            time_wait: config.time_wait,
+        }
+    }
+
+    /// The next thing that happened.
+    pub(crate) fn poll_event(&mut self) -> Option<ConnectionEvent> {
+        self.events.pop_front()
+    }
+
+    /// When [`Manager::handle_timeouts`] is due.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        self.due
+    }
+
+    /// True if there are messages to be sent.
+    pub(crate) fn is_active(&self) -> bool {
+        !self.out.is_empty()
+    }
+
+    /// Asserts what always holds.
+    pub(crate) fn check(&self) {
+        let asked =
+            self.connections.iter().filter(|(_, connection)| connection.state == State::Asked).count();
+        assert_eq!(asked, self.asked as usize, "requests are counted");
+        assert!(self.asked <= self.backlog);
+        assert!(self.by_peer.len() <= self.connections.len());
+    }
+
+    /// Has every connection whose time has come do what it waits for.
+    pub(crate) fn handle_timeouts(&mut self, core: &mut Core, now: Time) {
+        self.notice_packets(core);
+        if self.due.is_none_or(|due| due > now) {
+            return;
+        }
+        for place in 0..self.connections.places() {
+            let Some(key) = self.connections.key_at(place) else { continue };
+            let is_due = |connection: &Connection| connection.due.is_some_and(|due| due <= now);
+            if self.connections.get(key).is_some_and(is_due) {
+                self.handle_timeout(core, key, now);
+            }
+        }
+        let dues = self.connections.iter().map(|(_, connection)| connection.due);
+        self.due = dues.fold(None, earliest);
+    }
+
+    fn handle_timeout(&mut self, core: &mut Core, key: Key, now: Time) {
+        let (timeout, retries) = (self.timeout, self.retries);
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        match connection.state {
+            State::Asking | State::Replied | State::Disconnecting if connection.tries <= retries => {
+                connection.tries += 1;
+                connection.due = Some(now + timeout);
+                self.send_last(key);
+            }
+            State::Asking => self.end(key, Some(ConnectionWhat::Unreachable)),
+            State::Replied => {
+                self.break_pair(core, key);
+                self.end(key, Some(ConnectionWhat::Unreachable));
+            }
+            State::Disconnecting => self.wait(key, now, Some(ConnectionWhat::Disconnected)),
+            State::TimeWait => self.end(key, None),
+            State::Asked | State::Established | State::Ended => connection.due = None,
+        }
+    }
+
+    /// A peer that sends packets knows that its connection is there, though its RTU is lost (12.9.7.2).
+    fn notice_packets(&mut self, core: &mut Core) {
+        while let Some(qp) = core.heard.pop() {
+            let waits = |(_, connection): &(Key, &Connection)| {
+                connection.qp == Some(qp) && connection.state == State::Replied
+            };
+            let found = self.connections.iter().find(waits).map(|(key, _)| key);
+            if let Some(key) = found {
+                self.establish(key, verbs::PrivateData::EMPTY);
+            }
+        }
+    }
+
+    /// The connection is there.
+    fn establish(&mut self, key: Key, private_data: verbs::PrivateData) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        (connection.state, connection.due) = (State::Established, None);
+        let parameters = connection.parameters;
+        self.tell(key, ConnectionWhat::Established { parameters, private_data });
+    }
+
+    /// The connection has ended; it is remembered for a while.
+    fn wait(&mut self, key: Key, now: Time, what: Option<ConnectionWhat>) {
+        let until = now + self.time_wait;
+        self.set_due(key, until);
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.state = State::TimeWait;
+        }
+        if let Some(what) = what {
+            self.tell(key, what);
+        }
+    }
+
+    /// The connection is over; it goes once its owner has released it.
+    fn end(&mut self, key: Key, what: Option<ConnectionWhat>) {
+        if let Some(what) = what {
+            self.tell(key, what);
+        }
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.state == State::Asked {
+            self.asked -= 1;
+        }
+        (connection.state, connection.due, connection.last) = (State::Ended, None, None);
+        self.by_peer.remove(&(connection.peer, connection.remote_id));
+        if connection.is_released {
+            self.connections.remove(key);
+        }
+    }
+
+    fn tell(&mut self, key: Key, what: ConnectionWhat) {
+        if let Some(connection) = self.connections.get(key)
+            && !connection.is_released
+        {
+            let owner = connection.owner;
+            self.events.push_back(ConnectionEvent { owner, connection: ConnectionId(key), what });
+        }
+    }
+
+    fn set_due(&mut self, key: Key, due: Time) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.due = Some(due);
+            self.due = earliest(self.due, Some(due));
+        }
+    }
+
+    /// The connection's queue pair takes no more part.
+    fn break_pair(&mut self, core: &mut Core, key: Key) {
+        if let Some(qp) = self.connections.get(key).and_then(|connection| connection.qp) {
+            // It may be gone, or in error already.
+            let _ = core.modify(qp, &Transition::Error);
+        }
+    }
+
+    /// Our number for a connection.
+    fn local_id(&self, key: Key) -> u32 {
+        let generation = (key.as_u64() >> 32) as u32;
+        (generation << 16 | key.index() as u32) ^ self.secret
+    }
+
+    /// The connection that we have this number for.
+    fn by_local_id(&self, id: u32) -> Option<Key> {
+        let place = ((id ^ self.secret) & PLACE) as usize;
+        let key = self.connections.key_at(place)?;
+        (self.local_id(key) == id).then_some(key)
+    }
+
+    fn listener(&self, space: PortSpace, port: u16) -> Option<(Key, &Listener)> {
+        self.listeners.iter().find(|(_, found)| found.space == space && found.address.port() == port)
+    }
+}
+
+/// Which bits of a number are the connection's place.
+const PLACE: u32 = 0xffff;
+const CONNECTIONS_MAX: u32 = PLACE + 1;
+/// Ports that nobody asks for by number begin here.
+const FREE_PORTS: u16 = 49_152;

@@ -1,0 +1,133 @@
+//! The soft device: queue pairs on a datagram socket of an [`Env`].
+//!
+//! What it is: a [`verbs::Provider`] whose peers are anywhere on the network. Each turn takes what has arrived, does what is
+//! due, and sends what there is, a run of datagrams a call.
+//!
+//! What it is not: it decides nothing about packets; that is the [`engine`](crate::engine)'s.
+
+mod connections;
+mod provider;
+mod receive;
+
+use crate::cm::Manager;
+use crate::engine::Core;
+use crate::icrc::Checker;
+use crate::transmit::Transmitter;
+use crate::{Config, Counters};
+use core::net::SocketAddr;
+use stdx::env::{DatagramSocket, DatagramsId, Env, IoError, Owner};
+use stdx::mem::{Kind, OutOfMemory, RegionId};
+use stdx::time::{Time, earliest};
+use thiserror::Error;
+
+/// A device.
+#[derive(Debug)]
+pub struct SoftDevice {
+    core: Core,
+    manager: Manager,
+    transmitter: Transmitter,
+    checker: Checker,
+    socket: DatagramsId,
+    /// Where datagrams arrive.
+    inbox: RegionId,
+    /// There may be datagrams to take.
+    is_readable: bool,
+    /// The socket takes datagrams.
+    is_writable: bool,
+}
+
+/// There is no device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum OpenError {
+    /// The socket cannot be had.
+    #[error("the device's socket cannot be opened")]
+    Socket(#[source] IoError),
+    /// There is no memory for datagrams.
+    #[error("no memory for the device's datagrams")]
+    Memory(#[from] OutOfMemory),
+}
+
+impl SoftDevice {
+    /// Opens the device's socket. Its events go to `owner`, who hands them to
+    /// [`Provider::handle_event`](verbs::Provider::handle_event).
+    pub fn open(env: &mut dyn Env, owner: Owner, config: Config) -> Result<Self, OpenError> {
+        let address = SocketAddr::new(config.address, config.port);
+        let socket = env.open_datagrams(owner, &DatagramSocket { address }).map_err(OpenError::Socket)?;
+        let info = env.datagrams_info(socket);
+        let config = Config { port: info.address.port(), ..config };
+        let mut transmitter = Transmitter::new(env.mem(), config.address, config.port)?;
+        transmitter.set_limits(info.run_max, info.run_bytes_max);
+        let inbox = env.mem().map(Kind::Private, INBOX_LEN)?;
+        let seed = env.entropy();
+        Ok(Self {
+            core: Core::new(config),
+            manager: Manager::new(&config, seed),
+            transmitter,
+            checker: Checker::new(),
+            socket,
+            inbox,
+            is_readable: true,
+            is_writable: true,
+        })
+    }
+
+    /// Gives the socket and the memory back. Nothing is sent any more.
+    pub fn close(self, env: &mut dyn Env) {
+        env.close_datagrams(self.socket);
+        self.transmitter.close(env.mem());
+        env.mem().unmap(self.inbox);
+    }
+
+    /// What it was made with.
+    pub const fn config(&self) -> &Config {
+        &self.core.config
+    }
+
+    /// What it has seen.
+    pub const fn counters(&self) -> &Counters {
+        &self.core.counters
+    }
+
+    /// Asserts what always holds between turns.
+    pub fn check(&self) {
+        self.core.check();
+        self.manager.check();
+    }
+
+    fn handle_timeouts(&mut self, now: Time) {
+        self.core.handle_timeouts(now);
+        self.manager.handle_timeouts(&mut self.core, now);
+    }
+
+    /// Sends everything that may be sent, as far as the socket takes it.
+    fn transmit(&mut self, env: &mut dyn Env) {
+        while self.is_writable {
+            match self.transmitter.flush(env, self.socket) {
+                Ok(()) => {}
+                Err(IoError::WouldBlock) => {
+                    self.is_writable = false;
+                    return;
+                }
+                Err(_) => self.core.counters.send_err += 1,
+            }
+            let now = env.now();
+            let is_all = self.manager.transmit(env.mem(), &mut self.core, &mut self.transmitter)
+                && self.core.transmit(env.mem(), now, &mut self.transmitter);
+            if is_all && self.transmitter.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        let sends = self.is_writable
+            && (self.core.is_active() || self.manager.is_active() || !self.transmitter.is_empty());
+        if self.is_readable || sends {
+            return Some(Time::ZERO);
+        }
+        earliest(self.core.timers_deadline(), self.manager.deadline())
+    }
+}
+
+/// Bytes of the largest run of datagrams that one call may take.
+const INBOX_LEN: u64 = 64 << 10;

@@ -1,0 +1,88 @@
+//! Datagrams that have arrived: taken a run at a time, checked, and handed to whom they are for.
+
+use super::SoftDevice;
+use crate::engine::Arrival;
+use crate::icrc::Path;
+use core::net::IpAddr;
+use stdx::env::{Env, IoError, ReceivedRun};
+use stdx::mem::{Memory, Span};
+use stdx::time::Time;
+use wire::roce::{GENERAL_SERVICES_QPN, HEADERS_LEN_MAX, Headers};
+
+impl SoftDevice {
+    /// Takes what has arrived, within the turn's limit.
+    pub(super) fn receive(&mut self, env: &mut dyn Env) {
+        if !self.is_readable {
+            return;
+        }
+        for _ in 0..self.core.config.runs_per_turn {
+            let inbox = env.mem().whole(self.inbox);
+            match env.recv_run(self.socket, inbox) {
+                Ok(run) => {
+                    let now = env.now();
+                    self.handle_run(env.mem(), now, &run, inbox);
+                }
+                Err(IoError::WouldBlock) => {
+                    self.is_readable = false;
+                    return;
+                }
+                // An earlier datagram's misfortune (ICMP); the next call tells of the next thing.
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn handle_run(&mut self, mem: &mut Memory, now: Time, run: &ReceivedRun, inbox: Span) {
+        let total = (run.len as usize).min(inbox.len());
+        let step = usize::from(run.datagram_len).max(1);
+        for (index, start) in (0..total).step_by(step).enumerate() {
+            let datagram = inbox.slice(start, step.min(total - start));
+            self.core.counters.rcvd_pkts += 1;
+            self.handle_datagram(mem, now, run, datagram, index as u16);
+        }
+    }
+
+    fn handle_datagram(
+        &mut self,
+        mem: &mut Memory,
+        now: Time,
+        run: &ReceivedRun,
+        datagram: Span,
+        index: u16,
+    ) {
+        let mut front = [0; HEADERS_LEN_MAX];
+        let front = &mut front[..HEADERS_LEN_MAX.min(datagram.len())];
+        mem.read(datagram, front);
+        let Ok(headers) = Headers::decode(front, datagram.len()) else {
+            self.core.counters.malformed += 1;
+            return;
+        };
+        let path = Path {
+            source: canonical(run.from.ip()),
+            source_port: run.from.port(),
+            destination: self.core.config.address,
+            port: self.core.config.port,
+        };
+        if !self.checker.is_right(&path, mem.bytes(datagram), index) {
+            self.core.counters.icrc_err += 1;
+            return;
+        }
+        let arrival = Arrival {
+            from: path.source,
+            to: path.destination,
+            headers,
+            payload: datagram.slice(headers.len(), headers.payload_len(datagram.len())),
+            traffic_class: run.traffic_class,
+        };
+        if headers.bth.destination == GENERAL_SERVICES_QPN {
+            self.manager.handle_packet(&mut self.core, mem, now, &arrival);
+        } else {
+            self.core.handle_packet(mem, now, &arrival);
+        }
+    }
+}
+
+/// A socket of both versions tells IPv4 addresses in the form of IPv6.
+fn canonical(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}

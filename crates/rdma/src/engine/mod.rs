@@ -1,0 +1,286 @@
+//! All queue pairs of a device, without a socket: packets in, packets out, time as a number.
+//!
+//! A packet is routed to its queue pair ([`receive`]) and handled by its service; whoever has something to send stands in a
+//! line ([`Core::transmit`]) and gets a burst at a time. Deadlines lie in a heap, at most one that counts for each queue pair.
+
+mod pair;
+mod receive;
+mod timers;
+
+pub(crate) use pair::Engine;
+pub(crate) use receive::Arrival;
+
+use crate::transmit::{Payload, Transmitter};
+use crate::{Config, Counters, rc, uc, ud};
+use core::net::IpAddr;
+use std::collections::VecDeque;
+use stdx::mem::{Memory, Span};
+use stdx::time::Time;
+use timers::Timers;
+use verbs::parts::{QueuePair, Receive, Registry};
+use verbs::{Completion, CompletionKind, ModifyError, QpId, QpState, Status, Transition, Transport, What};
+use wire::roce::{Bth, Extension, Headers, Opcode, Psn};
+
+/// Every queue pair, and what they share.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) config: Config,
+    pub(crate) registry: Registry<Engine>,
+    pub(crate) counters: Counters,
+    pub(crate) timers: Timers,
+    /// Queue pairs that may have something to send.
+    active: VecDeque<QpId>,
+    /// Lists that are used again and again.
+    pub(crate) spans: Vec<Span>,
+    pub(crate) others: Vec<Span>,
+    /// The receive of a datagram.
+    pub(crate) receive: Receive,
+    /// Queue pairs whose first packet has come.
+    pub(crate) heard: Vec<QpId>,
+}
+
+/// What a queue pair made of its turn to send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sent {
+    /// A packet, or progress without one.
+    Something,
+    /// Nothing: it waits for something to happen.
+    Nothing,
+    /// A packet that does not fit into the run: once it is sent.
+    Full,
+}
+
+/// A packet to be sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) opcode: Opcode,
+    pub(crate) extension: Extension,
+    pub(crate) psn: Psn,
+    pub(crate) solicited: bool,
+    pub(crate) ack_requested: bool,
+}
+
+impl Core {
+    pub(crate) fn new(config: Config) -> Self {
+        Self {
+            config,
+            registry: Registry::new(config.limits),
+            counters: Counters::default(),
+            timers: Timers::default(),
+            active: VecDeque::new(),
+            spans: Vec::with_capacity(64),
+            others: Vec::with_capacity(64),
+            receive: Receive::default(),
+            heard: Vec::new(),
+        }
+    }
+
+    pub(crate) fn pair(&mut self, qp: QpId) -> Option<&mut QueuePair<Engine>> {
+        self.registry.qps.get_mut(qp.0)
+    }
+
+    /// The queue pair gets a turn to send.
+    pub(crate) fn activate(&mut self, qp: QpId) {
+        let Some(pair) = self.registry.qps.get_mut(qp.0) else { return };
+        if !core::mem::replace(&mut pair.engine.is_active, true) {
+            self.active.push_back(qp);
+        }
+    }
+
+    /// True if some queue pair may have something to send.
+    pub(crate) fn is_active(&self) -> bool {
+        !self.active.is_empty()
+    }
+
+    /// Changes a queue pair's state, and does what that means.
+    pub(crate) fn modify(&mut self, qp: QpId, transition: &Transition) -> Result<(), ModifyError> {
+        if let Transition::ReadyToReceive(Some(peer)) = transition
+            && (peer.mtu > self.config.mtu || peer.address.is_ipv4() != self.config.address.is_ipv4())
+        {
+            return Err(ModifyError::Invalid);
+        }
+        self.registry.apply(qp, transition)?;
+        if let Some(pair) = self.registry.qps.get_mut(qp.0) {
+            match transition {
+                Transition::ReadyToReceive(Some(peer)) => pair.engine.responder.begin(peer),
+                Transition::ReadyToSend { psn, .. } => pair.engine.requester.begin(Psn::new(*psn)),
+                Transition::Reset => pair.engine.reset(),
+                Transition::Error => pair.engine.responder.silence(),
+                _ => {}
+            }
+        }
+        self.activate(qp);
+        Ok(())
+    }
+
+    /// Lets queue pairs send until the run is full (`false`) or none has anything to send.
+    pub(crate) fn transmit(&mut self, mem: &mut Memory, now: Time, out: &mut Transmitter) -> bool {
+        while let Some(&qp) = self.active.front() {
+            for _ in 0..self.config.burst_packets {
+                match self.send_one(mem, now, qp, out) {
+                    Sent::Something => {}
+                    Sent::Full => return false,
+                    Sent::Nothing => {
+                        if let Some(pair) = self.pair(qp) {
+                            pair.engine.is_active = false;
+                        }
+                        break;
+                    }
+                }
+            }
+            self.active.pop_front();
+            if self.pair(qp).is_some_and(|pair| pair.engine.is_active) {
+                self.active.push_back(qp);
+            }
+        }
+        true
+    }
+
+    fn send_one(&mut self, mem: &mut Memory, now: Time, qp: QpId, out: &mut Transmitter) -> Sent {
+        let Some(pair) = self.registry.qps.get(qp.0) else { return Sent::Nothing };
+        match (pair.init.transport, pair.state) {
+            (_, QpState::Reset | QpState::Initialized) => Sent::Nothing,
+            (Transport::ReliableConnection, state) => {
+                match rc::respond::poll(self, mem, qp, out) {
+                    Sent::Nothing => {}
+                    sent => return sent,
+                }
+                if state == QpState::Error {
+                    self.flush(qp)
+                } else {
+                    rc::requester::poll(self, mem, now, qp, out)
+                }
+            }
+            (_, QpState::Error) => self.flush(qp),
+            (Transport::UnreliableConnection, _) => uc::poll(self, mem, qp, out),
+            (Transport::UnreliableDatagram, _) => ud::poll(self, mem, qp, out),
+        }
+    }
+
+    /// Completes everything as flushed.
+    fn flush(&mut self, qp: QpId) -> Sent {
+        let Some(pair) = self.registry.qps.get_mut(qp.0) else { return Sent::Nothing };
+        pair.engine.requester.clear();
+        if let Some(id) = pair.engine.responder.abandon() {
+            let flushed = Completion::failed(qp, id, CompletionKind::Receive, Status::Flushed);
+            self.registry.complete(flushed, true, false);
+        }
+        self.registry.flush(qp);
+        Sent::Nothing
+    }
+
+    /// Sends a packet of a connected queue pair with the payload in `spans`.
+    pub(crate) fn emit(
+        &mut self,
+        mem: &mut Memory,
+        qp: QpId,
+        outgoing: &Outgoing,
+        payload: Payload<'_>,
+        out: &mut Transmitter,
+    ) -> Sent {
+        let peer = self.registry.qps.get(qp.0).and_then(|pair| pair.peer);
+        let Some(peer) = peer else { return Sent::Nothing };
+        self.emit_to(mem, peer.address, peer.qpn, outgoing, payload, out)
+    }
+
+    /// Sends a packet to any queue pair.
+    pub(crate) fn emit_to(
+        &mut self,
+        mem: &mut Memory,
+        address: IpAddr,
+        qpn: u32,
+        outgoing: &Outgoing,
+        payload: Payload<'_>,
+        out: &mut Transmitter,
+    ) -> Sent {
+        let headers = self.headers(qpn, outgoing);
+        if !out.has_room(address, &headers, payload.len()) {
+            return Sent::Full;
+        }
+        out.push(mem, address, headers, payload);
+        self.counters.sent_pkts += 1;
+        Sent::Something
+    }
+
+    fn headers(&self, destination: u32, outgoing: &Outgoing) -> Headers {
+        let bth = Bth {
+            opcode: outgoing.opcode,
+            solicited: outgoing.solicited,
+            migrated: false,
+            pad_len: 0,
+            partition_key: self.config.partition_key,
+            forward_congestion: false,
+            backward_congestion: false,
+            destination,
+            ack_requested: outgoing.ack_requested,
+            psn: outgoing.psn,
+        };
+        Headers { bth, extension: outgoing.extension }
+    }
+
+    /// The send at the front fails, and the queue pair with it.
+    pub(crate) fn fail_send(&mut self, qp: QpId, status: Status) {
+        let Some(pair) = self.registry.qps.get_mut(qp.0) else { return };
+        pair.engine.requester.clear();
+        if let Some(send) = pair.sends.pop() {
+            let (id, kind) = (send.id, send.task.kind());
+            self.registry.complete(Completion::failed(qp, id, kind, status), false, false);
+        }
+        self.registry.fail(qp, What::QueuePairError(qp));
+        self.activate(qp);
+    }
+
+    /// The send at the front is done.
+    pub(crate) fn complete_send(&mut self, qp: QpId) {
+        let Some(pair) = self.registry.qps.get_mut(qp.0) else { return };
+        let Some(send) = pair.sends.pop() else { return };
+        let (id, kind, signaled, len) = (send.id, send.task.kind(), send.flags.signaled, send.len());
+        self.counters.rdma_sends += 1;
+        if signaled {
+            let done = Completion { len: len as u32, ..Completion::failed(qp, id, kind, Status::Success) };
+            self.registry.complete(done, false, false);
+        }
+    }
+
+    /// When the next queue pair's time comes.
+    pub(crate) fn timers_deadline(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    /// Has every queue pair whose time has come do what it waits for.
+    pub(crate) fn handle_timeouts(&mut self, now: Time) {
+        while let Some((qp, at)) = self.timers.pop(now) {
+            let Some(pair) = self.registry.qps.get_mut(qp.0) else { continue };
+            if pair.engine.timer_at != Some(at) {
+                continue;
+            }
+            pair.engine.timer_at = None;
+            match pair.engine.requester.deadline() {
+                Some(due) if due > now => self.schedule(qp),
+                Some(_) => {
+                    rc::retransmission::handle_timeout(self, qp, now);
+                    self.schedule(qp);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Takes down when the queue pair waits no longer.
+    pub(crate) fn schedule(&mut self, qp: QpId) {
+        let Some(pair) = self.registry.qps.get_mut(qp.0) else { return };
+        let Some(due) = pair.engine.requester.deadline() else { return };
+        if pair.engine.timer_at.is_none_or(|at| due < at) {
+            pair.engine.timer_at = Some(due);
+            self.timers.push(qp, due);
+        }
+    }
+
+    /// Asserts what always holds between packets.
+    pub(crate) fn check(&self) {
+        for (_, pair) in self.registry.qps.iter() {
+            pair.engine.requester.check(pair.sends.len());
+            pair.engine.responder.check(self.config.limits.read_depth);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! A packet that has come: to which queue pair it goes, and whether it may (9.6.1, 9.7.1 to 9.7.3, 10.5.2.2).
+
+use super::Core;
+use crate::{rc, uc, ud};
+use core::net::IpAddr;
+use stdx::mem::{Memory, Span};
+use stdx::time::Time;
+use verbs::{Event, QpId, QpState, Transport, What};
+use wire::roce::{self, Headers};
+
+/// A packet that has come, its CRC found right.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    /// The port that sent it.
+    pub(crate) from: IpAddr,
+    /// The port it was sent to.
+    pub(crate) to: IpAddr,
+    /// Its headers.
+    pub(crate) headers: Headers,
+    /// Its payload, without padding.
+    pub(crate) payload: Span,
+    /// Type of service, or traffic class.
+    pub(crate) traffic_class: u8,
+}
+
+impl Core {
+    /// Takes a packet for one of our queue pairs.
+    pub(crate) fn handle_packet(&mut self, mem: &mut Memory, now: Time, arrival: &Arrival) {
+        let bth = &arrival.headers.bth;
+        let Some(qp) = self.registry.by_qpn(bth.destination) else {
+            self.counters.unroutable += 1;
+            return;
+        };
+        if !self.is_welcome(qp, arrival) {
+            self.counters.unroutable += 1;
+            return;
+        }
+        match bth.opcode.transport() {
+            roce::Transport::ReliableConnection => {
+                self.note_first_packet(qp);
+                if bth.opcode.is_response() {
+                    rc::completer::handle(self, mem, now, qp, arrival);
+                } else {
+                    rc::responder::handle(self, mem, qp, arrival);
+                }
+            }
+            roce::Transport::UnreliableConnection => {
+                self.note_first_packet(qp);
+                uc::handle(self, mem, qp, arrival);
+            }
+            roce::Transport::UnreliableDatagram => ud::handle(self, mem, qp, arrival),
+            roce::Transport::Congestion => {}
+        }
+        self.schedule(qp);
+    }
+
+    /// The packet is of the queue pair's service, partition and peer, and comes at a time for packets.
+    fn is_welcome(&self, qp: QpId, arrival: &Arrival) -> bool {
+        let Some(pair) = self.registry.qps.get(qp.0) else { return false };
+        let bth = &arrival.headers.bth;
+        let service = match pair.init.transport {
+            Transport::ReliableConnection => roce::Transport::ReliableConnection,
+            Transport::UnreliableConnection => roce::Transport::UnreliableConnection,
+            Transport::UnreliableDatagram => roce::Transport::UnreliableDatagram,
+        };
+        let packets = bth.opcode.transport();
+        let is_same_service = packets == service || packets == roce::Transport::Congestion;
+        let is_peer = pair.peer.is_none_or(|peer| peer.address == arrival.from);
+        let is_partition = (bth.partition_key ^ self.config.partition_key) & MEMBERSHIP == 0;
+        is_same_service && is_peer && is_partition && pair.state.responds()
+    }
+
+    /// A peer that sends knows that the connection is there; our owner may not know yet (10.3.1.3).
+    fn note_first_packet(&mut self, qp: QpId) {
+        let Some(pair) = self.registry.qps.get_mut(qp.0) else { return };
+        if pair.engine.responder.note_first_packet() {
+            return;
+        }
+        let (state, owner) = (pair.state, pair.owner);
+        self.heard.push(qp);
+        if state == QpState::ReadyToReceive {
+            self.registry.events.push_back(Event { owner, what: What::Established(qp) });
+        }
+    }
+}
+
+/// The bits of a partition key that must agree; the highest says what kind of member.
+const MEMBERSHIP: u16 = 0x7fff;

@@ -1,0 +1,26 @@
+//! Reliable connections (9.7).
+//!
+//! ```text
+//!   our sends -> requester -> requests -> responder -> their receives and memory
+//!                    ^                        |
+//!              retransmission              respond
+//!                    |                        v
+//! completions <- completer <- acknowledgements and responses
+//! ```
+//!
+//! - [`requester`]: makes packets of sends, within the window.
+//! - [`completer`]: takes acknowledgements and responses, and completes sends.
+//! - [`retransmission`]: time-outs, and going back to what was lost.
+//! - [`rnr`]: waiting for a peer without receives.
+//! - [`responder`]: takes requests, and decides what becomes of each.
+//! - [`respond`]: sends acknowledgements and responses, in the order of their requests.
+//! - [`duplicates`]: what is remembered of reads and atomics, should they come again.
+
+pub(crate) mod completer;
+pub(crate) mod duplicates;
+pub(crate) mod message;
+pub(crate) mod requester;
+pub(crate) mod respond;
+pub(crate) mod responder;
+pub(crate) mod retransmission;
+pub(crate) mod rnr;

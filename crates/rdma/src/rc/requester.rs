@@ -1,0 +1,379 @@
+//! Makes packets of sends, in order, within the window (9.7.2).
+
+use super::message;
+use crate::engine::{Core, Engine, Outgoing, Sent};
+use crate::transmit::{Payload, Transmitter};
+use std::collections::VecDeque;
+use stdx::mem::Memory;
+use stdx::time::{Time, earliest};
+use verbs::parts::{QueuePair, Task};
+use verbs::{Access, Event, QpId, QpState, Remote, Status, Transport, What};
+use wire::roce::{AtomicEth, Extension, Opcode, Psn, Reth};
+
+/// Our requests: what is on its way, and where we are.
+///
+/// `flights` are the sends that have packet numbers, the front one being the front of the send queue. The cursor is the next
+/// packet to be sent; it goes back when something was lost.
+#[derive(Debug, Default)]
+pub(crate) struct Requester {
+    pub(super) flights: VecDeque<Flight>,
+    /// The number behind the last flight.
+    pub(super) next: Psn,
+    /// The first number that was not acknowledged.
+    pub(super) unacked: Psn,
+    /// The flight whose packet is next.
+    pub(super) cursor: usize,
+    /// Which of its packets.
+    pub(super) packet: u32,
+    /// Packets since an acknowledgement was asked for.
+    unasked: u32,
+    /// Times that nothing moved on.
+    pub(super) tries: u8,
+    /// What was missing when the peer last showed that something was.
+    pub(super) retried: Option<Psn>,
+    /// Times that there was no receive.
+    pub(super) rnr_tries: u8,
+    /// The peer has no receive: until then nothing is sent.
+    pub(super) wait_until: Option<Time>,
+    /// When the oldest packet is taken for lost.
+    pub(super) lost_at: Option<Time>,
+}
+
+/// A send with packet numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flight {
+    /// The first number.
+    pub(super) first: Psn,
+    /// How many numbers: of its packets, or of the responses. None for what concerns no peer.
+    pub(super) packets: u32,
+    /// Bytes.
+    pub(super) len: u32,
+    /// It is answered with bytes.
+    pub(super) fetches: bool,
+    /// Responses that have come.
+    pub(super) received: u32,
+}
+
+impl Flight {
+    /// The number behind its last.
+    pub(super) fn end(&self) -> Psn {
+        self.first.plus(self.packets)
+    }
+
+    /// Nothing more is expected but an acknowledgement.
+    pub(super) fn is_answered(&self) -> bool {
+        !self.fetches || self.received == self.packets
+    }
+}
+
+impl Requester {
+    /// Begins with `psn`.
+    pub(crate) fn begin(&mut self, psn: Psn) {
+        *self =
+            Self { next: psn, unacked: psn, flights: core::mem::take(&mut self.flights), ..Self::default() };
+        self.flights.clear();
+    }
+
+    /// Forgets what is on its way.
+    pub(crate) fn clear(&mut self) {
+        self.begin(self.next);
+    }
+
+    /// When something is due without a packet.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        earliest(self.wait_until, self.lost_at)
+    }
+
+    /// For unreliable services: which packet of the send at the front is next, and its number.
+    pub(crate) const fn unreliable(&self) -> (u32, Psn) {
+        (self.packet, self.next)
+    }
+
+    /// That packet was sent, and was the last of its message or not.
+    pub(crate) fn sent_unreliably(&mut self, is_last: bool) {
+        self.next = self.next.next();
+        self.unacked = self.next;
+        self.packet = if is_last { 0 } else { self.packet + 1 };
+    }
+
+    /// Reads and atomics that were asked for and not answered.
+    pub(super) fn fetching(&self) -> usize {
+        self.flights.iter().take(self.cursor).filter(|flight| !flight.is_answered()).count()
+    }
+
+    /// True if a packet was sent that was not acknowledged.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.cursor > 0 && self.flights.iter().take(self.cursor).any(|flight| flight.packets > 0)
+            || self.packet > 0
+    }
+
+    /// Packets on their way.
+    fn outstanding(&self) -> u32 {
+        let reads = |flight: &&Flight| flight.fetches;
+        let answers: u32 =
+            self.flights.iter().filter(reads).map(|flight| flight.packets - flight.received).sum();
+        (self.next.since(self.unacked).max(0) as u32).saturating_sub(answers)
+    }
+
+    /// Asserts what always holds.
+    pub(crate) fn check(&self, sends: usize) {
+        assert!(self.flights.len() <= sends, "no flight without a send");
+        assert!(self.cursor <= self.flights.len(), "the cursor is at a flight, or behind the last");
+        assert!(self.packet == 0 || self.cursor < sends, "a packet is one of a send");
+        let mut at = self.flights.front().map_or(self.next, |flight| flight.first);
+        assert!(self.unacked.since(at) >= 0 && self.next.since(self.unacked) >= 0, "the window is ahead");
+        for flight in &self.flights {
+            assert_eq!(flight.first, at, "numbers follow each other");
+            assert!(flight.received <= flight.packets);
+            at = flight.end();
+        }
+        assert_eq!(at, self.next);
+    }
+}
+
+/// Sends the next packet.
+pub(crate) fn poll(core: &mut Core, mem: &mut Memory, now: Time, qp: QpId, out: &mut Transmitter) -> Sent {
+    let Some(pair) = core.pair(qp) else { return Sent::Nothing };
+    match pair.state {
+        QpState::ReadyToSend | QpState::SendQueueDraining => {}
+        _ => return Sent::Nothing,
+    }
+    let requester = &mut pair.engine.requester;
+    if requester.wait_until.is_some_and(|until| until > now) {
+        return Sent::Nothing;
+    }
+    requester.wait_until = None;
+    if requester.cursor == requester.flights.len() {
+        match begin(core, qp) {
+            Sent::Something => {}
+            sent => return sent,
+        }
+    }
+    let Some(pair) = core.pair(qp) else { return Sent::Nothing };
+    let requester = &mut pair.engine.requester;
+    let Some(flight) = requester.flights.get(requester.cursor).copied() else { return Sent::Something };
+    if flight.packets == 0 || flight.fetches && flight.is_answered() {
+        (requester.cursor, requester.packet) = (requester.cursor + 1, 0);
+        return Sent::Something;
+    }
+    let sent =
+        if flight.fetches { fetch(core, mem, qp, &flight, out) } else { push(core, mem, qp, &flight, out) };
+    if sent == Sent::Something {
+        super::retransmission::start_timer(core, qp, now);
+    }
+    sent
+}
+
+/// Gives the next send its packet numbers, if it may begin.
+fn begin(core: &mut Core, qp: QpId) -> Sent {
+    let (message_max, window) = (core.config.limits.message_bytes, core.config.window_packets);
+    let Some(pair) = core.pair(qp) else { return Sent::Nothing };
+    if pair.state == QpState::SendQueueDraining {
+        return drained(core, qp);
+    }
+    let (mtu, depth) = (mtu(pair), usize::from(pair.sending.initiator_depth));
+    let requester = &pair.engine.requester;
+    let Some(send) = pair.sends.get(requester.cursor) else { return Sent::Nothing };
+    let fetching = requester.fetching();
+    if send.flags.fence && fetching > 0 {
+        return Sent::Nothing;
+    }
+    if send.task.is_local() {
+        return do_local(core, qp);
+    }
+    let fetches = send.task.fetches();
+    let len = send.len();
+    if len > u64::from(message_max) {
+        return fail_in_turn(core, qp, Status::LocalLength);
+    }
+    if fetches && depth == 0 {
+        return fail_in_turn(core, qp, Status::LocalQueuePairOperation);
+    }
+    let numbers = requester.next.since(requester.unacked).max(0) as u32;
+    let is_full = requester.outstanding() >= window || numbers >= NUMBERS_MAX;
+    if fetches && fetching >= depth || is_full {
+        return Sent::Nothing;
+    }
+    let packets = message::packets(len as u32, mtu);
+    let first = requester.next;
+    let requester = &mut pair.engine.requester;
+    requester.flights.push_back(Flight { first, packets, len: len as u32, fetches, received: 0 });
+    requester.next = first.plus(packets);
+    requester.packet = 0;
+    Sent::Something
+}
+
+/// Does what concerns no peer; it completes when everything before it has (10.8.3).
+fn do_local(core: &mut Core, qp: QpId) -> Sent {
+    if let Err(status) = perform_local(core, qp) {
+        return fail_in_turn(core, qp, status);
+    }
+    let Some(pair) = core.pair(qp) else { return Sent::Nothing };
+    let requester = &mut pair.engine.requester;
+    let first = requester.next;
+    requester.flights.push_back(Flight { first, packets: 0, len: 0, fetches: false, received: 0 });
+    requester.cursor += 1;
+    super::completer::complete_front(core, qp);
+    Sent::Something
+}
+
+/// The same for a service without acknowledgements: it is done at once.
+pub(crate) fn do_local_now(core: &mut Core, qp: QpId) -> Sent {
+    match perform_local(core, qp) {
+        Ok(()) => core.complete_send(qp),
+        Err(status) => core.fail_send(qp, status),
+    }
+    Sent::Something
+}
+
+fn perform_local(core: &mut Core, qp: QpId) -> Result<(), Status> {
+    let Some(pair) = core.registry.qps.get(qp.0) else { return Err(Status::Fatal) };
+    let pd = pair.init.pd;
+    let Some(send) = pair.sends.get(pair.engine.requester.cursor) else { return Err(Status::Fatal) };
+    let regions = &mut core.registry.regions;
+    match send.task {
+        Task::Invalidate(key) => regions.invalidate(pd, key).map_err(|_| Status::LocalQueuePairOperation),
+        Task::Register { key, address, access } => regions
+            .register_by_work(pd, key, &send.pieces, address, access)
+            .map_err(|_| Status::LocalQueuePairOperation),
+        Task::Bind { window, part, access } => {
+            regions.bind(pd, qp, window, part, access).map_err(|_| Status::WindowBind)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A send that cannot be done fails when all before it are done.
+fn fail_in_turn(core: &mut Core, qp: QpId, status: Status) -> Sent {
+    if core.pair(qp).is_some_and(|pair| pair.engine.requester.cursor == 0) {
+        core.fail_send(qp, status);
+    }
+    Sent::Nothing
+}
+
+fn drained(core: &mut Core, qp: QpId) -> Sent {
+    let Some(pair) = core.pair(qp) else { return Sent::Nothing };
+    if pair.engine.requester.flights.is_empty() {
+        pair.state = QpState::SendQueueDrained;
+        let owner = pair.owner;
+        core.registry.events.push_back(Event { owner, what: What::SendQueueDrained(qp) });
+    }
+    Sent::Nothing
+}
+
+/// Sends the cursor's packet of a send or write.
+fn push(core: &mut Core, mem: &mut Memory, qp: QpId, flight: &Flight, out: &mut Transmitter) -> Sent {
+    let ack_every = core.config.ack_every_packets;
+    let Some(pair) = core.registry.qps.get(qp.0) else { return Sent::Nothing };
+    let requester = &pair.engine.requester;
+    let Some(send) = pair.sends.get(requester.cursor) else { return Sent::Nothing };
+    let (index, mtu) = (requester.packet, mtu(pair));
+    let offset = index * mtu;
+    let len = mtu.min(flight.len - offset);
+    let place = message::position(index, flight.packets);
+    let (opcode, extension) = message::request(Transport::ReliableConnection, send, place, flight.len);
+    let outgoing = Outgoing {
+        opcode,
+        extension,
+        psn: flight.first.plus(index),
+        solicited: place.ends() && send.flags.solicited,
+        ack_requested: place.ends() || requester.unasked + 1 >= ack_every,
+    };
+    let sent = send_payload(core, mem, qp, &outgoing, offset, len, out);
+    if let Some(pair) = core.pair(qp)
+        && sent == Sent::Something
+        && pair.state != QpState::Error
+    {
+        let requester = &mut pair.engine.requester;
+        requester.unasked = if outgoing.ack_requested { 0 } else { requester.unasked + 1 };
+        requester.packet += 1;
+        if requester.packet == flight.packets {
+            (requester.cursor, requester.packet) = (requester.cursor + 1, 0);
+        }
+    }
+    sent
+}
+
+/// Sends a packet with `len` bytes from `offset` of the send at the cursor.
+pub(crate) fn send_payload(
+    core: &mut Core,
+    mem: &mut Memory,
+    qp: QpId,
+    outgoing: &Outgoing,
+    offset: u32,
+    len: u32,
+    out: &mut Transmitter,
+) -> Sent {
+    let Some(pair) = core.registry.qps.get_mut(qp.0) else { return Sent::Nothing };
+    let cursor = pair.engine.requester.cursor;
+    let pd = pair.init.pd;
+    let Some(send) = pair.sends.get_mut(cursor) else { return Sent::Nothing };
+    if send.is_inline {
+        // The bytes are taken out while they are sent, and put back for another time.
+        let bytes = core::mem::take(&mut send.inline);
+        let end = (offset + len) as usize;
+        let chunk = bytes.get(offset as usize..end).unwrap_or(&[]);
+        let sent = core.emit(mem, qp, outgoing, Payload::Bytes(chunk), out);
+        if let Some(send) = core.pair(qp).and_then(|pair| pair.sends.get_mut(cursor)) {
+            send.inline = bytes;
+        }
+        return sent;
+    }
+    let mut spans = core::mem::take(&mut core.spans);
+    spans.clear();
+    let (from, count) = (u64::from(offset), u64::from(len));
+    let gathered = core.registry.regions.gather(pd, &send.sges, from, count, Access::NONE, &mut spans);
+    let sent = match gathered {
+        Ok(()) => core.emit(mem, qp, outgoing, Payload::Spans(&spans), out),
+        Err(_) => fail_in_turn(core, qp, Status::LocalProtection),
+    };
+    core.spans = spans;
+    sent
+}
+
+/// Asks for what is still missing of a read, or for an atomic.
+fn fetch(core: &mut Core, mem: &mut Memory, qp: QpId, flight: &Flight, out: &mut Transmitter) -> Sent {
+    let Some(pair) = core.registry.qps.get(qp.0) else { return Sent::Nothing };
+    let Some(send) = pair.sends.get(pair.engine.requester.cursor) else { return Sent::Nothing };
+    let done = flight.received * mtu(pair);
+    let (opcode, extension) = match send.task {
+        Task::CompareSwap { at, compare, swap } => {
+            (Opcode::RcCompareSwap, Extension::Atomic(atomic(at, swap, compare)))
+        }
+        Task::FetchAdd { at, add } => (Opcode::RcFetchAdd, Extension::Atomic(atomic(at, add, 0))),
+        Task::Read(from) => {
+            let address = from.address.wrapping_add(u64::from(done));
+            let reth = Reth { address, key: from.key.0, len: flight.len - done };
+            (Opcode::RcReadRequest, Extension::Remote(reth))
+        }
+        _ => return Sent::Nothing,
+    };
+    let outgoing = Outgoing {
+        opcode,
+        extension,
+        psn: flight.first.plus(flight.received),
+        solicited: false,
+        ack_requested: true,
+    };
+    let sent = core.emit(mem, qp, &outgoing, Payload::Bytes(&[]), out);
+    if let Some(pair) = core.pair(qp)
+        && sent == Sent::Something
+    {
+        let requester = &mut pair.engine.requester;
+        requester.unasked = 0;
+        (requester.cursor, requester.packet) = (requester.cursor + 1, 0);
+    }
+    sent
+}
+
+fn atomic(at: Remote, swap_add: u64, compare: u64) -> AtomicEth {
+    AtomicEth { address: at.address, key: at.key.0, swap_add, compare }
+}
+
+/// Payload of a packet on this connection, in bytes.
+pub(crate) fn mtu(pair: &QueuePair<Engine>) -> u32 {
+    pair.peer.map_or(1, |peer| peer.mtu.bytes())
+}
+
+/// Most packet numbers that are not acknowledged: a quarter of all, so that old and new are never confused.
+const NUMBERS_MAX: u32 = 1 << 22;

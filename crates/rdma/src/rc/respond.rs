@@ -1,0 +1,198 @@
+//! Sends acknowledgements and responses, in the order of their requests (9.7.5).
+
+use super::message;
+use super::requester::mtu;
+use super::responder::reach;
+use crate::engine::{Core, Outgoing, Sent};
+use crate::transmit::{Payload, Transmitter};
+use std::collections::VecDeque;
+use stdx::mem::Memory;
+use verbs::{Access, QpId, What};
+use wire::roce::{Acknowledge, Extension, Nak, Opcode, Position, Psn, Reth, Syndrome};
+
+/// What is to be sent to the peer, in order.
+#[derive(Debug, Default)]
+pub(super) struct Responses {
+    queue: VecDeque<Response>,
+    /// Reads and atomics in the queue, and how many there may be.
+    fetches: usize,
+    limit: usize,
+}
+
+/// Something to be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Response {
+    /// Bytes of our memory, of which so many packets are sent.
+    Read { first: Psn, reth: Reth, message_number: u32, sent: u32 },
+    /// What an atomic found.
+    Atomic { psn: Psn, original: u64, message_number: u32 },
+    /// That everything up to here is done, or something is not.
+    Acknowledge { psn: Psn, syndrome: Syndrome, message_number: u32 },
+}
+
+impl Responses {
+    /// Answers at most `limit` reads and atomics at once.
+    pub(super) fn begin(&mut self, limit: u8) {
+        self.clear();
+        self.limit = usize::from(limit);
+    }
+
+    /// Forgets all.
+    pub(super) fn clear(&mut self) {
+        self.queue.clear();
+        self.fetches = 0;
+    }
+
+    /// True if one more read or atomic may be answered.
+    pub(super) const fn has_room(&self) -> bool {
+        self.fetches < self.limit
+    }
+
+    /// A read is to be answered; false if there are too many. One that is being answered already begins anew.
+    pub(super) fn read(&mut self, first: Psn, reth: Reth, message_number: u32) -> bool {
+        let fresh = Response::Read { first, reth, message_number, sent: 0 };
+        let same = |response: &&mut Response| matches!(response, Response::Read { first: of, reth: what, .. } if (*of, *what) == (first, reth));
+        if let Some(response) = self.queue.iter_mut().find(same) {
+            *response = fresh;
+            return true;
+        }
+        self.push_fetch(fresh)
+    }
+
+    /// An atomic is to be answered; false if there are too many.
+    pub(super) fn atomic(&mut self, psn: Psn, original: u64, message_number: u32) -> bool {
+        self.push_fetch(Response::Atomic { psn, original, message_number })
+    }
+
+    /// An acknowledgement is to be sent. True if it makes the one before it needless.
+    pub(super) fn acknowledge(&mut self, psn: Psn, syndrome: Syndrome, message_number: u32) -> bool {
+        let fresh = Response::Acknowledge { psn, syndrome, message_number };
+        match self.queue.back_mut() {
+            // An acknowledgement speaks for all before it; so does a refusal.
+            Some(Response::Acknowledge { psn: before, syndrome: Syndrome::Ack { .. }, .. })
+                if psn.since(*before) >= 0 =>
+            {
+                if let Some(last) = self.queue.back_mut() {
+                    *last = fresh;
+                }
+                true
+            }
+            // What was refused already is not refused twice in one breath.
+            Some(last) if *last == fresh => true,
+            _ => {
+                if self.queue.len() < self.limit + ACKNOWLEDGEMENTS_MAX {
+                    self.queue.push_back(fresh);
+                }
+                false
+            }
+        }
+    }
+
+    /// Asserts what always holds.
+    pub(super) fn check(&self) {
+        let is_fetch = |response: &&Response| !matches!(response, Response::Acknowledge { .. });
+        assert_eq!(self.fetches, self.queue.iter().filter(is_fetch).count());
+        assert!(self.fetches <= self.limit && self.queue.len() <= 2 * self.limit + ACKNOWLEDGEMENTS_MAX);
+    }
+
+    fn push_fetch(&mut self, response: Response) -> bool {
+        if !self.has_room() {
+            return false;
+        }
+        self.fetches += 1;
+        self.queue.push_back(response);
+        true
+    }
+
+    fn pop(&mut self) {
+        if let Some(Response::Read { .. } | Response::Atomic { .. }) = self.queue.pop_front() {
+            self.fetches -= 1;
+        }
+    }
+}
+
+/// Sends the next packet.
+pub(crate) fn poll(core: &mut Core, mem: &mut Memory, qp: QpId, out: &mut Transmitter) -> Sent {
+    let Some(pair) = core.registry.qps.get(qp.0) else { return Sent::Nothing };
+    let Some(response) = pair.engine.responder.responses.queue.front().copied() else { return Sent::Nothing };
+    let (outgoing, is_last) = match response {
+        Response::Read { first, reth, message_number, sent } => {
+            return send_read(core, mem, qp, first, &reth, message_number, sent, out);
+        }
+        Response::Atomic { psn, original, message_number } => {
+            let acknowledge = Acknowledge { syndrome: Syndrome::ACK, message_number };
+            let extension = Extension::AtomicAcknowledge(acknowledge, original);
+            (plain(Opcode::RcAtomicAcknowledge, psn, extension), true)
+        }
+        Response::Acknowledge { psn, syndrome, message_number } => {
+            let extension = Extension::Acknowledge(Acknowledge { syndrome, message_number });
+            (plain(Opcode::RcAcknowledge, psn, extension), true)
+        }
+    };
+    let sent = core.emit(mem, qp, &outgoing, Payload::Bytes(&[]), out);
+    advance(core, qp, sent, is_last)
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of one response")]
+fn send_read(
+    core: &mut Core,
+    mem: &mut Memory,
+    qp: QpId,
+    first: Psn,
+    reth: &Reth,
+    message_number: u32,
+    sent: u32,
+    out: &mut Transmitter,
+) -> Sent {
+    let Some(pair) = core.registry.qps.get(qp.0) else { return Sent::Nothing };
+    let mtu = mtu(pair);
+    let count = message::packets(reth.len, mtu);
+    let place = message::position(sent, count);
+    let offset = sent * mtu;
+    let len = mtu.min(reth.len - offset);
+    let part = Reth { address: reth.address.wrapping_add(u64::from(offset)), len, ..*reth };
+    if !reach(core, qp, &part, Access::REMOTE_READ) {
+        // Rights ended since the request was taken.
+        if let Some(pair) = core.pair(qp) {
+            let responses = &mut pair.engine.responder.responses;
+            responses.clear();
+            let syndrome = Syndrome::Nak(Nak::RemoteAccess);
+            responses.acknowledge(first.plus(sent), syndrome, message_number);
+        }
+        core.registry.fail(qp, What::AccessError(qp));
+        return Sent::Something;
+    }
+    let acknowledge = Extension::Acknowledge(Acknowledge { syndrome: Syndrome::ACK, message_number });
+    let (opcode, extension) = match place {
+        Position::First => (Opcode::RcReadResponseFirst, acknowledge),
+        Position::Middle => (Opcode::RcReadResponseMiddle, Extension::Plain),
+        Position::Last => (Opcode::RcReadResponseLast, acknowledge),
+        Position::Only => (Opcode::RcReadResponseOnly, acknowledge),
+    };
+    let outgoing = plain(opcode, first.plus(sent), extension);
+    let spans = core::mem::take(&mut core.spans);
+    let emitted = core.emit(mem, qp, &outgoing, Payload::Spans(&spans), out);
+    core.spans = spans;
+    advance(core, qp, emitted, place.ends())
+}
+
+fn advance(core: &mut Core, qp: QpId, sent: Sent, is_last: bool) -> Sent {
+    if let Some(pair) = core.pair(qp)
+        && sent == Sent::Something
+    {
+        let responses = &mut pair.engine.responder.responses;
+        if is_last {
+            responses.pop();
+        } else if let Some(Response::Read { sent, .. }) = responses.queue.front_mut() {
+            *sent += 1;
+        }
+    }
+    sent
+}
+
+const fn plain(opcode: Opcode, psn: Psn, extension: Extension) -> Outgoing {
+    Outgoing { opcode, extension, psn, solicited: false, ack_requested: false }
+}
+
+/// Acknowledgements in the queue besides one for each read and atomic.
+const ACKNOWLEDGEMENTS_MAX: usize = 4;

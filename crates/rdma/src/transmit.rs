@@ -1,0 +1,195 @@
+//! Packets on their way out, put together into runs of equally long datagrams.
+//!
+//! Headers and trailers lie in an arena of our own; payload stays where it is and is gathered when the run is sent. The CRC
+//! of one packet and the headers of the next lie side by side, so that a packet costs two pieces.
+
+use crate::icrc::Path;
+use core::net::{IpAddr, SocketAddr};
+use stdx::env::{DatagramsId, Env, IoError, Run};
+use stdx::mem::{Kind, Memory, OutOfMemory, RegionId, Span};
+use wire::roce::{BTH_LEN, HEADERS_LEN_MAX, Headers, ICRC_LEN, pad_len};
+
+/// The payload of a packet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Payload<'a> {
+    /// Gathered from memory.
+    Spans(&'a [Span]),
+    /// Copied.
+    Bytes(&'a [u8]),
+}
+
+/// The run that is being put together.
+#[derive(Debug)]
+pub(crate) struct Transmitter {
+    arena: RegionId,
+    used: usize,
+    pieces: Vec<Span>,
+    to: IpAddr,
+    datagram_len: usize,
+    bytes: usize,
+    count: u16,
+    /// A shorter datagram ended the run.
+    is_closed: bool,
+    run_max: u16,
+    run_bytes_max: usize,
+    source: IpAddr,
+    source_port: u16,
+    port: u16,
+    /// Datagrams that were taken, since the last look.
+    pub(crate) sent: u64,
+}
+
+impl Transmitter {
+    /// A transmitter for datagrams of a device at `source`.
+    pub(crate) fn new(mem: &mut Memory, source: IpAddr, port: u16) -> Result<Self, OutOfMemory> {
+        let arena = mem.map(Kind::Private, ARENA_LEN as u64)?;
+        Ok(Self {
+            arena,
+            used: 0,
+            pieces: Vec::with_capacity(256),
+            to: source,
+            datagram_len: 0,
+            bytes: 0,
+            count: 0,
+            is_closed: false,
+            run_max: 1,
+            run_bytes_max: 0,
+            source,
+            source_port: port,
+            port,
+            sent: 0,
+        })
+    }
+
+    /// What the socket can do.
+    pub(crate) fn set_limits(&mut self, run_max: u16, run_bytes_max: u32) {
+        self.run_max = run_max.clamp(1, RUN_MAX);
+        self.run_bytes_max = run_bytes_max as usize;
+    }
+
+    /// Gives the arena back.
+    pub(crate) fn close(&self, mem: &mut Memory) {
+        mem.unmap(self.arena);
+    }
+
+    /// True if there is nothing to send.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// True if a packet of `payload_len` bytes with these headers may join the run. An empty run takes any.
+    pub(crate) fn has_room(&self, to: IpAddr, headers: &Headers, payload_len: usize) -> bool {
+        let len = headers.datagram_len(payload_len);
+        self.count == 0
+            || !self.is_closed
+                && self.to == to
+                && len <= self.datagram_len
+                && self.count < self.run_max
+                && self.bytes + len <= self.run_bytes_max
+                && self.used + HEADERS_LEN_MAX + TRAILER_LEN_MAX + len <= ARENA_LEN
+    }
+
+    /// Adds a packet, for which there must be room (see [`Transmitter::has_room`]).
+    pub(crate) fn push(&mut self, mem: &mut Memory, to: IpAddr, mut headers: Headers, payload: Payload<'_>) {
+        let payload_len = payload.len();
+        let padding = pad_len(payload_len);
+        headers.bth.pad_len = padding;
+        let datagram_len = headers.datagram_len(payload_len);
+        let mut bytes = [0; HEADERS_LEN_MAX];
+        let Ok(header_len) = headers.encode(&mut bytes) else { return };
+        let (bth, rest) = bytes.split_at(BTH_LEN);
+        let Some(bth) = bth.first_chunk() else { return };
+        let path =
+            Path { source: self.source, source_port: self.source_port, destination: to, port: self.port };
+        let mut hasher = path.hasher(self.count, datagram_len, bth);
+        hasher.update(&rest[..header_len - BTH_LEN]);
+        self.append(mem, &bytes[..header_len]);
+        match payload {
+            Payload::Bytes(bytes) => {
+                hasher.update(bytes);
+                self.append(mem, bytes);
+            }
+            Payload::Spans(spans) => {
+                let mut chunk = [0; CHUNK];
+                for span in spans.iter().filter(|span| !span.is_empty()) {
+                    for start in (0..span.len()).step_by(CHUNK) {
+                        let chunk = &mut chunk[..CHUNK.min(span.len() - start)];
+                        mem.read(span.from(start), chunk);
+                        hasher.update(chunk);
+                    }
+                    self.pieces.push(*span);
+                }
+            }
+        }
+        let padding = &[0; 3][..usize::from(padding)];
+        hasher.update(padding);
+        self.append(mem, padding);
+        self.append(mem, &hasher.finalize().to_le_bytes());
+        if self.count == 0 {
+            (self.to, self.datagram_len) = (to, datagram_len);
+        }
+        self.is_closed = datagram_len < self.datagram_len;
+        self.count += 1;
+        self.bytes += datagram_len;
+    }
+
+    /// Sends the run. After an error other than that it would block, the run is dropped, as a network may.
+    pub(crate) fn flush(&mut self, env: &mut dyn Env, socket: DatagramsId) -> Result<(), IoError> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let run = Run {
+            to: SocketAddr::new(self.to, self.port),
+            from: None,
+            pieces: &self.pieces,
+            datagram_len: self.datagram_len as u16,
+            traffic_class: ECN_CAPABLE,
+        };
+        let sent = env.send_run(socket, &run);
+        if sent == Err(IoError::WouldBlock) {
+            return sent;
+        }
+        if sent.is_ok() {
+            self.sent += u64::from(self.count);
+        }
+        self.pieces.clear();
+        (self.used, self.count, self.bytes, self.is_closed) = (0, 0, 0, false);
+        sent
+    }
+
+    /// Copies bytes into the arena; they join the piece before them if that ends there.
+    fn append(&mut self, mem: &mut Memory, bytes: &[u8]) {
+        if bytes.is_empty() || self.used + bytes.len() > ARENA_LEN {
+            return;
+        }
+        let place = mem.whole(self.arena).slice(self.used, bytes.len());
+        mem.write(place, bytes);
+        self.used += bytes.len();
+        match self.pieces.last_mut() {
+            Some(last) if last.region == self.arena && last.offset + u64::from(last.len) == place.offset => {
+                last.len += place.len;
+            }
+            _ => self.pieces.push(place),
+        }
+    }
+}
+
+impl Payload<'_> {
+    /// Bytes.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Spans(spans) => spans.iter().map(|span| span.len()).sum(),
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// Bytes of headers, trailers and copied payload in one run.
+const ARENA_LEN: usize = 128 << 10;
+/// Most datagrams in one run.
+const RUN_MAX: u16 = 64;
+const TRAILER_LEN_MAX: usize = 3 + ICRC_LEN;
+/// How much of the payload is looked at in one copy, in bytes.
+const CHUNK: usize = 4096;
+/// The datagram may be marked instead of dropped (RFC 3168).
+const ECN_CAPABLE: u8 = 0x02;

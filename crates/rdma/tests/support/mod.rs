@@ -1,0 +1,294 @@
+//! Two devices and a network between them, from a seed: datagrams are lost, doubled, put in another order and damaged as often
+//! as asked. Time jumps to what is next.
+
+#![allow(dead_code)] // Each test file uses only a part.
+
+use rdma::{Config, SoftDevice};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+use stdx::conformance::still::StillEnv;
+use stdx::env::{
+    Accepted, DatagramSocket, DatagramsId, DatagramsInfo, Env, Event, FileId, FileInfo, FileOp, IoError,
+    ListenerId, OpenFile, Owner, ReceivedRun, Refused, Run, StreamId, Waker,
+};
+use stdx::mem::{Memory, Span};
+use stdx::prng::Prng;
+use stdx::time::{Time, earliest};
+use verbs::conformance::Setting;
+use verbs::{Device, Provider};
+
+/// How often what happens to a datagram, out of 1000.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    pub lost: u64,
+    pub doubled: u64,
+    pub delayed: u64,
+    pub damaged: u64,
+}
+
+/// A datagram on its way.
+#[derive(Clone, Debug)]
+pub struct Packet {
+    pub from: SocketAddr,
+    pub to: SocketAddr,
+    pub bytes: Vec<u8>,
+}
+
+/// The network: datagrams by when they arrive.
+pub struct Net {
+    under_way: BTreeMap<(Time, u64), Packet>,
+    count: u64,
+    prng: Prng,
+    pub faults: Faults,
+    pub run_max: u16,
+    /// Everything that was sent, if it is to be kept.
+    pub record: Option<Vec<Packet>>,
+}
+
+/// The environment of one end.
+pub struct NetEnv {
+    still: StillEnv,
+    net: Rc<RefCell<Net>>,
+    address: SocketAddr,
+}
+
+/// Two devices.
+pub struct World {
+    pub devices: [SoftDevice; 2],
+    pub envs: [NetEnv; 2],
+    pub net: Rc<RefCell<Net>>,
+}
+
+impl World {
+    pub fn new(seed: u64, faults: Faults, configure: impl Fn(Config) -> Config) -> Self {
+        Self::at(["10.0.0.1", "10.0.0.2"], seed, faults, configure)
+    }
+
+    pub fn at(addresses: [&str; 2], seed: u64, faults: Faults, configure: impl Fn(Config) -> Config) -> Self {
+        let net = Net {
+            under_way: BTreeMap::new(),
+            count: 0,
+            prng: Prng::new(seed),
+            faults,
+            run_max: 16,
+            record: None,
+        };
+        let net = Rc::new(RefCell::new(net));
+        let mut envs = addresses.map(|address| NetEnv {
+            still: StillEnv::new(seed ^ address.len() as u64),
+            net: net.clone(),
+            address: SocketAddr::new(address.parse().unwrap(), 4791),
+        });
+        let devices = [0, 1].map(|end: usize| {
+            let config = configure(Config::new(addresses[end].parse().unwrap()));
+            SoftDevice::open(&mut envs[end], Owner(1), config).unwrap()
+        });
+        Self { devices, envs, net }
+    }
+
+    /// When something happens next.
+    fn next(&self) -> Option<Time> {
+        let arrival = self.net.borrow().under_way.keys().next().map(|(at, _)| *at);
+        let dues = self.devices.iter().map(|device| device.deadline()).fold(None, earliest);
+        earliest(arrival, dues)
+    }
+}
+
+impl Setting for World {
+    fn end(&mut self, end: usize) -> (&mut dyn Device, &mut dyn Env) {
+        (&mut self.devices[end], &mut self.envs[end])
+    }
+
+    fn address(&self, end: usize) -> IpAddr {
+        self.envs[end].address.ip()
+    }
+
+    fn turn(&mut self) {
+        if let Some(next) = self.next() {
+            for env in &mut self.envs {
+                env.still.set_now(next);
+            }
+        }
+        for (device, env) in self.devices.iter_mut().zip(&mut self.envs) {
+            let socket = DatagramsId(0);
+            let what = stdx::env::What::DatagramsReadable(socket);
+            device.handle_event(env, &Event { owner: Owner(1), what });
+            device.turn(env);
+            device.check();
+        }
+    }
+}
+
+impl Net {
+    fn send(&mut self, now: Time, packet: Packet) {
+        if let Some(record) = &mut self.record {
+            record.push(packet.clone());
+        }
+        let faults = self.faults;
+        let copies = 1 + u64::from(self.prng.chance(faults.doubled, 1000));
+        for _ in 0..copies {
+            if self.prng.chance(faults.lost, 1000) {
+                continue;
+            }
+            let mut packet = packet.clone();
+            if self.prng.chance(faults.damaged, 1000) {
+                let bit = self.prng.below(packet.bytes.len() as u64 * 8) as usize;
+                packet.bytes[bit / 8] ^= 1 << (bit % 8);
+            }
+            let mut delay = LATENCY;
+            if self.prng.chance(faults.delayed, 1000) {
+                delay += Duration::from_micros(self.prng.below(200));
+            }
+            self.count += 1;
+            self.under_way.insert((now + delay, self.count), packet);
+        }
+    }
+
+    /// Puts a datagram on its way.
+    pub fn inject(&mut self, now: Time, packet: Packet) {
+        self.count += 1;
+        self.under_way.insert((now + LATENCY, self.count), packet);
+    }
+}
+
+impl Env for NetEnv {
+    fn open_datagrams(&mut self, _owner: Owner, socket: &DatagramSocket) -> Result<DatagramsId, IoError> {
+        assert_eq!(socket.address, self.address);
+        Ok(DatagramsId(0))
+    }
+
+    fn datagrams_info(&self, _socket: DatagramsId) -> DatagramsInfo {
+        let run_max = self.net.borrow().run_max;
+        DatagramsInfo { address: self.address, run_max, run_bytes_max: 65_000 }
+    }
+
+    fn send_run(&mut self, _socket: DatagramsId, run: &Run<'_>) -> Result<(), IoError> {
+        let mut bytes = Vec::new();
+        for piece in run.pieces {
+            let start = bytes.len();
+            bytes.resize(start + piece.len(), 0);
+            self.still.mem().read(*piece, &mut bytes[start..]);
+        }
+        let now = self.still.now();
+        for chunk in bytes.chunks(usize::from(run.datagram_len)) {
+            let packet = Packet { from: self.address, to: run.to, bytes: chunk.to_vec() };
+            self.net.borrow_mut().send(now, packet);
+        }
+        Ok(())
+    }
+
+    fn recv_run(&mut self, _socket: DatagramsId, into: Span) -> Result<ReceivedRun, IoError> {
+        let mut net = self.net.borrow_mut();
+        let now = self.still.now();
+        let ours = |(key, packet): (&(Time, u64), &Packet)| {
+            (key.0 <= now && packet.to == self.address).then_some(*key)
+        };
+        let first = net.under_way.iter().find_map(ours).ok_or(IoError::WouldBlock)?;
+        let packet = net.under_way.remove(&first).unwrap();
+        let (from, datagram_len) = (packet.from, packet.bytes.len());
+        let mut all = packet.bytes;
+        // What came together from one sender is handed over together.
+        while let Some(next) = net.under_way.iter().find_map(ours) {
+            let follows = &net.under_way[&next];
+            let fits = follows.from == from && follows.bytes.len() <= datagram_len;
+            if !fits || all.len() + follows.bytes.len() > into.len() {
+                break;
+            }
+            let is_last = follows.bytes.len() < datagram_len;
+            all.extend_from_slice(&net.under_way.remove(&next).unwrap().bytes);
+            if is_last {
+                break;
+            }
+        }
+        self.still.mem().write(into, &all);
+        Ok(ReceivedRun {
+            from,
+            to: self.address.ip(),
+            len: all.len() as u32,
+            datagram_len: datagram_len as u16,
+            traffic_class: 0,
+        })
+    }
+
+    fn now(&self) -> Time {
+        self.still.now()
+    }
+
+    fn calendar_ms(&self) -> u64 {
+        self.still.calendar_ms()
+    }
+
+    fn entropy(&mut self) -> u64 {
+        self.still.entropy()
+    }
+
+    fn mem(&mut self) -> &mut Memory {
+        self.still.mem()
+    }
+
+    fn listen(&mut self, owner: Owner, address: SocketAddr) -> Result<ListenerId, IoError> {
+        self.still.listen(owner, address)
+    }
+
+    fn listener_address(&self, listener: ListenerId) -> SocketAddr {
+        self.still.listener_address(listener)
+    }
+
+    fn close_listener(&mut self, listener: ListenerId) {
+        self.still.close_listener(listener);
+    }
+
+    fn accept(&mut self, listener: ListenerId, owner: Owner) -> Result<Accepted, IoError> {
+        self.still.accept(listener, owner)
+    }
+
+    fn connect(&mut self, owner: Owner, address: SocketAddr) -> Result<StreamId, IoError> {
+        self.still.connect(owner, address)
+    }
+
+    fn recv(&mut self, stream: StreamId, into: Span) -> Result<usize, IoError> {
+        self.still.recv(stream, into)
+    }
+
+    fn send(&mut self, stream: StreamId, from: &[Span]) -> Result<usize, IoError> {
+        self.still.send(stream, from)
+    }
+
+    fn close(&mut self, stream: StreamId, abort: bool) {
+        self.still.close(stream, abort);
+    }
+
+    fn open_file(&mut self, open: &OpenFile) -> Result<FileId, IoError> {
+        self.still.open_file(open)
+    }
+
+    fn file_info(&mut self, file: FileId) -> Result<FileInfo, IoError> {
+        self.still.file_info(file)
+    }
+
+    fn resize_file(&mut self, file: FileId, len: u64) -> Result<(), IoError> {
+        self.still.resize_file(file, len)
+    }
+
+    fn close_file(&mut self, file: FileId) {
+        self.still.close_file(file);
+    }
+
+    fn submit(&mut self, op: FileOp) -> Result<(), Refused<FileOp>> {
+        self.still.submit(op)
+    }
+
+    fn poll(&mut self, events: &mut Vec<Event>, deadline: Option<Time>) {
+        self.still.poll(events, deadline);
+    }
+
+    fn waker(&self) -> Waker {
+        self.still.waker()
+    }
+}
+
+/// From one end to the other.
+const LATENCY: Duration = Duration::from_micros(10);
