@@ -13,10 +13,22 @@ use wire::roce::{Acknowledge, Extension, Nak, Opcode, Position, Psn, Reth, Syndr
 /// What is to be sent to the peer, in order.
 #[derive(Debug, Default)]
 pub(super) struct Responses {
-    queue: VecDeque<Response>,
-    /// Reads and atomics in the queue, and how many there may be.
-    fetches: usize,
+    queue: VecDeque<(Response, Kind)>,
+    /// Reads and atomics in the queue that came once, and those that came again; there may be so many of each.
+    fresh: usize,
+    again: usize,
     limit: usize,
+}
+
+/// Whose answer a response is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// A read or atomic that came for the first time.
+    Fresh,
+    /// One that came again.
+    Again,
+    /// Neither.
+    Other,
 }
 
 /// Something to be sent.
@@ -40,47 +52,37 @@ impl Responses {
     /// Forgets all.
     pub(super) fn clear(&mut self) {
         self.queue.clear();
-        self.fetches = 0;
+        (self.fresh, self.again) = (0, 0);
     }
 
     /// True if one more read or atomic may be answered.
     pub(super) const fn has_room(&self) -> bool {
-        self.fetches < self.limit
+        self.fresh < self.limit
     }
 
-    /// A read is to be answered; false if there are too many. One that is being answered already begins anew.
-    pub(super) fn read(&mut self, first: Psn, reth: Reth, message_number: u32) -> bool {
-        let fresh = Response::Read { first, reth, message_number, sent: 0 };
-        let same = |response: &&mut Response| matches!(response, Response::Read { first: of, reth: what, .. } if (*of, *what) == (first, reth));
-        if let Some(response) = self.queue.iter_mut().find(same) {
-            *response = fresh;
-            return true;
-        }
-        self.push_fetch(fresh)
+    /// A read is to be answered; false if there are too many.
+    pub(super) fn read(&mut self, first: Psn, reth: Reth, message_number: u32, kind: Kind) -> bool {
+        self.push_fetch(Response::Read { first, reth, message_number, sent: 0 }, kind)
     }
 
     /// An atomic is to be answered; false if there are too many.
-    pub(super) fn atomic(&mut self, psn: Psn, original: u64, message_number: u32) -> bool {
-        self.push_fetch(Response::Atomic { psn, original, message_number })
+    pub(super) fn atomic(&mut self, psn: Psn, original: u64, message_number: u32, kind: Kind) -> bool {
+        self.push_fetch(Response::Atomic { psn, original, message_number }, kind)
     }
 
     /// An acknowledgement is to be sent. True if it makes the one before it needless.
     pub(super) fn acknowledge(&mut self, psn: Psn, syndrome: Syndrome, message_number: u32) -> bool {
-        let fresh = Response::Acknowledge { psn, syndrome, message_number };
+        let fresh = (Response::Acknowledge { psn, syndrome, message_number }, Kind::Other);
         match self.queue.back_mut() {
             // An acknowledgement speaks for all before it; so does a refusal.
-            Some(Response::Acknowledge { psn: before, syndrome: Syndrome::Ack { .. }, .. })
-                if psn.since(*before) >= 0 =>
-            {
-                if let Some(last) = self.queue.back_mut() {
-                    *last = fresh;
-                }
+            Some(last) if last.0.is_acknowledged_by(psn) => {
+                *last = fresh;
                 true
             }
             // What was refused already is not refused twice in one breath.
             Some(last) if *last == fresh => true,
             _ => {
-                if self.queue.len() < self.limit + ACKNOWLEDGEMENTS_MAX {
+                if self.queue.len() < 2 * self.limit + ACKNOWLEDGEMENTS_MAX {
                     self.queue.push_back(fresh);
                 }
                 false
@@ -90,23 +92,37 @@ impl Responses {
 
     /// Asserts what always holds.
     pub(super) fn check(&self) {
-        let is_fetch = |response: &&Response| !matches!(response, Response::Acknowledge { .. });
-        assert_eq!(self.fetches, self.queue.iter().filter(is_fetch).count());
-        assert!(self.fetches <= self.limit && self.queue.len() <= 2 * self.limit + ACKNOWLEDGEMENTS_MAX);
+        let count = |kind| self.queue.iter().filter(|(_, of)| *of == kind).count();
+        assert_eq!((self.fresh, self.again), (count(Kind::Fresh), count(Kind::Again)));
+        assert!(self.fresh <= self.limit && self.again <= self.limit);
+        assert!(self.queue.len() <= 4 * self.limit + ACKNOWLEDGEMENTS_MAX);
     }
 
-    fn push_fetch(&mut self, response: Response) -> bool {
-        if !self.has_room() {
+    fn push_fetch(&mut self, response: Response, kind: Kind) -> bool {
+        let count = if kind == Kind::Again { &mut self.again } else { &mut self.fresh };
+        if *count >= self.limit {
             return false;
         }
-        self.fetches += 1;
-        self.queue.push_back(response);
+        *count += 1;
+        self.queue.push_back((response, kind));
         true
     }
 
     fn pop(&mut self) {
-        if let Some(Response::Read { .. } | Response::Atomic { .. }) = self.queue.pop_front() {
-            self.fetches -= 1;
+        match self.queue.pop_front() {
+            Some((_, Kind::Fresh)) => self.fresh -= 1,
+            Some((_, Kind::Again)) => self.again -= 1,
+            Some((_, Kind::Other)) | None => {}
+        }
+    }
+}
+
+impl Response {
+    /// An acknowledgement of everything up to `psn` makes this needless.
+    fn is_acknowledged_by(&self, later: Psn) -> bool {
+        match self {
+            Self::Acknowledge { psn, syndrome: Syndrome::Ack { .. }, .. } => later.since(*psn) >= 0,
+            Self::Acknowledge { .. } | Self::Read { .. } | Self::Atomic { .. } => false,
         }
     }
 }
@@ -114,7 +130,8 @@ impl Responses {
 /// Sends the next packet.
 pub(crate) fn poll(core: &mut Core, mem: &mut Memory, qp: QpId, out: &mut Transmitter) -> Sent {
     let Some(pair) = core.registry.qps.get(qp.0) else { return Sent::Nothing };
-    let Some(response) = pair.engine.responder.responses.queue.front().copied() else { return Sent::Nothing };
+    let front = pair.engine.responder.responses.queue.front();
+    let Some((response, _)) = front.copied() else { return Sent::Nothing };
     let (outgoing, is_last) = match response {
         Response::Read { first, reth, message_number, sent } => {
             return send_read(core, mem, qp, first, &reth, message_number, sent, out);
@@ -183,7 +200,7 @@ fn advance(core: &mut Core, qp: QpId, sent: Sent, is_last: bool) -> Sent {
         let responses = &mut pair.engine.responder.responses;
         if is_last {
             responses.pop();
-        } else if let Some(Response::Read { sent, .. }) = responses.queue.front_mut() {
+        } else if let Some((Response::Read { sent, .. }, _)) = responses.queue.front_mut() {
             *sent += 1;
         }
     }

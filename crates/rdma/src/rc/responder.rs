@@ -3,7 +3,7 @@
 use super::duplicates::{Done, Duplicates};
 use super::message;
 use super::requester::mtu;
-use super::respond::Responses;
+use super::respond::{Kind, Responses};
 use crate::engine::{Arrival, Core};
 use stdx::mem::Memory;
 use verbs::parts::{Receive, Task, change_atomically, move_bytes};
@@ -173,12 +173,12 @@ fn repeat(core: &mut Core, qp: QpId, arrival: &Arrival) {
     match arrival.headers.extension {
         Extension::Remote(reth) if bth.opcode.action() == Action::ReadRequest => {
             if responder.duplicates.is_read(bth.psn, &reth, mtu) {
-                responder.responses.read(bth.psn, reth, message_number);
+                responder.responses.read(bth.psn, reth, message_number, Kind::Again);
             }
         }
         Extension::Atomic(_) => {
             if let Some(original) = responder.duplicates.atomic(bth.psn) {
-                responder.responses.atomic(bth.psn, original, message_number);
+                responder.responses.atomic(bth.psn, original, message_number, Kind::Again);
             }
         }
         _ => {
@@ -349,7 +349,7 @@ fn read(core: &mut Core, qp: QpId, psn: Psn, reth: Reth) -> Verdict {
     let responder = &mut pair.engine.responder;
     let message_number = responder.message_number.wrapping_add(1) & MESSAGES;
     // More at once than we said we answer (9.7.4.1.8).
-    if !responder.responses.read(psn, reth, message_number) {
+    if !responder.responses.read(psn, reth, message_number, Kind::Fresh) {
         return Verdict::Refused(Nak::InvalidRequest);
     }
     responder.duplicates.remember(Done::Read { first: psn, packets, reth });
@@ -374,7 +374,7 @@ fn change(core: &mut Core, mem: &mut Memory, qp: QpId, psn: Psn, atomic: &Atomic
     }
     let original = change_atomically(mem, &core.spans, task);
     responder.message_number = responder.message_number.wrapping_add(1) & MESSAGES;
-    responder.responses.atomic(psn, original, responder.message_number);
+    responder.responses.atomic(psn, original, responder.message_number, Kind::Fresh);
     responder.duplicates.remember(Done::Atomic { psn, original });
     responder.expected = psn.next();
     Verdict::Answered
