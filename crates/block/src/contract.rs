@@ -58,6 +58,15 @@ pub trait Channel: fmt::Debug {
     /// that says why.
     fn submit(&mut self, env: &mut dyn Env, io: Io) -> Result<(), Refused>;
 
+    /// Does a read or a write now, if the device can without waiting for anything, and says where the data is (as
+    /// [`Done::data`] does). `None` if it cannot, or if anything is wrong with the request: then nothing was done, and the
+    /// way to have it done is [`Channel::submit`]. The request's memory, of whatever kind, is the device's for the call
+    /// alone; its tag means nothing. It may overtake what was submitted before, as all requests may.
+    fn perform(&mut self, env: &mut dyn Env, io: &Io) -> Option<Span> {
+        let _ = (env, io);
+        None
+    }
+
     /// Appends the requests that are done. Cheap when there is none.
     fn poll(&mut self, env: &mut dyn Env, done: &mut Vec<Done>);
 }

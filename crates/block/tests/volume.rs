@@ -118,6 +118,36 @@ fn statistics_tell_what_was_done_and_how_long_it_took() {
 }
 
 #[test]
+fn at_once_is_only_what_nothing_stands_in_the_way_of() {
+    let mut world = World::new(1);
+    let volume = Rc::new(ram(&mut world));
+    let (data, read) = (buffer(&mut world, 7), buffer(&mut world, 0));
+    let mut channel = volume.open();
+    assert!(channel.perform(&mut world, &io(Op::Write, 3, 1, data)).is_some());
+    assert_eq!(channel.perform(&mut world, &io(Op::Read, 3, 1, read)), Some(read));
+    assert_eq!(world.mem().first_difference(data, read), None);
+    assert_eq!((volume.stats().writes.requests, volume.stats().reads.bytes), (1, 512));
+    for refused in [io(Op::Write, 1000, 1, data), io(Op::Read, 0, 2, data), io(Op::Flush, 0, 0, Span::EMPTY)]
+    {
+        assert_eq!(channel.perform(&mut world, &refused), None, "{refused:?}");
+    }
+    channel.submit(&mut world, io(Op::MarkBad, 9, 1, Span::EMPTY)).unwrap();
+    assert_eq!(channel.perform(&mut world, &io(Op::Read, 3, 1, read)), None, "some block is bad");
+    channel.submit(&mut world, io(Op::Write, 9, 1, data)).unwrap();
+    drive(&mut world, &volume, &mut [channel], 2);
+    let mut channel = volume.open();
+    assert!(channel.perform(&mut world, &io(Op::Read, 9, 1, read)).is_some());
+    volume.set_qos(world.now(), QosLimits { rw_ios_per_sec: Some(1), ..QosLimits::default() });
+    assert_eq!(channel.perform(&mut world, &io(Op::Read, 3, 1, read)), None, "there is a limit");
+    volume.set_qos(world.now(), QosLimits::default());
+    let claim = volume.claim("a test").unwrap();
+    let mut channel = claim.open();
+    assert!(channel.perform(&mut world, &io(Op::Read, 3, 1, read)).is_some());
+    claim.close(&mut world);
+    assert_eq!(channel.perform(&mut world, &io(Op::Read, 3, 1, read)), None, "the claim has ended");
+}
+
+#[test]
 fn a_claim_is_one_users_until_it_ends() {
     let mut world = World::new(1);
     let volume = Rc::new(ram(&mut world));

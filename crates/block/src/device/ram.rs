@@ -89,6 +89,14 @@ impl Channel for RamChannel {
         Ok(())
     }
 
+    fn perform(&mut self, env: &mut dyn Env, io: &Io) -> Option<Span> {
+        if !matches!(io.op, Op::Read | Op::Write) {
+            return None;
+        }
+        let (status, data) = self.shared.perform(env, io);
+        (status == Status::Ok).then_some(data)
+    }
+
     fn poll(&mut self, _: &mut dyn Env, done: &mut Vec<Done>) {
         if self.shared.region.get().is_some() {
             self.ready.poll(done);

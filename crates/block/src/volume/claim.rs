@@ -114,6 +114,10 @@ impl Channel for ClaimChannel {
         Ok(())
     }
 
+    fn perform(&mut self, env: &mut dyn Env, io: &Io) -> Option<Span> {
+        if self.ended.get() { None } else { self.inner.perform(env, io) }
+    }
+
     fn poll(&mut self, env: &mut dyn Env, done: &mut Vec<Done>) {
         done.append(&mut self.late);
         self.inner.poll(env, done);

@@ -2,6 +2,7 @@
 
 use super::{Arrival, Connected, Options, QueueKey, Refusal, Request, Response, Target, Transfer};
 use stdx::env::Env;
+use stdx::mem::Span;
 use stdx::slab::Key;
 use wire::nvme::fabrics::ConnectData;
 use wire::nvme::{Status, SubmissionQueueEntry};
@@ -26,6 +27,21 @@ pub trait Executor {
     /// Which data a command moves: asked once for each command, in the order they came. An error is the command's
     /// answer; it is then not submitted.
     fn transfer(&mut self, queue: QueueKey, command: &SubmissionQueueEntry) -> Result<Transfer, Status>;
+
+    /// Executes a command now, if that takes no waiting and all goes well: [`Executor::transfer`] and
+    /// [`Executor::submit`] in one, and nothing is left to answer. `data` is what a write brings, wherever it lies, or empty
+    /// for a read, of which a volume's own memory is the answer; it holds until the next request is executed. `None` if
+    /// nothing was done: the command then takes the long way.
+    fn perform(
+        &mut self,
+        env: &mut dyn Env,
+        queue: QueueKey,
+        command: &SubmissionQueueEntry,
+        data: Span,
+    ) -> Option<Span> {
+        let _ = (env, queue, command, data);
+        None
+    }
 
     /// Executes a command whose data is there. Answered through [`Executor::poll`], exactly once, in any order.
     fn submit(&mut self, env: &mut dyn Env, queue: QueueKey, request: Request);
@@ -64,6 +80,16 @@ impl Executor for Target {
 
     fn transfer(&mut self, queue: QueueKey, command: &SubmissionQueueEntry) -> Result<Transfer, Status> {
         Target::transfer(self, queue, command)
+    }
+
+    fn perform(
+        &mut self,
+        env: &mut dyn Env,
+        queue: QueueKey,
+        command: &SubmissionQueueEntry,
+        data: Span,
+    ) -> Option<Span> {
+        Target::perform(self, env, queue, command, data)
     }
 
     fn submit(&mut self, env: &mut dyn Env, queue: QueueKey, request: Request) {

@@ -5,6 +5,7 @@ use block::{BlockDevice, Channel, Info, Io};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use stdx::env::Env;
+use stdx::mem::Span;
 use stdx::slab::Key;
 
 /// What a namespace is to be called.
@@ -80,6 +81,11 @@ impl Namespace {
             Ok(()) => self.under_way += 1,
             Err(block::Refused(io)) => self.waiting.push_back(io),
         }
+    }
+
+    /// Has a request done now, if the channel can and nothing waits for it.
+    pub(super) fn perform(&mut self, env: &mut dyn Env, io: &Io) -> Option<Span> {
+        if self.waiting.is_empty() && !self.removed { self.channel.perform(env, io) } else { None }
     }
 
     /// Collects what is done, and gives the channel what waits for room.

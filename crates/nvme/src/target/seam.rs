@@ -3,7 +3,7 @@
 //! A transport knows connections, capsules and buffers; the target knows commands. A transport calls, in this order and
 //! for each command capsule in the order of its arrival: `connect(env, connection, &Arrival, command, &ConnectData)` for a
 //! Connect, else `transfer(queue, command)` to learn which data the command moves, then, when the data is there,
-//! `submit(env, queue, request)`. Each submitted request is answered by exactly one [`Response`] of `poll`, whatever
+//! `submit(env, queue, request)`. Or, instead of both and only where it helps, `perform(env, queue, command, data)`. Each submitted request is answered by exactly one [`Response`] of `poll`, whatever
 //! happens to its queue meanwhile.
 
 use stdx::mem::Span;

@@ -65,19 +65,35 @@ impl Connection {
             match piece {
                 Piece::Need => return,
                 Piece::Data { owner, intact } => self.handle_landed(cx, owner, intact),
-                Piece::Header(layout) => match self.handle_pdu(cx, &layout) {
-                    Ok(Taken(incoming)) => self.framer.accept(incoming),
-                    Err(Problem::Held(held)) => return self.hold(cx, held, bytes),
-                    Err(Problem::Fatal(error)) => {
-                        let len = usize::from(layout.header_len);
-                        return self.terminate(cx, BadHeader { error, len });
+                Piece::Header(layout) => {
+                    if let Some(used) = self.perform(cx, &layout, bytes) {
+                        self.framer.accept(None);
+                        bytes = bytes.from(used);
+                        continue;
                     }
-                },
+                    match self.handle_pdu(cx, &layout) {
+                        Ok(Taken(incoming)) => self.framer.accept(incoming),
+                        Err(Problem::Held(held)) => return self.hold(cx, held, bytes),
+                        Err(Problem::Fatal(error)) => {
+                            let len = usize::from(layout.header_len);
+                            return self.terminate(cx, BadHeader { error, len });
+                        }
+                    }
+                }
             }
             if matches!(self.state, State::Terminating(_) | State::Leaving(_) | State::Ended(_)) {
                 return;
             }
         }
+    }
+
+    /// Has a command executed at once, if it is one that can be. Says how many bytes behind its header it took.
+    fn perform(&mut self, cx: &mut Context<'_>, layout: &PduLayout, following: Span) -> Option<usize> {
+        let State::Established(established) = &mut self.state else { return None };
+        if layout.kind != PduType::CapsuleCmd {
+            return None;
+        }
+        established.perform(cx, &mut self.outgoing, layout, self.framer.header(layout), following)
     }
 
     fn handle_pdu(&mut self, cx: &mut Context<'_>, layout: &PduLayout) -> Result<Taken, Problem> {

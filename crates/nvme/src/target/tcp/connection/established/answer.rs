@@ -4,8 +4,20 @@ use super::super::super::Context;
 use super::super::outgoing::{Outgoing, ReadData};
 use super::{Established, give};
 use crate::target::Response;
+use stdx::mem::Span;
 use stdx::planted::{Bug, planted};
-use wire::nvme::CompletionQueueEntry;
+use wire::nvme::{CompletionQueueEntry, Status};
+
+/// What a command is answered with.
+pub(super) struct Answer {
+    pub(super) command_id: u16,
+    pub(super) status: Status,
+    pub(super) result: u64,
+    /// What it read, if it did; sent if the status is a success.
+    pub(super) data: Span,
+    /// The command's own buffer, if it has one: it goes back now, or when the data in it is sent.
+    pub(super) buffer: Span,
+}
 
 impl Established {
     /// The target is done with a command: its data and its completion are queued.
@@ -19,33 +31,43 @@ impl Established {
             debug_assert!(false, "the target answers what it was given");
             return;
         };
-        if planted(Bug::CompletionLost) && outgoing.transmit.bytes() > 0 {
-            return give(cx, &removed);
-        }
         let stale = u16::from(planted(Bug::CommandIdentifierStale) && self.slots.executing() > 2);
-        let completion = CompletionQueueEntry::new(removed.command_id.wrapping_sub(stale), response.status)
-            .with_result(response.result)
+        let data = if removed.promised_bytes == 0 { Span::EMPTY } else { response.data };
+        let answer = Answer {
+            command_id: removed.command_id.wrapping_sub(stale),
+            status: response.status,
+            result: response.result,
+            data,
+            buffer: removed.buffer,
+        };
+        self.answer(cx, outgoing, &answer);
+    }
+
+    /// Queues the data and the completion of a command.
+    pub(super) fn answer(&mut self, cx: &mut Context<'_>, outgoing: &mut Outgoing, answer: &Answer) {
+        let &Answer { command_id, status, result, data, buffer } = answer;
+        let own = !buffer.is_empty() && data.region == buffer.region;
+        let lost = planted(Bug::CompletionLost) && outgoing.transmit.bytes() > 0;
+        let with_data = !data.is_empty() && status.is_success();
+        if !buffer.is_empty() && (!own || !with_data || lost) {
+            cx.env.mem().give(buffer);
+        }
+        if lost {
+            return;
+        }
+        let completion = CompletionQueueEntry::new(command_id, status)
+            .with_result(result)
             .with_submission_queue_head(self.submission_queue.head());
-        if removed.promised_bytes == 0 || response.data.is_empty() || !response.status.is_success() {
-            give(cx, &removed);
+        if !with_data {
             return outgoing.response(cx, &completion);
         }
         // Without a response capsule the host learns neither a result nor how far the queue's head is (TCP transport
         // 3.3.2.1), so only a host that gave up flow control is spared it.
         let success = cx.target.options().c2h_success
             && !self.submission_queue.flow_control
-            && response.result == 0
-            && response.status.to_wire() == 0;
-        let own = !removed.buffer.is_empty() && response.data.region == removed.buffer.region;
-        let read = ReadData {
-            command_id: removed.command_id,
-            data: response.data,
-            buffer: own.then_some(removed.buffer),
-            success,
-        };
-        if !own {
-            give(cx, &removed);
-        }
+            && result == 0
+            && status.to_wire() == 0;
+        let read = ReadData { command_id, data, buffer: own.then_some(buffer), success };
         outgoing.read_data(cx, &read);
         if !success {
             outgoing.response(cx, &completion);

@@ -1,6 +1,7 @@
 //! A connection with a queue: commands in, data both ways, responses out.
 //!
 //! - [`command`]: a command capsule becomes a slot, or its answer.
+//! - [`immediate`]: or it is executed at once.
 //! - [`data`]: data of the host lands, by its capsule or after an R2T.
 //! - [`answer`]: the target's response becomes data and a response capsule.
 //!
@@ -11,6 +12,7 @@
 mod answer;
 mod command;
 mod data;
+mod immediate;
 
 use super::super::Context;
 use super::slots::{Removed, Slots, Stage};
