@@ -4,7 +4,6 @@ use crate::owners::Part;
 use crate::url::NvmeUrl;
 use crate::volumes::{Change, Spec, Volumes};
 use crate::{OpenError, VolumeError};
-use block::Identity;
 use nvme::host::{Failure, Host, HostError, HostEvent, HostOptions, host_id};
 use std::collections::BTreeMap;
 use stdx::env::{Env, Event, random_uuid};
@@ -275,25 +274,12 @@ impl Attached {
             (format!("{}n{nsid}", self.name), Spec::Remote { controller: self.name.clone(), nsid });
         let identity = namespace.identity();
         let device = std::rc::Rc::new(namespace);
-        let adopted =
-            volumes.adopt(env, &name, identity, spec.clone(), device.clone()).or_else(|error| match error {
-                // The same volume twice (two paths, or served and attached in one process): it goes by its name then.
-                VolumeError::Exists => {
-                    let identity = identity.map(|identity| by_name(identity, &name));
-                    volumes.adopt(env, &name, identity, spec, device)
-                }
-                other => Err(other),
-            });
+        let adopted = volumes.adopt_named(env, &name, identity, spec, device);
         match adopted {
             Ok(()) => drop(self.volumes.insert(nsid, name)),
             Err(why) => tracing::warn!(controller = self.name, nsid, %why, "a namespace cannot be used"),
         }
     }
-}
-
-/// The identity of a volume that is here under another name already: the same whenever it is attached by this name.
-fn by_name(identity: Identity, name: &str) -> Identity {
-    Identity(stdx::uuid::of_name(&format!("{:02x?} {name}", identity.0)))
 }
 
 /// What a URL says, with this process's own identity where it says nothing.

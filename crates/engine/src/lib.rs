@@ -9,6 +9,7 @@
 mod discoveries;
 mod handle;
 mod hosts;
+pub mod iscsi;
 mod limits;
 mod nvmf;
 mod open;

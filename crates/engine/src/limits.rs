@@ -12,24 +12,30 @@ pub struct Limits {
     pub hosts: usize,
     /// Discovery services watched.
     pub discoveries: usize,
-    /// Connections of hosts to us, over all subsystems.
+    /// Disks of iSCSI targets attached.
+    pub disks: usize,
+    /// Connections of hosts to us, over all subsystems, and of initiators, over all targets.
     pub connections: usize,
     /// Address space of I/O buffers, in bytes; memory is used only as far as they are.
     pub buffer_bytes: usize,
     /// What the NVMe/TCP transport allows; its number of connections is [`Limits::connections`].
     pub transport: tcp::Limits,
+    /// What the iSCSI transport allows; its number of connections is [`Limits::connections`].
+    pub iscsi: scsi::iscsi::target::Limits,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        let transport = tcp::Limits::default();
+        let (transport, iscsi) = (tcp::Limits::default(), scsi::iscsi::target::Limits::default());
         Self {
             volumes: 1024,
             hosts: 256,
             discoveries: 64,
+            disks: 256,
             connections: 4096,
             buffer_bytes: 1 << 30,
             transport,
+            iscsi,
         }
     }
 }

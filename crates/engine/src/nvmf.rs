@@ -124,7 +124,7 @@ impl Shard {
     }
 
     /// Tells the target what happened to volumes, and whoever listens for it.
-    pub(crate) fn apply_changes(&mut self) {
+    pub(crate) fn apply_changes(&mut self, env: &mut dyn Env) {
         for change in self.volumes.take_changes() {
             self.observers.iter_mut().for_each(|observer| observer(&change));
             let (volume, gone) = match &change {
@@ -132,6 +132,7 @@ impl Shard {
                 Change::Removed(volume) => (volume, true),
                 Change::Resized(volume) => (volume, false),
             };
+            self.iscsi.volume_changed(env, volume, gone);
             let served: Vec<_> =
                 self.exports.0.iter().filter(|export| export.volume == *volume).cloned().collect();
             // A namespace that was removed meanwhile needs to be told nothing.

@@ -2,6 +2,7 @@
 
 use crate::Shard;
 use crate::hosts::AttachError;
+use crate::iscsi::IscsiAttachError;
 use crate::url::VolumeUrl;
 use crate::volumes::{FileSpec, Spec, VolumeError};
 use block::BlockDevice;
@@ -18,6 +19,12 @@ pub enum OpenError {
     /// It cannot be attached.
     #[error(transparent)]
     Attach(#[from] AttachError),
+    /// It cannot be attached.
+    #[error(transparent)]
+    Iscsi(#[from] IscsiAttachError),
+    /// The URL names a portal, not a target's disk.
+    #[error("say which target: iscsi://HOST/IQN/LUN (`weft discover iscsi://HOST` lists them)")]
+    NoTarget,
     /// The URL names a target, not a volume on it.
     #[error("say which subsystem: nvme+tcp://HOST:PORT/NQN (`weft discover HOST:PORT` lists them)")]
     NoSubsystem,
@@ -33,8 +40,15 @@ pub enum OpenError {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Opening {
     name: String,
-    nsid: Option<u32>,
-    remote: bool,
+    origin: Origin,
+}
+
+/// Where a volume comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Origin {
+    Here,
+    Controller { nsid: Option<u32> },
+    Initiator,
 }
 
 impl Shard {
@@ -57,18 +71,23 @@ impl Shard {
             }),
             VolumeUrl::NvmeTcp(nvme) => {
                 self.hosts.attach_url(env, name, nvme)?;
-                return Ok(Opening { name: name.into(), nsid: nvme.nsid, remote: true });
+                return Ok(Opening { name: name.into(), origin: Origin::Controller { nsid: nvme.nsid } });
+            }
+            VolumeUrl::Iscsi(iscsi) => {
+                self.initiators.attach_url(env, name, iscsi)?;
+                return Ok(Opening { name: name.into(), origin: Origin::Initiator });
             }
         };
         self.add_volume(env, name, spec, None)?;
-        Ok(Opening { name: name.into(), nsid: None, remote: false })
+        Ok(Opening { name: name.into(), origin: Origin::Here })
     }
 
     /// The name of the volume, once it is there, or why it will not be; `None` until either is known.
     pub fn opened_name(&self, opening: &Opening) -> Option<Result<String, OpenError>> {
-        match opening.remote {
-            false => Some(Ok(opening.name.clone())),
-            true => self.hosts.namespace(&opening.name, opening.nsid),
+        match opening.origin {
+            Origin::Here => Some(Ok(opening.name.clone())),
+            Origin::Controller { nsid } => self.hosts.namespace(&opening.name, nsid),
+            Origin::Initiator => self.initiators.volume(&opening.name),
         }
     }
 

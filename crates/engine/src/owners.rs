@@ -15,6 +15,10 @@ pub(crate) enum Part {
     Host(u32),
     /// The discovery service at this place.
     Discovery(u32),
+    /// The iSCSI transport: its listeners and connections.
+    Iscsi,
+    /// The iSCSI initiator at this place.
+    Initiator(u32),
 }
 
 impl Part {
@@ -26,6 +30,8 @@ impl Part {
             Self::Volume(place) => Owner(VOLUME << 32 | place as u64),
             Self::Host(place) => Owner(HOST << 32 | place as u64),
             Self::Discovery(place) => Owner(DISCOVERY << 32 | place as u64),
+            Self::Iscsi => Owner(ISCSI << 32),
+            Self::Initiator(place) => Owner(INITIATOR << 32 | place as u64),
         }
     }
 
@@ -37,6 +43,8 @@ impl Part {
             VOLUME => Some(Self::Volume(place)),
             HOST => Some(Self::Host(place)),
             DISCOVERY => Some(Self::Discovery(place)),
+            ISCSI => Some(Self::Iscsi),
+            INITIATOR => Some(Self::Initiator(place)),
             _ if owner.0 == Owner::SHARD.0 => Some(Self::Shard),
             _ => None,
         }
@@ -47,6 +55,8 @@ const NVMF: u64 = 1;
 const VOLUME: u64 = 2;
 const HOST: u64 = 3;
 const DISCOVERY: u64 = 4;
+const ISCSI: u64 = 5;
+const INITIATOR: u64 = 6;
 
 #[cfg(test)]
 mod tests {
@@ -55,7 +65,7 @@ mod tests {
     #[test]
     fn every_part_is_found_again() {
         let places = [Part::Volume(0), Part::Volume(7), Part::Host(u32::MAX), Part::Discovery(1)];
-        for part in [Part::Shard, Part::Nvmf].into_iter().chain(places) {
+        for part in [Part::Shard, Part::Nvmf, Part::Iscsi, Part::Initiator(9)].into_iter().chain(places) {
             assert_eq!(Part::of(part.owner()), Some(part));
         }
         assert_eq!(Part::of(Owner(0)), None);

@@ -4,12 +4,15 @@ use crate::Limits;
 use crate::discoveries::Discoveries;
 use crate::handle::{self, Handle, Inbox};
 use crate::hosts::{AttachError, Hosts};
+use crate::iscsi::{Initiators, Iscsi, IscsiAttachError};
 use crate::nvmf::Exports;
 use crate::owners::Part;
+use crate::url::IscsiUrl;
 use crate::volumes::{Change, Entry, Spec, VolumeError, Volumes};
 use block::{BlockDevice, Channel, Done, Identity, Io, Op};
 use nvme::host::HostOptions;
 use nvme::target::{Options, Target, tcp};
+use scsi::iscsi::initiator::InitiatorOptions;
 use stdx::env::{Env, Event};
 use stdx::mem::{OutOfMemory, Span};
 use stdx::time::{Time, earliest};
@@ -19,6 +22,8 @@ pub struct Shard {
     pub(crate) volumes: Volumes,
     pub(crate) hosts: Hosts,
     discoveries: Discoveries,
+    pub(crate) iscsi: Iscsi,
+    pub(crate) initiators: Initiators,
     pub(crate) target: Target,
     pub(crate) server: tcp::Server,
     pub(crate) exports: Exports,
@@ -58,10 +63,13 @@ impl Shard {
     pub fn new(env: &mut dyn Env, limits: Limits) -> Result<Self, OutOfMemory> {
         let (handle, inbox) = handle::channel(env.waker());
         let transport = tcp::Limits { connections_max: limits.connections, ..limits.transport };
+        let iscsi = scsi::iscsi::target::Limits { connections_max: limits.connections, ..limits.iscsi };
         Ok(Self {
             volumes: Volumes::new(limits.volumes),
             hosts: Hosts::new(limits.hosts),
             discoveries: Discoveries::new(limits.discoveries),
+            iscsi: Iscsi::new(env, Part::Iscsi.owner().0, iscsi)?,
+            initiators: Initiators::new(limits.disks),
             target: Target::new(Options::default()),
             server: tcp::Server::new(env, Part::Nvmf.owner().0, transport)?,
             exports: Exports::default(),
@@ -112,28 +120,28 @@ impl Shard {
         identity: Option<Identity>,
     ) -> Result<Identity, VolumeError> {
         let identity = self.volumes.create(env, name, identity, spec)?;
-        self.apply_changes();
+        self.apply_changes(env);
         Ok(identity)
     }
 
     /// Takes a volume away, and with it the namespaces served from it.
     pub fn remove_volume(&mut self, env: &mut dyn Env, name: &str) -> Result<(), VolumeError> {
         self.volumes.delete(env, name)?;
-        self.apply_changes();
+        self.apply_changes(env);
         Ok(())
     }
 
     /// Makes a volume `blocks` long; hosts that use it learn of it.
     pub fn resize_volume(&mut self, env: &mut dyn Env, name: &str, blocks: u64) -> Result<(), VolumeError> {
         self.volumes.resize(env, name, blocks)?;
-        self.apply_changes();
+        self.apply_changes(env);
         Ok(())
     }
 
     /// Looks at the size of a volume's file again; hosts that use it learn of a change.
     pub fn rescan_volume(&mut self, env: &mut dyn Env, name: &str) -> Result<(), VolumeError> {
         self.volumes.rescan(env, name)?;
-        self.apply_changes();
+        self.apply_changes(env);
         Ok(())
     }
 
@@ -166,7 +174,41 @@ impl Shard {
     /// Lets a remote controller go, and with it its volumes.
     pub fn detach(&mut self, env: &mut dyn Env, name: &str) -> Result<(), AttachError> {
         self.hosts.detach(env, &mut self.volumes, name)?;
-        self.apply_changes();
+        self.apply_changes(env);
+        Ok(())
+    }
+
+    /// The iSCSI target side.
+    pub fn iscsi(&self) -> &Iscsi {
+        &self.iscsi
+    }
+
+    /// The same, to configure. Logical units are added through the shard, which knows volumes.
+    pub fn iscsi_mut(&mut self) -> &mut Iscsi {
+        &mut self.iscsi
+    }
+
+    /// The disks of iSCSI targets, by the names of their volumes.
+    pub fn initiators(&self) -> &Initiators {
+        &self.initiators
+    }
+
+    /// Begins to attach the disk that a URL names, as a volume; `then` hears when it is there, or why it is not.
+    pub fn attach_disk(
+        &mut self,
+        env: &mut dyn Env,
+        name: &str,
+        url: &IscsiUrl,
+        options: InitiatorOptions,
+        then: impl FnOnce(Result<(), IscsiAttachError>) + Send + 'static,
+    ) {
+        self.initiators.attach(env, name, url, options, Box::new(then));
+    }
+
+    /// Lets a disk go, and with it its volume.
+    pub fn detach_disk(&mut self, env: &mut dyn Env, name: &str) -> Result<(), IscsiAttachError> {
+        self.initiators.detach(env, &mut self.volumes, name)?;
+        self.apply_changes(env);
         Ok(())
     }
 
@@ -190,7 +232,7 @@ impl Shard {
     /// Ends the watch, and lets the controllers go that it led to.
     pub fn stop_discovery(&mut self, env: &mut dyn Env, name: &str) -> Result<(), AttachError> {
         self.discoveries.stop(env, &mut self.hosts, &mut self.volumes, name)?;
-        self.apply_changes();
+        self.apply_changes(env);
         Ok(())
     }
 
@@ -204,6 +246,7 @@ impl Shard {
         // What was asked for since the last turn goes out before we wait for anything.
         self.hosts.flush(env);
         self.discoveries.flush(env);
+        self.initiators.flush(env);
         let mut events = core::mem::take(&mut self.events);
         env.poll(&mut events, self.deadline());
         for event in events.drain(..) {
@@ -214,10 +257,13 @@ impl Shard {
             self.handle_timeout(env);
         }
         self.hosts.poll(env, &mut self.volumes);
+        self.initiators.poll(env, &mut self.volumes);
         self.discoveries.poll(env, &mut self.hosts, &mut self.volumes);
-        self.apply_changes();
+        self.apply_changes(env);
         self.server.poll(env, &mut self.target);
+        self.iscsi.server.poll(env, &mut self.iscsi.target);
         self.hosts.flush(env);
+        self.initiators.flush(env);
         self.end(env);
     }
 
@@ -227,6 +273,8 @@ impl Shard {
             self.volumes.deadline(),
             self.hosts.deadline(),
             self.discoveries.deadline(),
+            self.iscsi.server.deadline(),
+            self.initiators.deadline(),
             self.target.deadline(),
             self.server.deadline(),
             matches!(self.ending, Ending::Flushing(_)).then_some(Time::ZERO),
@@ -238,6 +286,7 @@ impl Shard {
     pub fn drain(&mut self, env: &mut dyn Env) {
         if matches!(self.ending, Ending::No) {
             self.server.drain(env);
+            self.iscsi.server.drain(env, &mut self.iscsi.target);
             self.ending = Ending::Draining;
         }
     }
@@ -253,6 +302,8 @@ impl Shard {
             Some(Part::Volume(place)) => self.volumes.handle_event(env, place, event),
             Some(Part::Host(place)) => self.hosts.handle_event(env, place, event),
             Some(Part::Discovery(place)) => self.discoveries.handle_event(env, place, event),
+            Some(Part::Iscsi) => self.iscsi.server.handle_event(env, &mut self.iscsi.target, event),
+            Some(Part::Initiator(place)) => self.initiators.handle_event(env, place, event),
             Some(Part::Shard) => {
                 while let Some(call) = self.inbox.next() {
                     call(self, env);
@@ -268,13 +319,15 @@ impl Shard {
         self.discoveries.handle_timeout(env);
         self.target.handle_timeout(env);
         self.server.handle_timeout(env, &mut self.target);
+        self.iscsi.server.handle_timeout(env, &mut self.iscsi.target);
+        self.initiators.handle_timeout(env);
     }
 
     /// Takes an orderly end one step further.
     fn end(&mut self, env: &mut dyn Env) {
         match &mut self.ending {
             Ending::No | Ending::Done => {}
-            Ending::Draining if !self.server.is_drained() => {}
+            Ending::Draining if !self.server.is_drained() || !self.iscsi.server.is_drained() => {}
             Ending::Draining => {
                 let flush = |entry: &Entry| {
                     let mut channel = entry.volume.open();
@@ -289,7 +342,8 @@ impl Shard {
                     finished.clear();
                     channel.poll(env, &mut finished);
                     // Nobody waits for a peer that is gone, least of all for our own target, which has been drained.
-                    *done = !finished.is_empty() || !is_reachable(&self.volumes, &self.hosts, volume);
+                    let reachable = is_reachable(&self.volumes, &self.hosts, &self.initiators, volume);
+                    *done = !finished.is_empty() || !reachable;
                 }
                 if flushes.iter().all(|flush| flush.done) {
                     self.ending = Ending::Done;
@@ -306,9 +360,14 @@ impl core::fmt::Debug for Shard {
 }
 
 /// False if what a volume stands on is behind a connection that is lost.
-fn is_reachable(volumes: &Volumes, hosts: &Hosts, name: &str) -> bool {
+fn is_reachable(volumes: &Volumes, hosts: &Hosts, initiators: &Initiators, name: &str) -> bool {
     let base = |entry: &&Entry| entry.spec.base().and_then(|base| volumes.get(base));
-    match std::iter::successors(volumes.get(name), base).last().map(|entry| &entry.spec) {
+    let lowest = std::iter::successors(volumes.get(name), base).last();
+    match lowest.map(|entry| &entry.spec) {
+        Some(Spec::Disk { .. }) => {
+            let attached = lowest.and_then(|entry| initiators.get(&entry.name));
+            attached.is_some_and(|attached| attached.initiator.is_live())
+        }
         Some(Spec::Remote { controller, .. }) => {
             hosts.get(controller).is_some_and(|attached| attached.host.is_live())
         }

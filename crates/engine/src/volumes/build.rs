@@ -52,7 +52,7 @@ impl Volumes {
             &Spec::Partition { ref base, offset_blocks, blocks } => {
                 (Rc::new(Partition::new(self.base(base)?, offset_blocks, blocks)?), Kind::Plain)
             }
-            Spec::Remote { .. } => return Err(VolumeError::Parameters),
+            Spec::Remote { .. } | Spec::Disk { .. } => return Err(VolumeError::Parameters),
         })
     }
 

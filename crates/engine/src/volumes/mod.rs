@@ -72,8 +72,8 @@ impl Volumes {
         Ok(identity)
     }
 
-    /// Registers a device that somebody else made and drives (a namespace of a remote controller).
-    pub(crate) fn adopt(
+    /// Registers a device that somebody else made and drives (a namespace or disk of a remote target).
+    fn adopt(
         &mut self,
         env: &mut dyn Env,
         name: &str,
@@ -84,6 +84,25 @@ impl Volumes {
         let (place, identity) = self.admit(env, name, identity)?;
         self.register(place, name, identity, spec, Rc::new(lent::Lent(device)), Kind::Plain);
         Ok(())
+    }
+
+    /// The same. A volume that is here under another name already (two paths, or served and attached in one process) gets
+    /// an identity made of this name, the same each time.
+    pub(crate) fn adopt_named(
+        &mut self,
+        env: &mut dyn Env,
+        name: &str,
+        identity: Option<Identity>,
+        spec: Spec,
+        device: Rc<dyn BlockDevice>,
+    ) -> Result<(), VolumeError> {
+        let is_taken = |identity: &Identity| self.iter().any(|entry| entry.volume.identity() == *identity);
+        let by_name = |identity: Identity| stdx::uuid::of_name(&format!("{:02x?} {name}", identity.0));
+        let identity = identity.map(|identity| match is_taken(&identity) {
+            true => Identity(by_name(identity)),
+            false => identity,
+        });
+        self.adopt(env, name, identity, spec, device)
     }
 
     /// Takes a volume away; its users see it go.

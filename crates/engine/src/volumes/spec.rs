@@ -51,6 +51,11 @@ pub enum Spec {
         /// The namespace.
         nsid: u32,
     },
+    /// A disk of an iSCSI target, which is attached under the volume's name and goes with it.
+    Disk {
+        /// The logical unit.
+        lun: u16,
+    },
 }
 
 /// A file or block device, and how to use it.
@@ -73,7 +78,8 @@ impl Spec {
     pub fn base(&self) -> Option<&str> {
         match self {
             Self::Delay { base, .. } | Self::Error { base } | Self::Partition { base, .. } => Some(base),
-            Self::Ram { .. } | Self::Null { .. } | Self::File(_) | Self::Remote { .. } => None,
+            Self::Ram { .. } | Self::Null { .. } | Self::File(_) => None,
+            Self::Remote { .. } | Self::Disk { .. } => None,
         }
     }
 
@@ -87,6 +93,7 @@ impl Spec {
             Self::Error { .. } => "Error Injection Disk",
             Self::Partition { .. } => "Split Disk",
             Self::Remote { .. } => "NVMe disk",
+            Self::Disk { .. } => "iSCSI LUN",
         }
     }
 }

@@ -6,6 +6,11 @@
 //! | `null://?size=1T` | reads zeros, forgets writes |
 //! | `file:///path?block=512&direct=1&size=10G` | a file (made sparse with `size`) or a block device |
 //! | `nvme+tcp://host:port/NQN?ns=1&hostnqn=..&hdgst=1&ddgst=1&queues=4&depth=128` | a namespace over NVMe/TCP |
+//! | `iscsi://user%secret@host:port/IQN/LUN?initiator=..&hdgst=1&ddgst=1&sessions=2&depth=128` | a disk over iSCSI |
+
+mod iscsi;
+
+pub use iscsi::{Credentials, Hidden, IscsiUrl};
 
 use crate::size::{SizeError, parse_size};
 use std::fmt;
@@ -35,6 +40,8 @@ pub enum VolumeUrl {
     File(FileUrl),
     /// `nvme+tcp://`
     NvmeTcp(NvmeUrl),
+    /// `iscsi://`
+    Iscsi(IscsiUrl),
 }
 
 /// A file or block device.
@@ -79,10 +86,12 @@ pub struct NvmeUrl {
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum UrlError {
     /// No scheme.
-    #[error("not a URL: a volume is named mem://, null://, file:///PATH or nvme+tcp://HOST:PORT/NQN")]
+    #[error(
+        "not a URL: a volume is named mem://, null://, file:///PATH, nvme+tcp://HOST:PORT/NQN or iscsi://HOST/IQN/LUN"
+    )]
     NoScheme,
     /// A scheme we do not know.
-    #[error("unknown scheme {0:?}: volumes are mem, null, file and nvme+tcp")]
+    #[error("unknown scheme {0:?}: volumes are mem, null, file, nvme+tcp and iscsi")]
     Scheme(Text),
     /// A parameter the scheme does not have.
     #[error("unknown parameter {0:?}")]
@@ -106,6 +115,9 @@ pub enum UrlError {
     /// A host, and perhaps a port, must stand after `//`.
     #[error("{0:?} is not HOST or HOST:PORT")]
     Authority(Text),
+    /// A user or a secret is missing, or out of place; what stood there is not shown.
+    #[error("who we are stands before the host as user%secret@, with / and @ of the secret as %2F and %40")]
+    Credentials,
     /// A file needs a path.
     #[error("a file's URL is file:///absolute/path or file://relative/path")]
     NoPath,
@@ -126,6 +138,7 @@ impl FromStr for VolumeUrl {
             "null" => sized(query).map(|(size, block_size)| Self::Null { size, block_size }),
             "file" => FileUrl::parse(place, query).map(Self::File),
             "nvme+tcp" => NvmeUrl::parse(place, query).map(Self::NvmeTcp),
+            "iscsi" => IscsiUrl::parse(place, query).map(Self::Iscsi),
             other => Err(UrlError::Scheme(other.into())),
         }
     }
@@ -138,6 +151,7 @@ impl fmt::Display for VolumeUrl {
             Self::Null { size, block_size } => write!(f, "null://?size={size}&block={block_size}"),
             Self::File(file) => write!(f, "file://{}", file.path.display()),
             Self::NvmeTcp(nvme) => nvme.fmt(f),
+            Self::Iscsi(iscsi) => iscsi.fmt(f),
         }
     }
 }

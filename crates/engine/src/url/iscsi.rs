@@ -1,0 +1,227 @@
+//! `iscsi://[user%secret@]host[:port]/IQN/LUN`, as libiscsi has it.
+//!
+//! A secret is never shown again: not by `Display`, not by `Debug`, not by an error. Whoever needs the whole URL asks
+//! for it by name ([`IscsiUrl::with_secrets`]).
+
+use super::{Query, UrlError, decode, parse_authority};
+use scsi::iscsi::login::Secret;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+/// A portal of an iSCSI target, the target, or a disk of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IscsiUrl {
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// The target's name; none for the portal alone.
+    pub target: Option<String>,
+    /// The logical unit; none for the first disk.
+    pub lun: Option<u16>,
+    /// Who we say we are; a name of this program's if not said.
+    pub initiator: Option<String>,
+    /// What we prove ourselves with.
+    pub credentials: Option<Credentials>,
+    /// What the target is to prove itself with.
+    pub target_credentials: Option<Credentials>,
+    /// Insist on header digests.
+    pub header_digest: bool,
+    /// Insist on data digests.
+    pub data_digest: bool,
+    /// Sessions.
+    pub sessions: Option<u16>,
+    /// Commands outstanding on a session.
+    pub depth: Option<u16>,
+}
+
+/// A CHAP name with its secret.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Credentials {
+    /// The name.
+    pub user: String,
+    /// The secret.
+    pub secret: Hidden,
+}
+
+/// A secret of a URL.
+#[derive(Clone, Debug)]
+pub struct Hidden(pub Secret);
+
+impl PartialEq for Hidden {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.is_same(&other.0)
+    }
+}
+
+impl Eq for Hidden {}
+
+impl IscsiUrl {
+    pub(super) fn parse(place: &str, mut query: Query<'_>) -> Result<Self, UrlError> {
+        // A secret may have a slash in it: the host begins behind the last at sign before the target's name.
+        let name_at = place.find("/iqn.").or_else(|| place.find("/eui.")).or_else(|| place.find("/naa."));
+        let (authority, path) = place.split_at(name_at.or_else(|| place.find('/')).unwrap_or(place.len()));
+        let (user, host) = match authority.rsplit_once('@') {
+            Some((user, host)) => (Some(user), host),
+            None => (None, authority),
+        };
+        if host.contains('%') && !host.starts_with('[') {
+            return Err(UrlError::Credentials);
+        }
+        let (host, port) = parse_authority(host, wire::iscsi::PORT)?;
+        let (target, lun) = parse_path(path.trim_start_matches('/'))?;
+        let target_user = query.take("target_user");
+        let target_secret = query.take("target_password");
+        let url = Self {
+            host,
+            port,
+            target,
+            lun,
+            initiator: query.take("initiator").map(decode),
+            credentials: user.map(parse_user).transpose()?,
+            target_credentials: match (target_user, target_secret) {
+                (Some(user), Some(secret)) => Some(credentials(user, secret)?),
+                (None, None) => None,
+                (Some(_), None) | (None, Some(_)) => return Err(UrlError::Credentials),
+            },
+            header_digest: query.flag("hdgst")?,
+            data_digest: query.flag("ddgst")?,
+            sessions: query.number("sessions", "a number of sessions")?,
+            depth: query.number("depth", "a number of commands")?,
+        };
+        query.end().map(|()| url)
+    }
+
+    /// The address, if the host is one and not a name.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, self.port))
+    }
+
+    /// The whole URL, secrets and all. Not to be shown or logged.
+    pub fn with_secrets(&self) -> String {
+        let reveal = |own: &Credentials| encode(&String::from_utf8_lossy(own.secret.0.reveal()));
+        let user = self.credentials.as_ref().map(|own| format!("{}%{}@", encode(&own.user), reveal(own)));
+        let peer = self
+            .target_credentials
+            .as_ref()
+            .map(|peer| format!("target_user={}&target_password={}", encode(&peer.user), reveal(peer)));
+        self.write(user.as_deref().unwrap_or_default(), peer)
+    }
+
+    /// The URL without secrets: it names the disk, but may not be enough to use it.
+    pub fn without_secrets(&self) -> String {
+        self.write("", None)
+    }
+
+    fn write(&self, user: &str, peer: Option<String>) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let mut text = format!("iscsi://{user}{host}:{}", self.port);
+        for part in self.target.iter().cloned().chain(self.lun.map(|lun| lun.to_string())) {
+            text.push('/');
+            text.push_str(&part);
+        }
+        let mut parameters: Vec<String> =
+            self.initiator.iter().map(|name| format!("initiator={name}")).collect();
+        parameters.extend(self.header_digest.then(|| "hdgst=1".to_owned()));
+        parameters.extend(self.data_digest.then(|| "ddgst=1".to_owned()));
+        parameters.extend(self.sessions.map(|count| format!("sessions={count}")));
+        parameters.extend(self.depth.map(|count| format!("depth={count}")));
+        parameters.extend(peer);
+        if parameters.is_empty() { text } else { format!("{text}?{}", parameters.join("&")) }
+    }
+}
+
+impl fmt::Display for IscsiUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.without_secrets())
+    }
+}
+
+/// IQN, or IQN and LUN.
+fn parse_path(path: &str) -> Result<(Option<String>, Option<u16>), UrlError> {
+    let (target, lun) = path.split_once('/').map_or((path, None), |(target, lun)| (target, Some(lun)));
+    let wrong = |lun: &str| UrlError::Value { name: "LUN", value: lun.into(), expected: "0 to 16383" };
+    let number = |lun: &str| lun.parse().ok().filter(|lun| *lun < LUN_END).ok_or_else(|| wrong(lun));
+    let lun = lun.filter(|lun| !lun.is_empty()).map(number).transpose()?;
+    Ok(((!target.is_empty()).then(|| decode(target)), lun))
+}
+
+fn parse_user(text: &str) -> Result<Credentials, UrlError> {
+    let (user, secret) = text.split_once(['%', ':']).ok_or(UrlError::Credentials)?;
+    credentials(user, secret)
+}
+
+fn credentials(user: &str, secret: &str) -> Result<Credentials, UrlError> {
+    let hidden = Secret::new(decode(secret).as_bytes()).map(Hidden);
+    let secret = hidden.filter(|_| !user.is_empty()).ok_or(UrlError::Credentials)?;
+    Ok(Credentials { user: decode(user), secret })
+}
+
+/// Percent-encoding of everything that could mean something else.
+fn encode(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+/// Logical unit numbers of one level (SAM-5, section 4.7.7) are below this.
+const LUN_END: u16 = 1 << 14;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::url::VolumeUrl;
+
+    fn url(text: &str) -> Result<IscsiUrl, UrlError> {
+        text.parse().map(|url| match url {
+            VolumeUrl::Iscsi(url) => url,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn every_part_is_read_and_written() {
+        let plain = url("iscsi://[::1]:3261/iqn.2026-01.org.weft:disk/2?ddgst&sessions=2").unwrap();
+        assert_eq!((plain.host.as_str(), plain.port, plain.lun), ("::1", 3261, Some(2)));
+        assert_eq!((plain.header_digest, plain.data_digest, plain.sessions), (false, true, Some(2)));
+        assert_eq!(url(&plain.to_string()), Ok(plain));
+        let portal = url("iscsi://host").unwrap();
+        assert_eq!((portal.port, portal.target, portal.lun), (3260, None, None));
+        assert_eq!(url("iscsi://host/iqn.2026-01.org.weft:disk").unwrap().lun, None);
+        assert!(matches!(url("iscsi://host/iqn.x:y/99999"), Err(UrlError::Value { name: "LUN", .. })));
+    }
+
+    #[test]
+    fn secrets_are_kept() {
+        let text =
+            "iscsi://me%s3cr3t/@p%25@host/iqn.2026-01.org.weft:disk/0?target_user=it&target_password=t0p";
+        let with = url(text).unwrap();
+        let own = with.credentials.as_ref().unwrap();
+        assert_eq!((own.user.as_str(), own.secret.0.reveal()), ("me", &b"s3cr3t/@p%"[..]));
+        assert_eq!(with.host, "host");
+        assert_eq!(url(&with.with_secrets()), Ok(with.clone()));
+        for shown in [with.to_string(), format!("{with:?}"), with.without_secrets()] {
+            assert!(!shown.contains("s3cr3t") && !shown.contains("t0p"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_with_a_secret_does_not_show_it() {
+        for text in [
+            "iscsi://me%s3cr3t/host",
+            "iscsi://me%s3cr3t@host:port/x",
+            "iscsi://me%@host",
+            "iscsi://%s3cr3t@host",
+        ] {
+            let shown = url(text).unwrap_err().to_string();
+            assert!(!shown.contains("s3cr3t"), "{shown}");
+        }
+        assert_eq!(url("iscsi://h/iqn.x:y?target_password=s3cr3t"), Err(UrlError::Credentials));
+    }
+}
