@@ -1,15 +1,19 @@
 //! The command line: every command and option, declared once; help, completion and man page are made of it.
 
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::size::parse_size;
 use engine::url::VolumeUrl;
-use std::net::SocketAddr;
+use std::ffi::OsStr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Volumes served and used over the network, without kernel modules or root
 ///
-/// A volume is named by URL: mem://?size=1G, null://?size=1T, file:///PATH, nvme+tcp://HOST:PORT/NQN?ns=1
+/// A volume is named by URL: mem://?size=1G, null://?size=1T, file:///PATH, nvme+tcp://HOST:PORT/NQN?ns=1,
+/// iscsi://[USER%SECRET@]HOST[:PORT]/IQN/LUN
 #[derive(Debug, Parser)]
 #[command(
     name = "weft",
@@ -47,7 +51,7 @@ pub enum When {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve volumes; with no options a 1 GiB RAM volume on 127.0.0.1:4420
+    /// Serve volumes; with no options a 1 GiB RAM volume over NVMe/TCP on 127.0.0.1:4420 and iSCSI on 127.0.0.1:3260
     Serve(ServeArgs),
     /// Tell what a volume, or a target, is
     Info(InfoArgs),
@@ -87,19 +91,28 @@ pub struct ServeArgs {
     #[arg(long, value_name = "PATH")]
     pub file: Vec<String>,
     /// Serve any volume by URL, one of another target too (may be given more than once)
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = UrlParser)]
     pub volume: Vec<VolumeUrl>,
-    /// Where to listen: ADDR or ADDR:PORT
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4420", value_parser = parse_listen)]
-    pub listen: SocketAddr,
+    /// Where to listen for NVMe/TCP: ADDR or ADDR:PORT; 127.0.0.1:4420 unless only --iscsi is given
+    #[arg(long, value_name = "ADDR", value_parser = parse_listen)]
+    pub listen: Option<SocketAddr>,
+    /// Where to listen for iSCSI: ADDR or ADDR:PORT; 127.0.0.1:3260 unless --listen or --host is given
+    #[arg(long, value_name = "ADDR", value_parser = parse_portal)]
+    pub iscsi: Option<SocketAddr>,
     /// The subsystem's name
     #[arg(long, value_name = "NQN", default_value = DEFAULT_NQN)]
     pub nqn: String,
-    /// Let in only this host (may be given more than once); all, if none is given
+    /// The iSCSI target's name
+    #[arg(long, value_name = "IQN", default_value = DEFAULT_IQN)]
+    pub iqn: String,
+    /// Let in only this iSCSI initiator (may be given more than once); all, if none is given
+    #[arg(long, value_name = "IQN")]
+    pub initiator: Vec<String>,
+    /// Let in only this NVMe host (may be given more than once); all, if none is given
     #[arg(long, value_name = "NQN")]
     pub host: Vec<String>,
     /// Start from a configuration file (SPDK's format, as `weft rpc save_config` prints it) instead of the options above
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["ram", "file", "volume", "listen", "nqn", "host"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = SETUP)]
     pub config: Option<PathBuf>,
     /// Where JSON-RPC is answered: a path, or ADDR:PORT
     #[arg(long, value_name = "SOCKET")]
@@ -109,17 +122,37 @@ pub struct ServeArgs {
     pub cpu: Option<usize>,
 }
 
+impl ServeArgs {
+    /// Where to serve NVMe/TCP, if at all: where nothing is said, unless something is said of iSCSI alone.
+    pub fn nvme(&self) -> Option<SocketAddr> {
+        let iscsi_alone = self.iscsi.is_some() || !self.initiator.is_empty();
+        let wanted = !iscsi_alone || !self.host.is_empty();
+        self.listen.or(wanted.then_some(SocketAddr::new(LOOPBACK, engine::url::NVME_PORT)))
+    }
+
+    /// Where to serve iSCSI, if at all.
+    pub fn portal(&self) -> Option<SocketAddr> {
+        let nvme_alone = self.listen.is_some() || !self.host.is_empty();
+        let wanted = !nvme_alone || !self.initiator.is_empty();
+        self.iscsi.or(wanted.then_some(SocketAddr::new(LOOPBACK, wire::iscsi::PORT)))
+    }
+}
+
+/// Where nobody else comes.
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 /// `weft info`
 #[derive(Debug, Args)]
 pub struct InfoArgs {
     /// The volume
+    #[arg(value_parser = UrlParser)]
     pub url: VolumeUrl,
 }
 
 /// `weft discover`
 #[derive(Debug, Args)]
 pub struct DiscoverArgs {
-    /// The target's discovery service: nvme+tcp://HOST:PORT, or HOST:PORT
+    /// The target's discovery service: nvme+tcp://HOST:PORT or HOST:PORT, or an iSCSI portal: iscsi://HOST[:PORT]
     #[arg(default_value = "127.0.0.1:4420")]
     pub target: String,
     /// Who to say we are
@@ -153,6 +186,7 @@ pub struct FlowArgs {
 #[derive(Debug, Args)]
 pub struct ReadArgs {
     /// The volume
+    #[arg(value_parser = UrlParser)]
     pub url: VolumeUrl,
     /// Where to put it; - is standard output
     #[arg(default_value = "-")]
@@ -167,6 +201,7 @@ pub struct ReadArgs {
 #[derive(Debug, Args)]
 pub struct WriteArgs {
     /// The volume
+    #[arg(value_parser = UrlParser)]
     pub url: VolumeUrl,
     /// Where to take it from; - is standard input
     #[arg(default_value = "-")]
@@ -181,8 +216,10 @@ pub struct WriteArgs {
 #[derive(Debug, Args)]
 pub struct CopyArgs {
     /// The volume to copy from
+    #[arg(value_parser = UrlParser)]
     pub from: VolumeUrl,
     /// The volume to copy to; it must be at least as large
+    #[arg(value_parser = UrlParser)]
     pub to: VolumeUrl,
     /// Read both back and compare when done
     #[arg(long)]
@@ -195,8 +232,10 @@ pub struct CopyArgs {
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// The volume
+    #[arg(value_parser = UrlParser)]
     pub url: VolumeUrl,
     /// Compare with this volume; without it a pattern is written over the volume and read back
+    #[arg(value_parser = UrlParser)]
     pub other: Option<VolumeUrl>,
     /// Needed to write the pattern: what is on the volume is lost
     #[arg(long, conflicts_with = "other", required_unless_present = "other")]
@@ -211,6 +250,7 @@ pub struct VerifyArgs {
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     /// The volume
+    #[arg(value_parser = UrlParser)]
     pub url: VolumeUrl,
     /// What to do
     #[arg(long, value_enum, default_value_t = Pattern::Randread)]
@@ -267,9 +307,46 @@ pub struct RpcArgs {
 /// The name of the subsystem that `weft serve` makes when nothing else is said.
 pub const DEFAULT_NQN: &str = "nqn.2026-01.org.weft:volume";
 
+/// The name of the iSCSI target that `weft serve` makes when nothing else is said.
+pub const DEFAULT_IQN: &str = "iqn.2026-01.org.weft:volume";
+
+/// The options that a configuration file stands for.
+const SETUP: [&str; 9] = ["ram", "file", "volume", "listen", "iscsi", "nqn", "iqn", "host", "initiator"];
+
+/// Reads a volume's URL. What is wrong with one is told without the URL itself: it may hold a secret.
+#[derive(Clone, Copy, Debug)]
+struct UrlParser;
+
+impl TypedValueParser for UrlParser {
+    type Value = VolumeUrl;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<VolumeUrl, clap::Error> {
+        let read = value.to_str().ok_or_else(|| "not UTF-8".to_owned());
+        read.and_then(|text| text.parse().map_err(|why: engine::url::UrlError| why.to_string())).map_err(
+            |why| {
+                let place = argument.map_or_else(|| "URL".to_owned(), |argument| argument.to_string());
+                clap::Error::raw(ErrorKind::ValueValidation, format!("invalid value for '{place}': {why}\n"))
+                    .with_cmd(command)
+            },
+        )
+    }
+}
+
 fn parse_listen(text: &str) -> Result<SocketAddr, String> {
-    let (host, port) =
-        engine::url::parse_authority(text, engine::url::NVME_PORT).map_err(|e| e.to_string())?;
+    parse_address(text, engine::url::NVME_PORT)
+}
+
+fn parse_portal(text: &str) -> Result<SocketAddr, String> {
+    parse_address(text, wire::iscsi::PORT)
+}
+
+fn parse_address(text: &str, port: u16) -> Result<SocketAddr, String> {
+    let (host, port) = engine::url::parse_authority(text, port).map_err(|e| e.to_string())?;
     let host = if host == "localhost" { "127.0.0.1".into() } else { host };
     let address = host.parse().map_err(|_| format!("{host:?} is not an IP address"))?;
     Ok(SocketAddr::new(address, port))
@@ -294,7 +371,31 @@ mod tests {
         let Command::Serve(args) = Cli::parse_from(["weft", "serve"]).command else {
             panic!("another command")
         };
-        assert!(args.listen.ip().is_loopback(), "{} is not loopback", args.listen);
-        assert_eq!(args.listen.port(), engine::url::NVME_PORT);
+        for (place, port) in [(args.nvme(), engine::url::NVME_PORT), (args.portal(), wire::iscsi::PORT)] {
+            let place = place.expect("both are served");
+            assert!(place.ip().is_loopback(), "{place} is not loopback");
+            assert_eq!(place.port(), port);
+        }
+    }
+
+    #[test]
+    fn what_is_not_named_is_not_opened_besides() {
+        let served = |words: &[&str]| {
+            let words = [&["weft", "serve"], words].concat();
+            let Command::Serve(args) = Cli::parse_from(words).command else { panic!("another command") };
+            (args.nvme().is_some(), args.portal().is_some())
+        };
+        assert_eq!(served(&["--listen", "127.0.0.1"]), (true, false));
+        assert_eq!(served(&["--iscsi", "127.0.0.1"]), (false, true));
+        assert_eq!(served(&["--host", "nqn.2026-01.org.example:a"]), (true, false));
+        assert_eq!(served(&["--initiator", "iqn.2026-01.org.example:a"]), (false, true));
+        assert_eq!(served(&["--iscsi", "127.0.0.1", "--listen", "127.0.0.1"]), (true, true));
+    }
+
+    #[test]
+    fn a_url_that_is_wrong_is_not_shown() {
+        let wrong = Cli::try_parse_from(["weft", "info", "iscsi://me%s3cr3t@host:x/iqn.2026-01.org.weft:a"]);
+        let shown = wrong.expect_err("no port").to_string();
+        assert!(!shown.contains("s3cr3t") && shown.contains("host:x"), "{shown}");
     }
 }

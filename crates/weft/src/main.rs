@@ -75,4 +75,4 @@ fn log(verbose: u8) -> Arc<LogState> {
 }
 
 /// The crates whose logs can be turned up one by one.
-const COMPONENTS: [&str; 6] = ["block", "control", "engine", "nvme", "reactor", "weft"];
+const COMPONENTS: [&str; 7] = ["block", "control", "engine", "nvme", "reactor", "scsi", "weft"];

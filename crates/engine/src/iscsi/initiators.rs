@@ -262,9 +262,18 @@ impl AttachedDisk {
 
 /// What a URL says, with this program's own name where it says nothing.
 pub fn connect_options(url: &IscsiUrl) -> Result<InitiatorOptions, OpenError> {
+    options_for(url, url.target.as_deref().ok_or(OpenError::NoTarget)?)
+}
+
+/// The same for asking the portal which targets it knows.
+pub fn portal_options(url: &IscsiUrl) -> Result<InitiatorOptions, OpenError> {
+    options_for(url, url.target.as_deref().unwrap_or(DEFAULT_INITIATOR))
+}
+
+fn options_for(url: &IscsiUrl, target: &str) -> Result<InitiatorOptions, OpenError> {
     let address = url.address().ok_or(OpenError::Unresolved)?;
     let parse = |text: &str| IscsiName::parse(text).map_err(IscsiAttachError::from);
-    let target = parse(url.target.as_deref().ok_or(OpenError::NoTarget)?)?;
+    let target = parse(target)?;
     let initiator = parse(url.initiator.as_deref().unwrap_or(DEFAULT_INITIATOR))?;
     let mut options = InitiatorOptions::new(address, target, initiator);
     options.lun = url.lun;

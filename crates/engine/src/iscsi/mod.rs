@@ -8,7 +8,7 @@ mod initiators;
 mod nodes;
 mod portals;
 
-pub use initiators::{AttachedDisk, Initiators, IscsiAttachError, connect_options};
+pub use initiators::{AttachedDisk, Initiators, IscsiAttachError, connect_options, portal_options};
 pub use nodes::{IscsiError, Lun, NodeConfig};
 
 use scsi::iscsi::IscsiName;

@@ -30,6 +30,9 @@ struct Entry {
 
 /// Runs the command.
 pub fn run(style: &Style, args: &DiscoverArgs) -> Result<(), Failure> {
+    if args.target.starts_with("iscsi://") {
+        return super::portal::run(style, &args.target);
+    }
     let url = target(&args.target)?;
     let mut env = environment(Limits::default())?;
     let log = ask(&mut env, &url, args.hostnqn.as_deref())?;
@@ -62,9 +65,9 @@ fn target(text: &str) -> Result<NvmeUrl, Failure> {
     let usage = |why: &dyn std::fmt::Display| Failure::Usage(format!("{text}: {why}"));
     match resolve(&text.parse().map_err(|why| usage(&why))?)? {
         VolumeUrl::NvmeTcp(url) => Ok(url),
-        VolumeUrl::Mem { .. } | VolumeUrl::Null { .. } | VolumeUrl::File(_) => Err(usage(&format!(
-            "a target is nvme+tcp://HOST:PORT; its port is usually {DISCOVERY_PORT} or 4420"
-        ))),
+        VolumeUrl::Mem { .. } | VolumeUrl::Null { .. } | VolumeUrl::File(_) | VolumeUrl::Iscsi(_) => Err(
+            usage(&format!("a target is nvme+tcp://HOST:PORT; its port is usually {DISCOVERY_PORT} or 4420")),
+        ),
     }
 }
 

@@ -5,6 +5,7 @@ pub mod copy;
 pub mod discover;
 mod flow;
 pub mod info;
+mod portal;
 pub mod read;
 pub mod verify;
 pub mod write;
@@ -61,6 +62,11 @@ impl Client {
             // It was found by this name a moment ago.
             let _ = self.shard.detach(&mut self.env, &name);
         }
+        let disks: Vec<_> = self.shard.initiators().iter().map(|disk| disk.name.clone()).collect();
+        for name in disks {
+            // As above.
+            let _ = self.shard.detach_disk(&mut self.env, &name);
+        }
         Ok(())
     }
 
@@ -106,15 +112,23 @@ pub fn environment(limits: Limits) -> Result<Reactor, Failure> {
 
 /// Replaces a host's name by its address.
 pub fn resolve(url: &VolumeUrl) -> Result<VolumeUrl, Failure> {
-    let VolumeUrl::NvmeTcp(nvme) = url else { return Ok(url.clone()) };
-    let mut nvme = nvme.clone();
-    if nvme.address().is_none() {
-        let found = (nvme.host.as_str(), nvme.port).to_socket_addrs();
-        let mut found = found.map_err(|why| Failure::Host { host: nvme.host.clone(), why })?;
-        let none = || Failure::Usage(format!("{}: the name has no address", nvme.host));
-        nvme.host = found.next().ok_or_else(none)?.ip().to_string();
+    let mut url = url.clone();
+    match &mut url {
+        VolumeUrl::NvmeTcp(nvme) if nvme.address().is_none() => nvme.host = look_up(&nvme.host, nvme.port)?,
+        VolumeUrl::Iscsi(iscsi) if iscsi.address().is_none() => {
+            iscsi.host = look_up(&iscsi.host, iscsi.port)?
+        }
+        VolumeUrl::NvmeTcp(_) | VolumeUrl::Iscsi(_) => {}
+        VolumeUrl::Mem { .. } | VolumeUrl::Null { .. } | VolumeUrl::File(_) => {}
     }
-    Ok(VolumeUrl::NvmeTcp(nvme))
+    Ok(url)
+}
+
+fn look_up(host: &str, port: u16) -> Result<String, Failure> {
+    let found = (host, port).to_socket_addrs();
+    let mut found = found.map_err(|why| Failure::Host { host: host.to_owned(), why })?;
+    let none = || Failure::Usage(format!("{host}: the name has no address"));
+    Ok(found.next().ok_or_else(none)?.ip().to_string())
 }
 
 /// A part of a volume and the steps to walk it in, in blocks.

@@ -17,29 +17,45 @@ struct Served {
     block_size: u32,
 }
 
+/// A served logical unit.
+#[derive(Debug, Serialize)]
+struct Unit {
+    url: String,
+    target: String,
+    lun: u16,
+    bytes: u64,
+    block_size: u32,
+}
+
 /// Prints it.
 pub(super) fn print(style: &Style, shard: &Shard, socket: &str) {
     let listeners: Vec<SocketAddr> = shard.server().listening().collect();
     let served = served(shard, &listeners);
+    let portals: Vec<SocketAddr> = shard.iscsi().server().listening().collect();
+    let units = units(shard, &portals);
     if style.json {
-        say!("{}", serde_json::json!({ "listeners": listeners, "rpc": socket, "namespaces": served }));
+        let ready = serde_json::json!({
+            "listeners": listeners, "rpc": socket, "namespaces": served, "portals": portals, "luns": units,
+        });
+        say!("{ready}");
         return;
     }
-    let mut table = Table::new([">ns", ">size", ">block", "url"]);
+    let mut table = Table::new([">size", ">block", "url"]);
     for one in &served {
-        table.row([
-            one.nsid.to_string(),
-            format_size(one.bytes),
-            one.block_size.to_string(),
-            one.url.clone(),
-        ]);
+        table.row([format_size(one.bytes), one.block_size.to_string(), one.url.clone()]);
+    }
+    for one in &units {
+        table.row([format_size(one.bytes), one.block_size.to_string(), one.url.clone()]);
     }
     say!("{}\n", style.good("weft is ready"));
-    if !served.is_empty() {
+    if !served.is_empty() || !units.is_empty() {
         say!("{}\n", table.render(style));
     }
     if let (Some(address), Some(first)) = (listeners.first(), served.first()) {
         reach(style, *address, first);
+    }
+    if let (Some(address), Some(first)) = (portals.first(), units.first()) {
+        reach_portal(style, *address, first);
     }
     say!("Control it     {}", style.code(&format!("weft rpc -s {socket} bdev_get_bdevs")));
     say!("{}", style.dim("Ctrl-C ends it in order; twice, at once"));
@@ -57,6 +73,33 @@ fn reach(style: &Style, address: SocketAddr, served: &Served) {
         "From SPDK      {}",
         style.code(&format!("spdk_nvme_perf -q 32 -o 4096 -w randread -t 5 -r '{trid}'"))
     );
+}
+
+/// The same for iSCSI.
+fn reach_portal(style: &Style, portal: SocketAddr, unit: &Unit) {
+    let target = &unit.target;
+    say!("iSCSI, Linux   {}", style.code(&format!("sudo iscsiadm -m discovery -t sendtargets -p {portal}")));
+    say!("               {}", style.code(&format!("sudo iscsiadm -m node -T {target} -p {portal} --login")));
+    say!("libiscsi       {}", style.code(&format!("iscsi-inq {}", unit.url)));
+    say!("QEMU           {}", style.code(&format!("qemu-img info {}", unit.url)));
+    say!("Weft           {}", style.code(&format!("weft bench '{}'", unit.url)));
+}
+
+fn units(shard: &Shard, portals: &[SocketAddr]) -> Vec<Unit> {
+    let Some(portal) = portals.first() else { return Vec::new() };
+    let iscsi = shard.iscsi();
+    let mut all = Vec::new();
+    for node in iscsi.server().registry().nodes() {
+        for lun in iscsi.luns(&node.name) {
+            let Some(entry) = shard.volumes().get(&lun.volume) else { continue };
+            let info = entry.volume.info();
+            let target = node.name.to_string();
+            let url = format!("iscsi://{portal}/{target}/{}", lun.number);
+            let (bytes, block_size) = (info.bytes(), info.block_size);
+            all.push(Unit { url, target, lun: lun.number, bytes, block_size });
+        }
+    }
+    all
 }
 
 fn served(shard: &Shard, listeners: &[SocketAddr]) -> Vec<Served> {

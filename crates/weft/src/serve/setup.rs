@@ -1,43 +1,125 @@
-//! What the options of `weft serve` ask for: volumes, one subsystem, one listener.
+//! What the options of `weft serve` ask for: volumes, one subsystem and one listener, one target node and one portal.
 
 use crate::args::ServeArgs;
 use crate::client::resolve;
 use crate::error::Failure;
 use engine::Shard;
+use engine::iscsi::NodeConfig;
 use engine::url::{DEFAULT_BLOCK_SIZE, FileUrl, VolumeUrl};
 use nvme::target::{NamespaceConfig, SubsystemConfig};
 use reactor::Reactor;
+use scsi::iscsi::IscsiName;
+use scsi::iscsi::login::Limits;
+use scsi::iscsi::target::{
+    Access, AddressPattern, InitiatorGroup, InitiatorPattern, NodeAuthentication, PortalGroup,
+};
+use scsi::target::UnitConfig;
+use std::net::SocketAddr;
 use wire::nvme::Nqn;
 
 /// Makes all of it.
 pub(super) fn build(shard: &mut Shard, env: &mut Reactor, args: &ServeArgs) -> Result<(), Failure> {
     let nqn = parse_nqn(&args.nqn)?;
-    let refused = |what: &str, why: &dyn std::fmt::Display| Failure::Usage(format!("{what}: {why}"));
+    let mut served = Vec::new();
+    for (number, url) in volumes(args)?.into_iter().enumerate() {
+        let name = open(shard, env, &format!("volume{number}"), &url)?;
+        let uuid = match &url {
+            VolumeUrl::File(file) => super::identifier::of_file(&nqn, &file.path),
+            _ => [0; 16],
+        };
+        served.push(Served { name, url, uuid });
+    }
+    if let Some(address) = args.nvme() {
+        subsystem(shard, env, args, nqn, address, &served)?;
+    }
+    if let Some(address) = args.portal() {
+        node(shard, env, args, address, &served)?;
+    }
+    Ok(())
+}
+
+/// A volume that is served.
+struct Served {
+    name: String,
+    url: VolumeUrl,
+    /// Zero for the volume's own.
+    uuid: [u8; 16],
+}
+
+/// The volumes as namespaces.
+fn subsystem(
+    shard: &mut Shard,
+    env: &mut Reactor,
+    args: &ServeArgs,
+    nqn: Nqn,
+    address: SocketAddr,
+    served: &[Served],
+) -> Result<(), Failure> {
     let mut config = SubsystemConfig::new(nqn);
     config.allow_any_host = args.host.is_empty();
     shard.target_mut().create_subsystem(config).map_err(|why| refused(&args.nqn, &why))?;
     for host in &args.host {
         shard.target_mut().add_host(&nqn, parse_nqn(host)?).map_err(|why| refused(host, &why))?;
     }
-    for (number, url) in volumes(args)?.iter().enumerate() {
-        let volume = open(shard, env, &format!("volume{number}"), url)?;
-        let mut namespace = NamespaceConfig::default();
-        if let VolumeUrl::File(file) = url {
-            namespace.uuid = super::identifier::of_file(&nqn, &file.path);
-        }
-        let serve = shard.add_namespace(&nqn, &volume, namespace);
+    for Served { name, url, uuid } in served {
+        let config = NamespaceConfig { uuid: *uuid, ..NamespaceConfig::default() };
+        let serve = shard.add_namespace(&nqn, name, config);
         serve.map_err(|why| refused(&url.to_string(), &why))?;
     }
-    let listen = shard.add_listener(env, &nqn, args.listen);
+    let listen = shard.add_listener(env, &nqn, address);
     listen.map_err(|why| refused("--listen", &why))?;
     Ok(())
+}
+
+/// The volumes as logical units.
+fn node(
+    shard: &mut Shard,
+    env: &mut Reactor,
+    args: &ServeArgs,
+    address: SocketAddr,
+    served: &[Served],
+) -> Result<(), Failure> {
+    let name = parse_iqn(&args.iqn)?;
+    let mut initiators: Vec<_> = args
+        .initiator
+        .iter()
+        .map(|iqn| parse_iqn(iqn).map(InitiatorPattern::Name))
+        .collect::<Result<_, _>>()?;
+    if initiators.is_empty() {
+        initiators.push(InitiatorPattern::Any);
+    }
+    let iscsi = shard.iscsi_mut();
+    let portals = PortalGroup { tag: TAG, portals: vec![address], private: false };
+    iscsi.add_portal_group(env, portals, true).map_err(|why| refused("--iscsi", &why))?;
+    let group = InitiatorGroup { tag: TAG.into(), initiators, networks: vec![AddressPattern::Any] };
+    let registry = iscsi.server_mut().registry_mut();
+    registry.add_initiator_group(group).map_err(|why| refused("--initiator", &why))?;
+    let config = NodeConfig {
+        name: name.clone(),
+        alias: String::new(),
+        access: vec![Access { portal_group: TAG, initiator_group: TAG.into() }],
+        authentication: NodeAuthentication::default(),
+        queue_depth: QUEUE_DEPTH,
+        limits: Limits::default(),
+    };
+    iscsi.add_node(env, config).map_err(|why| refused(&args.iqn, &why))?;
+    for Served { name: volume, url, uuid } in served {
+        let config = UnitConfig { uuid: *uuid, ..UnitConfig::default() };
+        shard.add_lun(&name, volume, config).map_err(|why| refused(&url.to_string(), &why))?;
+    }
+    Ok(())
+}
+
+fn refused(what: &str, why: &dyn std::fmt::Display) -> Failure {
+    Failure::Usage(format!("{what}: {why}"))
 }
 
 /// The volumes that the options name, in the order of the options' kinds.
 fn volumes(args: &ServeArgs) -> Result<Vec<VolumeUrl>, Failure> {
     let ram = args.ram.iter().map(|&size| Ok(VolumeUrl::Mem { size, block_size: DEFAULT_BLOCK_SIZE }));
     let files = args.file.iter().map(|file| match file.contains("://") {
-        true => file.parse().map_err(|why| Failure::Usage(format!("--file {file}: {why}"))),
+        // It may be another kind of URL, and hold a secret.
+        true => file.parse().map_err(|why| Failure::Usage(format!("--file: {why}"))),
         false => Ok(VolumeUrl::File(FileUrl::at(file))),
     });
     let mut all: Vec<_> = ram.chain(files).collect::<Result<_, Failure>>()?;
@@ -67,5 +149,13 @@ fn parse_nqn(text: &str) -> Result<Nqn, Failure> {
     text.parse().map_err(|why| Failure::Usage(format!("{text:?} is no NQN: {why}")))
 }
 
+fn parse_iqn(text: &str) -> Result<IscsiName, Failure> {
+    IscsiName::parse(text).map_err(|why| Failure::Usage(format!("{text:?} is no iSCSI name: {why}")))
+}
+
+/// The one portal group and the one initiator group.
+const TAG: u16 = 1;
+/// Commands a session may have under way.
+const QUEUE_DEPTH: u32 = 128;
 /// What is served if nothing is said.
 const DEFAULT_SIZE: u64 = 1 << 30;

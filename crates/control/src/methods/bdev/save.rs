@@ -27,7 +27,7 @@ fn height(shard: &Shard, entry: &Entry) -> usize {
     std::iter::successors(Some(entry), base).count()
 }
 
-/// The call that makes the volume; none for a namespace of a remote controller, which comes with that. One of our own that
+/// The call that makes the volume; none for what comes with a remote controller or target. One of our own that
 /// is served only after its controller was attached is waited for.
 fn create(entry: &Entry, round: usize) -> Option<Call> {
     let name = entry.name.clone();
@@ -73,6 +73,7 @@ fn create(entry: &Entry, round: usize) -> Option<Call> {
                 PartitionCreate { name, base_bdev_name: base, offset_blocks, num_blocks: blocks, uuid };
             Call::new("bdev_partition_create", params)
         }
+        Spec::Disk { .. } => return None,
         Spec::Remote { .. } if round < 2 => return None,
         Spec::Remote { .. } => {
             Call::new("bdev_get_bdevs", GetBdevs { name: Some(name), timeout: LOAD_TIMEOUT_MS })

@@ -77,19 +77,19 @@ fn bdev(shard: &Shard, entry: &Entry) -> Bdev {
             abort: false,
             copy: !info.read_only,
         },
-        driver_specific: driver_specific(&entry.spec),
+        driver_specific: driver_specific(shard, entry),
     }
 }
 
 /// Who stands on the volume: a namespace, or another volume.
 fn claim(shard: &Shard, name: &str) -> Option<&'static str> {
     let is_base = || shard.volumes().iter().any(|entry| entry.spec.base() == Some(name));
-    (is_base() || shard.is_exported(name)).then_some("exclusive_write")
+    (is_base() || shard.is_exported(name) || shard.iscsi().is_exported(name)).then_some("exclusive_write")
 }
 
 /// What only one kind of volume has, under SPDK's name for the kind.
-fn driver_specific(spec: &Spec) -> Map<String, Value> {
-    let value = match spec {
+fn driver_specific(shard: &Shard, entry: &Entry) -> Map<String, Value> {
+    let value = match &entry.spec {
         Spec::Ram { .. } | Spec::Null { .. } => Value::Null,
         Spec::File(file) => json!({ "aio": {
             "filename": file.path.to_string_lossy(),
@@ -109,6 +109,13 @@ fn driver_specific(spec: &Spec) -> Map<String, Value> {
             json!({ "split": { "base_bdev": base, "offset_blocks": offset_blocks } })
         }
         Spec::Remote { controller, nsid } => json!({ "nvme": { "controller": controller, "nsid": nsid } }),
+        Spec::Disk { .. } => match shard.initiators().get(&entry.name) {
+            Some(disk) => json!({ "iscsi": {
+                "initiator_iqn": disk.initiator_name.as_str(),
+                "url": disk.url.without_secrets(),
+            }}),
+            None => Value::Null,
+        },
     };
     value.as_object().cloned().unwrap_or_default()
 }
