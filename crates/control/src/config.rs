@@ -27,7 +27,7 @@ pub struct Config {
 /// The configuration of one subsystem.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Subsystem {
-    /// Its name: `bdev` or `nvmf`.
+    /// Its name: `bdev`, `nvmf` or `iscsi`.
     pub subsystem: String,
     /// The calls; null where a subsystem has nothing to configure.
     pub config: Option<Vec<Entry>>,
@@ -125,4 +125,4 @@ async fn make<T: Target>(dispatcher: &Dispatcher<T>, subsystem: &str, call: &Cal
 }
 
 /// The subsystems there are, in the order they are configured; each depends on those before it.
-pub const SUBSYSTEMS: [&str; 2] = ["bdev", "nvmf"];
+pub const SUBSYSTEMS: [&str; 3] = ["bdev", "nvmf", "iscsi"];

@@ -87,7 +87,9 @@ fn every_method_works() {
     stacked_volumes(&mut it);
     let port = target(&mut it);
     controllers(&mut it, &port);
+    iscsi(&mut it);
     configuration(&mut it);
+    iscsi_taken_down(&mut it);
     taking_down(&mut it, &port);
     it.call("spdk_kill_instance", json!({ "sig_name": "SIGTERM" }));
     let all = it.call("rpc_get_methods", json!({}));
@@ -294,6 +296,98 @@ fn discovery(it: &mut Fixture, port: &str) {
     assert_eq!(it.code("bdev_get_bdevs", json!({ "name": "found0n1" })), -19, "it goes with its service");
 }
 
+const IQN: &str = "iqn.2026-01.org.weft:tests";
+
+/// Groups, a target node that demands CHAP both ways, and a disk of it that is a volume here.
+fn iscsi(it: &mut Fixture) {
+    let options =
+        json!({ "max_queue_depth": 64, "nop_in_interval": 20, "nop_timeout": 60, "error_recovery_level": 0 });
+    assert_eq!(it.call("iscsi_set_options", options), true);
+    assert_eq!(it.code("iscsi_set_options", json!({ "error_recovery_level": 3 })), -22);
+    let options = it.call("iscsi_get_options", json!({}));
+    assert_eq!((&options["max_queue_depth"], &options["nop_timeout"]), (&json!(64), &json!(60)));
+    let secrets = json!([{ "user": "us", "secret": "s3cr3t-of-ours" }]);
+    assert_eq!(it.call("iscsi_create_auth_group", json!({ "tag": 1, "secrets": secrets })), true);
+    let mutual = json!({ "tag": 1, "user": "me", "secret": "s3cr3t-of-mine", "muser": "it", "msecret": "s3cr3t-of-its" });
+    assert_eq!(it.call("iscsi_auth_group_add_secret", mutual), true);
+    assert_eq!(it.call("iscsi_auth_group_remove_secret", json!({ "tag": 1, "user": "us" })), true);
+    assert_eq!(it.code("iscsi_auth_group_remove_secret", json!({ "tag": 1, "user": "us" })), -2);
+    let shown = it.call("iscsi_get_auth_groups", json!({}));
+    assert_eq!(shown, json!([{ "tag": 1, "secrets": [{ "user": "me", "muser": "it" }] }]));
+    assert_eq!(it.call("iscsi_set_discovery_auth", json!({ "disable_chap": true })), true);
+    assert_eq!(it.code("iscsi_set_discovery_auth", json!({ "require_chap": true, "chap_group": 9 })), -2);
+    let group = json!({ "tag": 1, "initiators": ["!iqn.2026-01.org.weft:bad"], "netmasks": ["127.0.0.0/8"] });
+    assert_eq!(it.call("iscsi_create_initiator_group", group), true);
+    assert_eq!(
+        it.call("iscsi_initiator_group_add_initiators", json!({ "tag": 1, "initiators": ["ANY"] })),
+        true
+    );
+    let bad = json!({ "tag": 1, "initiators": ["!iqn.2026-01.org.weft:bad"] });
+    assert_eq!(it.call("iscsi_initiator_group_remove_initiators", bad), true);
+    let groups = it.call("iscsi_get_initiator_groups", json!({}));
+    assert_eq!(groups, json!([{ "tag": 1, "initiators": ["ANY"], "netmasks": ["127.0.0.0/8"] }]));
+    let portals = json!({ "tag": 1, "portals": [{ "host": "127.0.0.1", "port": "0" }], "wait": true });
+    assert_eq!(it.call("iscsi_create_portal_group", portals), true);
+    assert_eq!(it.call("iscsi_start_portal_group", json!({ "tag": 1 })), true);
+    let groups = it.call("iscsi_get_portal_groups", json!({}));
+    let port = groups[0]["portals"][0]["port"].as_str().expect("a port").to_owned();
+    assert_ne!(port, "0");
+    let node = json!({ "name": "tests", "alias_name": "a disk", "queue_depth": 32, "disable_chap": true,
+        "pg_ig_maps": [{ "pg_tag": 1, "ig_tag": 1 }], "luns": [{ "bdev_name": "ram", "lun_id": 0 }] });
+    assert_eq!(it.call("iscsi_create_target_node", node.clone()), true);
+    assert_eq!(it.code("iscsi_create_target_node", node), -17);
+    assert_eq!(it.call("scsi_get_devices", json!({})), json!([{ "id": 0, "device_name": IQN }]));
+    assert_eq!(it.call("iscsi_target_node_add_lun", json!({ "name": IQN, "bdev_name": "null" })), true);
+    let set = json!({ "name": IQN, "require_chap": true, "mutual_chap": true, "chap_group": 1 });
+    assert_eq!(it.call("iscsi_target_node_set_auth", set), true);
+    let nodes = it.call("iscsi_get_target_nodes", json!({}));
+    assert_eq!(nodes[0]["luns"][1], json!({ "bdev_name": "null", "lun_id": 1 }));
+    assert_eq!((&nodes[0]["chap_group"], &nodes[0]["mutual_chap"]), (&json!(1), &json!(true)));
+    disk(it, &port);
+}
+
+/// The node's disk as a volume, with the secret and without.
+fn disk(it: &mut Fixture, port: &str) {
+    assert_eq!(it.call("bdev_iscsi_set_options", json!({ "timeout_sec": 20 })), true);
+    let create = |user: &str, query: &str| {
+        json!({ "name": "disk", "initiator_iqn": "iqn.2026-01.org.weft:tester",
+            "url": format!("iscsi://{user}127.0.0.1:{port}/{IQN}/0{query}") })
+    };
+    assert_eq!(it.code("bdev_iscsi_create", create("", "")), -5);
+    assert_eq!(it.code("bdev_iscsi_create", create("me%wrong-s3cr3t@", "")), -5);
+    let both = "?target_user=it&target_password=s3cr3t-of-its";
+    assert_eq!(it.call("bdev_iscsi_create", create("me%s3cr3t-of-mine@", both)), "disk");
+    assert_eq!(it.code("bdev_iscsi_create", create("me%s3cr3t-of-mine@", both)), -17);
+    let bdev = it.call("bdev_get_bdevs", json!({ "name": "disk" }))[0].clone();
+    assert_eq!((&bdev["product_name"], &bdev["num_blocks"]), (&json!("iSCSI LUN"), &json!(2048)));
+    let connections = it.call("iscsi_get_connections", json!({}));
+    assert_eq!(connections[0]["target_node_name"], IQN);
+    assert_eq!(it.call("iscsi_get_stats", json!({}))["running"], 1);
+    for (method, params) in [("save_config", json!({})), ("framework_get_config", json!({ "name": "iscsi" }))]
+    {
+        assert!(!it.call(method, params).to_string().contains("s3cr3t"), "{method} tells a secret");
+    }
+    let asked = it.call("save_config", json!({ "with_secrets": true })).to_string();
+    assert!(asked.contains("s3cr3t-of-mine") && asked.contains("s3cr3t-of-its"));
+}
+
+fn iscsi_taken_down(it: &mut Fixture) {
+    assert_eq!(it.call("bdev_iscsi_delete", json!({ "name": "disk" })), true);
+    assert_eq!(it.code("bdev_iscsi_delete", json!({ "name": "disk" })), -19);
+    let redirect = json!({ "name": IQN, "pg_tag": 1, "redirect_host": "127.0.0.1", "redirect_port": "3261" });
+    assert_eq!(it.call("iscsi_target_node_set_redirect", redirect), true);
+    assert_eq!(it.call("iscsi_target_node_request_logout", json!({ "name": IQN })), true);
+    let maps = json!({ "name": IQN, "pg_ig_maps": [{ "pg_tag": 1, "ig_tag": 1 }] });
+    assert_eq!(it.code("iscsi_delete_portal_group", json!({ "tag": 1 })), -16);
+    assert_eq!(it.call("iscsi_target_node_remove_pg_ig_maps", maps.clone()), true);
+    assert_eq!(it.code("iscsi_target_node_remove_pg_ig_maps", maps.clone()), -2);
+    assert_eq!(it.call("iscsi_target_node_add_pg_ig_maps", maps), true);
+    assert_eq!(it.call("iscsi_delete_target_node", json!({ "name": IQN })), true);
+    assert_eq!(it.call("iscsi_delete_portal_group", json!({ "tag": 1 })), true);
+    assert_eq!(it.call("iscsi_delete_initiator_group", json!({ "tag": 1 })), true);
+    assert_eq!(it.call("iscsi_delete_auth_group", json!({ "tag": 1 })), true);
+}
+
 fn configuration(it: &mut Fixture) {
     let bdev = it.call("framework_get_config", json!({ "name": "bdev", "with_batches": false }));
     let saved = it.call("save_config", json!({}));
@@ -304,7 +398,7 @@ fn configuration(it: &mut Fixture) {
     assert_eq!(json!(all), bdev);
     let attach = "bdev_nvme_attach_controller";
     let calls = |place: usize| subsystems[place]["config"].to_string();
-    assert!(!calls(0).contains(attach) && calls(2).contains(attach), "after its listener: {saved:#}");
+    assert!(!calls(0).contains(attach) && calls(3).contains(attach), "after its listener: {saved:#}");
     assert_eq!(it.code("framework_get_config", json!({ "name": "none" })), -22);
     let batch = json!([{ "method": "bdev_null_create", "params": { "name": "late", "block_size": 512, "num_blocks": 8 } },
         { "method": "bdev_null_delete", "params": { "name": "late" } }]);

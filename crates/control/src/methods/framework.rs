@@ -6,9 +6,9 @@ use engine::Shard;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::nvme::Defaults;
+use super::Defaults;
 use super::rounds::Rounds;
-use super::{bdev, nvme, nvmf};
+use super::{bdev, disk, iscsi, nvme, nvmf};
 use crate::config::{Call, Config, Entry, SUBSYSTEMS, Subsystem};
 use crate::error::{Errno, RpcError};
 use crate::fabric::{At, FabricMethod};
@@ -18,10 +18,20 @@ use crate::method::NoParams;
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct GetConfig {
-    /// The subsystem: `bdev` or `nvmf`.
+    /// The subsystem: `bdev`, `nvmf` or `iscsi`.
     name: String,
     /// Calls are never batched, whatever this says.
     with_batches: Option<bool>,
+    /// Whether to tell secrets. Not in SPDK.
+    with_secrets: Option<bool>,
+}
+
+/// How to show the configuration.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct SaveConfig {
+    /// Whether to tell secrets; without them, what must prove itself is kept out after loading. Not in SPDK.
+    with_secrets: Option<bool>,
 }
 
 /// The threads of the process.
@@ -67,14 +77,17 @@ pub fn methods(defaults: &Arc<Defaults>) -> Vec<FabricMethod> {
             "framework_get_config",
             "The calls that rebuild one subsystem.",
             move |at: At<'_>, params: GetConfig| {
-                one(at.shard, &defaults, &params.name)
+                let secrets = params.with_secrets.unwrap_or(false);
+                one(at.shard, &defaults, &params.name, secrets)
                     .ok_or_else(|| Errno::Invalid.because("no such subsystem"))
             },
         ),
         FabricMethod::new(
             "save_config",
             "The calls that rebuild everything.",
-            move |at: At<'_>, _: NoParams| Ok(save(at.shard, &all)),
+            move |at: At<'_>, params: SaveConfig| {
+                Ok(save(at.shard, &all, params.with_secrets.unwrap_or(false)))
+            },
         ),
         FabricMethod::new("framework_get_reactors", "Shows the threads that serve.", reactors),
     ]
@@ -89,11 +102,11 @@ fn reactors(at: At<'_>, _: NoParams) -> Result<Reactors, RpcError> {
 }
 
 /// All rounds one after the other: a subsystem stands as often in the list as something of it has to be made.
-fn save(shard: &Shard, defaults: &Defaults) -> Config {
+fn save(shard: &Shard, defaults: &Defaults, with_secrets: bool) -> Config {
     let mut subsystems = Vec::new();
     for round in 0..Rounds::new(shard).count() {
         for name in SUBSYSTEMS {
-            let calls = calls(shard, defaults, name, round);
+            let calls = calls(shard, defaults, name, round, with_secrets);
             if round == 0 || !calls.is_empty() {
                 let config = Some(calls.into_iter().map(Entry::Call).collect());
                 subsystems.push(Subsystem { subsystem: name.to_owned(), config });
@@ -104,20 +117,22 @@ fn save(shard: &Shard, defaults: &Defaults) -> Config {
 }
 
 /// The calls of all rounds for one subsystem.
-fn one(shard: &Shard, defaults: &Defaults, name: &str) -> Option<Vec<Call>> {
+fn one(shard: &Shard, defaults: &Defaults, name: &str, with_secrets: bool) -> Option<Vec<Call>> {
     let rounds = 0..Rounds::new(shard).count();
     let known = SUBSYSTEMS.contains(&name);
-    known.then(|| rounds.flat_map(|round| calls(shard, defaults, name, round)).collect())
+    known.then(|| rounds.flat_map(|round| calls(shard, defaults, name, round, with_secrets)).collect())
 }
 
 /// The calls of one round for one subsystem. Controllers come first: other volumes may be built on theirs.
-fn calls(shard: &Shard, defaults: &Defaults, subsystem: &str, round: usize) -> Vec<Call> {
+fn calls(shard: &Shard, defaults: &Defaults, subsystem: &str, round: usize, with_secrets: bool) -> Vec<Call> {
     match subsystem {
         "bdev" => {
-            let controllers = nvme::save(shard, defaults, round);
-            controllers.into_iter().chain(bdev::save(shard, round)).collect()
+            let controllers = nvme::save(shard, &defaults.nvme, round);
+            let disks = disk::save(shard, &defaults.disks, round, with_secrets);
+            controllers.into_iter().chain(disks).chain(bdev::save(shard, round)).collect()
         }
         "nvmf" => nvmf::save(shard, round),
+        "iscsi" => iscsi::save(shard, &defaults.iscsi, round, with_secrets),
         _ => Vec::new(),
     }
 }

@@ -2,7 +2,9 @@
 
 pub mod app;
 pub mod bdev;
+pub mod disk;
 pub mod framework;
+pub mod iscsi;
 pub mod log;
 pub mod notify;
 pub mod nvme;
@@ -27,7 +29,18 @@ pub struct State {
     /// Told when the process is to end.
     pub stop: Arc<Notify>,
     notifications: Arc<Notifications>,
-    defaults: Arc<nvme::Defaults>,
+    defaults: Arc<Defaults>,
+}
+
+/// What holds for what is made without saying otherwise.
+#[derive(Debug, Default)]
+pub struct Defaults {
+    /// Controllers of other machines.
+    pub nvme: Arc<nvme::Defaults>,
+    /// Disks of iSCSI targets.
+    pub disks: Arc<disk::Defaults>,
+    /// Our target nodes.
+    pub iscsi: Arc<iscsi::Defaults>,
 }
 
 impl State {
@@ -59,8 +72,10 @@ impl State {
             log::methods(&self.log),
             notify::methods(&self.notifications),
             bdev::methods(),
-            nvme::methods(&self.defaults),
+            nvme::methods(&self.defaults.nvme),
+            disk::methods(&self.defaults.disks),
             nvmf::methods(),
+            iscsi::methods(&self.defaults.iscsi),
         ];
         Table::new(families.into_iter().flatten().collect())
     }

@@ -52,6 +52,7 @@ impl<'a> Rounds<'a> {
         let Some(left) = left.checked_sub(1) else { return 0 };
         let below = match &entry.spec {
             Spec::Remote { controller, nsid } => return self.of_namespace(entry, controller, *nsid, left),
+            Spec::Disk { lun } => return self.of_disk(entry, *lun, left),
             spec => spec.base().and_then(|base| self.shard.volumes().get(base)),
         };
         below.map_or(0, |below| self.within(below, left))
@@ -68,11 +69,27 @@ impl<'a> Rounds<'a> {
         1 + served.map_or(0, |served| self.within(served, left))
     }
 
-    /// True if this process listens at the address.
-    fn is_ours(self, address: SocketAddr) -> bool {
-        let mut open = self.shard.server().listening();
-        open.any(|open| {
-            open.port() == address.port() && (open.ip() == address.ip() || open.ip().is_unspecified())
-        })
+    /// The same for a disk of an iSCSI target. Its volume is there when it is attached, so that comes late as well.
+    fn of_disk(self, entry: &Entry, lun: u16, left: usize) -> usize {
+        let Some(disk) = self.shard.initiators().get(&entry.name) else { return 0 };
+        let iscsi = self.shard.iscsi();
+        if !disk.url.address().is_some_and(|address| is_among(iscsi.server().listening(), address)) {
+            return 0;
+        }
+        let options = disk.initiator.options();
+        let served = iscsi.luns(&options.target).find(|served| served.number == lun);
+        let served = served.and_then(|served| self.shard.volumes().get(&served.volume));
+        1 + served.map_or(0, |served| self.within(served, left))
     }
+
+    /// True if this process listens at the address for NVMe hosts.
+    fn is_ours(self, address: SocketAddr) -> bool {
+        is_among(self.shard.server().listening(), address)
+    }
+}
+
+fn is_among(mut listening: impl Iterator<Item = SocketAddr>, address: SocketAddr) -> bool {
+    listening.any(|open| {
+        open.port() == address.port() && (open.ip() == address.ip() || open.ip().is_unspecified())
+    })
 }

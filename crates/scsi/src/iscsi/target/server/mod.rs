@@ -105,6 +105,13 @@ impl Server {
         &self.shard.limits
     }
 
+    /// Looks at connections for a sign of life in this interval from now on, and ends those that left `missed_max` questions
+    /// unanswered. What is timed already runs out first.
+    pub const fn set_heartbeat(&mut self, interval: core::time::Duration, missed_max: u32) {
+        self.shard.limits.heartbeat_interval = interval;
+        self.shard.limits.heartbeats_missed_max = missed_max;
+    }
+
     /// Who may log in where.
     pub const fn registry(&self) -> &Registry {
         &self.shard.registry
