@@ -15,9 +15,10 @@
 //! many answers is not sent again.
 //!
 //! What remains is the network: the old connection's copy of a write could still be executed after the new one's was
-//! answered. The other end ends what came by the old connection before it lets us connect anew, or has lost it with its
-//! machine; one that does neither breaks the end of an NVMe association (Base 3.3, "Controller Level Reset"), or the
-//! reinstatement of an iSCSI session (RFC 7143, section 6.3.5).
+//! answered. Whoever gives a connection up therefore resets it, so that what did not leave never will, and the other end
+//! ends what came by the old connection before it lets us connect anew, as our NVMe target does, or the reinstatement of
+//! an iSCSI session (RFC 7143, section 6.3.5). One that does not could only be waited for (NVMe Base 2.1, communication
+//! loss handling).
 
 use crate::Op;
 

@@ -68,7 +68,7 @@ impl Bench {
             };
             let data = ConnectData::new([1; 16], controller_id, &nqn, &nqn);
             let connected =
-                target.connect(&mut env, connection, &arrival, &connect.command(0), &data).unwrap();
+                target.connect(&mut env, connection, &arrival, &connect.command(0), &data).unwrap().unwrap();
             let enable = PropertySet::command(Property::Configuration, 0x0046_0001, 1);
             if queue_id == 0 {
                 let request = Request { connection, slot: 0, command: enable, data: Span::EMPTY };

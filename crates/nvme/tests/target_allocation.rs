@@ -43,7 +43,8 @@ fn commands_allocate_nothing() {
         let connect =
             Connect { record_format: 0, queue_id, queue_size_zero_based: 127, attributes, keep_alive_ms: 0 };
         let data = ConnectData::new([1; 16], controller_id, &nqn, &nqn);
-        let connected = target.connect(&mut env, connection, &arrival, &connect.command(0), &data).unwrap();
+        let connected =
+            target.connect(&mut env, connection, &arrival, &connect.command(0), &data).unwrap().unwrap();
         if queue_id == 0 {
             let command = PropertySet::command(Property::Configuration, 0x0046_0001, 1);
             let request = Request { connection, slot: 0, command, data: Span::EMPTY };

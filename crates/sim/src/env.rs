@@ -203,13 +203,15 @@ impl Env for NodeEnv {
         let mut world = self.world.borrow_mut();
         let Some(end) = world.ends.get(&stream) else { return };
         let (peer, connected) = (end.peer, end.connected);
-        if abort {
-            world.sever(stream);
-        } else if connected && peer != stream {
-            world.note(stream, Flags::End, &[]);
+        if connected && peer != stream {
+            world.note(stream, if abort { Flags::Reset } else { Flags::End }, &[]);
             let World { ends, faults, prng, now, .. } = &mut *world;
             if let Some(far) = ends.get_mut(&peer).filter(|far| !far.vanished) {
-                let at = far.inward.finish(*now, faults, prng);
+                let pipe = &mut far.inward;
+                let at = match abort {
+                    true => pipe.reset(*now, faults, prng),
+                    false => pipe.finish(*now, faults, prng),
+                };
                 world.schedule(at, Happening::Arrive(peer));
             }
         }

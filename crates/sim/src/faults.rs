@@ -23,6 +23,11 @@ pub struct Faults {
     pub reset: u64,
     /// A send ends its direction of the connection instead; the other goes on.
     pub half_close: u64,
+    /// A client's network flaps after its turn: its streams break for it, and the far ends learn of it up to
+    /// [`Faults::flap_time`] later.
+    pub flap: u64,
+    /// The longest time until then.
+    pub flap_time: Duration,
     /// From this send on a connection is dead without a word: what is sent never arrives, either way.
     pub vanish: u64,
     /// One bit of what is sent changes on the way. Only digests can tell, so it is drawn only where both are in use, and
@@ -69,6 +74,8 @@ impl Faults {
             stall: Duration::from_millis(pick(&[10, 500, 3_000])),
             reset: pick(&[0, 0, 1, 5]),
             half_close: pick(&[0, 0, 0, 2]),
+            flap: pick(&[0, 0, 0, 10]),
+            flap_time: Duration::from_secs(pick(&[2, 8])),
             vanish: pick(&[0, 0, 0, 1]),
             flip: pick(&[0, 1, 10]),
             refuse: pick(&[0, 0, 100, 500]),

@@ -50,13 +50,23 @@ pub struct End {
 /// One direction of a stream.
 #[derive(Debug, Default)]
 pub struct Pipe {
-    /// On the way: when it arrives, and what. `None` is the end.
-    flight: VecDeque<(Time, Option<Vec<u8>>)>,
+    /// On the way: when it arrives, and what.
+    flight: VecDeque<(Time, Flying)>,
     arrived: VecDeque<u8>,
     ended: bool,
+    /// The other end's reset has come.
+    reset: bool,
     held: usize,
     /// Bytes that were ever sent.
     sent: u64,
+}
+
+/// What is on its way.
+#[derive(Debug)]
+enum Flying {
+    Bytes(Vec<u8>),
+    End,
+    Reset,
 }
 
 impl Pipe {
@@ -79,7 +89,7 @@ impl Pipe {
         if prng.chance(faults.flip, 1000) && self.sent >= INITIALIZATION {
             bytes[prng.below(len as u64) as usize] ^= 1 << prng.below(8);
         }
-        self.flight.push_back((at, Some(bytes)));
+        self.flight.push_back((at, Flying::Bytes(bytes)));
         self.held += len;
         self.sent += len as u64;
         Some((len, at))
@@ -88,7 +98,15 @@ impl Pipe {
     /// Puts the end behind what is on its way; says when it arrives.
     pub fn finish(&mut self, now: Time, faults: &Faults, prng: &mut Prng) -> Time {
         let at = self.arrival(now, faults, prng);
-        self.flight.push_back((at, None));
+        self.flight.push_back((at, Flying::End));
+        at
+    }
+
+    /// Puts a reset behind what is on its way: what the sender had not sent yet is lost, but not what left. Says when it
+    /// arrives.
+    pub fn reset(&mut self, now: Time, faults: &Faults, prng: &mut Prng) -> Time {
+        let at = self.arrival(now, faults, prng);
+        self.flight.push_back((at, Flying::Reset));
         at
     }
 
@@ -100,13 +118,22 @@ impl Pipe {
         self.flight.back().map_or(Time::ZERO, |(last, _)| *last).max(now + delay)
     }
 
+    /// Holds up what is on its way, bytes by half of `by`, the end behind them by all of it; says when each arrives now.
+    pub fn delay(&mut self, by: Duration) -> Vec<Time> {
+        for (at, what) in &mut self.flight {
+            *at += if let Flying::Bytes(_) = what { by / 2 } else { by };
+        }
+        self.flight.iter().map(|(at, _)| *at).collect()
+    }
+
     /// Moves what has arrived by now within reach.
     pub fn arrive(&mut self, now: Time) {
         while self.flight.front().is_some_and(|(at, _)| *at <= now) {
             match self.flight.pop_front() {
-                Some((_, Some(bytes))) if !self.ended => self.arrived.extend(bytes),
-                Some((_, Some(bytes))) => self.held -= bytes.len(),
-                Some((_, None)) => self.ended = true,
+                Some((_, Flying::Bytes(bytes))) if !self.ended => self.arrived.extend(bytes),
+                Some((_, Flying::Bytes(bytes))) => self.held -= bytes.len(),
+                Some((_, Flying::End)) => self.ended = true,
+                Some((_, Flying::Reset)) => self.reset = true,
                 None => unreachable!("front was there"),
             }
         }
@@ -122,6 +149,11 @@ impl Pipe {
         let len = if cut { prng.between(1, there as u64) as usize } else { there };
         self.held -= len;
         Some(self.arrived.drain(..len).collect())
+    }
+
+    /// True once the other end's reset has come.
+    pub fn is_reset(&self) -> bool {
+        self.reset
     }
 
     /// True if a receive would give something, were it the end.

@@ -5,6 +5,7 @@ use crate::disk::Disk;
 use crate::faults::Faults;
 use crate::network::{End, Listener, NodeId, Pipe, draw};
 use core::cell::RefCell;
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -223,13 +224,49 @@ impl World {
         }
     }
 
+    /// Has a node's network flap, if that is among the faults and its time has come.
+    pub fn may_flap(&mut self, node: NodeId) {
+        if self.prng.chance(self.faults.flap, 1000) {
+            let by = draw(self.faults.flap_time, &mut self.prng);
+            self.flap(node, by);
+        }
+    }
+
+    /// A node's network flaps: its streams break for it at once. The others learn of that only after `by`, and what the
+    /// node had sent may still reach them before.
+    pub fn flap(&mut self, node: NodeId, by: Duration) {
+        let of_node = |end: &End| end.node == node && end.connected && end.broken.is_none();
+        let streams: Vec<_> = self
+            .ends
+            .iter()
+            .filter(|(_, end)| of_node(end))
+            .map(|(&stream, end)| (stream, end.peer))
+            .collect();
+        for (stream, peer) in streams {
+            self.note(stream, Flags::Reset, &[]);
+            let Self { ends, faults, prng, now, .. } = self;
+            if let Some(far) = ends.get_mut(&peer).filter(|far| !far.vanished) {
+                far.inward.reset(*now, faults, prng);
+                let times = far.inward.delay(by);
+                times.into_iter().for_each(|at| self.schedule(at, Happening::Arrive(peer)));
+            }
+            if let Some(end) = self.ends.get_mut(&stream) {
+                end.broken = Some(IoError::Reset);
+            }
+            self.tell(stream, What::Broken(stream, IoError::Reset));
+        }
+    }
+
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Arrive(stream) => {
                 let now = self.now;
                 let Some(end) = self.ends.get_mut(&stream) else { return };
                 end.inward.arrive(now);
-                if end.inward.readable() {
+                if end.inward.is_reset() {
+                    end.broken = Some(IoError::Reset);
+                    self.tell(stream, What::Broken(stream, IoError::Reset));
+                } else if end.inward.readable() {
                     self.tell(stream, What::Readable(stream));
                 }
             }

@@ -36,10 +36,12 @@ pub enum Bug {
     ReplayForgotten,
     /// A look at the namespaces that an event asked for ends the way up, before the I/O queues are there.
     LiveBeforeItsQueues,
+    /// A host that comes back is let in beside the association it had.
+    OldAssociationKept,
 }
 
 /// Every bug, for campaigns.
-pub const BUGS: [Bug; 15] = [
+pub const BUGS: [Bug; 16] = [
     Bug::FlushForgotten,
     Bug::FuaForgotten,
     Bug::BlockOffByOne,
@@ -55,6 +57,7 @@ pub const BUGS: [Bug; 15] = [
     Bug::LostTakenForDone,
     Bug::ReplayForgotten,
     Bug::LiveBeforeItsQueues,
+    Bug::OldAssociationKept,
 ];
 
 /// True if this bug is planted on this thread. Constantly false in release builds.

@@ -114,6 +114,11 @@ impl Host {
         self.controller.borrow_mut().pass(env, request).map_err(|_| NotNow)
     }
 
+    /// Asserts what always holds.
+    pub fn check(&self) {
+        self.controller.borrow().check();
+    }
+
     /// Tells the controller that we go, ends the streams, and gives memory back. Requests complete as gone.
     pub fn close(&self, env: &mut dyn Env) {
         self.controller.borrow_mut().close(env);

@@ -14,7 +14,8 @@ pub trait Executor {
     /// The choices that hold for every queue.
     fn options(&self) -> &Options;
 
-    /// Makes a queue on a connection that came in as `arrival` says.
+    /// Makes a queue on a connection that came in as `arrival` says. `None` if the host has to wait:
+    /// [`Executor::poll_connected`] answers.
     fn connect(
         &mut self,
         env: &mut dyn Env,
@@ -22,7 +23,18 @@ pub trait Executor {
         arrival: &Arrival,
         command: &SubmissionQueueEntry,
         data: &ConnectData,
-    ) -> Result<Connected, Refusal>;
+    ) -> Option<Result<Connected, Refusal>>;
+
+    /// The answer to a Connect that had to wait, and its connection; to be asked after connections were ended.
+    fn poll_connected(&mut self, env: &mut dyn Env) -> Option<(Key, Result<Connected, Refusal>)> {
+        let _ = env;
+        None
+    }
+
+    /// The connection of a Connect that waits is gone.
+    fn forget_connect(&mut self, connection: Key) {
+        let _ = connection;
+    }
 
     /// Which data a command moves: asked once for each command, in the order they came. An error is the command's
     /// answer; it is then not submitted.
@@ -74,8 +86,16 @@ impl Executor for Target {
         arrival: &Arrival,
         command: &SubmissionQueueEntry,
         data: &ConnectData,
-    ) -> Result<Connected, Refusal> {
+    ) -> Option<Result<Connected, Refusal>> {
         Target::connect(self, env, connection, arrival, command, data)
+    }
+
+    fn poll_connected(&mut self, env: &mut dyn Env) -> Option<(Key, Result<Connected, Refusal>)> {
+        Target::poll_connected(self, env)
+    }
+
+    fn forget_connect(&mut self, connection: Key) {
+        Target::forget_connect(self, connection);
     }
 
     fn transfer(&mut self, queue: QueueKey, command: &SubmissionQueueEntry) -> Result<Transfer, Status> {

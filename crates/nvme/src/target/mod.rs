@@ -49,6 +49,7 @@ pub use seam::{Connected, QueueKey, Refusal, Request, Response, Transfer};
 pub use subsystem::SubsystemConfig;
 
 use controller::Controller;
+use controller::connect::Caller;
 use discovery::Discovery;
 use namespace::Namespace;
 use options::{CONTROLLERS_MAX, NAMESPACES_MAX, OUTSTANDING_MAX, QUEUES_MAX, SUBSYSTEMS_MAX};
@@ -78,6 +79,8 @@ pub struct Target {
     responses: Vec<Response>,
     /// Connections the transport is to end.
     disconnects: VecDeque<Key>,
+    /// Hosts that wait for the end of the association they had.
+    comebacks: Vec<Caller>,
     /// Namespaces with I/O under way.
     busy: Vec<Key>,
     /// Reused by [`Target::poll`].
@@ -114,6 +117,7 @@ impl Target {
             discovery,
             responses: Vec::new(),
             disconnects: VecDeque::new(),
+            comebacks: Vec::new(),
             busy: Vec::new(),
             done: Vec::new(),
             next_timer: None,

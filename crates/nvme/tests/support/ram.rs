@@ -80,19 +80,19 @@ impl Executor for Ram {
         _arrival: &Arrival,
         command: &SubmissionQueueEntry,
         data: &ConnectData,
-    ) -> Result<Connected, Refusal> {
+    ) -> Option<Result<Connected, Refusal>> {
         let connect = Connect::read(command);
         if data.subsystem().is_err() {
-            return Err(Refusal { status: Status::CONNECT_INVALID_PARAMETERS, result: 256 });
+            return Some(Err(Refusal { status: Status::CONNECT_INVALID_PARAMETERS, result: 256 }));
         }
-        Ok(Connected {
+        Some(Ok(Connected {
             queue: QueueKey(self.queues.insert(()).unwrap()),
             queue_id: connect.queue_id,
             controller_id: 1,
             entries: u32::from(connect.queue_size_zero_based) + 1,
             flow_control_disabled: connect.attributes.contains(ConnectAttributes::DISABLE_FLOW_CONTROL),
             result: 1,
-        })
+        }))
     }
 
     fn transfer(&mut self, _queue: QueueKey, command: &SubmissionQueueEntry) -> Result<Transfer, Status> {

@@ -59,7 +59,7 @@ impl Plan {
             namespaces: prng.between(1, 3) as u32,
             clients: prng.between(1, 3) as u32,
             share: prng.between(8, 64),
-            reconfigures: prng.chance(1, 3),
+            reconfigures: prng.chance(1, 2),
             turns: prng.between(200, 2500) as u32,
             transport: draw_limits(prng),
             options,

@@ -51,13 +51,19 @@ impl Play {
                 self.toggle_power();
             }
             // What changes while a host is on its way up finds more that is half done.
-            let one_in = if self.clients.iter().all(Client::is_live) { 100 } else { 4 };
+            let one_in = if self.somebody_comes_up() { 3 } else { 100 };
             if self.plan.reconfigures && self.prng.chance(1, one_in) {
                 self.server.reconfigure(&mut self.prng);
             }
             self.step(true, Time::NEVER)?;
         }
         Ok(())
+    }
+
+    /// True if a host has a controller, but not all of its queues.
+    fn somebody_comes_up(&self) -> bool {
+        let mut down = (0..).zip(&self.clients).filter(|(_, client)| !client.is_live());
+        self.plan.reconfigures && down.any(|(number, _)| self.server.controllers_of(number) > 0)
     }
 
     fn toggle_power(&mut self) {
@@ -166,6 +172,7 @@ impl Play {
         } else {
             let client = &mut self.clients[usize::from(node.0) - 2];
             client.turn(load);
+            self.world.borrow_mut().may_flap(node);
             client.wrong.take()
         };
         wrong.map_or(Ok(true), |what| Err(Outcome::Unsafe(what)))

@@ -22,7 +22,7 @@ impl Controller {
         let was_live = self.is_live();
         let now = env.now();
         self.lost_at.get_or_insert(now);
-        self.drop_queues(env);
+        self.drop_queues(env, false);
         tracing::info!(subsystem = %self.options.subsystem, address = %self.options.address, %why, "connection lost");
         let given_up = self.options.controller_loss_timeout == Some(Duration::ZERO);
         if !self.was_live || given_up || why.is_final() {
@@ -36,10 +36,11 @@ impl Controller {
         self.phase = Phase::Waiting { until: now + self.backoff.next_wait() };
     }
 
-    /// Closes the queues and keeps their memory; forgets what was outstanding on them.
-    pub(super) fn drop_queues(&mut self, env: &mut dyn Env) {
+    /// Closes the queues and keeps their memory; forgets what was outstanding on them. `orderly`: what was sent may still
+    /// arrive.
+    pub(super) fn drop_queues(&mut self, env: &mut dyn Env, orderly: bool) {
         for (id, mut queue) in self.admin.take().into_iter().chain(self.io.drain(..)).enumerate() {
-            queue.close(env);
+            queue.close(env, orderly);
             self.spare.insert(id, queue.memory());
         }
         self.scan = Scan::idle();
@@ -105,7 +106,7 @@ impl Controller {
         if let Phase::Failed(_) = self.phase {
             return;
         }
-        self.drop_queues(env);
+        self.drop_queues(env, why == Failure::Closed);
         self.lost_at = None;
         self.phase = Phase::Failed(why);
         self.events.push_back(HostEvent::Failed(why));

@@ -259,6 +259,16 @@ impl Controller {
         self.flush(env);
     }
 
+    /// Asserts what always holds: who is live has all queues that were granted.
+    pub fn check(&self) {
+        let wanted = if self.options.io_queues == 0 { 0 } else { self.granted_queues };
+        assert!(
+            !self.is_live() || self.io.len() == usize::from(wanted),
+            "live with {} queues",
+            self.io.len()
+        );
+    }
+
     /// Ends everything. Requests complete as gone.
     pub fn close(&mut self, env: &mut dyn Env) {
         if let Phase::Failed(Failure::Closed) = self.phase {

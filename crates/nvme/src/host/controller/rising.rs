@@ -142,7 +142,7 @@ impl Controller {
         let connect = matches!(step, Step::Connect | Step::IoQueues);
         if connect && status.kind() == Status::CONNECT_INVALID_PARAMETERS && !self.flow_control {
             self.flow_control = true;
-            self.drop_queues(env);
+            self.drop_queues(env, true);
             return self.rise(env);
         }
         self.lose(env, Failure::Refused { step, status });

@@ -1,6 +1,7 @@
 //! Connect: a host asks for a queue, and with the admin queue for a controller (Base 6.3).
 //!
-//! Checks run from the outside in: format, names, access, then the queue. What is refused changes nothing.
+//! Checks run from the outside in: format, names, access, then the queue. What is refused changes nothing. A host that
+//! comes back while it still has an association waits ([`super::comeback`]).
 
 use super::super::options::QUEUE_ENTRIES_MIN;
 use super::super::portal::Arrival;
@@ -21,16 +22,19 @@ use wire::nvme::fabrics::{Connect, ConnectAttributes, ConnectData, ConnectField,
 use wire::nvme::{CONTROLLER_ANY, Nqn, Status, SubmissionQueueEntry};
 
 /// Who asks for what, checked as far as it does not depend on the kind of queue.
-struct Caller {
-    connection: Key,
-    arrival: Arrival,
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Caller {
+    pub(super) connection: Key,
+    pub(super) arrival: Arrival,
     connect: Connect,
-    subsystem: Key,
-    host: Nqn,
+    pub(super) subsystem: Key,
+    pub(super) host: Nqn,
+    pub(super) host_id: HostId,
 }
 
 impl Target {
-    /// A host's Connect on a connection that has no queue yet.
+    /// A host's Connect on a connection that has no queue yet. `None` if the host has to wait for the end of an association
+    /// it had: [`Target::poll_connected`] answers.
     pub fn connect(
         &mut self,
         env: &mut dyn Env,
@@ -38,7 +42,22 @@ impl Target {
         arrival: &Arrival,
         command: &SubmissionQueueEntry,
         data: &ConnectData,
-    ) -> Result<Connected, Refusal> {
+    ) -> Option<Result<Connected, Refusal>> {
+        match self.caller(connection, arrival, command, data) {
+            Ok(caller) if caller.connect.queue_id == 0 => self.connect_or_wait(env, caller),
+            Ok(caller) => Some(self.connect_io(&caller, data.controller_id.get())),
+            Err(refusal) => Some(Err(refusal)),
+        }
+    }
+
+    /// Checks what does not depend on the state of controllers.
+    fn caller(
+        &self,
+        connection: Key,
+        arrival: &Arrival,
+        command: &SubmissionQueueEntry,
+        data: &ConnectData,
+    ) -> Result<Caller, Refusal> {
         let connect = Connect::read(command);
         if connect.record_format != 0 {
             return Err(refused(Status::CONNECT_INCOMPATIBLE_FORMAT));
@@ -50,12 +69,10 @@ impl Target {
             return Err(refused(Status::CONNECT_INVALID_HOST));
         }
         self.check_queue_size(&connect)?;
-        let caller = Caller { connection, arrival: *arrival, connect, subsystem, host };
-        if connect.queue_id == 0 {
-            self.connect_admin(env, &caller, data)
-        } else {
-            self.connect_io(&caller, data)
+        if connect.queue_id == 0 && data.controller_id.get() != CONTROLLER_ANY {
+            return Err(invalid(ConnectField::ControllerId));
         }
+        Ok(Caller { connection, arrival: *arrival, connect, subsystem, host, host_id: data.host_id })
     }
 
     /// The subsystem with this name, if it listens where the connection came in. The discovery subsystem is wherever
@@ -75,29 +92,13 @@ impl Target {
         Ok(())
     }
 
-    /// Whether a volume still works on changes that this host asked for by a connection it has lost. What it sends by the
-    /// next one, the same changes again among it, must not be overtaken by those.
-    fn is_changing_for(&self, host_id: HostId) -> bool {
-        self.outstanding.iter().any(|(_, one)| {
-            let lost = one.given_up.is_some() || self.controllers.get(one.controller).is_none();
-            lost && one.changes_for == Some(host_id)
-        })
-    }
-
-    fn connect_admin(
-        &mut self,
-        env: &mut dyn Env,
-        caller: &Caller,
-        data: &ConnectData,
-    ) -> Result<Connected, Refusal> {
-        if data.controller_id.get() != CONTROLLER_ANY {
-            return Err(invalid(ConnectField::ControllerId));
-        }
-        if self.controllers.is_full() || self.queues.is_full() || self.is_changing_for(data.host_id) {
+    /// Makes a controller; nothing of an earlier one of its host is in its way.
+    pub(super) fn connect_admin(&mut self, env: &mut dyn Env, caller: &Caller) -> Result<Connected, Refusal> {
+        if self.controllers.is_full() || self.queues.is_full() {
             return Err(refused(Status::CONNECT_CONTROLLER_BUSY));
         }
         let id = self.take_controller_id(caller.subsystem).ok_or(refused(Status::CONNECT_CONTROLLER_BUSY))?;
-        let controller = self.new_controller(env, caller, data, id);
+        let controller = self.new_controller(env, caller, id);
         let keep_alive = controller.keep_alive.due();
         let Ok(key) = self.controllers.insert(controller) else {
             return Err(refused(Status::CONNECT_CONTROLLER_BUSY));
@@ -118,7 +119,7 @@ impl Target {
         subsystem.next_controller_id(|id| taken.binary_search(&id).is_ok())
     }
 
-    fn new_controller(&self, env: &mut dyn Env, caller: &Caller, data: &ConnectData, id: u16) -> Controller {
+    fn new_controller(&self, env: &mut dyn Env, caller: &Caller, id: u16) -> Controller {
         let discovery = self.subsystems.get(caller.subsystem).is_some_and(|subsystem| subsystem.discovery);
         let silence = discovery.then_some(self.options.discovery_silence);
         Controller {
@@ -126,7 +127,7 @@ impl Target {
             id,
             discovery,
             host: caller.host,
-            host_id: data.host_id,
+            host_id: caller.host_id,
             arrival: caller.arrival,
             queues: vec![None; 1 + usize::from(self.options.max_io_qpairs_per_ctrlr)],
             configuration: no_configuration(),
@@ -142,14 +143,13 @@ impl Target {
         }
     }
 
-    fn connect_io(&mut self, caller: &Caller, data: &ConnectData) -> Result<Connected, Refusal> {
+    fn connect_io(&mut self, caller: &Caller, id: u16) -> Result<Connected, Refusal> {
         let subsystem = self.subsystems.get(caller.subsystem).ok_or(invalid(ConnectField::Subsystem))?;
-        let id = data.controller_id.get();
         let same = |key: &Key| self.controllers.get(*key).is_some_and(|controller| controller.id == id);
         let key = subsystem.controllers.iter().copied().find(same);
         let key = key.ok_or(invalid(ConnectField::ControllerId))?;
         let controller = self.controllers.get(key).ok_or(invalid(ConnectField::ControllerId))?;
-        if controller.host != caller.host || controller.host_id != data.host_id {
+        if controller.host != caller.host || controller.host_id != caller.host_id {
             return Err(refused(Status::CONNECT_INVALID_HOST));
         }
         if controller.discovery || caller.connect.queue_id > controller.features.io_queues {
@@ -198,6 +198,6 @@ fn invalid(field: ConnectField) -> Refusal {
     Refusal { status: Status::CONNECT_INVALID_PARAMETERS.with_do_not_retry(), result }
 }
 
-fn refused(status: Status) -> Refusal {
+pub(super) fn refused(status: Status) -> Refusal {
     Refusal { status: super::super::status::final_for_host(status), result: 0 }
 }

@@ -13,8 +13,9 @@
 
 mod abort;
 mod admin;
+mod comeback;
 mod configuration;
-mod connect;
+pub(super) mod connect;
 mod errors;
 pub(super) mod events;
 pub(super) mod fabrics;

@@ -1,7 +1,8 @@
 //! Connect: what is accepted, and the status and field of everything that is not.
 
 use super::world::{World, arrival, connect, host_nqn, subsystem_nqn};
-use crate::target::{ConfigError, Options, Refusal, SubsystemConfig};
+use crate::target::{Arrival, ConfigError, Options, Refusal, SubsystemConfig};
+use stdx::slab::Slab;
 use wire::nvme::fabrics::{Connect, ConnectData, ConnectField, ConnectResult};
 use wire::nvme::{Nqn, Status};
 
@@ -31,6 +32,34 @@ fn a_host_gets_a_controller_and_queues() {
     assert_eq!(world.admin(2).controller_id, 2);
     let controllers = world.target.controllers(&subsystem_nqn()).unwrap();
     assert_eq!(controllers.iter().map(|one| one.io_queues).collect::<Vec<_>>(), [1, 0]);
+}
+
+/// Its old queues end first; by another path it has another controller beside.
+#[test]
+fn a_host_that_comes_back_takes_the_place_of_its_old_association() {
+    let mut world = World::new();
+    let old = world.admin(1);
+    let old_io = world.io(old, 1);
+    let mut keys = Slab::new(2);
+    let [first, second] = [0, 1].map(|_| keys.insert(()).unwrap());
+    let elsewhere = Arrival { peer: "10.0.0.3:51000".parse().unwrap(), ..arrival() };
+    let command = connect(0).command(0);
+    let beside = world.target.connect(&mut world.env, first, &elsewhere, &command, &data(1, 0xffff));
+    assert!(beside.is_some_and(|answer| answer.is_ok()), "another path");
+    let waits = world.target.connect(&mut world.env, second, &arrival(), &command, &data(1, 0xffff));
+    assert_eq!(waits, None);
+    let ended: Vec<_> = core::iter::from_fn(|| world.target.poll_disconnect()).collect();
+    assert_eq!(ended, [old.connection, old_io.connection]);
+    assert_eq!(world.target.poll_connected(&mut world.env), None);
+    world.disconnect(old_io);
+    world.disconnect(old);
+    let (connection, answer) = world.target.poll_connected(&mut world.env).unwrap();
+    assert_eq!((connection, answer.map(|connected| connected.queue_id)), (second, Ok(0)));
+    assert_eq!(world.target.controllers(&subsystem_nqn()).unwrap().len(), 2);
+
+    assert_eq!(world.target.connect(&mut world.env, second, &arrival(), &command, &data(1, 0xffff)), None);
+    world.target.forget_connect(second);
+    assert_eq!(world.target.poll_connected(&mut world.env), None);
 }
 
 #[test]

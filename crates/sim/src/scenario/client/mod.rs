@@ -23,7 +23,8 @@ pub(super) struct Client {
     shard: Shard,
     env: NodeEnv,
     prng: Prng,
-    channel: Option<Box<dyn Channel>>,
+    /// Its ways to the volume, once it is there: each uses a queue of its own, if there are as many.
+    channels: Vec<Box<dyn Channel>>,
     /// When to attach the controller again.
     attach_at: Option<Time>,
     /// The client uses the volume no more.
@@ -57,7 +58,7 @@ impl Client {
             shard,
             env,
             prng,
-            channel: None,
+            channels: Vec::new(),
             attach_at: None,
             left: false,
             nsid,
@@ -89,9 +90,12 @@ impl Client {
     pub(super) fn turn(&mut self, load: bool) {
         self.shard.turn(&mut self.env);
         self.shard.check();
+        if let Some(attached) = self.attached() {
+            attached.host.check();
+        }
         self.collect();
         self.open_or_attach();
-        while load && self.channel.is_some() && self.under_way.len() < self.depth && self.ask() {}
+        while load && !self.channels.is_empty() && self.under_way.len() < self.depth && self.ask() {}
         self.collect();
         if self.calm {
             self.expect_calm();
@@ -115,7 +119,7 @@ impl Client {
     /// Asks to read the next piece of all that is this client's from `lba` on; says where the one after it begins.
     pub(super) fn read_next(&mut self, lba: u64) -> u64 {
         let blocks = PIECE.min(self.range().1 - lba);
-        if self.channel.is_none() || !self.submit(Op::Read, lba, blocks as u32, false) {
+        if self.channels.is_empty() || !self.submit(Op::Read, lba, blocks as u32, false) {
             return lba;
         }
         self.collect();
@@ -161,17 +165,18 @@ impl Client {
             return;
         }
         if failed {
-            self.channel = None;
+            self.channels.clear();
             self.shard.detach(&mut self.env, NAME).expect("it was attached");
             self.attach_at = Some(self.env.now() + ATTACH_AGAIN);
         }
         if self.attach_at.take_if(|at| *at <= self.env.now()).is_some() {
             self.attach();
         }
-        if self.channel.is_none() {
+        if self.channels.is_empty() {
             let name = self.attached().and_then(|attached| attached.volumes().get(&self.nsid));
             let volume = name.and_then(|name| self.shard.volumes().get(name));
-            self.channel = volume.map(|entry| entry.volume.open());
+            let open = volume.map(|entry| (0..CHANNELS).map(|_| entry.volume.open()).collect());
+            self.channels = open.unwrap_or_default();
         }
     }
 
@@ -196,6 +201,9 @@ const NAME: &str = "remote";
 
 /// How long to wait before a controller that could not be attached is attached again.
 const ATTACH_AGAIN: Duration = Duration::from_millis(250);
+
+/// How many channels a client has.
+const CHANNELS: usize = 2;
 
 /// The longest request, in blocks.
 const PIECE: u64 = 8;

@@ -83,8 +83,12 @@ impl Client {
             self.release(&request);
             return false;
         }
-        let Some(channel) = &mut self.channel else { return false };
-        if channel.submit(&mut self.env, request.io).is_err() {
+        if self.channels.is_empty() {
+            self.release(&request);
+            return false;
+        }
+        let channel = self.prng.below(self.channels.len() as u64) as usize;
+        if self.channels[channel].submit(&mut self.env, request.io).is_err() {
             self.release(&request);
             return false;
         }
@@ -152,9 +156,10 @@ impl Client {
 
     /// Takes the answers that are there.
     pub(super) fn collect(&mut self) {
-        let Some(channel) = &mut self.channel else { return };
         let mut done = core::mem::take(&mut self.done);
-        channel.poll(&mut self.env, &mut done);
+        for channel in &mut self.channels {
+            channel.poll(&mut self.env, &mut done);
+        }
         for done in done.drain(..) {
             match self.under_way.remove(&done.tag) {
                 Some(request) => {

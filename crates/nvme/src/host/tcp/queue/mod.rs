@@ -297,18 +297,23 @@ impl QueuePair {
         }
     }
 
-    /// Ends the queue without ceremony.
-    pub fn close(&mut self, env: &mut dyn Env) {
-        self.end(env, QueueEnd::Closed);
+    /// Ends the queue without ceremony. What was sent and did not leave yet goes on its way only if this is `orderly`:
+    /// what is given up must not arrive later.
+    pub fn close(&mut self, env: &mut dyn Env, orderly: bool) {
+        self.end_by(env, QueueEnd::Closed, !orderly);
     }
 
     fn end(&mut self, env: &mut dyn Env, why: QueueEnd) {
+        self.end_by(env, why, true);
+    }
+
+    fn end_by(&mut self, env: &mut dyn Env, why: QueueEnd, abort: bool) {
         if let State::Ended(_) = self.state {
             return;
         }
         self.state = State::Ended(why);
         self.unread = false;
-        env.close(self.stream, false);
+        env.close(self.stream, abort);
     }
 }
 

@@ -12,7 +12,7 @@ use super::established::Established;
 use super::framer::{Incoming, Landing};
 use super::hold::{Held, Problem, Taken};
 use super::outgoing::Outgoing;
-use crate::target::{Arrival, Connected};
+use crate::target::{Arrival, Connected, Refusal};
 use stdx::mem::Span;
 use stdx::slab::Key;
 use wire::nvme::fabrics::{CONNECT_DATA_LEN, ConnectData};
@@ -31,7 +31,8 @@ pub(super) struct Initialize;
 /// The form of the connection is agreed on: Connect is due.
 #[derive(Debug, Default)]
 pub(super) struct Connecting {
-    /// A Connect whose data is coming, and the buffer it goes to.
+    /// A Connect whose data is coming, and the buffer it goes to; none any more once it is the target's, which answers
+    /// later.
     pending: Option<(SubmissionQueueEntry, Span)>,
 }
 
@@ -117,10 +118,26 @@ impl Connecting {
             return Err(self);
         }
         let data = ConnectData::view(&bytes).expect("as long as it is");
+        self.pending = Some((command, Span::EMPTY));
         match cx.target.connect(cx.env, key, arrival, &command, data) {
+            Some(outcome) => self.handle_outcome(cx, outgoing, key, &outcome),
+            None => Err(self),
+        }
+    }
+
+    /// The target's answer to Connect. The state after it, or this one again if Connect was refused.
+    pub(super) fn handle_outcome(
+        mut self,
+        cx: &mut Context<'_>,
+        outgoing: &mut Outgoing,
+        key: Key,
+        outcome: &Result<Connected, Refusal>,
+    ) -> Result<Established, Self> {
+        let Some((command, _)) = self.pending.take() else { return Err(self) };
+        match outcome {
             Ok(connected) => {
-                accept(cx, outgoing, &command, &connected);
-                Ok(Established::new(key, &connected))
+                accept(cx, outgoing, &command, connected);
+                Ok(Established::new(key, connected))
             }
             Err(refusal) => {
                 refuse(cx, outgoing, &command, refusal.status, refusal.result);
@@ -129,16 +146,23 @@ impl Connecting {
         }
     }
 
+    /// Whether the target has Connect, and will answer it.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.pending.is_some_and(|(_, buffer)| buffer.is_empty())
+    }
+
     /// The connection ends: what is held goes back.
-    pub(super) fn give_up(self, cx: &mut Context<'_>) {
-        if let Some((_, buffer)) = self.pending {
-            cx.env.mem().give(buffer);
+    pub(super) fn give_up(self, cx: &mut Context<'_>, key: Key) {
+        match self.pending {
+            Some((_, buffer)) if buffer.is_empty() => cx.target.forget_connect(key),
+            Some((_, buffer)) => cx.env.mem().give(buffer),
+            None => {}
         }
     }
 
     /// How many buffers it holds.
     pub(super) fn buffers(&self) -> usize {
-        usize::from(self.pending.is_some())
+        usize::from(self.pending.is_some_and(|(_, buffer)| !buffer.is_empty()))
     }
 }
 

@@ -216,7 +216,7 @@ impl Connection {
         match core::mem::replace(&mut self.state, State::Ended(None)) {
             State::Initialize(Initialize) => None,
             State::Connecting(connecting) => {
-                connecting.give_up(cx);
+                connecting.give_up(cx, self.key);
                 None
             }
             State::Established(mut established) => {

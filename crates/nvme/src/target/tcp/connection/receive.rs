@@ -3,9 +3,10 @@
 use super::super::Context;
 use super::established::Established;
 use super::framer::{BadHeader, Landing, Piece};
-use super::handshake::Initialize;
+use super::handshake::{Connecting, Initialize};
 use super::hold::{Problem, Taken};
 use super::{Connection, State};
+use crate::target::{Connected, Refusal};
 use stdx::mem::Span;
 use stdx::stream::Session;
 use wire::nvme::tcp::{HeaderError, HeaderRules, PduLayout, PduType};
@@ -142,6 +143,26 @@ impl Connection {
         let State::Connecting(connecting) = &mut self.state else { return };
         let connecting = core::mem::take(connecting);
         let connected = connecting.handle_data(cx, &mut self.outgoing, &self.arrival, self.key, intact);
+        self.go_on(cx, connected);
+    }
+
+    /// The target's answer to a Connect that had to wait. False if nobody waits for it any more.
+    pub(in super::super) fn handle_connected(
+        &mut self,
+        cx: &mut Context<'_>,
+        outcome: &Result<Connected, Refusal>,
+    ) -> bool {
+        let State::Connecting(connecting) = &mut self.state else { return false };
+        if !connecting.is_waiting() {
+            return false;
+        }
+        let connecting = core::mem::take(connecting);
+        let connected = connecting.handle_outcome(cx, &mut self.outgoing, self.key, outcome);
+        self.go_on(cx, connected);
+        true
+    }
+
+    fn go_on(&mut self, cx: &mut Context<'_>, connected: Result<Established, Connecting>) {
         self.state = match connected {
             Ok(established) => {
                 if established.queue_id() != 0 {

@@ -100,6 +100,29 @@ impl Server {
                 self.visiting.push(key);
             }
         }
+        self.collect_connected(env, target);
+    }
+
+    /// Takes the answers to Connects that had to wait to their connections.
+    fn collect_connected(&mut self, env: &mut dyn Env, target: &mut dyn Executor) {
+        while let Some((key, outcome)) = target.poll_connected(env) {
+            let peer = self.connections.get_mut(key);
+            let cx = &mut Context { env, target, shard: &mut self.shard };
+            let taken = peer.is_some_and(|peer| peer.connection.handle_connected(cx, &outcome));
+            match outcome {
+                Ok(connected) if !taken => target.disconnect(env, connected.queue),
+                Ok(_) | Err(_) => self.visit(key),
+            }
+        }
+    }
+
+    /// Has a connection looked at in the second half of this round.
+    fn visit(&mut self, key: Key) {
+        if let Some(peer) = self.connections.get_mut(key)
+            && !core::mem::replace(&mut peer.listed, true)
+        {
+            self.visiting.push(key);
+        }
     }
 
     /// Sends what there is to send, and decides how the connection goes on.
