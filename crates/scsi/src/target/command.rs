@@ -180,7 +180,7 @@ const fn index() -> [(u8, u8, u8); 256] {
 }
 
 /// The rooms' rows.
-const ROOMS: [&[CommandRow]; 20] = [
+const ROOMS: [&[CommandRow]; 21] = [
     &spc::inquiry::ROWS,
     &spc::luns::ROWS,
     &spc::mode::ROWS,
@@ -188,6 +188,7 @@ const ROOMS: [&[CommandRow]; 20] = [
     &spc::reserve::ROWS,
     &spc::persist::ROWS,
     &spc::diagnostic::ROWS,
+    &spc::removal::ROWS,
     &spc::maintenance::ROWS,
     &spc::copy::ROWS,
     &sbc::ready::ROWS,

@@ -90,7 +90,7 @@ fn execute_read(call: &mut Call<'_>) -> Result<Step, Fault> {
 }
 
 fn execute_write(call: &mut Call<'_>) -> Result<Step, Fault> {
-    let range = received_blocks(call)?;
+    let range = brought_blocks(call)?;
     let fua = force_unit_access(call.cdb()) || write_through(call)?;
     Run::new(Op::Write, range.lba, u64::from(range.blocks), fua, MemoryOf::Task).start(call)
 }
@@ -100,8 +100,18 @@ pub(super) fn write_through(call: &Call<'_>) -> Result<bool, Fault> {
     Ok(!call.unit()?.settings.write_cache)
 }
 
-/// The range of a command that writes what it brings, if all of that was brought. Half a write is none: what an initiator
-/// did not offer to send it did not mean to write.
+/// The range of a command that writes what it brings, as far as it was brought, in whole blocks. That it was less than the
+/// CDB says, the transport tells by the residual count (SPC-4, section 4.2.5.6 leaves it at that).
+pub(super) fn brought_blocks(call: &mut Call<'_>) -> Result<BlockRange, Fault> {
+    let info = call.info()?;
+    let range = BlockRange::read(call.cdb()).on(&info)?;
+    range.bytes(&info, call.cdb())?;
+    let brought = call.task.data.len / info.block_size;
+    Ok(BlockRange { blocks: range.blocks.min(brought), ..range })
+}
+
+/// The range of a command that writes what it brings, if all of that was brought. For commands that are done as a
+/// whole or not at all.
 pub(super) fn received_blocks(call: &mut Call<'_>) -> Result<BlockRange, Fault> {
     let info = call.info()?;
     let range = BlockRange::read(call.cdb()).on(&info)?;

@@ -6,7 +6,7 @@ use super::super::seam::Transfer;
 use super::super::task::Fault;
 use super::range::BlockRange;
 use super::run::{MemoryOf, Run, Then, fill_pattern};
-use super::transfer::{received_blocks, write_data, write_through};
+use super::transfer::{brought_blocks, received_blocks, write_data, write_through};
 use block::{Info, Op};
 use wire::scsi::{Cdb, Sense};
 
@@ -86,7 +86,7 @@ fn write_and_verify(call: &mut Call<'_>) -> Result<Step, Fault> {
         ByteCheck::Medium => Then::Verify,
         ByteCheck::Data | ByteCheck::OneBlock => Then::Compare,
     };
-    let range = received_blocks(call)?;
+    let range = brought_blocks(call)?;
     // What is verified is the medium, so that it must be there first.
     let fua = write_through(call)? || call.info()?.volatile_cache;
     Run::new(Op::Write, range.lba, u64::from(range.blocks), fua, MemoryOf::Task).then(then).start(call)

@@ -11,4 +11,5 @@ pub(super) mod luns;
 pub(super) mod maintenance;
 pub(super) mod mode;
 pub(super) mod persist;
+pub(super) mod removal;
 pub(super) mod reserve;

@@ -4,7 +4,7 @@ use super::world::World;
 use crate::target::{Transfer, UnitConfig};
 use block::{BlockDevice, Identity, Volume};
 use std::rc::Rc;
-use wire::scsi::Sense;
+use wire::scsi::{Sense, Status};
 
 const TEST_UNIT_READY: [u8; 6] = [0; 6];
 
@@ -76,12 +76,17 @@ fn ranges_lie_on_the_volume() {
 }
 
 #[test]
-fn a_write_without_all_its_data_writes_nothing() {
+fn a_write_without_all_its_data_writes_whole_blocks() {
     let mut world = World::new();
     let nexus = world.nexus(1);
-    let write = [0x2a, 0, 0, 0, 0, 0, 0, 0, 2, 0];
-    assert_eq!(world.run(nexus, &write, &[1; 512]).fault(), Sense::INVALID_FIELD_IN_INFORMATION_UNIT);
-    assert_eq!(world.run(nexus, &[0x28, 0, 0, 0, 0, 0, 0, 0, 2, 0], &[]).good(), [0; 1024]);
+    for code in [0x2a, 0x2e] {
+        world.run(nexus, &[0x2a, 0, 0, 0, 0, 0, 0, 0, 3, 0], &[0; 1536]);
+        let write = [code, 0, 0, 0, 0, 0, 0, 0, 3, 0];
+        assert_eq!(world.run(nexus, &write, &[1; 512 + 511]).status, Some(Status::Good));
+        let read = world.run(nexus, &[0x28, 0, 0, 0, 0, 0, 0, 0, 3, 0], &[]).good();
+        assert_eq!(read, [vec![1; 512], vec![0; 1024]].concat());
+        assert_eq!(world.run(nexus, &write, &[]).status, Some(Status::Good));
+    }
 }
 
 #[test]

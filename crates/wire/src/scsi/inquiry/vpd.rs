@@ -42,7 +42,9 @@ pub struct BlockDeviceCharacteristics {
     header: PageHeader,
     /// MEDIUM ROTATION RATE: 1 is a medium that does not rotate.
     pub rotation_rate: U16,
-    reserved6: [u8; 58],
+    product_type: u8,
+    form: u8,
+    reserved8: [u8; 56],
 }
 
 /// Logical Block Provisioning, B2h, without a provisioning group descriptor: 8 bytes.
@@ -62,7 +64,7 @@ pub enum Provisioning {
     /// Every block has its space.
     Full,
     /// Blocks have space when they are written, and may give it back: by UNMAP and both WRITE SAME commands. They read as
-    /// zero then.
+    /// zero then. Nothing is anchored.
     Thin,
 }
 
@@ -116,11 +118,12 @@ impl ExtendedInquiry {
 }
 
 impl BlockDeviceCharacteristics {
-    /// A medium that does not rotate.
+    /// A medium that does not rotate, and can be read after it was sanitized by BLOCK ERASE (WABEREQ 01b).
     pub fn solid_state() -> Self {
         Self {
             header: PageHeader::of::<Self>(VpdPage::BlockDeviceCharacteristics),
             rotation_rate: U16::new(1),
+            form: READABLE_AFTER_ERASE,
             ..Self::new_zeroed()
         }
     }
@@ -144,7 +147,7 @@ impl LogicalBlockProvisioning {
     pub fn new(provisioning: Provisioning) -> Self {
         let (flags, kind) = match provisioning {
             Provisioning::Full => (0, 0),
-            Provisioning::Thin => (LBPU | LBPWS | LBPWS10 | LBPRZ | ANC_SUP, TYPE_THIN),
+            Provisioning::Thin => (LBPU | LBPWS | LBPWS10 | LBPRZ, TYPE_THIN),
         };
         Self {
             header: PageHeader::of::<Self>(VpdPage::LogicalBlockProvisioning),
@@ -193,7 +196,8 @@ const LBPU: u8 = 1 << 7;
 const LBPWS: u8 = 1 << 6;
 const LBPWS10: u8 = 1 << 5;
 const LBPRZ: u8 = 1 << 2;
-const ANC_SUP: u8 = 1 << 1;
+/// WABEREQ 01b.
+const READABLE_AFTER_ERASE: u8 = 1 << 6;
 const TYPE_THIN: u8 = 2;
 
 #[cfg(test)]
@@ -206,9 +210,9 @@ mod tests {
         assert_eq!(ExtendedInquiry::new(true, 252).encode(&mut out), Ok(64));
         assert_eq!(out[..14], [0, 0x86, 0, 60, 0, 7, 1, 1, 0, 0, 0, 0, 0, 252]);
         assert_eq!(BlockDeviceCharacteristics::solid_state().encode(&mut out), Ok(64));
-        assert_eq!(out[..8], [0, 0xb1, 0, 60, 0, 1, 0, 0]);
+        assert_eq!(out[..8], [0, 0xb1, 0, 60, 0, 1, 0, 0x40]);
         assert_eq!(LogicalBlockProvisioning::new(Provisioning::Thin).encode(&mut out), Ok(8));
-        assert_eq!(out[..8], [0, 0xb2, 0, 4, 0, 0xe6, 2, 0]);
+        assert_eq!(out[..8], [0, 0xb2, 0, 4, 0, 0xe4, 2, 0]);
         assert_eq!(LogicalBlockProvisioning::new(Provisioning::Full).encode(&mut out), Ok(8));
         assert_eq!(out[..8], [0, 0xb2, 0, 4, 0, 0, 0, 0]);
     }
