@@ -89,6 +89,23 @@ impl World {
         Self { devices, envs, net }
     }
 
+    /// Makes it `now`.
+    pub fn set_now(&mut self, now: Time) {
+        for env in &mut self.envs {
+            env.still.set_now(now);
+        }
+    }
+
+    /// Has both devices do what there is to do now.
+    pub fn work(&mut self) {
+        for (device, env) in self.devices.iter_mut().zip(&mut self.envs) {
+            let what = stdx::env::What::DatagramsReadable(DatagramsId(0));
+            device.handle_event(env, &Event { owner: Owner(1), what });
+            device.turn(env);
+            device.check();
+        }
+    }
+
     /// When something happens next.
     fn next(&self) -> Option<Time> {
         let arrival = self.net.borrow().under_way.keys().next().map(|(at, _)| *at);
@@ -108,17 +125,9 @@ impl Setting for World {
 
     fn turn(&mut self) {
         if let Some(next) = self.next() {
-            for env in &mut self.envs {
-                env.still.set_now(next);
-            }
+            self.set_now(next);
         }
-        for (device, env) in self.devices.iter_mut().zip(&mut self.envs) {
-            let socket = DatagramsId(0);
-            let what = stdx::env::What::DatagramsReadable(socket);
-            device.handle_event(env, &Event { owner: Owner(1), what });
-            device.turn(env);
-            device.check();
-        }
+        self.work();
     }
 }
 

@@ -114,5 +114,5 @@ fn be16(bytes: &[u8], offset: usize) -> u16 {
 }
 
 fn folder() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rdma")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../wire/tests/data/rdma")
 }
