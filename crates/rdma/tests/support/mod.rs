@@ -14,7 +14,7 @@ use stdx::env::{
     Accepted, DatagramSocket, DatagramsId, DatagramsInfo, Env, Event, FileId, FileInfo, FileOp, IoError,
     ListenerId, OpenFile, Owner, ReceivedRun, Refused, Run, StreamId, Waker,
 };
-use stdx::mem::{Memory, Span};
+use stdx::mem::{CountingAllocator, Memory, Span};
 use stdx::prng::Prng;
 use stdx::time::{Time, earliest};
 use verbs::conformance::Setting;
@@ -44,6 +44,7 @@ pub struct Net {
     prng: Prng,
     pub faults: Faults,
     pub run_max: u16,
+    allocations: u64,
     /// Everything that was sent, if it is to be kept.
     pub record: Option<Vec<Packet>>,
 }
@@ -74,6 +75,7 @@ impl World {
             prng: Prng::new(seed),
             faults,
             run_max: 16,
+            allocations: 0,
             record: None,
         };
         let net = Rc::new(RefCell::new(net));
@@ -87,6 +89,11 @@ impl World {
             SoftDevice::open(&mut envs[end], Owner(1), config).unwrap()
         });
         Self { devices, envs, net }
+    }
+
+    /// What the network has allocated.
+    pub fn allocations(&self) -> u64 {
+        self.net.borrow().allocations
     }
 
     /// Makes it `now`.
@@ -163,18 +170,8 @@ impl Net {
     }
 }
 
-impl Env for NetEnv {
-    fn open_datagrams(&mut self, _owner: Owner, socket: &DatagramSocket) -> Result<DatagramsId, IoError> {
-        assert_eq!(socket.address, self.address);
-        Ok(DatagramsId(0))
-    }
-
-    fn datagrams_info(&self, _socket: DatagramsId) -> DatagramsInfo {
-        let run_max = self.net.borrow().run_max;
-        DatagramsInfo { address: self.address, run_max, run_bytes_max: 65_000 }
-    }
-
-    fn send_run(&mut self, _socket: DatagramsId, run: &Run<'_>) -> Result<(), IoError> {
+impl NetEnv {
+    fn take_run(&mut self, _socket: DatagramsId, run: &Run<'_>) -> Result<(), IoError> {
         let mut bytes = Vec::new();
         for piece in run.pieces {
             let start = bytes.len();
@@ -189,7 +186,7 @@ impl Env for NetEnv {
         Ok(())
     }
 
-    fn recv_run(&mut self, _socket: DatagramsId, into: Span) -> Result<ReceivedRun, IoError> {
+    fn give_run(&mut self, _socket: DatagramsId, into: Span) -> Result<ReceivedRun, IoError> {
         let mut net = self.net.borrow_mut();
         let now = self.still.now();
         let ours = |(key, packet): (&(Time, u64), &Packet)| {
@@ -221,7 +218,32 @@ impl Env for NetEnv {
             traffic_class: 0,
         })
     }
+}
 
+impl Env for NetEnv {
+    fn open_datagrams(&mut self, _owner: Owner, socket: &DatagramSocket) -> Result<DatagramsId, IoError> {
+        assert_eq!(socket.address, self.address);
+        Ok(DatagramsId(0))
+    }
+
+    fn datagrams_info(&self, _socket: DatagramsId) -> DatagramsInfo {
+        let run_max = self.net.borrow().run_max;
+        DatagramsInfo { address: self.address, run_max, run_bytes_max: 65_000 }
+    }
+
+    fn send_run(&mut self, socket: DatagramsId, run: &Run<'_>) -> Result<(), IoError> {
+        let before = CountingAllocator::allocations();
+        let sent = self.take_run(socket, run);
+        self.net.borrow_mut().allocations += CountingAllocator::allocations() - before;
+        sent
+    }
+
+    fn recv_run(&mut self, socket: DatagramsId, into: Span) -> Result<ReceivedRun, IoError> {
+        let before = CountingAllocator::allocations();
+        let received = self.give_run(socket, into);
+        self.net.borrow_mut().allocations += CountingAllocator::allocations() - before;
+        received
+    }
     fn now(&self) -> Time {
         self.still.now()
     }
