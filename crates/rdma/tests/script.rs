@@ -1,0 +1,351 @@
+//! Packets by hand: what a responder makes of each wrong one, and that no other queue pair notices (9.7.4.1, 9.9.3).
+
+mod support;
+
+use std::net::SocketAddr;
+use stdx::env::{Env, Owner};
+use stdx::mem::Kind;
+use support::{Faults, Packet, World};
+use verbs::conformance::Setting;
+use verbs::{
+    Access, Mtu, Peer, Provider, QpId, QpInit, QpState, ReceiveQueue, ReceiveRequest, Receives, Registered,
+    Registration, Transition, Transport,
+};
+use wire::roce::icrc::{Network, Prefix};
+use wire::roce::{
+    AtomicEth, BTH_LEN, Bth, Extension, Headers, ICRC_LEN, Nak, Opcode, Psn, Reth, Syndrome, pad_len,
+};
+
+/// Our responder, and a peer of ink and paper.
+struct Script {
+    world: World,
+    qp: QpId,
+    qpn: u32,
+    memory: Registered,
+    heard: usize,
+}
+
+const PSN: u32 = 0xff_fffe;
+const MTU: usize = 256;
+const PEER_QPN: u32 = 0x77;
+
+#[test]
+fn a_request_that_is_right_is_acknowledged() {
+    let mut script = Script::new();
+    script.send(Opcode::RcSendOnly, 0, Extension::Plain, &[1; 10]);
+    assert_eq!(script.answers(), [(0, Syndrome::ACK, 1)]);
+    script.send(Opcode::RcSendFirst, 1, Extension::Plain, &[1; MTU]);
+    script.send(Opcode::RcSendLast, 2, Extension::Plain, &[1; 5]);
+    assert_eq!(script.answers().last(), Some(&(2, Syndrome::ACK, 2)), "numbers wrap");
+    assert_eq!(script.state(), QpState::ReadyToSend);
+}
+
+#[test]
+fn a_gap_is_told_once_until_it_is_closed() {
+    let mut script = Script::new();
+    for psn in [2, 3, 4] {
+        script.send(Opcode::RcSendOnly, psn, Extension::Plain, &[1]);
+    }
+    assert_eq!(script.answers(), [(0, Syndrome::Nak(Nak::PsnSequence), 0)]);
+    script.send(Opcode::RcSendOnly, 0, Extension::Plain, &[1]);
+    assert_eq!(script.answers(), [(0, Syndrome::ACK, 1)]);
+    script.send(Opcode::RcSendOnly, 5, Extension::Plain, &[1]);
+    assert_eq!(script.answers(), [(1, Syndrome::Nak(Nak::PsnSequence), 1)]);
+}
+
+#[test]
+fn what_came_before_is_acknowledged_and_not_done_again() {
+    let mut script = Script::new();
+    for _ in 0..2 {
+        script.send(Opcode::RcSendOnly, 0, Extension::Plain, &[1]);
+        assert_eq!(script.answers(), [(0, Syndrome::ACK, 1)]);
+    }
+    let add = AtomicEth { address: 8, key: script.memory.key.0, swap_add: 5, compare: 0 };
+    for _ in 0..3 {
+        script.send(Opcode::RcFetchAdd, 1, Extension::Atomic(add), &[]);
+        let answer = script.heard().pop().unwrap();
+        let Extension::AtomicAcknowledge(_, original) = answer.extension else { panic!("{answer:?}") };
+        assert_eq!(original, 0, "it is done once");
+    }
+}
+
+#[test]
+fn without_a_receive_the_peer_is_to_come_again() {
+    let mut script = Script::new();
+    for psn in 0..4 {
+        script.send(Opcode::RcSendOnly, psn, Extension::Plain, &[1]);
+    }
+    script.answers();
+    script.send(Opcode::RcSendOnly, 4, Extension::Plain, &[1]);
+    script.send(Opcode::RcSendOnly, 5, Extension::Plain, &[1]);
+    let answers = script.answers();
+    assert!(matches!(answers[..], [(4, Syndrome::Rnr(timer), 4)] if timer.code() == 9), "{answers:?}");
+    script.post_receive();
+    script.send(Opcode::RcSendOnly, 4, Extension::Plain, &[1]);
+    assert_eq!(script.answers(), [(4, Syndrome::ACK, 5)]);
+}
+
+#[test]
+fn invalid_requests_are_refused() {
+    let key = Script::new().memory.key.0;
+    let reth = |len| Extension::Remote(Reth { address: 0, key, len });
+    let odd = Extension::Atomic(AtomicEth { address: 4, key, swap_add: 1, compare: 0 });
+    let scripts: &[&[(Opcode, Extension, usize)]] = &[
+        &[(Opcode::RcSendMiddle, Extension::Plain, MTU)],
+        &[(Opcode::RcSendLast, Extension::Plain, 10)],
+        &[(Opcode::RcSendFirst, Extension::Plain, MTU - 4)],
+        &[(Opcode::RcSendOnly, Extension::Plain, MTU + 4)],
+        &[(Opcode::RcSendFirst, Extension::Plain, MTU), (Opcode::RcSendOnly, Extension::Plain, 1)],
+        &[(Opcode::RcSendFirst, Extension::Plain, MTU), (Opcode::RcSendLast, Extension::Plain, 0)],
+        &[(Opcode::RcSendFirst, Extension::Plain, MTU), (Opcode::RcWriteMiddle, Extension::Plain, MTU)],
+        &[(Opcode::RcSendFirst, Extension::Plain, MTU), (Opcode::RcReadRequest, reth(8), 0)],
+        &[(Opcode::RcWriteLast, Extension::Plain, 10)],
+        &[(Opcode::RcWriteOnly, reth(11), 10)],
+        &[(Opcode::RcWriteOnly, reth(9), 10)],
+        &[(Opcode::RcWriteFirst, reth(MTU as u32 - 1), MTU)],
+        &[(Opcode::RcWriteFirst, reth(MTU as u32 + 9), MTU), (Opcode::RcWriteLast, Extension::Plain, 8)],
+        &[(Opcode::RcWriteOnly, reth(u32::MAX), 10)],
+        &[(Opcode::RcReadRequest, reth(u32::MAX), 0)],
+        &[(Opcode::RcFetchAdd, odd, 0)],
+    ];
+    for packets in scripts {
+        refused(packets, Nak::InvalidRequest);
+    }
+}
+
+#[test]
+fn memory_that_may_not_be_used_is_refused() {
+    let key = Script::new().memory.key.0;
+    let at = |address, key, len| Extension::Remote(Reth { address, key, len });
+    let atomic = |address| Extension::Atomic(AtomicEth { address, key, swap_add: 1, compare: 0 });
+    for packet in [
+        (Opcode::RcWriteOnly, at(4090, key, 10), 10),
+        (Opcode::RcWriteOnly, at(u64::MAX, key, 10), 10),
+        (Opcode::RcWriteOnly, at(0, key ^ 1, 10), 10),
+        (Opcode::RcWriteOnly, at(0, 0, 10), 10),
+        (Opcode::RcWriteFirst, at(4000, key, MTU as u32 + 1), MTU),
+        (Opcode::RcReadRequest, at(4096, key, 1), 0),
+        (Opcode::RcFetchAdd, atomic(4096), 0),
+        (Opcode::RcSendOnlyInvalidate, Extension::Invalidate(key), 1),
+    ] {
+        refused(&[packet], Nak::RemoteAccess);
+    }
+}
+
+#[test]
+fn more_reads_than_agreed_are_refused() {
+    let mut script = Script::new();
+    let read = Extension::Remote(Reth { address: 0, key: script.memory.key.0, len: 8 });
+    // Two are answered at once; what was answered makes room.
+    for psn in 0..6 {
+        script.send(Opcode::RcReadRequest, psn, read, &[]);
+    }
+    assert_eq!(script.heard().len(), 6);
+    for psn in 6..9 {
+        script.put(Opcode::RcReadRequest, psn, read, &[]);
+    }
+    script.settle();
+    let last = script.heard().pop().unwrap();
+    let Extension::Acknowledge(refusal) = last.extension else { panic!("{last:?}") };
+    assert_eq!(refusal.syndrome, Syndrome::Nak(Nak::InvalidRequest));
+}
+
+#[test]
+fn strangers_and_damage_are_met_with_silence() {
+    let mut script = Script::new();
+    let good = script.packet(Opcode::RcSendOnly, 0, Extension::Plain, &[1; 20]);
+    let mut cases = Vec::new();
+    for len in [0, 3, 11, 12, 15, 16, 19] {
+        cases.push(Packet { bytes: good.bytes[..len].to_vec(), ..good.clone() });
+    }
+    let change = |at: usize, value: u8| {
+        let mut packet = good.clone();
+        packet.bytes[at] = value;
+        packet
+    };
+    cases.push(change(0, 0x15));
+    cases.push(change(1, 0x01));
+    cases.push(change(20, 0xff));
+    // Right in itself, but of another partition, queue pair, service or port.
+    let sealed = |change: &dyn Fn(&mut Headers)| {
+        let mut headers = script.headers(Opcode::RcSendOnly, 0, Extension::Plain);
+        change(&mut headers);
+        seal(&headers, &[1; 20], "10.0.0.1")
+    };
+    cases.push(sealed(&|headers| headers.bth.partition_key = 0x1234));
+    cases.push(sealed(&|headers| headers.bth.destination ^= 0x1_0000));
+    cases.push(sealed(&|headers| headers.bth.destination = 0xff_ffff));
+    cases.push(sealed(&|headers| headers.bth.opcode = Opcode::UcSendOnly));
+    let headers = script.headers(Opcode::RcSendOnly, 0, Extension::Plain);
+    cases.push(seal(&headers, &[1; 20], "10.0.0.3"));
+    for packet in cases {
+        script.inject(packet);
+        script.settle();
+    }
+    assert_eq!(script.heard(), []);
+    assert_eq!(script.state(), QpState::ReadyToSend);
+    script.send(Opcode::RcSendOnly, 0, Extension::Plain, &[1]);
+    assert_eq!(script.answers(), [(0, Syndrome::ACK, 1)]);
+}
+
+/// The last of these packets is refused so, and the queue pair is in error; another of the same device is not.
+fn refused(packets: &[(Opcode, Extension, usize)], nak: Nak) {
+    let mut script = Script::new();
+    for (psn, (opcode, extension, len)) in packets.iter().enumerate() {
+        script.send(*opcode, psn as u32, *extension, &vec![1; *len]);
+    }
+    let answers = script.answers();
+    let last = answers.last().unwrap_or_else(|| panic!("{packets:?}: nothing"));
+    assert_eq!(last.1, Syndrome::Nak(nak), "{packets:?}");
+    assert_eq!(script.state(), QpState::Error, "{packets:?}");
+}
+
+impl Script {
+    fn new() -> Self {
+        let mut world = World::new(1, Faults::default(), |config| config);
+        world.net.borrow_mut().record = Some(Vec::new());
+        let peer = Peer {
+            address: world.address(0),
+            qpn: PEER_QPN,
+            psn: PSN,
+            mtu: Mtu::Mtu256,
+            responder_resources: 2,
+            rnr_timer: 9,
+        };
+        let (device, env) = world.end(1);
+        let region = env.mem().map(Kind::Shared, 4096).unwrap();
+        let span = env.mem().whole(region);
+        let pd = device.alloc_pd().unwrap();
+        let cq = device.create_cq(Owner(1), 64).unwrap();
+        let access = Access::LOCAL_WRITE.with(Access::REMOTE);
+        let registration = Registration { pieces: &[span], address: 0, access };
+        let memory = device.register(env, pd, &registration).unwrap();
+        let init = QpInit {
+            pd,
+            transport: Transport::ReliableConnection,
+            send_cq: cq,
+            receive_cq: cq,
+            receives: Receives::Own { entries: 8, sges: 1 },
+            send_entries: 1,
+            send_sges: 1,
+            inline_bytes: 0,
+        };
+        let qp = device.create_qp(Owner(1), &init).unwrap();
+        let qpn = device.query_qp(qp).unwrap().qpn;
+        let ready = Transition::ReadyToSend {
+            psn: 0,
+            ack_timeout: 14,
+            retry_count: 1,
+            rnr_retry_count: 1,
+            initiator_depth: 1,
+        };
+        let initialize = Transition::Initialize { access, queue_key: 0 };
+        for transition in [initialize, Transition::ReadyToReceive(Some(peer)), ready] {
+            device.modify_qp(qp, &transition).unwrap();
+        }
+        let mut script = Self { world, qp, qpn, memory, heard: 0 };
+        (0..4).for_each(|_| script.post_receive());
+        script
+    }
+
+    fn post_receive(&mut self) {
+        let scatter = [self.memory.sge(0, 4096)];
+        let queue = ReceiveQueue::Own(self.qp);
+        let request = ReceiveRequest { id: 1, scatter: &scatter };
+        self.world.devices[1].post_receive(queue, request).unwrap();
+    }
+
+    fn headers(&self, opcode: Opcode, psn: u32, extension: Extension) -> Headers {
+        let bth = Bth {
+            opcode,
+            solicited: false,
+            migrated: false,
+            pad_len: 0,
+            partition_key: 0xffff,
+            forward_congestion: false,
+            backward_congestion: false,
+            destination: self.qpn,
+            ack_requested: true,
+            psn: Psn::new(PSN).plus(psn),
+        };
+        Headers { bth, extension }
+    }
+
+    fn packet(&self, opcode: Opcode, psn: u32, extension: Extension, payload: &[u8]) -> Packet {
+        seal(&self.headers(opcode, psn, extension), payload, "10.0.0.1")
+    }
+
+    /// A packet comes, and whatever it causes happens.
+    fn send(&mut self, opcode: Opcode, psn: u32, extension: Extension, payload: &[u8]) {
+        self.put(opcode, psn, extension, payload);
+        self.settle();
+    }
+
+    /// A packet comes.
+    fn put(&mut self, opcode: Opcode, psn: u32, extension: Extension, payload: &[u8]) {
+        self.inject(self.packet(opcode, psn, extension, payload));
+    }
+
+    fn inject(&mut self, packet: Packet) {
+        let now = self.world.envs[1].now();
+        self.world.net.borrow_mut().inject(now, packet);
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..3 {
+            let now = self.world.envs[1].now() + std::time::Duration::from_micros(10);
+            self.world.set_now(now);
+            self.world.work();
+        }
+    }
+
+    /// What was sent since the last look.
+    fn heard(&mut self) -> Vec<Headers> {
+        let net = self.world.net.borrow();
+        let packets = &net.record.as_ref().unwrap()[self.heard..];
+        self.heard += packets.len();
+        packets.iter().map(|packet| Headers::decode(&packet.bytes, packet.bytes.len()).unwrap()).collect()
+    }
+
+    /// The acknowledgements among them: number (counted from the first), what they say, messages done.
+    fn answers(&mut self) -> Vec<(i32, Syndrome, u32)> {
+        let heard = self.heard();
+        let answer = |headers: &Headers| match headers.extension {
+            Extension::Acknowledge(acknowledge) => {
+                let psn = headers.bth.psn.since(Psn::new(PSN));
+                Some((psn, acknowledge.syndrome, acknowledge.message_number))
+            }
+            _ => None,
+        };
+        heard.iter().filter_map(answer).collect()
+    }
+
+    fn state(&self) -> QpState {
+        self.world.devices[1].query_qp(self.qp).unwrap().state
+    }
+}
+
+/// A whole datagram from `source`.
+fn seal(headers: &Headers, payload: &[u8], source: &str) -> Packet {
+    let mut headers = *headers;
+    headers.bth.pad_len = pad_len(payload.len());
+    let mut bytes = vec![0; 64];
+    let len = headers.encode(&mut bytes).unwrap();
+    bytes.truncate(len);
+    bytes.extend_from_slice(payload);
+    bytes.resize(bytes.len() + usize::from(headers.bth.pad_len), 0);
+    let network = Network::V4 {
+        source: source.parse().unwrap(),
+        destination: "10.0.0.2".parse().unwrap(),
+        identification: 0,
+        dont_fragment: true,
+    };
+    let datagram_len = (bytes.len() + ICRC_LEN) as u16;
+    let prefix = Prefix::new(network, 4791, 4791, datagram_len, bytes.first_chunk().unwrap());
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(prefix.bytes());
+    hasher.update(&bytes[BTH_LEN..]);
+    bytes.extend_from_slice(&hasher.finalize().to_le_bytes());
+    let address = |text: &str| SocketAddr::new(text.parse().unwrap(), 4791);
+    Packet { from: address(source), to: address("10.0.0.2"), bytes }
+}
