@@ -10,8 +10,8 @@ use stdx::planted::{Bug, planted};
 use wire::iscsi::{Bhs, DataOut, PduLayout, RESERVED_TAG, Serial};
 
 impl Connection {
-    /// The header of a Data-Out is whole. It must go on where the one before ended (DataPDUInOrder and
-    /// DataSequenceInOrder are always agreed on), and end its sequence where the sequence ends.
+    /// The header of a Data-Out is whole. DataPDUInOrder and DataSequenceInOrder are always agreed on, so it
+    /// goes on where the one before ended, and ends its sequence where the sequence ends.
     pub(super) fn handle_data(
         &mut self,
         cx: &mut Context<'_>,
@@ -39,15 +39,16 @@ impl Connection {
             return Err(Problem::Protocol("solicited and unsolicited data mixed up"));
         }
         let sequence_end = incoming.sequence_end(burst);
-        let Some(end) = end.filter(|end| data.offset == incoming.received && *end <= sequence_end) else {
-            return Err(Problem::Protocol("data that is out of order, or was not asked for"));
+        let Some(end) = end.filter(|end| *end <= sequence_end) else {
+            return Err(Problem::Protocol("data that was not asked for"));
         };
-        if data.data_sn != incoming.data_sn {
-            return Err(Problem::Protocol("DataSN out of order"));
-        }
+        // Section 7.9: a gap means that a PDU was lost, and the task fails once the rest has come.
+        let follows = data.data_sn == incoming.data_sn && data.offset == incoming.received;
         // A solicited sequence ends where the R2T said; an unsolicited one may end early.
-        if solicited && data.is_final != (end == sequence_end) || !data.is_final && end == sequence_end {
-            return Err(Problem::Protocol("a sequence of data that does not end where it should"));
+        let ends = data.is_final == (end == sequence_end) || data.is_final && !solicited;
+        if !follows || !ends || task.damaged {
+            task.damaged = true;
+            return Ok(self.skip_data(cx, layout, slot, data.is_final));
         }
         let start = if planted(Bug::DataOffsetForgotten) { 0 } else { data.offset as usize };
         incoming.received = end;
@@ -60,6 +61,26 @@ impl Connection {
             self.handle_task_data(cx, slot, true);
         }
         Ok(Taken(Incoming::new(layout, Landing::Task(slot), window)))
+    }
+
+    /// Data of a task that has failed: the end of its sequence is waited for.
+    fn skip_data(&mut self, cx: &mut Context<'_>, layout: &PduLayout, slot: u32, is_final: bool) -> Taken {
+        let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else {
+            return Taken(None);
+        };
+        let burst = session.parameters.max_burst_len;
+        if let Some(task) = session.tasks.get_mut(slot)
+            && is_final
+        {
+            let incoming = &mut task.incoming;
+            if !incoming.unsolicited {
+                incoming.received = incoming.sequence_end(burst);
+            }
+            incoming.unsolicited = false;
+            incoming.data_sn = Serial(0);
+            self.handle_task_data(cx, slot, false);
+        }
+        Taken(Incoming::unwanted(layout))
     }
 
     /// Data of a task has landed.

@@ -158,10 +158,10 @@ impl Connection {
             return;
         };
         let incoming = &mut task.incoming;
+        if task.damaged && !incoming.owed() {
+            return self.abort(cx, slot);
+        }
         if incoming.is_complete() {
-            if task.damaged {
-                return self.abort(cx, slot);
-            }
             if core::mem::take(&mut task.solicited) {
                 cx.shard.solicited_bytes -= task.buffer.len();
             }
@@ -172,7 +172,7 @@ impl Connection {
             }
             return;
         }
-        if incoming.unsolicited {
+        if incoming.unsolicited || task.damaged {
             return;
         }
         if incoming.asked == 0 {
