@@ -91,7 +91,9 @@ impl Connection {
         // RFC 7143, section 7.8: the task fails once all of its data has come.
         task.damaged |= !intact;
         match task.stage {
-            Stage::Waiting => self.feed(cx),
+            Stage::Waiting => {
+                let _started = self.feed(cx);
+            }
             Stage::Receiving => self.progress(cx, slot),
             Stage::Settling if !task.incoming.owed() => {
                 if let Some(outcome) = task.outcome.take() {

@@ -37,6 +37,11 @@ impl Connection {
         self.held
     }
 
+    /// Whether it waits for buffers that others may give back. What it says itself makes room as its stream takes it.
+    pub(in super::super) fn is_starved(&self, cx: &Context<'_>) -> bool {
+        self.is_waiting(cx) || matches!(self.held, Some(Held::Buffers(_)))
+    }
+
     /// Whether what is waited for may have come.
     pub(in super::super) fn may_resume(&self, cx: &mut Context<'_>) -> bool {
         match self.held {

@@ -56,28 +56,32 @@ impl Connection {
         let connection = task.connection;
         session.waiting.push_back(slot);
         if connection == self.key {
-            self.feed(cx);
+            let _started = self.feed(cx);
         } else {
             cx.shard.orders.push_back(Order::Visit(connection));
         }
     }
 
-    /// Gives tasks of this connection the buffers they wait for, in their order, as far as there are any.
-    pub(in super::super) fn feed(&mut self, cx: &mut Context<'_>) {
-        let mut place = 0;
+    /// Gives tasks of this connection the buffers they wait for, in their order, as far as there are any. True if there
+    /// was one for any.
+    pub(in super::super) fn feed(&mut self, cx: &mut Context<'_>) -> bool {
+        let (mut place, mut any) = (0, false);
         while let Some(session) = self.session.and_then(|key| cx.shard.sessions.get(key)) {
-            let Some(&slot) = session.waiting.get(place) else { return };
+            let Some(&slot) = session.waiting.get(place) else { break };
             let mine = session.tasks.get(slot).is_some_and(|task| task.connection == self.key);
             if !mine {
                 place += 1;
-            } else if !self.start(cx, slot) {
-                return;
+            } else if self.start(cx, slot) {
+                any = true;
+            } else {
+                break;
             }
         }
+        any
     }
 
     /// Whether tasks of this connection wait for buffers.
-    pub(in super::super) fn is_waiting(&self, cx: &Context<'_>) -> bool {
+    pub(super) fn is_waiting(&self, cx: &Context<'_>) -> bool {
         let session = self.session.and_then(|key| cx.shard.sessions.get(key));
         session.is_some_and(|session| {
             let mine = |slot: &u32| session.tasks.get(*slot).is_some_and(|task| task.connection == self.key);

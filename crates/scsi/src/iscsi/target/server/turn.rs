@@ -39,15 +39,13 @@ impl Server {
             let Some(key) = self.starved.pop_front() else { return };
             let Some(peer) = self.connections.get_mut(key) else { continue };
             let cx = &mut Context { env, executor, shard: &mut self.shard };
-            peer.connection.feed(cx);
-            peer.starved = false;
-            let has_work = peer.connection.may_resume(cx) || !peer.connection.is_silent();
-            if peer.connection.is_waiting(cx) || peer.connection.held().is_some() {
-                peer.starved = true;
+            // What a task that was fed leads to is looked at in this turn.
+            let has_work = peer.connection.feed(cx) || peer.connection.may_resume(cx);
+            peer.starved = peer.connection.is_starved(cx);
+            if peer.starved {
                 self.starved.push_back(key);
             }
-            // A task that was fed may be answered at once, and another connection's with it.
-            if has_work || !peer.starved {
+            if has_work {
                 self.list(key);
             }
         }
@@ -61,7 +59,7 @@ impl Server {
         }
         let cx = &mut Context { env, executor, shard: &mut self.shard };
         peer.connection.take_ready(cx);
-        peer.connection.feed(cx);
+        let _started = peer.connection.feed(cx);
         if peer.connection.may_resume(cx) {
             peer.connection.resume(cx);
         }
@@ -151,8 +149,7 @@ impl Server {
             return self.end(env, executor, key, false);
         }
         let again = peer.wants_turn(cx);
-        let waits = peer.connection.is_waiting(cx) || peer.connection.held().is_some();
-        if waits && !core::mem::replace(&mut peer.starved, true) {
+        if peer.connection.is_starved(cx) && !core::mem::replace(&mut peer.starved, true) {
             self.starved.push_back(key);
         }
         if peer.connection.is_leaving() && !core::mem::replace(&mut peer.timed, true) {
