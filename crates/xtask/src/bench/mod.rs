@@ -13,7 +13,7 @@ pub mod yardstick;
 use crate::workspace;
 use anyhow::{Context, Result, ensure};
 use process::{Place, Server, output};
-use report::{Figures, Report};
+use report::{Figures, Report, Round};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -64,7 +64,15 @@ pub fn run(options: &Options) -> Result<()> {
         for (place, workload) in workloads.iter().enumerate() {
             eprint!("\rround {} of {}: {:<24}", round + 1, options.rounds, workload.name);
             let yardstick = exchange(&programs.xtask, &["yardstick"], workload, options)?;
-            report.add(place, yardstick, subject.measure(workload, options, &programs)?);
+            let spread = if workload.writes || options.reactor {
+                None
+            } else {
+                Some(exchange(&programs.xtask, &["yardstick", "--spread", SPREAD], workload, options)?)
+            };
+            report.add(
+                place,
+                Round { yardstick, spread, subject: subject.measure(workload, options, &programs)? },
+            );
         }
     }
     drop(subject);
@@ -191,6 +199,9 @@ fn exchange(program: &Path, before: &[&str], workload: &Workload, options: &Opti
         output(options.client(), program, &arguments)?.trim().parse().context("what the asking end said")?;
     Ok(Figures { rate, p50_us: None, p99_us: None })
 }
+
+/// Bytes that the second yardstick's answers are gathered from: those of the default volume.
+const SPREAD: &str = "1073741824";
 
 /// Seconds of writing before the first round: enough to have touched every page of the default volume.
 const FILL_SECONDS: f64 = 3.0;

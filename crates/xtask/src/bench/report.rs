@@ -35,8 +35,17 @@ pub struct Report {
 struct Row {
     name: &'static str,
     size: usize,
-    /// The yardstick's and the subject's figures of each round.
-    rounds: Vec<(Figures, Figures)>,
+    rounds: Vec<Round>,
+}
+
+/// What was measured of a workload in a round, one after the other.
+pub struct Round {
+    /// The yardstick.
+    pub yardstick: Figures,
+    /// The yardstick that gathers its answers from much memory, where the workload has answers with data.
+    pub spread: Option<Figures>,
+    /// What is held against them.
+    pub subject: Figures,
 }
 
 impl Report {
@@ -56,19 +65,20 @@ impl Report {
     }
 
     /// Adds a round's figures of a workload.
-    pub fn add(&mut self, place: usize, yardstick: Figures, subject: Figures) {
-        self.rows[place].rounds.push((yardstick, subject));
+    pub fn add(&mut self, place: usize, round: Round) {
+        self.rows[place].rounds.push(round);
     }
 
     /// For people.
     pub fn table(&self) -> String {
         let mut text = format!(
-            "{:<24} {:>11} {:>11} {:>10} {:>7} {:>9} {:>9}\n",
+            "{:<24} {:>11} {:>11} {:>10} {:>7} {:>7} {:>9} {:>9}\n",
             "",
             "yardstick/s",
             format!("{}/s", self.subject),
             "MB/s",
             "ratio",
+            "spread",
             "p50 us",
             "p99 us"
         );
@@ -76,12 +86,13 @@ impl Report {
             let rate = row.subject_rate();
             let _ = writeln!(
                 text,
-                "{:<24} {:>11.0} {:>11.0} {:>10.0} {:>7.3} {:>9} {:>9}",
+                "{:<24} {:>11.0} {:>11.0} {:>10.0} {:>7.3} {:>7} {:>9} {:>9}",
                 row.name,
                 row.yardstick_rate(),
                 rate,
                 rate * row.size as f64 / 1e6,
                 row.ratio(),
+                row.spread_ratio().map_or_else(|| "-".into(), |ratio| format!("{ratio:.3}")),
                 cell(row.latency(|figures| figures.p50_us)),
                 cell(row.latency(|figures| figures.p99_us)),
             );
@@ -106,6 +117,7 @@ impl Report {
                     "yardstick_per_second": row.yardstick_rate().round(),
                     "per_second": row.subject_rate().round(),
                     "ratio": (row.ratio() * 1000.0).round() / 1000.0,
+                    "spread_ratio": row.spread_ratio().map(|ratio| (ratio * 1000.0).round() / 1000.0),
                     "p50_us": row.latency(|figures| figures.p50_us),
                     "p99_us": row.latency(|figures| figures.p99_us),
                 })
@@ -136,19 +148,25 @@ impl Report {
 
 impl Row {
     fn yardstick_rate(&self) -> f64 {
-        median(self.rounds.iter().map(|(yardstick, _)| yardstick.rate)).unwrap_or(0.0)
+        median(self.rounds.iter().map(|round| round.yardstick.rate)).unwrap_or(0.0)
     }
 
     fn subject_rate(&self) -> f64 {
-        median(self.rounds.iter().map(|(_, subject)| subject.rate)).unwrap_or(0.0)
+        median(self.rounds.iter().map(|round| round.subject.rate)).unwrap_or(0.0)
     }
 
     fn ratio(&self) -> f64 {
-        median(self.rounds.iter().map(|(yardstick, subject)| subject.rate / yardstick.rate)).unwrap_or(0.0)
+        median(self.rounds.iter().map(|round| round.subject.rate / round.yardstick.rate)).unwrap_or(0.0)
+    }
+
+    /// The ratio to the yardstick that gathers its answers.
+    fn spread_ratio(&self) -> Option<f64> {
+        let ratio = |round: &Round| Some(round.subject.rate / round.spread.as_ref()?.rate);
+        median(self.rounds.iter().filter_map(ratio))
     }
 
     fn latency(&self, of: impl Fn(&Figures) -> Option<f64>) -> Option<f64> {
-        median(self.rounds.iter().filter_map(|(_, subject)| of(subject)))
+        median(self.rounds.iter().filter_map(|round| of(&round.subject)))
     }
 }
 

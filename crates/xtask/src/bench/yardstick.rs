@@ -4,8 +4,14 @@
 //! one call receives whatever has arrived, one call sends all that is owed for it; the bytes come from and go to buffers
 //! that stay in the cache. It parses nothing, keeps no command, touches no volume. What a protocol costs is what it is
 //! slower than this.
+//!
+//! With `--spread` its answers are gathered from all over as much memory as a volume has, as those of any target must be.
+//! What is left between that and the target is the protocol's; the rest is the memory's, which no code makes faster.
+
+mod spread;
 
 use anyhow::{Context, Result};
+use spread::Spread;
 use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
@@ -25,6 +31,9 @@ pub struct Arguments {
     /// How long, in seconds
     #[arg(default_value_t = 1.0)]
     seconds: f64,
+    /// Bytes of memory that answers are gathered from; 0 sends the same few over and over again
+    #[arg(long, default_value_t = 0)]
+    spread: usize,
 }
 
 /// Runs one end. The asking one prints the exchanges of a second.
@@ -40,9 +49,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 fn answer(arguments: &Arguments) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").context("cannot listen")?;
+    let spread = (arguments.spread > 0).then(|| Spread::new(arguments.spread, arguments.answer));
     println!("{}", listener.local_addr()?);
     let (stream, _) = listener.accept()?;
     let mut end = End::new(stream, arguments.request, arguments.answer)?;
+    end.spread = spread;
     while end.turn()? {}
     Ok(())
 }
@@ -65,6 +76,8 @@ struct End {
     stream: TcpStream,
     room: Vec<u8>,
     bytes: Vec<u8>,
+    /// Where to gather what is sent, if not from `bytes`.
+    spread: Option<Spread>,
     message_in: usize,
     message_out: usize,
     /// Bytes of a message that has not arrived whole.
@@ -80,7 +93,17 @@ impl End {
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         let (room, bytes) = (vec![1; ROOM], vec![1; CHUNK]);
-        Ok(Self { stream, room, bytes, message_in, message_out, partial: 0, owed: 0, exchanges: 0 })
+        Ok(Self {
+            stream,
+            room,
+            bytes,
+            spread: None,
+            message_in,
+            message_out,
+            partial: 0,
+            owed: 0,
+            exchanges: 0,
+        })
     }
 
     fn run_for(&mut self, span: Duration) -> Result<()> {
@@ -113,8 +136,22 @@ impl End {
         Ok(true)
     }
 
-    /// Sends from the one chunk, as many times over as are owed. False at the end of the stream.
+    /// Sends what is owed. False at the end of the stream.
     fn send(&mut self) -> Result<bool> {
+        let sent = match &mut self.spread {
+            Some(spread) => spread.send(&mut self.stream, self.owed),
+            None => self.send_chunks(),
+        };
+        match sent {
+            Ok(len) => self.owed -= len,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return ended(error),
+        }
+        Ok(true)
+    }
+
+    /// Sends from the one chunk, as many times over as are owed.
+    fn send_chunks(&mut self) -> std::io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let mut left = self.owed;
         let mut count = 0;
@@ -124,12 +161,7 @@ impl End {
             left -= len;
             count += 1;
         }
-        match self.stream.write_vectored(&slices[..count]) {
-            Ok(len) => self.owed -= len,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => return ended(error),
-        }
-        Ok(true)
+        self.stream.write_vectored(&slices[..count])
     }
 }
 
