@@ -24,8 +24,9 @@ struct Class {
 impl Buffers {
     /// Divides `len` bytes evenly among the classes, so that each begins with a page.
     pub(super) fn new(region: RegionId, len: usize) -> Self {
-        let share = len / CLASSES.len() / PAGE * PAGE;
-        let classes = CLASSES.iter().enumerate().map(|(place, &size)| {
+        let sizes = if len >= LONG_FROM { &CLASSES[..] } else { &CLASSES[..CLASSES.len() - 1] };
+        let share = len / sizes.len() / PAGE * PAGE;
+        let classes = sizes.iter().enumerate().map(|(place, &size)| {
             let count = (share / size as usize) as u32;
             let start = (place * share) as u64;
             Class { size, start, count, fresh: 0, free: Vec::new(), taken: Vec::new() }
@@ -56,6 +57,16 @@ impl Buffers {
         class.free.push(index);
     }
 
+    /// The longest buffer there is, taken or not, in bytes.
+    pub(super) fn len_max(&self) -> usize {
+        self.classes
+            .iter()
+            .filter(|class| class.count > 0)
+            .map(|class| class.size as usize)
+            .max()
+            .unwrap_or(0)
+    }
+
     /// How many buffers are out.
     pub(super) fn taken(&self) -> usize {
         self.classes.iter().map(|class| class.fresh as usize - class.free.len()).sum()
@@ -80,8 +91,14 @@ impl Class {
 
 const PAGE: usize = 4096;
 
-/// Buffer sizes in bytes. The largest is the largest transfer there is.
-const CLASSES: [u32; 5] = [4 << 10, 16 << 10, 64 << 10, 256 << 10, LARGEST];
+/// Buffer sizes in bytes. The last is there only where there is room for some.
+const CLASSES: [u32; 6] = [4 << 10, 16 << 10, 64 << 10, 256 << 10, LARGEST, LONG];
 
-/// The largest buffer, in bytes.
+/// A buffer for those who move more at once than volumes take, in bytes.
+pub(super) const LONG: u32 = 8 << 20;
+
+/// From so many bytes on there are long buffers.
+const LONG_FROM: usize = 256 << 20;
+
+/// The largest buffer that there always is, in bytes.
 pub(super) const LARGEST: u32 = 2 << 20;

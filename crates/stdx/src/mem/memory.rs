@@ -1,6 +1,6 @@
 //! A shard's table of regions, the copies between them, and its I/O buffers.
 
-use super::buffers::{Buffers, LARGEST};
+use super::buffers::{Buffers, LARGEST, LONG};
 use super::region::Region;
 use super::{Pinned, RegionId, Span, cache};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -209,7 +209,12 @@ impl Memory {
         unsafe { core::slice::from_raw_parts_mut(self.at(span), span.len()) }
     }
 
-    /// Takes an I/O buffer (a shared region) of `len` bytes, at most [`Memory::BUFFER_MAX`]; `None` while all are in
+    /// The longest I/O buffer that can be taken while none is: at least [`Memory::BUFFER_MAX`] if there is memory for it.
+    pub fn buffer_len_max(&self) -> usize {
+        self.buffers.len_max()
+    }
+
+    /// Takes an I/O buffer (a shared region) of `len` bytes, at most [`Memory::buffer_len_max`]; `None` while all are in
     /// use, or if none is that large. Buffers of 4 KiB and more are page-aligned. What is in it is left over.
     pub fn take(&mut self, len: usize) -> Option<Span> {
         self.buffers.take(len)
@@ -227,6 +232,9 @@ impl Memory {
 
     /// The longest I/O buffer, in bytes.
     pub const BUFFER_MAX: usize = LARGEST as usize;
+
+    /// The longest I/O buffer where memory is plenty, in bytes: see [`Memory::buffer_len_max`].
+    pub const BUFFER_LONG: usize = LONG as usize;
 
     /// The address of a span, for a system call that moves bytes now (sockets). Valid until the region is grown or
     /// unmapped.
@@ -419,6 +427,16 @@ mod tests {
         assert!(memory.take(1).is_some());
         all.into_iter().for_each(|buffer| memory.give(buffer));
         assert!(memory.take(Memory::BUFFER_MAX).is_some());
+    }
+
+    #[test]
+    fn long_buffers_need_room() {
+        assert_eq!(memory().buffer_len_max(), Memory::BUFFER_MAX);
+        let mut memory = Memory::new(MemoryLimits { buffer_bytes: 256 << 20 }).unwrap();
+        assert_eq!(memory.buffer_len_max(), Memory::BUFFER_LONG);
+        let buffer = memory.take(Memory::BUFFER_LONG).unwrap();
+        assert!(buffer.offset.is_multiple_of(4096) && memory.take(Memory::BUFFER_LONG + 1).is_none());
+        memory.give(buffer);
     }
 
     #[test]
