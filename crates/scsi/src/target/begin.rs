@@ -8,15 +8,15 @@ use super::task::{Ending, Fault, State, Task};
 use super::unit::{Medium, Unit};
 use super::{Outcome, Target};
 use stdx::env::Env;
-use stdx::mem::Span;
+use stdx::mem::{Memory, Span};
 use stdx::slab::Key;
 use wire::scsi::{Sense, Specific, Status};
 
 impl Target {
     /// See [`super::Executor::begin`].
-    pub(super) fn begin_task(&mut self, command: &Command) -> Begun {
+    pub(super) fn begin_task(&mut self, env: &mut dyn Env, command: &Command) -> Begun {
         self.counters.begun += 1;
-        match self.admit(command) {
+        match self.admit(env, command) {
             Ok(begun) => begun,
             Err(ending) => {
                 self.tell_refused(command, ending);
@@ -27,7 +27,7 @@ impl Target {
 
     /// Takes a command into its task set, or says how it ends. Statuses that say "not now" come first, then unit
     /// attentions (SAM-5, sections 5.3.3 and 5.14), then what is wrong with the command.
-    fn admit(&mut self, command: &Command) -> Result<Begun, Ending> {
+    fn admit(&mut self, env: &mut dyn Env, command: &Command) -> Result<Begun, Ending> {
         let nexus = self.nexuses.get(command.nexus.0).ok_or(Ending::ABORTED)?;
         let unit = self.unit_at(nexus, command.lun);
         let row = command::find(&command.cdb);
@@ -42,11 +42,12 @@ impl Target {
             }
         }
         let row = row.map_err(|sense| Ending::from(Fault::Sense(sense)))?;
-        self.insert(command, unit, row)
+        self.insert(env, command, unit, row)
     }
 
     fn insert(
         &mut self,
+        env: &mut dyn Env,
         command: &Command,
         unit: Option<Key>,
         row: &'static CommandRow,
@@ -65,7 +66,8 @@ impl Target {
             return Err(fault.into());
         }
         let info = unit.and_then(|key| self.units.get(key)).map(|unit| unit.info);
-        match row.data.transfer(info.as_ref(), &command.cdb) {
+        let transfer = row.data.transfer(info.as_ref(), &command.cdb);
+        match transfer.and_then(|transfer| check_buffer(env, transfer)) {
             Ok(transfer) => task.transfer = transfer,
             Err(sense) => {
                 if begins {
@@ -171,6 +173,19 @@ impl Target {
             sense: self.formed(unit, ending.sense),
             data: Span::EMPTY,
         });
+    }
+}
+
+/// Where memory is short there are no buffers for the longest transfers, and none of them is to wait for one.
+fn check_buffer(env: &mut dyn Env, transfer: Transfer) -> Result<Transfer, Sense> {
+    let len = match transfer {
+        Transfer::None | Transfer::In { lent: true, .. } => 0,
+        Transfer::Out { len } | Transfer::In { len, lent: false } => len as usize,
+    };
+    if len <= Memory::BUFFER_MAX || len <= env.mem().buffer_len_max() {
+        Ok(transfer)
+    } else {
+        Err(Sense::INVALID_FIELD_IN_CDB)
     }
 }
 

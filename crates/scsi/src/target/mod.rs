@@ -204,8 +204,7 @@ impl Executor for Target {
     }
 
     fn begin(&mut self, env: &mut dyn Env, command: &Command) -> Begun {
-        let _ = env;
-        self.begin_task(command)
+        self.begin_task(env, command)
     }
 
     fn submit(&mut self, env: &mut dyn Env, task: TaskKey, data: stdx::mem::Span) {

@@ -16,8 +16,9 @@ pub const TASKS_MAX: usize = 1 << 18;
 pub const TASK_SET_MAX: u32 = 1 << 14;
 /// Task management requests under way in one target: more are rejected.
 pub const MANAGEMENT_MAX: usize = 4096;
-/// Bytes one command moves at most: what the largest I/O buffer holds.
-pub const TRANSFER_MAX: u32 = stdx::mem::Memory::BUFFER_MAX as u32;
+/// Bytes one command moves at most: what the longest I/O buffer holds. Where memory is short, buffers are, and a command
+/// moves less.
+pub const TRANSFER_MAX: u32 = stdx::mem::Memory::BUFFER_LONG as u32;
 /// Blocks that COMPARE AND WRITE takes at most.
 pub const COMPARE_BLOCKS_MAX: u8 = 255;
 /// Blocks that WRITE SAME takes at most: it may have to write them all, and one command is not to keep a volume busy for

@@ -33,8 +33,14 @@ pub(in super::super) fn standard(device: &Device, unit: Option<&Unit>) -> Vec<u8
     data
 }
 
-/// A vital product data page, as it is told through a target port.
-pub(in super::super) fn page(page: VpdPage, device: &Device, unit: &Unit, port: u16) -> Vec<u8> {
+/// A vital product data page, as it is told through a target port. `transfer_max` is the longest buffer there is, in bytes.
+pub(in super::super) fn page(
+    page: VpdPage,
+    device: &Device,
+    unit: &Unit,
+    port: u16,
+    transfer_max: u32,
+) -> Vec<u8> {
     let mut data = vec![0; STRUCTURE_LEN_MAX];
     let written = match page {
         VpdPage::SupportedPages => {
@@ -46,7 +52,7 @@ pub(in super::super) fn page(page: VpdPage, device: &Device, unit: &Unit, port: 
         VpdPage::ExtendedInquiryData => {
             ExtendedInquiry::new(unit.info.volatile_cache, Sense::LEN_MAX as u8).encode(&mut data)
         }
-        VpdPage::BlockLimits => block_limits(unit).encode(&mut data),
+        VpdPage::BlockLimits => block_limits(unit, transfer_max).encode(&mut data),
         VpdPage::BlockDeviceCharacteristics => BlockDeviceCharacteristics::solid_state().encode(&mut data),
         VpdPage::LogicalBlockProvisioning => {
             let provisioning = if unit.info.thin { Provisioning::Thin } else { Provisioning::Full };
@@ -145,14 +151,15 @@ fn name_string(name: &str) -> Vec<u8> {
 }
 
 /// What one command may move and change, in blocks.
-fn block_limits(unit: &Unit) -> BlockLimits {
+fn block_limits(unit: &Unit, transfer_max: u32) -> BlockLimits {
     let info = &unit.info;
     let blocks = |bytes: u32| bytes / info.block_size;
     let mut limits = BlockLimits::new();
     limits.compare_and_write_max = options::COMPARE_BLOCKS_MAX;
-    limits.transfer_max = blocks(options::TRANSFER_MAX).into();
+    let transfer_max = blocks(options::TRANSFER_MAX.min(transfer_max));
+    limits.transfer_max = transfer_max.into();
     limits.optimal_granularity = (blocks(PAGE).max(1) as u16).into();
-    limits.optimal_transfer = blocks(options::TRANSFER_MAX).min(info.blocks_max).into();
+    limits.optimal_transfer = transfer_max.min(info.blocks_max).into();
     limits.write_same_max = u64::from(options::WRITE_SAME_BLOCKS_MAX).into();
     limits.atomic_max = options::atomic_blocks_max(info).into();
     if info.thin {

@@ -22,6 +22,7 @@ fn inquiry(call: &mut Call<'_>) -> Result<Step, Fault> {
     let vital_product_data = call.cdb().bit(1, 0);
     let page = call.cdb().byte(2);
     let refused = Err(Fault::Sense(Sense::INVALID_FIELD_IN_CDB.at_cdb_byte(2)));
+    let transfer_max = call.env.mem().buffer_len_max() as u32;
     let device = call.device()?;
     let data = match (call.unit(), vital_product_data) {
         (_, false) if page != 0 => return refused,
@@ -30,7 +31,7 @@ fn inquiry(call: &mut Call<'_>) -> Result<Step, Fault> {
         (Err(_), true) => return refused,
         (Ok(unit), true) => {
             let Some(page) = VpdPage::from_code(page) else { return refused };
-            vpd::page(page, device, unit, call.nexus()?.port)
+            vpd::page(page, device, unit, call.nexus()?.port, transfer_max)
         }
     };
     call.answer(&data)

@@ -2,6 +2,7 @@
 
 use super::world::World;
 use crate::target::{Function, NexusKey};
+use stdx::mem::Memory;
 use wire::scsi::inquiry::{Association, BlockLimits, DesignatorKind, Designators, StandardInquiry, VpdPage};
 use wire::scsi::mode::{ControlFlags, ControlPage, ModeHeader6, ModeHeader10};
 use wire::scsi::{Sense, Status};
@@ -64,11 +65,16 @@ fn names_differ_by_unit_and_port() {
 #[test]
 fn limits_are_in_blocks() {
     for block_size in [512, 4096] {
-        let mut world = World::with_blocks(block_size, 64);
+        let mut world = World::with_blocks(block_size, 8192);
         let nexus = world.nexus(1);
         let data = vpd(&mut world, nexus, 0xb0);
         let limits = BlockLimits::view(&data).unwrap();
-        assert_eq!(limits.transfer_max.get() * block_size, crate::target::options::TRANSFER_MAX);
+        assert_eq!(limits.transfer_max.get() * block_size, Memory::BUFFER_MAX as u32);
+        // So little memory has no longer buffers.
+        let blocks = (limits.transfer_max.get() + 1).to_be_bytes();
+        let read = [0xa8, 0, 0, 0, 0, 0, blocks[0], blocks[1], blocks[2], blocks[3], 0, 0];
+        let long = world.run(nexus, &read, &[]);
+        assert_eq!(long.fault(), Sense::INVALID_FIELD_IN_CDB);
         assert_eq!(limits.unmap_granularity.get() * block_size, 4096);
     }
 }

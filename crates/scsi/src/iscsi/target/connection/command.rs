@@ -7,7 +7,7 @@ use super::framer::{Incoming, Landing};
 use super::hold::{Held, Problem, Taken};
 use super::outgoing::Item;
 use crate::target::{TaskAttribute, Transfer};
-use stdx::mem::{Memory, Span};
+use stdx::mem::Span;
 use wire::iscsi::{
     AdditionalHeaders, Bhs, PduLayout, RESERVED_TAG, RejectReason, Residual, ScsiCommand, Serial,
     ServiceResponse, TaskAttributeCode,
@@ -107,7 +107,7 @@ impl Connection {
         if end == 0 {
             return Ok(Some(unsolicited));
         }
-        let all = (command.expected_length as usize).min(Memory::BUFFER_MAX);
+        let all = (command.expected_length as usize).min(cx.env.mem().buffer_len_max());
         let early = (end as usize).min(all);
         if early == 0 {
             return Ok(Some(unsolicited));
