@@ -1,7 +1,8 @@
 //! [`Env`](stdx::env::Env) on Linux: one thread's sockets, files, clock and entropy.
 //!
 //! [`Reactor`] is the world of one shard. It knows no protocol and no volume; what it moves are spans of the shard's
-//! [`Memory`](stdx::mem::Memory). Streams are non-blocking TCP sockets in one edge-triggered epoll set; files go through
+//! [`Memory`](stdx::mem::Memory). Streams are non-blocking TCP sockets, and datagrams UDP sockets, in one edge-triggered
+//! epoll set; files go through
 //! io_uring where the machine allows it and through a few threads where it does not.
 //!
 //! Invariants: nothing blocks but [`Env::poll`](stdx::env::Env::poll); nothing is allocated per receive, send or file
@@ -11,6 +12,8 @@
 
 mod address;
 mod clock;
+mod datagram;
+mod datagrams;
 mod entropy;
 mod errno;
 mod files;

@@ -1,6 +1,7 @@
 //! The reactor: its parts put together into one [`Env`].
 
 use crate::clock::{self, Clock};
+use crate::datagrams::{Datagrams, IS_DATAGRAMS};
 use crate::entropy::Entropy;
 use crate::files::{FILES, Files};
 use crate::listeners::{IS_LISTENER, Listeners};
@@ -13,8 +14,8 @@ use core::time::Duration;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use stdx::env::{
-    Accepted, Env, Event, FileId, FileInfo, FileOp, IoError, ListenerId, OpenFile, Owner, Refused, StreamId,
-    Waker, What,
+    Accepted, DatagramSocket, DatagramsId, DatagramsInfo, Env, Event, FileId, FileInfo, FileOp, IoError,
+    ListenerId, OpenFile, Owner, ReceivedRun, Refused, Run, StreamId, Waker, What,
 };
 use stdx::mem::{Memory, OutOfMemory, Span};
 use stdx::slab::Key;
@@ -29,6 +30,7 @@ pub struct Reactor {
     bell: Arc<Bell>,
     listeners: Listeners,
     streams: Streams,
+    datagrams: Datagrams,
     files: Files,
     entropy: Entropy,
     memory: Memory,
@@ -59,6 +61,7 @@ impl Reactor {
             bell,
             listeners: Listeners::new(),
             streams: Streams::new(options.streams_max),
+            datagrams: Datagrams::new(),
             files: Files::new(options.files, options.file_depth),
             entropy: Entropy::new(),
             memory: Memory::new(options.memory)?,
@@ -99,6 +102,10 @@ impl Reactor {
                 token if token & IS_LISTENER != 0 => {
                     self.pace.useful(self.clock.now());
                     self.listeners.handle_ready(token, events);
+                }
+                token if token & IS_DATAGRAMS != 0 => {
+                    self.pace.useful(self.clock.now());
+                    self.datagrams.handle_ready(ready, events);
                 }
                 _ => self.streams.handle_ready(ready, events),
             }
@@ -183,6 +190,28 @@ impl Env for Reactor {
         self.streams.close(key, abort, self.clock.now());
         self.pace.forget(key);
         self.listeners.resume(&self.poller, self.clock.now(), true);
+    }
+
+    fn open_datagrams(&mut self, owner: Owner, socket: &DatagramSocket) -> Result<DatagramsId, IoError> {
+        self.datagrams.open(&self.poller, owner, socket)
+    }
+
+    fn datagrams_info(&self, socket: DatagramsId) -> DatagramsInfo {
+        self.datagrams.info(socket)
+    }
+
+    fn close_datagrams(&mut self, socket: DatagramsId) {
+        self.datagrams.close(socket);
+    }
+
+    fn send_run(&mut self, socket: DatagramsId, run: &Run<'_>) -> Result<(), IoError> {
+        self.datagrams.send(socket, &self.memory, run)
+    }
+
+    fn recv_run(&mut self, socket: DatagramsId, into: Span) -> Result<ReceivedRun, IoError> {
+        let run = self.datagrams.recv(socket, &mut self.memory, into)?;
+        self.pace.useful(self.clock.now());
+        Ok(run)
     }
 
     fn open_file(&mut self, open: &OpenFile) -> Result<FileId, IoError> {

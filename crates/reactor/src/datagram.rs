@@ -1,0 +1,210 @@
+//! UDP sockets as descriptors: how they are made, and runs of datagrams moved through. No state and no events.
+
+use crate::address::RawAddress;
+use crate::errno::{check, check_len};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use stdx::env::{IoError, ReceivedRun, Run};
+use stdx::mem::{Memory, Span};
+
+/// A non-blocking UDP socket at an address, and whether the kernel cuts runs into datagrams.
+///
+/// It is not connected, and its packets are never cut: Linux then sends identification 0, and counts up within a run.
+pub(crate) fn open(address: SocketAddr) -> Result<(OwnedFd, bool), IoError> {
+    let is_v4 = address.is_ipv4();
+    let family = if is_v4 { libc::AF_INET } else { libc::AF_INET6 };
+    let kind = libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: the call takes integers only; what it returns is a descriptor that nobody else owns.
+    let fd = unsafe { check(libc::socket(family, kind, 0)).map(|fd| OwnedFd::from_raw_fd(fd))? };
+    if is_v4 {
+        set(&fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DO)?;
+        set(&fd, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
+        set(&fd, libc::IPPROTO_IP, libc::IP_RECVTOS, 1)?;
+    } else {
+        set(&fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
+        set(&fd, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DO)?;
+        set(&fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
+        set(&fd, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, 1)?;
+    }
+    // The kernel gives less where its limits are lower, and hands over single datagrams where it cannot join them.
+    let _ = set(&fd, libc::SOL_SOCKET, libc::SO_RCVBUF, BUFFER);
+    let _ = set(&fd, libc::SOL_SOCKET, libc::SO_SNDBUF, BUFFER);
+    let _ = set(&fd, libc::SOL_UDP, libc::UDP_GRO, 1);
+    let cuts = set(&fd, libc::SOL_UDP, libc::UDP_SEGMENT, 0).is_ok();
+    let raw = RawAddress::from(address);
+    // SAFETY: the pointer and length are of one live address.
+    check(unsafe { libc::bind(fd.as_raw_fd(), raw.as_ptr(), raw.len()) })?;
+    Ok((fd, cuts))
+}
+
+/// Sends a run in one call. More pieces than [`IOVECS`] are [`IoError::Limit`].
+pub(crate) fn send(fd: &OwnedFd, memory: &Memory, run: &Run<'_>) -> Result<(), IoError> {
+    let mut iovecs = [const { libc::iovec { iov_base: core::ptr::null_mut(), iov_len: 0 } }; IOVECS];
+    let places = iovecs.get_mut(..run.pieces.len()).ok_or(IoError::Limit)?;
+    let mut len = 0;
+    for (iovec, &span) in places.iter_mut().zip(run.pieces) {
+        *iovec = libc::iovec { iov_base: memory.address(span).cast(), iov_len: span.len() };
+        len += span.len();
+    }
+    let mut control = Control::new();
+    let class = i32::from(run.traffic_class);
+    match run.to {
+        SocketAddr::V4(_) => control.push(libc::IPPROTO_IP, libc::IP_TOS, class),
+        SocketAddr::V6(_) => control.push(libc::IPPROTO_IPV6, libc::IPV6_TCLASS, class),
+    }
+    if len > usize::from(run.datagram_len) {
+        control.push(libc::SOL_UDP, libc::UDP_SEGMENT, run.datagram_len);
+    }
+    match run.from {
+        Some(IpAddr::V4(from)) => control.push(
+            libc::IPPROTO_IP,
+            libc::IP_PKTINFO,
+            libc::in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: libc::in_addr { s_addr: u32::from(from).to_be() },
+                ipi_addr: libc::in_addr { s_addr: 0 },
+            },
+        ),
+        Some(IpAddr::V6(from)) => control.push(
+            libc::IPPROTO_IPV6,
+            libc::IPV6_PKTINFO,
+            libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: from.octets() }, ipi6_ifindex: 0 },
+        ),
+        None => {}
+    }
+    let to = RawAddress::from(run.to);
+    // SAFETY: msghdr is integers and pointers, for which zero is a value.
+    let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
+    message.msg_name = to.as_ptr().cast_mut().cast();
+    message.msg_namelen = to.len();
+    message.msg_iov = places.as_mut_ptr();
+    message.msg_iovlen = places.len();
+    message.msg_control = control.bytes.as_mut_ptr().cast();
+    message.msg_controllen = control.len;
+    loop {
+        // SAFETY: each vector is of a checked span of memory that is borrowed here, the address and the control bytes live
+        // on this stack; the kernel only reads.
+        let sent = unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT) };
+        match check_len(sent) {
+            Err(IoError::Os(libc::EINTR)) => {}
+            other => return other.map(|_| ()),
+        }
+    }
+}
+
+/// Takes a run that has arrived at a socket with the address `local`.
+pub(crate) fn recv(
+    fd: &OwnedFd,
+    memory: &mut Memory,
+    into: Span,
+    local: SocketAddr,
+) -> Result<ReceivedRun, IoError> {
+    let mut from = RawAddress::room();
+    let mut iovec = libc::iovec { iov_base: memory.address(into).cast(), iov_len: into.len() };
+    let mut control = Control::new();
+    let (name, name_len) = from.as_mut_ptrs();
+    // SAFETY: msghdr is integers and pointers, for which zero is a value; `name_len` is of a live address.
+    let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
+    message.msg_name = name.cast();
+    // SAFETY: as above.
+    message.msg_namelen = unsafe { *name_len };
+    message.msg_iov = &raw mut iovec;
+    message.msg_iovlen = 1;
+    message.msg_control = control.bytes.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control.bytes);
+    let len = loop {
+        // SAFETY: `address` checked that the span lies in a live mapping, which cannot change while `memory` is borrowed
+        // here, and `&mut` excludes every slice of it; address and control bytes live on this stack.
+        let got = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT) };
+        match check_len(got) {
+            Err(IoError::Os(libc::EINTR)) => {}
+            other => break other?,
+        }
+    };
+    let mut run = ReceivedRun {
+        from: from.get().ok_or(IoError::Unsupported)?,
+        to: local.ip(),
+        len: len as u32,
+        datagram_len: len.min(usize::from(u16::MAX)) as u16,
+        traffic_class: 0,
+    };
+    read_control(&message, &mut run);
+    Ok(run)
+}
+
+/// What the kernel says about a run besides its bytes.
+fn read_control(message: &libc::msghdr, run: &mut ReceivedRun) {
+    // SAFETY: the message is one that recvmsg has just filled, and its control bytes are still there.
+    let mut header = unsafe { libc::CMSG_FIRSTHDR(message) };
+    while !header.is_null() {
+        // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR give whole headers within the control bytes, or null.
+        let (level, kind, data) =
+            unsafe { ((*header).cmsg_level, (*header).cmsg_type, libc::CMSG_DATA(header)) };
+        // SAFETY: the kernel writes these structures for these kinds (ip(7), ipv6(7), udp(7)), at any alignment.
+        unsafe {
+            match (level, kind) {
+                (libc::SOL_UDP, libc::UDP_GRO) => {
+                    let len = data.cast::<i32>().read_unaligned();
+                    run.datagram_len = u16::try_from(len).unwrap_or(u16::MAX).max(1);
+                }
+                (libc::IPPROTO_IP, libc::IP_TOS) => run.traffic_class = data.read(),
+                (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                    let info = data.cast::<libc::in_pktinfo>().read_unaligned();
+                    run.to = Ipv4Addr::from(u32::from_be(info.ipi_addr.s_addr)).into();
+                }
+                (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
+                    run.traffic_class = data.cast::<i32>().read_unaligned() as u8;
+                }
+                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                    let info = data.cast::<libc::in6_pktinfo>().read_unaligned();
+                    run.to = Ipv6Addr::from(info.ipi6_addr.s6_addr).into();
+                }
+                _ => {}
+            }
+        }
+        // SAFETY: as for the first.
+        header = unsafe { libc::CMSG_NXTHDR(message, header) };
+    }
+}
+
+/// Room for control messages, aligned as their headers want.
+struct Control {
+    bytes: [u64; 32],
+    len: usize,
+}
+
+impl Control {
+    const fn new() -> Self {
+        Self { bytes: [0; 32], len: 0 }
+    }
+
+    /// Adds a message of plain integers.
+    fn push<T>(&mut self, level: i32, kind: i32, value: T) {
+        let size = size_of::<T>() as u32;
+        // SAFETY: the macros compute from integers alone.
+        let (space, len) = unsafe { (libc::CMSG_SPACE(size) as usize, libc::CMSG_LEN(size) as usize) };
+        assert!(self.len + space <= size_of_val(&self.bytes), "three messages have room");
+        // SAFETY: the header and its value lie within the bytes, as just asserted; CMSG_SPACE keeps headers aligned.
+        unsafe {
+            let header = self.bytes.as_mut_ptr().cast::<u8>().add(self.len).cast::<libc::cmsghdr>();
+            (*header).cmsg_level = level;
+            (*header).cmsg_type = kind;
+            (*header).cmsg_len = len;
+            libc::CMSG_DATA(header).cast::<T>().write_unaligned(value);
+        }
+        self.len += space;
+    }
+}
+
+fn set(fd: &OwnedFd, level: i32, name: i32, value: i32) -> Result<(), IoError> {
+    let len = size_of::<i32>() as libc::socklen_t;
+    // SAFETY: the kernel reads one value of the length given.
+    check(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, (&raw const value).cast(), len) })?;
+    Ok(())
+}
+
+/// Pieces of a run, at most; the kernel takes no more in one call.
+const IOVECS: usize = 1024;
+
+/// Bytes of datagrams that wait in the kernel, each way.
+const BUFFER: i32 = 4 << 20;
