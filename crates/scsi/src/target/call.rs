@@ -112,6 +112,14 @@ impl Call<'_> {
         Ok(Step::UnderWay)
     }
 
+    /// The task holds this memory until it ends.
+    pub(super) fn keep_pattern(&mut self, pattern: Span) {
+        self.task.pattern = pattern;
+        if let Some(task) = self.target.tasks.get_mut(self.key) {
+            task.pattern = pattern;
+        }
+    }
+
     /// Answers GOOD while the work goes on (IMMED).
     pub(super) fn answer_early(&mut self) {
         self.target.answer_early(self.key, Ending::of(Status::Good));

@@ -23,7 +23,8 @@ pub(super) struct Task {
     pub(super) data_out_len: u32,
     /// The transport's buffer, once submitted.
     pub(super) data: Span,
-    /// Memory of the target's that the task holds: the same blocks again and again. Given back when it ends.
+    /// Memory of the target's that the task holds: the same blocks again and again, or a block that is changed in part.
+    /// Given back when it ends.
     pub(super) pattern: Span,
     pub(super) state: State,
     /// What follows when the present request to a volume is done.

@@ -7,7 +7,7 @@ use super::super::seam::Transfer;
 use super::super::task::Fault;
 use super::range::{BlockRange, force_unit_access};
 use super::run::{MemoryOf, Run};
-use super::transfer::{received_blocks, write_data, write_through};
+use super::transfer::{all_received_blocks, write_data, write_through};
 use super::work::Work;
 use block::{Info, Io, Op};
 use stdx::mem::Span;
@@ -65,12 +65,15 @@ fn compare_and_write_data(info: &Info, cdb: &Cdb) -> Result<Transfer, Sense> {
     }
 }
 
+/// Data of another length than the CDB says would be cut in other halves than the initiator's.
 fn compare_and_write(call: &mut Call<'_>) -> Result<Step, Fault> {
     let (BlockRange { lba, blocks }, len) = compared(&call.info()?, call.cdb())?;
+    if call.task.data_out_len != len || call.task.data.len != len {
+        return Err(Fault::Sense(Sense::INVALID_FIELD_IN_CDB.at_cdb_byte(13)));
+    }
     if blocks == 0 {
         return Ok(Step::Good(Span::EMPTY));
     }
-    call.offered(len)?;
     let half = len as usize / 2;
     let expected = call.task.data.first(half);
     let data = call.task.data.from(half);
@@ -80,7 +83,7 @@ fn compare_and_write(call: &mut Call<'_>) -> Result<Step, Fault> {
 }
 
 fn or_write(call: &mut Call<'_>) -> Result<Step, Fault> {
-    let range = received_blocks(call)?;
+    let range = all_received_blocks(call)?;
     let fua = force_unit_access(call.cdb()) || write_through(call)?;
     Run::new(Op::OrWrite, range.lba, u64::from(range.blocks), fua, MemoryOf::Task).start(call)
 }

@@ -14,6 +14,7 @@ mod run;
 pub(super) mod sanitize;
 pub(super) mod start_stop;
 mod status;
+mod tail;
 pub(super) mod transfer;
 pub(super) mod unmap;
 pub(super) mod verify;

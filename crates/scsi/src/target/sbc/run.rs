@@ -70,6 +70,7 @@ impl Run {
     pub(super) fn next(self, call: &Call<'_>, info: &Info) -> (Io, Self) {
         let size = info.block_size;
         let most = match self.memory {
+            MemoryOf::Nobody if self.op == (Op::Zero { deallocate: false }) => KEPT_MAX / size,
             MemoryOf::Nobody => u32::MAX,
             MemoryOf::Task | MemoryOf::Volume => info.blocks_max.max(1),
             MemoryOf::Pattern => call.task.pattern.len / size,
@@ -133,12 +134,12 @@ pub(super) fn fill_pattern(call: &mut Call<'_>, block: Span, blocks: u64) -> Res
     for start in (0..len).step_by(block.len()) {
         memory.copy(pattern.slice(start, block.len()), block);
     }
-    call.task.pattern = pattern;
-    if let Some(task) = call.target.tasks.get_mut(call.key) {
-        task.pattern = pattern;
-    }
+    call.keep_pattern(pattern);
     Ok(())
 }
+
+/// Bytes that are zeroed at a time where they are to keep their space: volumes keep it in short ranges.
+const KEPT_MAX: u32 = 64 << 10;
 
 /// Bytes of a pattern at most: a multiple of every block size.
 const PATTERN_MAX: u64 = 256 << 10;

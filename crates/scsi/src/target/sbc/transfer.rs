@@ -5,7 +5,8 @@ use super::super::command::{Access, CONTROL, CommandRow, Data, MediumUse};
 use super::super::seam::Transfer;
 use super::super::task::Fault;
 use super::range::{BlockRange, force_unit_access};
-use super::run::{MemoryOf, Run};
+use super::run::{MemoryOf, Run, Then};
+use super::tail::Tail;
 use block::{Info, Op};
 use stdx::mem::Span;
 use wire::scsi::{Cdb, Sense};
@@ -90,9 +91,8 @@ fn execute_read(call: &mut Call<'_>) -> Result<Step, Fault> {
 }
 
 fn execute_write(call: &mut Call<'_>) -> Result<Step, Fault> {
-    let range = brought_blocks(call)?;
     let fua = force_unit_access(call.cdb()) || write_through(call)?;
-    Run::new(Op::Write, range.lba, u64::from(range.blocks), fua, MemoryOf::Task).start(call)
+    write_received(call, fua, Then::End)
 }
 
 /// True if writes are answered only when they are on stable storage (WCE is zero).
@@ -100,19 +100,22 @@ pub(super) fn write_through(call: &Call<'_>) -> Result<bool, Fault> {
     Ok(!call.unit()?.settings.write_cache)
 }
 
-/// The range of a command that writes what it brings, as far as it was brought, in whole blocks. That it was less than the
-/// CDB says, the transport tells by the residual count (SPC-4, section 4.2.5.6 leaves it at that).
-pub(super) fn brought_blocks(call: &mut Call<'_>) -> Result<BlockRange, Fault> {
+/// Writes what came, and then goes on. An initiator may offer less than the CDB asks for: then no more than that is
+/// written, and the residual count tells of the rest.
+pub(super) fn write_received(call: &mut Call<'_>, fua: bool, then: Then) -> Result<Step, Fault> {
     let info = call.info()?;
     let range = BlockRange::read(call.cdb()).on(&info)?;
-    range.bytes(&info, call.cdb())?;
-    let brought = call.task.data.len / info.block_size;
-    Ok(BlockRange { blocks: range.blocks.min(brought), ..range })
+    let received = call.task.data.len.min(range.bytes(&info, call.cdb())?);
+    let blocks = u64::from(received / info.block_size);
+    let whole = Run::new(Op::Write, range.lba, blocks, fua, MemoryOf::Task).then(then);
+    match received % info.block_size {
+        0 => whole.start(call),
+        len => Tail::new(whole, len).start(call),
+    }
 }
 
-/// The range of a command that writes what it brings, if all of that was brought. For commands that are done as a
-/// whole or not at all.
-pub(super) fn received_blocks(call: &mut Call<'_>) -> Result<BlockRange, Fault> {
+/// The range of a command that makes no sense with less than all its data.
+pub(super) fn all_received_blocks(call: &mut Call<'_>) -> Result<BlockRange, Fault> {
     let info = call.info()?;
     let range = BlockRange::read(call.cdb()).on(&info)?;
     call.received(range.bytes(&info, call.cdb())?)?;

@@ -11,11 +11,11 @@ use stdx::mem::Span;
 use wire::scsi::Sense;
 
 pub(in super::super) const ROWS: [CommandRow; 1] = [
-    // UNMAP (SBC-3, section 5.25). ANCHOR must be zero: blocks cannot be anchored.
+    // UNMAP (SBC-3, section 5.25). With ANCHOR the blocks keep their space.
     CommandRow {
         operation_code: 0x42,
         service_action: None,
-        usage: &[0x42, 0, 0, 0, 0, 0, 0x1f, 0xff, 0xff, CONTROL],
+        usage: &[0x42, ANCHOR, 0, 0, 0, 0, 0x1f, 0xff, 0xff, CONTROL],
         access: Access::Write,
         medium: MediumUse::Changed,
         always: false,
@@ -23,6 +23,9 @@ pub(in super::super) const ROWS: [CommandRow; 1] = [
         execute,
     },
 ];
+
+/// ANCHOR.
+const ANCHOR: u8 = 0x01;
 
 /// Bytes of the parameter list before its descriptors, and of a descriptor.
 const HEADER: usize = 8;
@@ -62,7 +65,8 @@ pub(super) fn next_of_unmap(call: &mut Call<'_>, next: u32, count: u32) -> Resul
     for index in next..count {
         let (lba, blocks) = descriptor(call, index);
         if blocks > 0 {
-            let (op, fua) = (Op::Zero { deallocate: true }, write_through(call)?);
+            let deallocate = call.cdb().byte(1) & ANCHOR == 0;
+            let (op, fua) = (Op::Zero { deallocate }, write_through(call)?);
             let io = Io { tag: 0, op, lba, blocks, fua, lend: false, data: Span::EMPTY };
             return call.start(io, Work::Unmap { next: index + 1, count });
         }

@@ -6,7 +6,7 @@ use super::super::seam::Transfer;
 use super::super::task::Fault;
 use super::range::BlockRange;
 use super::run::{MemoryOf, Run, Then, fill_pattern};
-use super::transfer::{brought_blocks, received_blocks, write_data, write_through};
+use super::transfer::{all_received_blocks, write_data, write_received, write_through};
 use block::{Info, Op};
 use wire::scsi::{Cdb, Sense};
 
@@ -86,10 +86,9 @@ fn write_and_verify(call: &mut Call<'_>) -> Result<Step, Fault> {
         ByteCheck::Medium => Then::Verify,
         ByteCheck::Data | ByteCheck::OneBlock => Then::Compare,
     };
-    let range = brought_blocks(call)?;
     // What is verified is the medium, so that it must be there first.
     let fua = write_through(call)? || call.info()?.volatile_cache;
-    Run::new(Op::Write, range.lba, u64::from(range.blocks), fua, MemoryOf::Task).then(then).start(call)
+    write_received(call, fua, then)
 }
 
 fn verify_data(info: &Info, cdb: &Cdb) -> Result<Transfer, Sense> {
@@ -111,7 +110,7 @@ fn verify(call: &mut Call<'_>) -> Result<Step, Fault> {
     let run = match ByteCheck::read(call.cdb())? {
         ByteCheck::Medium => Run::new(Op::Verify, lba, blocks, false, MemoryOf::Nobody),
         ByteCheck::Data => {
-            received_blocks(call)?;
+            all_received_blocks(call)?;
             Run::new(Op::Compare, lba, blocks, false, MemoryOf::Task)
         }
         ByteCheck::OneBlock if blocks > 0 => {

@@ -6,6 +6,7 @@ use super::super::task::Fault;
 use super::run::{Run, next_of_run};
 use super::sanitize::{Sanitizing, next_of_sanitize};
 use super::status::of_volume;
+use super::tail::{Tail, next_of_tail};
 use super::unmap::next_of_unmap;
 use block::Done;
 use stdx::mem::Span;
@@ -17,6 +18,8 @@ pub(in super::super) enum Work {
     Whole,
     /// More of a range of blocks.
     Run(Run),
+    /// A block that is written in part.
+    Tail(Tail),
     /// More descriptors of an UNMAP, read from the task's data.
     Unmap {
         /// The next descriptor.
@@ -39,6 +42,7 @@ pub(in super::super) fn resume(call: &mut Call<'_>, done: &Done) -> Result<Step,
             of_volume(done.status, 0)?;
             next_of_unmap(call, next, count)
         }
+        Work::Tail(tail) => next_of_tail(call, tail, done),
         Work::Copy => copy::resume(call, done),
         Work::Sanitize(sanitizing) => next_of_sanitize(call, sanitizing, done),
     }

@@ -11,8 +11,9 @@ use super::transfer::write_through;
 use block::{Info, Op};
 use wire::scsi::{Cdb, Sense};
 
-/// UNMAP. ANCHOR must be zero: blocks cannot be anchored. WRPROTECT and the obsolete PBDATA and LBDATA must be zero.
+/// UNMAP, and ANCHOR with it: the blocks keep their space. WRPROTECT and the obsolete PBDATA and LBDATA must be zero.
 const UNMAP: u8 = 0x08;
+const ANCHOR: u8 = 0x10;
 /// NDOB: no data comes, zeros are meant.
 const NO_DATA: u8 = 0x01;
 const GROUP: u8 = 0x1f;
@@ -20,8 +21,8 @@ const FF: u8 = 0xff;
 
 pub(in super::super) const ROWS: [CommandRow; 2] = [
     // WRITE SAME (SBC-3, sections 5.43 and 5.44).
-    row(&[0x41, UNMAP, FF, FF, FF, FF, GROUP, FF, FF, CONTROL]),
-    row(&[0x93, UNMAP | NO_DATA, FF, FF, FF, FF, FF, FF, FF, FF, FF, FF, FF, FF, GROUP, CONTROL]),
+    row(&[0x41, ANCHOR | UNMAP, FF, FF, FF, FF, GROUP, FF, FF, CONTROL]),
+    row(&[0x93, ANCHOR | UNMAP | NO_DATA, FF, FF, FF, FF, FF, FF, FF, FF, FF, FF, FF, FF, GROUP, CONTROL]),
 ];
 
 const fn row(usage: &'static [u8]) -> CommandRow {
@@ -41,6 +42,9 @@ fn data(info: &Info, cdb: &Cdb) -> Result<Transfer, Sense> {
     blocks(info, cdb)?;
     if cdb.byte(1) & UNMAP != 0 && !info.thin {
         return Err(Sense::INVALID_FIELD_IN_CDB.at_cdb_bit(1, 3));
+    }
+    if cdb.byte(1) & (ANCHOR | UNMAP) == ANCHOR {
+        return Err(Sense::INVALID_FIELD_IN_CDB.at_cdb_bit(1, 4));
     }
     Ok(if has_data(cdb) { Transfer::Out { len: info.block_size } } else { Transfer::None })
 }
@@ -66,11 +70,12 @@ fn execute(call: &mut Call<'_>) -> Result<Step, Fault> {
     let info = call.info()?;
     let (lba, blocks) = blocks(&info, call.cdb())?;
     let fua = write_through(call)?;
-    let deallocate = call.cdb().byte(1) & UNMAP != 0;
+    let unmap = call.cdb().byte(1) & UNMAP != 0;
+    let deallocate = unmap && call.cdb().byte(1) & ANCHOR == 0;
     let block = call.task.data;
     if has_data(call.cdb()) {
         call.offered(info.block_size)?;
-        if !deallocate && !call.env.mem().is_zero(block) {
+        if !unmap && !call.env.mem().is_zero(block) {
             fill_pattern(call, block, blocks)?;
             return Run::new(Op::Write, lba, blocks, fua, MemoryOf::Pattern).start(call);
         }

@@ -67,7 +67,9 @@ fn write_same_repeats_and_unmaps() {
     assert_eq!(world.begin(nexus, &no_data, 0).transfer, Transfer::None);
     world.run(nexus, &no_data, &[]).good();
     assert_eq!(read(&mut world, nexus, 1, 2), [[0; 512], [9; 512]].concat());
-    let anchor = world.run(nexus, &[0x41, 0x18, 0, 0, 0, 8, 0, 0, 8, 0], &[0; 512]);
+    world.run(nexus, &[0x41, 0x18, 0, 0, 0, 8, 0, 0, 8, 0], &[9; 512]).good();
+    assert_eq!(read(&mut world, nexus, 8, 8), [0; 4096]);
+    let anchor = world.run(nexus, &[0x41, 0x10, 0, 0, 0, 8, 0, 0, 8, 0], &[0; 512]);
     assert_eq!(anchor.sense, Some(Sense::INVALID_FIELD_IN_CDB.at_cdb_bit(1, 4)));
     // No blocks stand for all of them to the end.
     world.run(nexus, &[0x41, 0, 0, 0, 0x0f, 0xfe, 0, 0, 0, 0], &[5; 512]).good();
@@ -149,7 +151,7 @@ fn compare_and_write_writes_if_equal() {
     assert_eq!(differs.sense, Some(Sense::MISCOMPARE_DURING_VERIFY.with_information(1023)));
     assert_eq!(read(&mut world, nexus, 6, 2), [6; 1024]);
     let long = world.run(nexus, &cdb, &[6; 4096]);
-    assert_eq!(long.fault(), Sense::INVALID_FIELD_IN_INFORMATION_UNIT);
+    assert_eq!(long.sense, Some(Sense::INVALID_FIELD_IN_CDB.at_cdb_byte(13)));
 }
 
 #[test]

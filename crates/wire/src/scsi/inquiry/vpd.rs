@@ -64,7 +64,7 @@ pub enum Provisioning {
     /// Every block has its space.
     Full,
     /// Blocks have space when they are written, and may give it back: by UNMAP and both WRITE SAME commands. They read as
-    /// zero then. Nothing is anchored.
+    /// zero then. They keep it if they are to be anchored.
     Thin,
 }
 
@@ -147,7 +147,7 @@ impl LogicalBlockProvisioning {
     pub fn new(provisioning: Provisioning) -> Self {
         let (flags, kind) = match provisioning {
             Provisioning::Full => (0, 0),
-            Provisioning::Thin => (LBPU | LBPWS | LBPWS10 | LBPRZ, TYPE_THIN),
+            Provisioning::Thin => (LBPU | LBPWS | LBPWS10 | LBPRZ | ANC_SUP, TYPE_THIN),
         };
         Self {
             header: PageHeader::of::<Self>(VpdPage::LogicalBlockProvisioning),
@@ -196,6 +196,7 @@ const LBPU: u8 = 1 << 7;
 const LBPWS: u8 = 1 << 6;
 const LBPWS10: u8 = 1 << 5;
 const LBPRZ: u8 = 1 << 2;
+const ANC_SUP: u8 = 1 << 1;
 /// WABEREQ 01b.
 const READABLE_AFTER_ERASE: u8 = 1 << 6;
 const TYPE_THIN: u8 = 2;
@@ -212,7 +213,7 @@ mod tests {
         assert_eq!(BlockDeviceCharacteristics::solid_state().encode(&mut out), Ok(64));
         assert_eq!(out[..8], [0, 0xb1, 0, 60, 0, 1, 0, 0x40]);
         assert_eq!(LogicalBlockProvisioning::new(Provisioning::Thin).encode(&mut out), Ok(8));
-        assert_eq!(out[..8], [0, 0xb2, 0, 4, 0, 0xe4, 2, 0]);
+        assert_eq!(out[..8], [0, 0xb2, 0, 4, 0, 0xe6, 2, 0]);
         assert_eq!(LogicalBlockProvisioning::new(Provisioning::Full).encode(&mut out), Ok(8));
         assert_eq!(out[..8], [0, 0xb2, 0, 4, 0, 0, 0, 0]);
     }
