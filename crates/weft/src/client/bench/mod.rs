@@ -130,7 +130,7 @@ impl Load {
         let began = Instant::now();
         let mut turns = 0u32;
         loop {
-            // They leave together. To look at the clock for each would cost as much as a tenth of the request.
+            // They leave together. A look at the clock for each would be part of what is measured.
             let started = Instant::now();
             while let Some(slot) = self.free.pop() {
                 self.start(client, flow, slot, started)?;
