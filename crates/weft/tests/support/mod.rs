@@ -16,6 +16,7 @@ pub struct Daemon {
     /// Its control socket.
     pub socket: String,
     namespaces: Vec<Value>,
+    luns: Vec<Value>,
     _folder: Folder,
 }
 
@@ -40,13 +41,20 @@ impl Daemon {
         BufReader::new(stdout).read_line(&mut line).expect("it says that it is ready");
         let ready: Value = serde_json::from_str(&line).expect("JSON");
         let address = ready["listeners"][0].as_str().expect("a listener").to_owned();
-        let namespaces = ready["namespaces"].as_array().expect("namespaces").clone();
-        Self { child, address, socket, namespaces, _folder: folder }
+        let list = |name: &str| ready[name].as_array().expect("a list").clone();
+        let (namespaces, luns) = (list("namespaces"), list("luns"));
+        Self { child, address, socket, namespaces, luns, _folder: folder }
     }
 
     /// The URL of a namespace.
     pub fn url(&self, nsid: u32) -> String {
         let one = self.namespaces.iter().find(|one| one["nsid"] == nsid).expect("the namespace is served");
+        one["url"].as_str().expect("a URL").to_owned()
+    }
+
+    /// The URL of a logical unit.
+    pub fn disk(&self, lun: u32) -> String {
+        let one = self.luns.iter().find(|one| one["lun"] == lun).expect("the logical unit is served");
         one["url"].as_str().expect("a URL").to_owned()
     }
 

@@ -1,6 +1,7 @@
 //! SPDK's own JSON-RPC client, from PyPI, builds a whole configuration call by call and reads it back.
 //!
-//! The calls are a file of command lines, just as an operator would type them after `spdk_rpc`.
+//! The calls are a file of command lines, just as an operator would type them after `spdk_rpc`, but for blanks within a
+//! word, which are written `+`.
 
 use super::Scenario;
 use super::lab::{Daemon, Lab, Lacking};
@@ -14,6 +15,9 @@ use std::process::Command;
 const PACKAGE: &str = "spdk==26.9";
 /// A port of this machine's loopback that no one else is likely to use.
 const PORT: &str = "14420";
+
+/// Another, for iSCSI.
+const PORTAL: &str = "14421";
 
 /// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {
@@ -38,7 +42,9 @@ fn calls(lab: &Lab) -> Result<()> {
     client.call_all(include_str!("build.txt"))?;
     client.call_all(include_str!("query.txt"))?;
     client.call_all(include_str!("take_down.txt"))?;
-    for (query, nothing) in [("bdev_get_bdevs", 0), ("nvmf_get_subsystems", 1)] {
+    for (query, nothing) in
+        [("bdev_get_bdevs", 0), ("nvmf_get_subsystems", 1), ("iscsi_get_target_nodes", 0)]
+    {
         let left = client.call(query)?;
         let count = left.as_array().map_or(0, Vec::len);
         // The discovery subsystem cannot be taken away.
@@ -102,11 +108,12 @@ impl Client {
         let line = line
             .replace("FILE2", &self.other_volume.display().to_string())
             .replace("FILE", &self.volume.display().to_string())
+            .replace("PORTAL", PORTAL)
             .replace("PORT", PORT);
         let output = Command::new(&self.python)
             .args(["-m", "spdk.spdk_rpc", "-s"])
             .arg(self.daemon.socket())
-            .args(line.split_whitespace())
+            .args(line.split_whitespace().map(|word| word.replace('+', " ")))
             .output()?;
         let text = String::from_utf8_lossy(&output.stdout);
         if !output.status.success() {
