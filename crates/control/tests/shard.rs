@@ -72,6 +72,7 @@ impl Drop for Fixture {
 
 const NQN: &str = "nqn.2026-11.org.weft:tests";
 const HOST: &str = "nqn.2026-11.org.weft:host";
+const FINDER: &str = "nqn.2026-11.org.weft:finder";
 const UUID: &str = "ceccf520-691e-4b46-9546-34af789907c5";
 
 fn address(port: &str) -> Value {
@@ -276,9 +277,10 @@ fn controllers(it: &mut Fixture, port: &str) {
     assert_eq!(it.call("bdev_reset_iostat", json!({ "name": "part" })), true);
 }
 
-/// Watches the target's own discovery service.
+/// Watches the target's own discovery service, as another host: one host has one association by one path.
 fn discovery(it: &mut Fixture, port: &str) {
-    let start = json!({ "name": "found", "trtype": "tcp", "traddr": "127.0.0.1", "trsvcid": port, "hostnqn": HOST,
+    assert_eq!(it.call("nvmf_subsystem_add_host", json!({ "nqn": NQN, "host": FINDER })), true);
+    let start = json!({ "name": "found", "trtype": "tcp", "traddr": "127.0.0.1", "trsvcid": port, "hostnqn": FINDER,
         "wait_for_attach": true });
     assert_eq!(it.call("bdev_nvme_start_discovery", start.clone()), true);
     assert_eq!(it.code("bdev_nvme_start_discovery", start), -17);
@@ -294,6 +296,7 @@ fn discovery(it: &mut Fixture, port: &str) {
     assert_eq!(it.call("bdev_nvme_stop_discovery", json!({ "name": "found" })), true);
     assert_eq!(it.code("bdev_nvme_stop_discovery", json!({ "name": "nowhere" })), -19);
     assert_eq!(it.code("bdev_get_bdevs", json!({ "name": "found0n1" })), -19, "it goes with its service");
+    assert_eq!(it.call("nvmf_subsystem_remove_host", json!({ "nqn": NQN, "host": FINDER })), true);
 }
 
 const IQN: &str = "iqn.2026-01.org.weft:tests";
@@ -338,6 +341,11 @@ fn iscsi(it: &mut Fixture) {
     assert_eq!(it.code("iscsi_create_target_node", node), -17);
     assert_eq!(it.call("scsi_get_devices", json!({})), json!([{ "id": 0, "device_name": IQN }]));
     assert_eq!(it.call("iscsi_target_node_add_lun", json!({ "name": IQN, "bdev_name": "null" })), true);
+    let file = std::env::temp_dir().join(format!("weft-shard-{}.ptpl", std::process::id()));
+    let kept = |lun: u32| json!({ "name": IQN, "bdev_name": "null", "lun_id": lun, "ptpl_file": file });
+    assert_eq!(it.call("iscsi_target_node_add_lun", kept(2)), true);
+    assert_eq!(it.code("iscsi_target_node_add_lun", kept(3)), -16);
+    std::fs::remove_file(&file).expect("it was made");
     let set = json!({ "name": IQN, "require_chap": true, "mutual_chap": true, "chap_group": 1 });
     assert_eq!(it.call("iscsi_target_node_set_auth", set), true);
     let nodes = it.call("iscsi_get_target_nodes", json!({}));

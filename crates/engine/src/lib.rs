@@ -14,6 +14,7 @@ mod limits;
 mod nvmf;
 mod open;
 mod owners;
+mod records;
 mod shard;
 pub mod size;
 pub mod url;

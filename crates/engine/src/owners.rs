@@ -19,6 +19,8 @@ pub(crate) enum Part {
     Iscsi,
     /// The iSCSI initiator at this place.
     Initiator(u32),
+    /// The record at this place.
+    Record(u32),
 }
 
 impl Part {
@@ -32,6 +34,7 @@ impl Part {
             Self::Discovery(place) => Owner(DISCOVERY << 32 | place as u64),
             Self::Iscsi => Owner(ISCSI << 32),
             Self::Initiator(place) => Owner(INITIATOR << 32 | place as u64),
+            Self::Record(place) => Owner(RECORD << 32 | place as u64),
         }
     }
 
@@ -45,6 +48,7 @@ impl Part {
             DISCOVERY => Some(Self::Discovery(place)),
             ISCSI => Some(Self::Iscsi),
             INITIATOR => Some(Self::Initiator(place)),
+            RECORD => Some(Self::Record(place)),
             _ if owner.0 == Owner::SHARD.0 => Some(Self::Shard),
             _ => None,
         }
@@ -57,6 +61,7 @@ const HOST: u64 = 3;
 const DISCOVERY: u64 = 4;
 const ISCSI: u64 = 5;
 const INITIATOR: u64 = 6;
+const RECORD: u64 = 7;
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ use crate::hosts::{AttachError, Hosts};
 use crate::iscsi::{Initiators, Iscsi, IscsiAttachError};
 use crate::nvmf::Exports;
 use crate::owners::Part;
+use crate::records::Records;
 use crate::url::IscsiUrl;
 use crate::volumes::{Change, Entry, Spec, VolumeError, Volumes};
 use block::{BlockDevice, Channel, Done, Identity, Io, Op};
@@ -24,6 +25,7 @@ pub struct Shard {
     discoveries: Discoveries,
     pub(crate) iscsi: Iscsi,
     pub(crate) initiators: Initiators,
+    pub(crate) records: Records,
     pub(crate) target: Target,
     pub(crate) server: tcp::Server,
     pub(crate) exports: Exports,
@@ -70,6 +72,7 @@ impl Shard {
             discoveries: Discoveries::new(limits.discoveries),
             iscsi: Iscsi::new(env, Part::Iscsi.owner().0, iscsi)?,
             initiators: Initiators::new(limits.disks),
+            records: Records::default(),
             target: Target::new(Options::default()),
             server: tcp::Server::new(env, Part::Nvmf.owner().0, transport)?,
             exports: Exports::default(),
@@ -262,6 +265,8 @@ impl Shard {
         self.apply_changes(env);
         self.server.poll(env, &mut self.target);
         self.iscsi.server.poll(env, &mut self.iscsi.target);
+        self.iscsi.store_reservations(env, &mut self.records);
+        self.iscsi.close_kept(env, &mut self.records);
         self.hosts.flush(env);
         self.initiators.flush(env);
         self.end(env);
@@ -275,6 +280,7 @@ impl Shard {
             self.discoveries.deadline(),
             self.iscsi.server.deadline(),
             self.initiators.deadline(),
+            self.records.deadline(),
             self.target.deadline(),
             self.server.deadline(),
             matches!(self.ending, Ending::Flushing(_)).then_some(Time::ZERO),
@@ -304,6 +310,11 @@ impl Shard {
             Some(Part::Discovery(place)) => self.discoveries.handle_event(env, place, event),
             Some(Part::Iscsi) => self.iscsi.server.handle_event(env, &mut self.iscsi.target, event),
             Some(Part::Initiator(place)) => self.initiators.handle_event(env, place, event),
+            Some(Part::Record(place)) => {
+                if let Some(told) = self.records.handle_event(env, place, event) {
+                    self.iscsi.handle_record(env, &mut self.records, &self.volumes, place, told);
+                }
+            }
             Some(Part::Shard) => {
                 while let Some(call) = self.inbox.next() {
                     call(self, env);
@@ -321,6 +332,7 @@ impl Shard {
         self.server.handle_timeout(env, &mut self.target);
         self.iscsi.server.handle_timeout(env, &mut self.iscsi.target);
         self.initiators.handle_timeout(env);
+        self.records.handle_timeout(env);
     }
 
     /// Takes an orderly end one step further.

@@ -5,6 +5,7 @@
 //! becomes of volumes.
 
 mod initiators;
+mod kept;
 mod nodes;
 mod portals;
 
@@ -24,6 +25,7 @@ pub struct Iscsi {
     pub(crate) server: Server,
     pub(crate) target: Target,
     luns: Vec<Lun>,
+    kept: Vec<kept::Kept>,
     /// Portal groups whose addresses are listened on.
     started: BTreeSet<u16>,
 }
@@ -34,6 +36,7 @@ impl Iscsi {
             server: Server::new(env, owner_base, limits)?,
             target: Target::new(),
             luns: Vec::new(),
+            kept: Vec::new(),
             started: BTreeSet::new(),
         })
     }

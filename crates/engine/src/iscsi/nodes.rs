@@ -10,7 +10,8 @@ use scsi::iscsi::target::{Access, ListenError, Node, NodeAuthentication, Registr
 use scsi::target::{ConfigError, DeviceConfig, DeviceKey, PortConfig, Protocol, UnitConfig};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use stdx::env::Env;
+use std::path::Path;
+use stdx::env::{Env, IoError};
 use thiserror::Error;
 
 /// A target node to be made.
@@ -53,6 +54,15 @@ pub enum IscsiError {
     /// The SCSI target refuses.
     #[error(transparent)]
     Device(#[from] ConfigError),
+    /// The file for reservations cannot be used.
+    #[error("the file for reservations: {0}")]
+    File(IoError),
+    /// The file keeps those of another logical unit.
+    #[error("the file keeps the reservations of another logical unit")]
+    FileInUse,
+    /// The file holds something else.
+    #[error("the file holds something else than reservations")]
+    FileContents,
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {why}")]
     Listen {
@@ -111,11 +121,11 @@ impl Iscsi {
         Ok(())
     }
 
-    fn device(&self, name: &IscsiName) -> Result<DeviceKey, IscsiError> {
+    pub(super) fn device(&self, name: &IscsiName) -> Result<DeviceKey, IscsiError> {
         Ok(self.server.registry().node(name).ok_or(RegistryError::Unknown)?.device)
     }
 
-    fn add_lun(
+    pub(super) fn add_lun(
         &mut self,
         volumes: &Volumes,
         node: &IscsiName,
@@ -159,6 +169,17 @@ impl Shard {
     /// Serves a volume as a logical unit of a node; says which number it got. Without a UUID the volume's identity is told.
     pub fn add_lun(&mut self, node: &IscsiName, volume: &str, config: UnitConfig) -> Result<u16, IscsiError> {
         self.iscsi.add_lun(&self.volumes, node, volume, config)
+    }
+
+    /// The same, with persistent reservations kept in a file; `then` hears when that was read and the volume is served.
+    pub fn add_kept_lun(
+        &mut self,
+        env: &mut dyn Env,
+        lun: (&IscsiName, &str, UnitConfig),
+        path: &Path,
+        then: impl FnOnce(Result<u16, IscsiError>) + Send + 'static,
+    ) {
+        self.iscsi.add_kept_lun(env, &mut self.records, lun, path, Box::new(then));
     }
 }
 

@@ -127,7 +127,7 @@ fn file_errno(error: FileError) -> Errno {
     }
 }
 
-fn io_errno(error: stdx::env::IoError) -> Errno {
+pub(crate) fn io_errno(error: stdx::env::IoError) -> Errno {
     use stdx::env::IoError;
     match error {
         IoError::WouldBlock => Errno::Again,

@@ -18,6 +18,7 @@ use scsi::iscsi::IscsiName;
 use scsi::iscsi::target::RegistryError;
 use scsi::target::ConfigError;
 
+use super::bdev::io_errno;
 use crate::error::{Errno, RpcError};
 use crate::fabric::FabricMethod;
 
@@ -114,7 +115,7 @@ fn node_methods(defaults: &Arc<Defaults>) -> Vec<FabricMethod> {
         }),
         FabricMethod::new("iscsi_delete_target_node", "Takes a node away; its sessions end.", nodes::delete),
         FabricMethod::new("iscsi_get_target_nodes", "Shows the target nodes.", query::nodes),
-        FabricMethod::new(
+        FabricMethod::later(
             "iscsi_target_node_add_lun",
             "Serves a volume as a logical unit; initiators are told.",
             nodes::add_lun,
@@ -173,6 +174,9 @@ fn iscsi_error(error: IscsiError) -> RpcError {
         IscsiError::Registry(error) => registry_error(error),
         IscsiError::Device(error) => device_error(error),
         IscsiError::Listen { .. } => Errno::AddressNotAvailable.because(error),
+        IscsiError::File(why) => io_errno(why).because(error),
+        IscsiError::FileInUse => Errno::Busy.because(error),
+        IscsiError::FileContents => Errno::Invalid.because(error),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Target nodes: made, changed, taken away.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
-use engine::iscsi::NodeConfig;
+use engine::iscsi::{IscsiError, NodeConfig};
 use scsi::iscsi::login::DigestPolicy;
 use scsi::iscsi::target::{Access, RegistryError};
 use scsi::target::UnitConfig;
@@ -13,6 +14,7 @@ use super::params::{AddLun, CreateTargetNode, Maps, Name, PgIgMap, RequestLogout
 use super::{iscsi_error, parse_name, registry_error, tag};
 use crate::error::{Errno, RpcError};
 use crate::fabric::At;
+use crate::method::Reply;
 use crate::methods::bdev::entry;
 
 /// Makes a node with all its logical units, or none.
@@ -61,11 +63,22 @@ pub(super) fn delete(at: At<'_>, params: Name) -> Result<bool, RpcError> {
     Ok(true)
 }
 
-pub(super) fn add_lun(at: At<'_>, params: AddLun) -> Result<bool, RpcError> {
-    let volume = entry(at.shard, &params.bdev_name)?.name.clone();
-    let config = UnitConfig { lun: params.lun_id.map_or(Ok(None), number)?, ..UnitConfig::default() };
-    at.shard.add_lun(&parse_name(&params.name)?, &volume, config).map_err(iscsi_error)?;
-    Ok(true)
+/// Answers when the logical unit is served: with a file of reservations, when that was read.
+pub(super) fn add_lun(At { shard, env }: At<'_>, params: AddLun, reply: Reply<bool>) {
+    let parse = || {
+        let volume = entry(shard, &params.bdev_name)?.name.clone();
+        let config = UnitConfig { lun: params.lun_id.map_or(Ok(None), number)?, ..UnitConfig::default() };
+        Ok((parse_name(&params.name)?, volume, config))
+    };
+    let (node, volume, config) = match parse() {
+        Ok(parsed) => parsed,
+        Err(error) => return reply.send(Err(error)),
+    };
+    let answer = |served: Result<u16, IscsiError>| reply.send(served.map(|_| true).map_err(iscsi_error));
+    match &params.ptpl_file {
+        Some(file) => shard.add_kept_lun(env, (&node, &volume, config), Path::new(file), answer),
+        None => answer(shard.add_lun(&node, &volume, config)),
+    }
 }
 
 pub(super) fn add_maps(at: At<'_>, params: Maps) -> Result<bool, RpcError> {

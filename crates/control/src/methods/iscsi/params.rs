@@ -271,6 +271,8 @@ pub struct AddLun {
     pub bdev_name: String,
     /// Its number; the lowest that is free by default, or if -1.
     pub lun_id: Option<i32>,
+    /// A file to keep persistent reservations in, over a power loss; they are not kept by default. Not in SPDK.
+    pub ptpl_file: Option<String>,
 }
 
 /// Where logins to a node are sent instead.

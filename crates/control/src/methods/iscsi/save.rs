@@ -18,8 +18,9 @@ use crate::methods::rounds::Rounds;
 /// Without secrets, accounts are left out: whoever had to prove himself is kept out then.
 pub(crate) fn save(shard: &Shard, defaults: &Defaults, round: usize, with_secrets: bool) -> Vec<Call> {
     let registry = shard.iscsi().server().registry();
+    let added = registry.nodes().flat_map(|node| added_luns(shard, node, round));
     if round > 0 {
-        return registry.nodes().flat_map(|node| later_luns(shard, node, round)).collect();
+        return added.collect();
     }
     let mut calls: Vec<Call> = registry.auth_groups().map(|group| auth_group(group, with_secrets)).collect();
     calls.extend(defaults.call());
@@ -27,6 +28,7 @@ pub(crate) fn save(shard: &Shard, defaults: &Defaults, round: usize, with_secret
     calls.extend(registry.initiator_groups().map(initiator_group));
     calls.extend(registry.portal_groups().map(|group| portal_group(shard, group)));
     calls.extend(registry.nodes().map(|node| create(shard, node)));
+    calls.extend(added);
     calls.extend(registry.nodes().flat_map(redirects));
     calls
 }
@@ -81,7 +83,7 @@ fn create(shard: &Shard, node: &Node) -> Call {
         name: shown.name,
         alias_name: shown.alias_name,
         pg_ig_maps: shown.pg_ig_maps,
-        luns: luns(shard, node, 0),
+        luns: luns(shard, node, 0).into_iter().filter(|lun| file_of(shard, node, lun).is_none()).collect(),
         queue_depth: signed(shown.queue_depth),
         disable_chap: Some(shown.disable_chap),
         require_chap: Some(shown.require_chap),
@@ -93,12 +95,21 @@ fn create(shard: &Shard, node: &Node) -> Call {
     Call::new("iscsi_create_target_node", params)
 }
 
-fn later_luns(shard: &Shard, node: &Node, round: usize) -> Vec<Call> {
+/// The logical units that cannot be made with their node: later ones, and those with a file of reservations.
+fn added_luns(shard: &Shard, node: &Node, round: usize) -> Vec<Call> {
     let add = |lun: Lun| {
+        let ptpl_file = file_of(shard, node, &lun);
         let (name, bdev_name, lun_id) = (node.name.to_string(), lun.bdev_name, Some(lun.lun_id));
-        Call::new("iscsi_target_node_add_lun", AddLun { name, bdev_name, lun_id })
+        Call::new("iscsi_target_node_add_lun", AddLun { name, bdev_name, lun_id, ptpl_file })
     };
-    luns(shard, node, round).into_iter().map(add).collect()
+    let mut luns = luns(shard, node, round);
+    luns.retain(|lun| round > 0 || file_of(shard, node, lun).is_some());
+    luns.into_iter().map(add).collect()
+}
+
+fn file_of(shard: &Shard, node: &Node, lun: &Lun) -> Option<String> {
+    let number = u16::try_from(lun.lun_id).ok()?;
+    shard.iscsi().reservation_file(&node.name, number).map(|path| path.to_string_lossy().into_owned())
 }
 
 /// The logical units whose volumes are there in this round.

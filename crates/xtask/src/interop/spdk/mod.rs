@@ -42,8 +42,7 @@ fn calls(lab: &Lab) -> Result<()> {
     client.call_all(include_str!("build.txt"))?;
     client.call_all(include_str!("query.txt"))?;
     client.call_all(include_str!("take_down.txt"))?;
-    for (query, nothing) in
-        [("bdev_get_bdevs", 0), ("nvmf_get_subsystems", 1), ("iscsi_get_target_nodes", 0)]
+    for (query, nothing) in [("bdev_get_bdevs", 0), ("nvmf_get_subsystems", 1), ("iscsi_get_target_nodes", 0)]
     {
         let left = client.call(query)?;
         let count = left.as_array().map_or(0, Vec::len);
