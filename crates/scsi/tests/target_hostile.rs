@@ -3,6 +3,7 @@
 
 mod world;
 
+use scsi::iscsi::target::Limits;
 use std::time::Duration;
 use stdx::env::Env;
 use stdx::prng::Prng;
@@ -82,9 +83,7 @@ fn play(seed: u64) {
     let mut prng = Prng::new(seed);
     // A small window and few buffers, so that both run out.
     let buffer_bytes = if prng.chance(1, 2) { 11 << 20 } else { 20 << 20 };
-    let mut limits = scsi::iscsi::target::Limits::default();
-    limits.solicited_bytes_max = 64 << 10;
-    limits.backlog_max = 16;
+    let limits = Limits { solicited_bytes_max: 64 << 10, backlog_max: 16, ..Limits::default() };
     let mut world = World::with(Settings { queue_depth: 8, buffer_bytes, limits, ..Settings::default() });
     let mut initiators: Vec<Initiator> = Vec::new();
     for _ in 0..120 {
