@@ -279,6 +279,7 @@ impl Shard {
             self.hosts.deadline(),
             self.discoveries.deadline(),
             self.iscsi.server.deadline(),
+            self.iscsi.target.deadline(),
             self.initiators.deadline(),
             self.records.deadline(),
             self.target.deadline(),

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use stdx::env::Env;
+use stdx::time::earliest;
 
 fn main() {
     let mut wishes = Wishes::default();
@@ -68,7 +69,7 @@ fn serve(wishes: &Wishes) {
     let mut events = Vec::new();
     loop {
         events.clear();
-        env.poll(&mut events, server.deadline());
+        env.poll(&mut events, earliest(server.deadline(), target.deadline()));
         for event in &events {
             server.handle_event(&mut env, &mut target, event);
         }

@@ -7,6 +7,7 @@ use super::sbc::Work;
 use super::task::{Ending, Fault, Task};
 use super::unit::Unit;
 use block::{Info, Io};
+use core::time::Duration;
 use stdx::env::Env;
 use stdx::mem::Span;
 use stdx::slab::Key;
@@ -118,6 +119,11 @@ impl Call<'_> {
         if let Some(task) = self.target.tasks.get_mut(self.key) {
             task.pattern = pattern;
         }
+    }
+
+    /// The task goes on after a pause.
+    pub(super) fn rest(&mut self, pause: Duration) {
+        self.target.resting.push_back((self.env.now() + pause, self.key));
     }
 
     /// Answers GOOD while the work goes on (IMMED).

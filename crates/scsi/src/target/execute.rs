@@ -66,6 +66,20 @@ impl Target {
         self.conclude(env, key, step);
     }
 
+    /// Carries on with the tasks whose pause is over; true if there were any.
+    pub(super) fn end_rests(&mut self, env: &mut dyn Env) -> bool {
+        let now = env.now();
+        let mut any = false;
+        while let Some((_, key)) = self.resting.pop_front_if(|(until, _)| *until <= now) {
+            any = true;
+            let Some(&task) = self.tasks.get(key) else { continue };
+            let mut call = Call { target: self, env, key, task };
+            let step = sbc::after_rest(&mut call);
+            self.conclude(env, key, step);
+        }
+        any
+    }
+
     /// What a handler's answer means for its task.
     fn conclude(&mut self, env: &mut dyn Env, key: Key, step: Result<Step, Fault>) {
         let ending = match step {

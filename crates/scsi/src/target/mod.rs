@@ -62,6 +62,7 @@ use options::{DEVICES_MAX, NEXUSES_MAX, TASKS_MAX, UNITS_MAX};
 use std::collections::{BTreeMap, VecDeque};
 use stdx::env::Env;
 use stdx::slab::{Key, Slab};
+use stdx::time::Time;
 use storing::Parked;
 use task::Task;
 use unit::Unit;
@@ -86,6 +87,8 @@ pub struct Target {
     stirred: Vec<Key>,
     /// CHECK CONDITIONs that take other tasks with them (QERR): the logical unit, the nexus, and whether its tasks alone.
     faulted: Vec<(Key, Key, bool)>,
+    /// Tasks that pause in their work, and until when: all pauses are of one length, so that these are in order.
+    resting: VecDeque<(Time, Key)>,
     /// Reused by [`Executor::poll`].
     done: Vec<block::Done>,
     /// Copies under way, by their tasks.
@@ -125,12 +128,18 @@ impl Target {
             busy: Vec::new(),
             stirred: Vec::new(),
             faulted: Vec::new(),
+            resting: VecDeque::new(),
             done: Vec::new(),
             copies: BTreeMap::new(),
             parked: Vec::new(),
             reservation_changes: VecDeque::new(),
             counters: Counters { begun: 0, told: 0 },
         }
+    }
+
+    /// When [`Executor::poll`] wants to be called at the latest.
+    pub fn deadline(&self) -> Option<Time> {
+        self.resting.front().map(|&(until, _)| until)
     }
 
     /// One round over the volumes with I/O under way; true if something was done, so that another is worth it.
@@ -216,6 +225,7 @@ impl Executor for Target {
     }
 
     fn poll(&mut self, env: &mut dyn Env, outcomes: &mut Vec<Outcome>) {
+        self.end_rests(env);
         while self.end_faulted(env) || self.wake(env) || self.poll_volumes(env) || self.settle_parked(env) {}
         self.settle_pending();
         outcomes.append(&mut self.outcomes);

@@ -21,4 +21,4 @@ pub(super) mod verify;
 mod work;
 pub(super) mod write_same;
 
-pub(super) use work::{Work, resume};
+pub(super) use work::{Work, after_rest, resume};

@@ -4,7 +4,7 @@ use super::super::call::{Call, Step};
 use super::super::copy;
 use super::super::task::Fault;
 use super::run::{Run, next_of_run};
-use super::sanitize::{Sanitizing, next_of_sanitize};
+use super::sanitize::{self, Sanitizing, next_of_sanitize};
 use super::status::of_volume;
 use super::tail::{Tail, next_of_tail};
 use super::unmap::next_of_unmap;
@@ -31,6 +31,14 @@ pub(in super::super) enum Work {
     Sanitize(Sanitizing),
     /// More of a copy: its state is the copy manager's.
     Copy,
+}
+
+/// Carries a task on that rested.
+pub(in super::super) fn after_rest(call: &mut Call<'_>) -> Result<Step, Fault> {
+    match call.task.work {
+        Work::Sanitize(sanitizing) => sanitize::after_rest(call, sanitizing),
+        Work::Whole | Work::Run(_) | Work::Tail(_) | Work::Unmap { .. } | Work::Copy => Ok(Step::UnderWay),
+    }
 }
 
 /// Carries a task on from its volume's answer.

@@ -241,6 +241,10 @@ impl World {
     pub(in super::super) fn settle(&mut self) {
         let mut outcomes = Vec::new();
         self.target.poll(&mut self.env, &mut outcomes);
+        while let Some(deadline) = self.target.deadline() {
+            self.env.now = deadline;
+            self.target.poll(&mut self.env, &mut outcomes);
+        }
         for Outcome { slot, status, sense, data, .. } in outcomes {
             let mut bytes = vec![0; data.len()];
             self.env.memory.read(data, &mut bytes);
