@@ -1,6 +1,8 @@
 //! A target on a Linux machine, by hand: serves RAM volumes, to whoever comes.
 //!
-//!     iscsi_target [ADDRESS:PORT] [-n IQN] [-s MIB] [-b BLOCK-SIZE] [-u UNITS] [-c USER:SECRET]
+//!     iscsi_target [ADDRESS:PORT] [-n IQN] [-s MIB] [-b BLOCK-SIZE] [-u UNITS] [-c USER:SECRET] [-r]
+//!
+//! With `-r` the media are removable: START STOP UNIT can eject them.
 
 use block::device::{Geometry, Ram};
 use block::{BlockDevice, Identity, Volume};
@@ -28,6 +30,7 @@ fn main() {
             "-s" => wishes.mib = number(),
             "-b" => wishes.block_size = number() as u32,
             "-u" => wishes.units = number() as u8,
+            "-r" => wishes.removable = true,
             "-n" => wishes.name = words.next().expect("a name"),
             "-c" => {
                 let account = words.next().expect("USER:SECRET");
@@ -47,6 +50,7 @@ struct Wishes {
     mib: u64,
     block_size: u32,
     units: u8,
+    removable: bool,
     account: Option<(String, String)>,
 }
 
@@ -54,7 +58,7 @@ impl Default for Wishes {
     fn default() -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], 3260));
         let name = "iqn.2026-01.io.weft:example".to_owned();
-        Self { address, name, mib: 256, block_size: 512, units: 1, account: None }
+        Self { address, name, mib: 256, block_size: 512, units: 1, removable: false, account: None }
     }
 }
 
@@ -91,7 +95,7 @@ fn device(env: &mut dyn Env, target: &mut Target, wishes: &Wishes) -> DeviceKey 
         let uuid = [unit + 1; 16];
         let volume: Rc<dyn BlockDevice> = Rc::new(Volume::new(Rc::new(ram), Identity(uuid)));
         let channel = volume.open();
-        let config = UnitConfig { uuid, ..UnitConfig::default() };
+        let config = UnitConfig { uuid, removable: wishes.removable, ..UnitConfig::default() };
         target.add_unit(device, config, volume, channel).expect("a logical unit");
     }
     device

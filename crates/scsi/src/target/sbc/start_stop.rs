@@ -43,7 +43,8 @@ fn execute(call: &mut Call<'_>) -> Result<Step, Fault> {
     if load_eject && !unit.config.removable {
         return Err(Fault::Sense(Sense::INVALID_FIELD_IN_CDB.at_cdb_bit(4, 1)));
     }
-    if load_eject && !start && !unit.preventing.is_empty() {
+    // What is prevented is any change of the medium: one that is out stays out, too.
+    if load_eject && !unit.preventing.is_empty() {
         return Err(Fault::Sense(Sense::MEDIUM_REMOVAL_PREVENTED));
     }
     match unit.medium {

@@ -1,7 +1,7 @@
 //! The commands all devices have: what a logical unit says of itself, and what others are told.
 
 use super::world::World;
-use crate::target::{Function, NexusKey};
+use crate::target::{Executor, Function, NexusKey};
 use stdx::mem::Memory;
 use wire::scsi::inquiry::{Association, BlockLimits, DesignatorKind, Designators, StandardInquiry, VpdPage};
 use wire::scsi::mode::{ControlFlags, ControlPage, ModeHeader6, ModeHeader10};
@@ -167,4 +167,22 @@ fn settings_that_cannot_be_are_refused() {
 
 const fn field_of_list() -> Sense {
     Sense::INVALID_FIELD_IN_PARAMETER_LIST
+}
+
+#[test]
+fn prevention_holds_the_medium_where_it_is() {
+    let mut world = World::removable();
+    let (one, two) = (world.nexus(1), world.nexus(2));
+    let (eject, load) = ([0x1b, 0, 0, 0, 2, 0], [0x1b, 0, 0, 0, 3, 0]);
+    let (prevent, allow) = ([0x1e, 0, 0, 0, 1, 0], [0x1e, 0, 0, 0, 0, 0]);
+    assert_eq!(world.run(one, &prevent, &[]).status, Some(Status::Good));
+    assert_eq!(world.run(two, &eject, &[]).fault(), Sense::MEDIUM_REMOVAL_PREVENTED);
+    world.target.lose(&mut world.env, one);
+    assert_eq!(world.run(two, &eject, &[]).status, Some(Status::Good));
+    assert_eq!(world.run(two, &[0; 6], &[]).fault(), Sense::MEDIUM_NOT_PRESENT);
+    world.run(two, &prevent, &[]).good();
+    assert_eq!(world.run(two, &load, &[]).fault(), Sense::MEDIUM_REMOVAL_PREVENTED);
+    world.run(two, &allow, &[]).good();
+    assert_eq!(world.run(two, &load, &[]).status, Some(Status::Good));
+    assert_eq!(world.run(two, &[0; 6], &[]).status, Some(Status::Good));
 }

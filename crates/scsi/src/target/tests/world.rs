@@ -89,6 +89,8 @@ pub(in super::super) struct World {
     next_slot: u32,
     /// Logical units are added with reservations that can persist.
     persists: bool,
+    /// Logical units are added with media that can be ejected.
+    removable: bool,
 }
 
 /// What a command came to.
@@ -141,17 +143,36 @@ impl World {
             target.add_port(device, PortConfig { relative_id, name, group: relative_id }).unwrap();
         }
         let (buffers, answers) = (BTreeMap::new(), BTreeMap::new());
-        let mut world =
-            Self { env, target, device, ram: ram.clone(), buffers, answers, next_slot: 0, persists: false };
+        let mut world = Self {
+            env,
+            target,
+            device,
+            ram: ram.clone(),
+            buffers,
+            answers,
+            next_slot: 0,
+            persists: false,
+            removable: false,
+        };
         world.add_device(ram, 1);
         world
     }
 
     /// LUN 0's reservations can persist.
     pub(in super::super) fn persisting() -> Self {
+        Self::again(|world| world.persists = true)
+    }
+
+    /// LUN 0's medium can be ejected.
+    pub(in super::super) fn removable() -> Self {
+        Self::again(|world| world.removable = true)
+    }
+
+    /// LUN 0 is added anew after a change of what logical units are added with.
+    fn again(change: impl FnOnce(&mut Self)) -> Self {
         let mut world = Self::new();
         world.target.remove_unit(&mut world.env, world.device, 0).unwrap();
-        world.persists = true;
+        change(&mut world);
         let ram = world.ram.clone();
         world.add_device(ram, 1);
         world
@@ -161,7 +182,12 @@ impl World {
     pub(in super::super) fn add_device(&mut self, device: Rc<dyn BlockDevice>, name: u8) -> u16 {
         let volume = Rc::new(Volume::new(device, Identity([name; 16])));
         let channel = volume.open();
-        let config = UnitConfig { uuid: [name; 16], aptpl: self.persists, ..UnitConfig::default() };
+        let config = UnitConfig {
+            uuid: [name; 16],
+            aptpl: self.persists,
+            removable: self.removable,
+            ..UnitConfig::default()
+        };
         self.target.add_unit(self.device, config, volume, channel).unwrap()
     }
 
