@@ -25,6 +25,8 @@ pub(crate) fn open(address: SocketAddr) -> Result<(OwnedFd, bool), IoError> {
         set(&fd, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DO)?;
         set(&fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
         set(&fd, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, 1)?;
+        // Tunnels and rdma_rxe send without a checksum, having one of their own (RFC 6935).
+        set(&fd, libc::SOL_UDP, UDP_NO_CHECK6_RX, 1)?;
     }
     // The kernel gives less where its limits are lower, and hands over single datagrams where it cannot join them.
     let _ = set(&fd, libc::SOL_SOCKET, libc::SO_RCVBUF, BUFFER);
@@ -202,6 +204,9 @@ fn set(fd: &OwnedFd, level: i32, name: i32, value: i32) -> Result<(), IoError> {
     check(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, (&raw const value).cast(), len) })?;
     Ok(())
 }
+
+/// Datagrams over IPv6 may come without a checksum (linux/udp.h).
+const UDP_NO_CHECK6_RX: i32 = 102;
 
 /// Pieces of a run, at most; the kernel takes no more in one call.
 const IOVECS: usize = 1024;
