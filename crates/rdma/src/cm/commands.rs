@@ -116,12 +116,12 @@ impl Manager {
         let peer = Peer {
             address: asked_peer(self, key),
             qpn: request.qpn,
-            psn: request.starting_psn.value(),
+            psn: psn.value(),
             mtu: Mtu::from_code(request.path_mtu).unwrap_or(Mtu::Mtu256),
             responder_resources: agreed.responder_resources,
             rnr_timer: core.config.rnr_timer,
         };
-        raise(core, accept.qp, peer, psn.value(), request.primary.ack_timeout, &agreed)
+        raise(core, accept.qp, peer, request.starting_psn.value(), request.primary.ack_timeout, &agreed)
             .ok_or(ConnectError::State)?;
         if let Some(found) = self.connections.get_mut(key) {
             (found.owner, found.qp, found.psn) = (owner, Some(accept.qp), psn);

@@ -178,12 +178,12 @@ impl Manager {
         let peer = Peer {
             address: from,
             qpn: reply.qpn,
-            psn: reply.starting_psn.value(),
+            psn: connection.psn.value(),
             mtu: core.config.mtu,
             responder_resources: agreed.responder_resources,
             rnr_timer: core.config.rnr_timer,
         };
-        let (psn, ack_timeout) = (connection.psn.value(), core.config.ack_timeout);
+        let (psn, ack_timeout) = (reply.starting_psn.value(), core.config.ack_timeout);
         let raised = connection.qp.and_then(|qp| raise(core, qp, peer, psn, ack_timeout, &agreed));
         if raised.is_none() {
             let ids = (reply.remote_id, reply.local_id);

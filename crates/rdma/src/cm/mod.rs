@@ -77,7 +77,7 @@ struct Connection {
     remote_qpn: u32,
     transaction: u64,
     qp: Option<QpId>,
-    /// The number of our first packet.
+    /// The number that the peer is to begin with: each end says what it expects (12.7.31).
     psn: Psn,
     parameters: Parameters,
     /// What is sent again until it is answered, or if it is asked for again.

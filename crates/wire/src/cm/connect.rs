@@ -30,7 +30,7 @@ pub struct ConnectRequest {
     pub service: Service,
     /// The sender counts credits.
     pub flow_control: bool,
-    /// The first packet's number.
+    /// The number that the receiver of this message is to begin with (12.7.31).
     pub starting_psn: Psn,
     /// How long the sender may take to answer a message, coded as above.
     pub local_response_timeout: u8,
@@ -103,7 +103,7 @@ pub struct ConnectReply {
     pub queue_key: u32,
     /// The sender's queue pair, below 2^24.
     pub qpn: u32,
-    /// The first packet's number.
+    /// The number that the receiver of this message is to begin with (12.7.31).
     pub starting_psn: Psn,
     /// How many reads and atomics the sender answers at once.
     pub responder_resources: u8,
