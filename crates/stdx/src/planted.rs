@@ -38,10 +38,16 @@ pub enum Bug {
     LiveBeforeItsQueues,
     /// A host that comes back is let in beside the association it had.
     OldAssociationKept,
+    /// Sequence numbers are compared as if they never went round.
+    SerialComparedPlainly,
+    /// A command that was answered with a unit attention counts as done.
+    AttentionTakenForDone,
+    /// The data sent for an R2T begins where the command's data begins.
+    SolicitedDataShifted,
 }
 
-/// Every bug, for campaigns.
-pub const BUGS: [Bug; 16] = [
+/// The bugs of volumes and of NVMe's machines.
+pub const NVME_BUGS: [Bug; 16] = [
     Bug::FlushForgotten,
     Bug::FuaForgotten,
     Bug::BlockOffByOne,
@@ -58,6 +64,23 @@ pub const BUGS: [Bug; 16] = [
     Bug::ReplayForgotten,
     Bug::LiveBeforeItsQueues,
     Bug::OldAssociationKept,
+];
+
+/// The bugs of volumes and of iSCSI's machines.
+pub const ISCSI_BUGS: [Bug; 13] = [
+    Bug::FlushForgotten,
+    Bug::FuaForgotten,
+    Bug::BlockOffByOne,
+    Bug::ZeroTooShort,
+    Bug::RangeNotHeld,
+    Bug::CompletionLost,
+    Bug::DataOffsetForgotten,
+    Bug::DigestUnchecked,
+    Bug::LostTakenForDone,
+    Bug::ReplayForgotten,
+    Bug::SerialComparedPlainly,
+    Bug::AttentionTakenForDone,
+    Bug::SolicitedDataShifted,
 ];
 
 /// True if this bug is planted on this thread. Constantly false in release builds.

@@ -368,6 +368,7 @@ impl Script {
                 let residual = Residual::Underflow(command.expected_length);
                 self.response(&command, Status::CheckCondition, Some(sense), residual)
             }
+            None if answer.is_empty() => self.good(&command),
             None => {
                 self.data(&command, 0, 0, &answer[..answer.len().min(command.expected_length as usize)], true)
             }
@@ -415,6 +416,8 @@ impl Connection {
 fn disk_answer(command: &ScsiCommand) -> Option<Vec<u8>> {
     let cdb = command.cdb.0;
     Some(match (cdb[0], cdb[1], cdb[2]) {
+        // TEST UNIT READY: nothing new.
+        (0x00, ..) => Vec::new(),
         (0xa0, ..) => [&[0, 0, 0, 8, 0, 0, 0, 0][..], &[0; 8]].concat(),
         (0x12, 0, _) => [&[0, 0, 6, 2, 31][..], &[b' '; 31]].concat(),
         (0x12, 1, 0x00) => vec![0, 0x00, 0, 4, 0x00, 0x83, 0xb0, 0xb2],

@@ -2,7 +2,7 @@
 //! left over.
 
 use super::client::Client;
-use super::plan::Plan;
+use super::plan::{Plan, Protocol};
 use super::run::Outcome;
 use super::server::Server;
 use crate::capture::SharedCapture;
@@ -22,9 +22,9 @@ pub(super) struct Play {
 }
 
 impl Play {
-    pub(super) fn new(seed: u64, capture: Option<SharedCapture>) -> Self {
+    pub(super) fn new(protocol: Protocol, seed: u64, capture: Option<SharedCapture>) -> Self {
         let mut prng = Prng::new(seed);
-        let (plan, faults) = Plan::draw(&mut prng);
+        let (plan, faults) = Plan::draw(protocol, &mut prng);
         let world = World::new(prng.next_u64(), faults);
         world.borrow_mut().capture = capture;
         let server = Server::new(&world, &plan);
@@ -50,7 +50,7 @@ impl Play {
             if self.plan.crashes && self.prng.chance(1, 400) {
                 self.toggle_power();
             }
-            // What changes while a host is on its way up finds more that is half done.
+            // What changes while a client is on its way up finds more that is half done.
             let one_in = if self.somebody_comes_up() { 3 } else { 100 };
             if self.plan.reconfigures && self.prng.chance(1, one_in) {
                 self.server.reconfigure(&mut self.prng);
@@ -60,10 +60,10 @@ impl Play {
         Ok(())
     }
 
-    /// True if a host has a controller, but not all of its queues.
+    /// True if a client has an association, but not all that belongs to it.
     fn somebody_comes_up(&self) -> bool {
         let mut down = (0..).zip(&self.clients).filter(|(_, client)| !client.is_live());
-        self.plan.reconfigures && down.any(|(number, _)| self.server.controllers_of(number) > 0)
+        self.plan.reconfigures && down.any(|(number, _)| self.server.associations_of(number) > 0)
     }
 
     fn toggle_power(&mut self) {
@@ -76,7 +76,7 @@ impl Play {
         }
     }
 
-    /// Nothing breaks any more: requests are answered, connections come back, and hosts see what there is.
+    /// Nothing breaks any more: requests are answered, connections come back, and clients see what there is.
     fn heal(&mut self) -> Result<(), Outcome> {
         self.world.borrow_mut().faults.heal();
         if !self.server.is_up() {
@@ -87,9 +87,9 @@ impl Play {
         })?;
         // A connection that is dead without a word is noticed only after its time-outs.
         self.pass(RECOVERY)?;
-        let namespaces = self.server.namespaces();
-        self.settle("a host never saw the namespaces that there are", |play| {
-            play.clients.iter().all(|client| client.sees(&namespaces))
+        let volumes = self.server.volumes();
+        self.settle("a client never saw the volumes that there are", |play| {
+            play.clients.iter().all(|client| client.sees(&volumes))
         })
     }
 
@@ -104,18 +104,19 @@ impl Play {
         })
     }
 
-    /// A client's machine is suspended: its controller must end for want of keep alive, and it comes back afterwards.
+    /// A client's machine is suspended: what it has at the server must end for want of a sign of life, and it comes back afterwards.
     fn fall_silent(&mut self) -> Result<(), Outcome> {
         let silent = self.prng.below(u64::from(self.plan.clients)) as u32;
         self.clients[silent as usize].calm = false;
         self.world.borrow_mut().freeze(Client::node(silent), true);
         self.pass(SILENCE)?;
-        if self.server.controllers_of(silent) > 0 {
-            return Err(Outcome::Leaked(format!("a controller lives on after {SILENCE:?} of silence")));
+        if self.server.associations_of(silent) > 0 {
+            return Err(Outcome::Leaked(format!("an association lives on after {SILENCE:?} of silence")));
         }
         self.world.borrow_mut().freeze(Client::node(silent), false);
-        self.settle("a host that was silent never came back", |play| {
-            play.clients[silent as usize].is_live() && play.server.controllers_of(silent) == 1
+        self.settle("a client that was silent never came back", |play| {
+            play.clients[silent as usize].is_live()
+                && play.server.associations_of(silent) == play.plan.associations()
         })?;
         self.clients[silent as usize].calm = true;
         Ok(())
@@ -146,7 +147,7 @@ impl Play {
             self.server.drain();
         }
         self.clients.iter_mut().for_each(Client::leave);
-        self.settle("requests outlive their controller", |play| {
+        self.settle("requests outlive their association", |play| {
             play.clients.iter().all(|client| client.under_way() == 0)
         })?;
         self.server.drain();
@@ -214,7 +215,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// And how many turns: a shard that turns and turns to no end would use up a processor.
 const PATIENCE_TURNS: u32 = 100_000;
 
-/// The longest that any time-out of a host or a target can take to notice what died before.
+/// The longest that any time-out of a client or a target can take to notice what died before.
 const RECOVERY: Duration = Duration::from_secs(120);
 
 /// Longer than any keep alive time-out.

@@ -1,5 +1,6 @@
 //! One run of a seed, and how it went.
 
+use super::plan::Protocol;
 use super::play::Play;
 use crate::capture::SharedCapture;
 use core::any::Any;
@@ -10,6 +11,8 @@ use stdx::time::Time;
 /// How a run went.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Report {
+    /// What was spoken.
+    pub protocol: Protocol,
     /// The seed that replays it.
     pub seed: u64,
     /// How it ended.
@@ -44,21 +47,27 @@ pub enum Outcome {
     Panicked(String),
 }
 
-/// Plays NVMe/TCP between shards of ours, as the seed says.
-pub fn run(seed: u64) -> Report {
-    play(seed, None)
+/// Plays a protocol between machines of ours, as the seed says.
+pub fn run(protocol: Protocol, seed: u64) -> Report {
+    play(protocol, seed, None)
 }
 
 /// The same, and writes down what went over the streams: also what went before a panic.
-pub fn run_captured(seed: u64, capture: &SharedCapture) -> Report {
-    play(seed, Some(SharedCapture::clone(capture)))
+pub fn run_captured(protocol: Protocol, seed: u64, capture: &SharedCapture) -> Report {
+    play(protocol, seed, Some(SharedCapture::clone(capture)))
 }
 
-fn play(seed: u64, capture: Option<SharedCapture>) -> Report {
-    let mut report =
-        Report { seed, outcome: Outcome::Passed, completed: 0, crashes: 0, elapsed: Duration::ZERO };
+fn play(protocol: Protocol, seed: u64, capture: Option<SharedCapture>) -> Report {
+    let mut report = Report {
+        protocol,
+        seed,
+        outcome: Outcome::Passed,
+        completed: 0,
+        crashes: 0,
+        elapsed: Duration::ZERO,
+    };
     let played = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        let mut play = Play::new(seed, capture);
+        let mut play = Play::new(protocol, seed, capture);
         report.outcome = play.through().map_or_else(|outcome| outcome, |()| Outcome::Passed);
         report.elapsed = play.world.borrow().now() - Time::ZERO;
         report.completed = play.clients.iter().map(|client| client.completed).sum();

@@ -1,6 +1,6 @@
 //! Many seeds, on all processors.
 
-use sim::scenario::{Report, run};
+use sim::scenario::{Protocol, Report, run};
 use std::io::{IsTerminal, Write};
 use std::ops::Range;
 use std::sync::Mutex;
@@ -17,7 +17,7 @@ struct Tally {
 }
 
 /// Plays the seeds and says how they went; gives back the first failures.
-pub fn play(seeds: Range<u64>) -> Vec<Report> {
+pub fn play(protocol: Protocol, seeds: Range<u64>) -> Vec<Report> {
     let (start, count) = (Instant::now(), seeds.end - seeds.start);
     let next = AtomicU64::new(seeds.start);
     let tally = Mutex::new(Tally::default());
@@ -30,7 +30,7 @@ pub fn play(seeds: Range<u64>) -> Vec<Report> {
                     if seed >= seeds.end {
                         break;
                     }
-                    let report = run(seed);
+                    let report = run(protocol, seed);
                     let mut tally = tally.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
                     tally.count(report);
                     if tally.failures.len() >= FAILURES_MAX {
@@ -48,7 +48,8 @@ pub fn play(seeds: Range<u64>) -> Vec<Report> {
     }
     let played = tally.passed + tally.failures.len() as u64;
     println!(
-        "{played} seeds from {} in {seconds:.1} s ({:.0} a second), {} requests, {} crashes",
+        "{}: {played} seeds from {} in {seconds:.1} s ({:.0} a second), {} requests, {} crashes",
+        protocol.name(),
         seeds.start,
         played as f64 / seconds,
         tally.requests,

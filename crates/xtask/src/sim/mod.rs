@@ -1,4 +1,4 @@
-//! `cargo xtask sim`: NVMe/TCP played from many seeds, on all processors.
+//! `cargo xtask sim`: the protocols played from many seeds, on all processors.
 //!
 //! A seed that fails is played again with a capture of its streams, and printed with the command that replays it alone.
 //! With `--mutants` bugs are planted one by one instead, and each must be found.
@@ -9,12 +9,15 @@ mod mutants;
 use crate::workspace;
 use anyhow::{Context, Result, bail, ensure};
 use sim::capture::Capture;
-use sim::scenario::{Report, run_captured};
+use sim::scenario::{PROTOCOLS, Protocol, Report, run_captured};
 use std::process::Command;
 
 /// Which runs to play.
 #[derive(clap::Args)]
 pub struct Options {
+    /// The protocol, nvme or iscsi; nvme if it is not said, but bugs are planted in both
+    #[arg(long, value_parser = protocol_of)]
+    protocol: Option<Protocol>,
     /// How many seeds
     #[arg(long, default_value_t = 2000, conflicts_with = "seed")]
     seeds: u64,
@@ -22,7 +25,7 @@ pub struct Options {
     #[arg(long, default_value_t = 0, conflicts_with = "seed")]
     from: u64,
     /// Play this seed alone, and write a capture of its streams
-    #[arg(long)]
+    #[arg(long, requires = "protocol")]
     seed: Option<u64>,
     /// Many seeds, others every day
     #[arg(long, conflicts_with_all = ["seed", "seeds", "from", "mutants"])]
@@ -40,10 +43,11 @@ pub fn run(options: &Options) -> Result<()> {
     // A panic is an outcome like others; it is told with its seed.
     std::panic::set_hook(Box::new(|_| ()));
     if options.mutants {
-        return mutants::run();
+        let protocols = options.protocol.map_or(PROTOCOLS.to_vec(), |protocol| vec![protocol]);
+        return protocols.into_iter().try_for_each(mutants::run);
     }
-    if let Some(seed) = options.seed {
-        let report = capture(seed)?;
+    if let (Some(protocol), Some(seed)) = (options.protocol, options.seed) {
+        let report = capture(protocol, seed)?;
         println!("{report:#?}");
         ensure!(report.passed(), "seed {seed} failed");
         return Ok(());
@@ -54,7 +58,7 @@ pub fn run(options: &Options) -> Result<()> {
     } else {
         options.from..options.from + options.seeds
     };
-    let failures = campaign::play(seeds);
+    let failures = campaign::play(options.protocol.unwrap_or(Protocol::Nvme), seeds);
     for report in &failures {
         tell(report)?;
     }
@@ -66,24 +70,29 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// Says what went wrong and how to see it again.
 fn tell(report: &Report) -> Result<()> {
-    let seed = report.seed;
-    println!("\nseed {seed} of commit {}: {:?}", commit(), report.outcome);
-    println!("replay it alone with: cargo xtask sim --seed {seed}");
-    capture(seed)?;
+    let (protocol, seed) = (report.protocol, report.seed);
+    let name = protocol.name();
+    println!("\n{name} seed {seed} of commit {}: {:?}", commit(), report.outcome);
+    println!("replay it alone with: cargo xtask sim --protocol {name} --seed {seed}");
+    capture(protocol, seed)?;
     Ok(())
 }
 
 /// Plays a seed with a capture of its streams, and says where that is.
-fn capture(seed: u64) -> Result<Report> {
+fn capture(protocol: Protocol, seed: u64) -> Result<Report> {
     let capture = Capture::new();
-    let report = run_captured(seed, &capture);
+    let report = run_captured(protocol, seed, &capture);
     let folder = workspace::root().join("target/sim");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let path = folder.join(format!("seed-{seed}.pcap"));
+    let path = folder.join(format!("{}-seed-{seed}.pcap", protocol.name()));
     std::fs::write(&path, capture.borrow().file())
         .with_context(|| format!("cannot write {}", path.display()))?;
     println!("its streams: {} (tshark -r, Wireshark)", path.display());
     Ok(report)
+}
+
+fn protocol_of(name: &str) -> Result<Protocol> {
+    Protocol::of(name).context("the protocols are nvme and iscsi")
 }
 
 fn commit() -> String {

@@ -99,7 +99,7 @@ impl Discovery {
             identity: Rc::new(identity),
             limits,
             isid: options.isid.unwrap_or(Isid([0x80, a, b, c, 0, 0])),
-            cmd_sn: Serial(env.entropy() as u32),
+            cmd_sn: options.cmd_sn.unwrap_or_else(|| Serial(env.entropy() as u32)),
             commands_max: 2,
             receive_len: 2 * SEGMENT_LEN as usize,
             text_max: TEXT_LEN_MAX,

@@ -6,7 +6,7 @@ use crate::iscsi::login::chap::ChapOptions;
 use core::time::Duration;
 use std::net::SocketAddr;
 use thiserror::Error;
-use wire::iscsi::Isid;
+use wire::iscsi::{Isid, Serial};
 
 /// Where to connect, as whom, and how to behave when that breaks.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct InitiatorOptions {
     pub alias: String,
     /// Our part of the session's name; `None` for one drawn at random. Further sessions count its last two bytes up.
     pub isid: Option<Isid>,
+    /// Where the order of a session's commands begins (CmdSN); `None` for a number drawn at random.
+    pub cmd_sn: Option<Serial>,
     /// What we prove ourselves with, if the target asks, and whether it is to prove itself.
     pub chap: Option<ChapOptions>,
     /// Digests behind headers.
@@ -37,6 +39,9 @@ pub struct InitiatorOptions {
     pub nop_interval: Duration,
     /// How long that may go without an answer before the connection counts as lost.
     pub nop_timeout: Duration,
+    /// How often one of the disks, each in its turn, is asked whether something has changed (TEST UNIT READY): a target tells
+    /// of sizes and of disks that come and go only when it is asked something. Zero for never.
+    pub watch_interval: Duration,
     /// How long the way up may take, from the stream to the last session.
     pub connect_timeout: Duration,
     /// How long a command may take. Then it is aborted, and after the same time again the connection counts as lost.
@@ -89,6 +94,7 @@ impl InitiatorOptions {
             initiator,
             alias: String::new(),
             isid: None,
+            cmd_sn: None,
             chap: None,
             header_digest: DigestPolicy::Allowed,
             data_digest: DigestPolicy::Allowed,
@@ -97,6 +103,7 @@ impl InitiatorOptions {
             commands_max: 128,
             nop_interval: Duration::from_secs(5),
             nop_timeout: Duration::from_secs(5),
+            watch_interval: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(10),
             command_timeout: Duration::from_secs(30),
             reconnect_delay: Duration::from_millis(250),

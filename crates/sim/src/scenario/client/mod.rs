@@ -1,35 +1,36 @@
-//! A machine that uses a namespace: it asks for this and that, and remembers what it was told.
+//! A machine that uses a volume: it asks for this and that, and remembers what it was told.
 
 mod requests;
 
+use super::machine::Using;
 use super::plan::Plan;
 use crate::checker::Shadow;
 use crate::env::NodeEnv;
 use crate::network::NodeId;
 use crate::world::SharedWorld;
-use block::{BlockDevice, Channel, Done, Op};
+use block::{Channel, Done, Op};
 use core::time::Duration;
-use engine::{Attached, Limits, Shard};
 use requests::Request;
 use std::collections::BTreeMap;
 use stdx::env::Env;
+use stdx::mem::MemoryLimits;
 use stdx::prng::Prng;
 use stdx::time::{Time, earliest};
 
 /// A using node.
 pub(super) struct Client {
-    number: u32,
     plan: Plan,
-    shard: Shard,
+    machine: Box<dyn Using>,
     env: NodeEnv,
     prng: Prng,
-    /// Its ways to the volume, once it is there: each uses a queue of its own, if there are as many.
+    /// Its ways to the volume, once it is there: each uses a queue or session of its own, if there are as many.
     channels: Vec<Box<dyn Channel>>,
-    /// When to attach the controller again.
+    /// When to attach it again.
     attach_at: Option<Time>,
     /// The client uses the volume no more.
     left: bool,
-    nsid: u32,
+    /// The volume's number.
+    volume: u32,
     /// The blocks that are this client's alone.
     first: u64,
     pub(super) shadow: Shadow,
@@ -47,21 +48,19 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new(world: &SharedWorld, plan: &Plan, number: u32, seed: u64) -> Self {
         let mut prng = Prng::new(seed);
-        let limits = Limits { buffer_bytes: 16 << 20, ..Limits::default() };
-        let mut env = NodeEnv::boot(world, Self::node(number), limits.memory());
-        let shard = Shard::new(&mut env, limits).expect("memory");
-        let (nsid, first) = plan.place(number);
+        let mut env = NodeEnv::boot(world, Self::node(number), MemoryLimits { buffer_bytes: 16 << 20 });
+        let machine = plan.make_client(&mut env, number);
+        let (volume, first) = plan.place(number);
         let depth = prng.between(1, 24) as usize;
         let mut client = Self {
-            number,
             plan: plan.clone(),
-            shard,
+            machine,
             env,
             prng,
             channels: Vec::new(),
             attach_at: None,
             left: false,
-            nsid,
+            volume,
             first,
             shadow: Shadow::new(plan.block_size as usize, u64::from(number) << 32),
             under_way: BTreeMap::new(),
@@ -72,7 +71,7 @@ impl Client {
             completed: 0,
             done: Vec::new(),
         };
-        client.attach();
+        client.machine.attach(&mut client.env);
         client
     }
 
@@ -86,13 +85,9 @@ impl Client {
         self.under_way.len()
     }
 
-    /// Lets the shard do its work, takes what is done, and asks for more if `load` says so.
+    /// Lets the machine do its work, takes what is done, and asks for more if `load` says so.
     pub(super) fn turn(&mut self, load: bool) {
-        self.shard.turn(&mut self.env);
-        self.shard.check();
-        if let Some(attached) = self.attached() {
-            attached.host.check();
-        }
+        self.machine.turn(&mut self.env);
         self.collect();
         self.open_or_attach();
         while load && !self.channels.is_empty() && self.under_way.len() < self.depth && self.ask() {}
@@ -100,20 +95,17 @@ impl Client {
         if self.calm {
             self.expect_calm();
         }
-        self.env.rest(earliest(self.shard.deadline(), self.attach_at));
+        self.env.rest(earliest(self.machine.deadline(), self.attach_at));
     }
 
-    /// True if the host sees these namespaces, with so many blocks, and no others.
-    pub(super) fn sees(&self, namespaces: &BTreeMap<u32, u64>) -> bool {
-        let Some(attached) = self.attached().filter(|attached| attached.host.is_live()) else { return false };
-        let blocks = |name: &String| self.shard.volumes().get(name).map(|entry| entry.volume.info().blocks);
-        let seen = attached.volumes().iter().map(|(&nsid, name)| (nsid, blocks(name).unwrap_or(0)));
-        seen.eq(namespaces.iter().map(|(&nsid, &blocks)| (nsid, blocks)))
+    /// True if the machine sees these volumes, with so many blocks, and no others.
+    pub(super) fn sees(&self, volumes: &BTreeMap<u32, u64>) -> bool {
+        self.is_live() && self.machine.seen() == *volumes
     }
 
-    /// True while the host has its connection.
+    /// True while there is a connection.
     pub(super) fn is_live(&self) -> bool {
-        self.attached().is_some_and(|attached| attached.host.is_live())
+        self.machine.is_live()
     }
 
     /// Asks to read the next piece of all that is this client's from `lba` on; says where the one after it begins.
@@ -123,7 +115,7 @@ impl Client {
             return lba;
         }
         self.collect();
-        self.env.rest(self.shard.deadline());
+        self.env.rest(self.machine.deadline());
         lba + blocks
     }
 
@@ -137,8 +129,8 @@ impl Client {
         self.calm = false;
         self.left = true;
         self.attach_at = None;
-        if self.attached().is_some() {
-            self.shard.detach(&mut self.env, NAME).expect("it is attached");
+        if self.machine.is_attached() {
+            self.machine.detach(&mut self.env);
         }
         self.collect();
         self.env.rest(Some(self.env.now()));
@@ -149,34 +141,22 @@ impl Client {
         self.env.mem().buffers_taken()
     }
 
-    fn attached(&self) -> Option<&Attached> {
-        self.shard.hosts().get(NAME)
-    }
-
-    fn attach(&mut self) {
-        let options = self.plan.options(self.number);
-        self.shard.attach(&mut self.env, NAME, options, |_| ());
-    }
-
-    /// Opens the volume once it is there; attaches the controller again if it was given up.
+    /// Opens the volume once it is there; attaches again what was given up.
     fn open_or_attach(&mut self) {
-        let failed = self.attached().is_some_and(|attached| attached.failure().is_some());
+        let failed = self.machine.has_failed();
         if self.left || !self.under_way.is_empty() {
             return;
         }
         if failed {
             self.channels.clear();
-            self.shard.detach(&mut self.env, NAME).expect("it was attached");
+            self.machine.detach(&mut self.env);
             self.attach_at = Some(self.env.now() + ATTACH_AGAIN);
         }
         if self.attach_at.take_if(|at| *at <= self.env.now()).is_some() {
-            self.attach();
+            self.machine.attach(&mut self.env);
         }
         if self.channels.is_empty() {
-            let name = self.attached().and_then(|attached| attached.volumes().get(&self.nsid));
-            let volume = name.and_then(|name| self.shard.volumes().get(name));
-            let open = volume.map(|entry| (0..CHANNELS).map(|_| entry.volume.open()).collect());
-            self.channels = open.unwrap_or_default();
+            self.channels = (0..CHANNELS).map_while(|_| self.machine.open(self.volume)).collect();
         }
     }
 
@@ -196,10 +176,7 @@ impl Client {
     }
 }
 
-/// The controller's name on its client.
-const NAME: &str = "remote";
-
-/// How long to wait before a controller that could not be attached is attached again.
+/// How long to wait before what could not be attached is attached again.
 const ATTACH_AGAIN: Duration = Duration::from_millis(250);
 
 /// How many channels a client has.

@@ -75,6 +75,7 @@ impl Attachment {
         }
         self.scan = Scan::idle();
         self.look_at = None;
+        self.asking = false;
     }
 
     /// Requests wait for the next connection, but for those that must not be sent again.

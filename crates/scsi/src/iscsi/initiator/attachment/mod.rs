@@ -85,6 +85,10 @@ pub(super) struct Attachment {
     next_serial: u64,
     /// When to look for late commands and silent sessions.
     look_at: Option<Time>,
+    /// When to ask the next disk whether something has changed, and which was asked last.
+    ask_disks_at: Time,
+    asked_last: u16,
+    asking: bool,
     completed: Vec<Completed>,
 }
 
@@ -151,6 +155,9 @@ impl Attachment {
             last_failure: Failure::Closed,
             next_serial: 0,
             look_at: None,
+            ask_disks_at: Time::ZERO,
+            asked_last: 0,
+            asking: false,
             completed: Vec::new(),
             options,
         };
@@ -207,6 +214,7 @@ impl Attachment {
             for done in completed.drain(..) {
                 match (&done.answer, done.token) {
                     (Answer::Command(ending), SCAN_TOKEN) => self.handle_scan_answer(env, ending),
+                    (Answer::Command(ending), WATCH_TOKEN) => self.handle_watched(env, ending),
                     (Answer::Command(ending), _) => self.handle_part_done(env, done.token, ending),
                     // A sign of life has done its duty by being heard, and what was aborted ends by itself.
                     (Answer::Nop | Answer::Management(_) | Answer::Text(_) | Answer::LoggedOut, _) => {}
@@ -309,6 +317,8 @@ fn random_isid(drawn: u64) -> Isid {
 
 /// The token of the commands that look at logical units. No request has it: places are below a limit.
 const SCAN_TOKEN: u64 = u64::MAX;
+/// The token of the command that asks a disk whether something has changed.
+const WATCH_TOKEN: u64 = u64::MAX - 3;
 /// The token of what is not a command.
 const OTHER_TOKEN: u64 = u64::MAX - 1;
 /// Bytes of the parameter list of UNMAP with one descriptor, and some to keep the lists apart.

@@ -8,7 +8,7 @@
 //!
 //! Invariant: a request is in the table from submission to completion, and completed by [`Attachment::finish`] alone.
 
-use super::{Attachment, LIST_LEN, Phase, SCAN_TOKEN};
+use super::{Attachment, LIST_LEN, Phase, Record, SCAN_TOKEN};
 use crate::iscsi::initiator::connection::{Ending, State};
 use crate::iscsi::initiator::disk::{Answer, Piece, answer_of};
 use block::replay::Range;
@@ -36,6 +36,8 @@ pub(super) struct Request {
     pub parts: u32,
     /// A command was sent since it was last known not to have run.
     pub sent: bool,
+    /// Its last command was an UNMAP.
+    unmaps: bool,
     /// All blocks are written; what remains is to make them durable.
     flushing: bool,
     /// The first failure of its commands.
@@ -90,7 +92,7 @@ impl Attachment {
     }
 
     /// What is known of a disk.
-    pub fn record(&self, lun: u16) -> Option<&super::Record> {
+    pub fn record(&self, lun: u16) -> Option<&Record> {
         self.records.get(&lun)
     }
 
@@ -134,6 +136,7 @@ impl Attachment {
             issued: 0,
             parts: 0,
             sent: false,
+            unmaps: false,
             flushing: false,
             failed: None,
             answered_before: self.acknowledged.count(),
@@ -186,6 +189,12 @@ impl Attachment {
             }
             return true;
         };
+        if gives_nothing_back(request.io.op, record) {
+            if request.parts == 0 {
+                self.finish(key, Status::Ok);
+            }
+            return true;
+        }
         if sessions == 0 {
             return false;
         }
@@ -208,6 +217,7 @@ impl Attachment {
                 return false;
             }
             request.sent = true;
+            request.unmaps = piece.list.is_some();
             request.issued += piece.blocks;
             request.parts += 1;
         }
@@ -215,11 +225,11 @@ impl Attachment {
     }
 
     pub(super) fn issue_waiting(&mut self, env: &mut dyn Env) {
-        while let Some(&key) = self.waiting.front() {
+        while let Some(key) = self.waiting.pop_front() {
             if !self.issue(env, key) {
+                self.waiting.push_front(key);
                 break;
             }
-            self.waiting.pop_front();
         }
         for session in &mut self.sessions {
             session.flush(env);
@@ -240,12 +250,10 @@ impl Attachment {
                 _without_blocks => {}
             }
         }
-        if let (Op::Zero { .. }, Answer::Done(Status::Unsupported)) = (request.io.op, answer)
-            && let Some(record) =
-                self.records.get_mut(&request.lun).filter(|record| record.write_same_blocks_max > 0)
+        if answer == Answer::Done(Status::Unsupported)
+            && let Some(record) = self.records.get_mut(&request.lun)
         {
-            record.write_same_blocks_max = 0;
-            answer = Answer::Attention(false);
+            answer = other_way(request, record).unwrap_or(answer);
         }
         if answer != Answer::Done(Status::Ok) {
             request.failed.get_or_insert(answer);
@@ -337,6 +345,22 @@ impl Attachment {
             done.append(&mut state.done);
         }
     }
+}
+
+/// A disk has not the command for this, whatever its pages say: is there another way?
+fn other_way(request: &Request, record: &mut Record) -> Option<Answer> {
+    match request.io.op {
+        Op::Zero { .. } if record.write_same_blocks_max > 0 => record.write_same_blocks_max = 0,
+        Op::Discard if request.unmaps => record.unmap_blocks_max = 0,
+        Op::Discard => record.write_same_blocks_max = 0,
+        _only_way => return None,
+    }
+    Some(Answer::Attention(false))
+}
+
+/// True if there is no command by which the disk would give space back. It need not.
+fn gives_nothing_back(op: Op, record: &Record) -> bool {
+    op == Op::Discard && record.unmap_blocks_max == 0 && record.write_same_blocks_max == 0
 }
 
 const _: () = assert!(SCAN_TOKEN as u32 == u32::MAX, "no request has a place like that");

@@ -29,7 +29,7 @@ impl Attachment {
     fn connect_session(&mut self, env: &mut dyn Env, index: usize) -> Result<Connection, Failure> {
         let cmd_sn = match self.cmd_sns.get(&index) {
             Some(cmd_sn) => *cmd_sn,
-            None => Serial(env.entropy() as u32),
+            None => self.options.cmd_sn.unwrap_or_else(|| Serial(env.entropy() as u32)),
         };
         let settings = Settings {
             address: self.address,
@@ -107,6 +107,7 @@ impl Attachment {
         self.moves = 0;
         self.backoff.reset();
         self.watch(env);
+        self.ask_disks_at = env.now() + self.options.watch_interval;
         let again = core::mem::replace(&mut self.was_live, true);
         self.events.push_back(if again { InitiatorEvent::Reconnected } else { InitiatorEvent::Connected });
         self.issue_waiting(env);

@@ -86,7 +86,12 @@ impl Attachment {
     pub(super) fn handle_scan_answer(&mut self, env: &mut dyn Env, ending: &Ending) {
         let Some((lun, question)) = self.scan.asking else { return };
         let attention = match answer_of(ending) {
-            Answer::Attention(_) => true,
+            // What has changed since the look began may be behind it already, and a reset stands for all that changed
+            // before it.
+            Answer::Attention(_) => {
+                self.scan.again = true;
+                true
+            }
             Answer::Again(_) => false,
             Answer::Done(_) => return self.handle_answer(env, lun, question, ending),
         };

@@ -1,14 +1,16 @@
 //! Sessions that are silent and commands that take too long: a silent target is asked for a sign of life, and lost without
 //! one; a late command is aborted, and if that does not help the connection counts as lost.
 
-use super::{Attachment, OTHER_TOKEN};
+use super::{Attachment, OTHER_TOKEN, WATCH_TOKEN};
 use crate::iscsi::initiator::connection::Connection;
+use crate::iscsi::initiator::connection::{Data, Ending};
+use crate::iscsi::initiator::disk::{Answer, answer_of};
 use crate::iscsi::initiator::event::Failure;
 use core::time::Duration;
 use stdx::env::Env;
-use stdx::planted::{Bug, planted};
 use stdx::slab::Key;
 use stdx::time::Time;
+use wire::scsi::{Cdb, Lun};
 
 impl Attachment {
     /// When to look next.
@@ -16,7 +18,10 @@ impl Attachment {
         let options = &self.options;
         let silence =
             if options.nop_interval.is_zero() { options.command_timeout } else { options.nop_interval };
-        let shortest = silence.min(options.nop_timeout).min(options.command_timeout);
+        let mut shortest = silence.min(options.nop_timeout).min(options.command_timeout);
+        if !options.watch_interval.is_zero() {
+            shortest = shortest.min(options.watch_interval);
+        }
         self.look_at = Some(env.now() + (shortest / LOOKS_A_TIMEOUT).max(Duration::from_millis(1)));
     }
 
@@ -38,6 +43,7 @@ impl Attachment {
         }
         self.ping_silent(env);
         self.abort_late(env);
+        self.ask_next_disk(env);
     }
 
     /// True if a sign of life was asked for, and nothing at all was heard since for as long as the options allow.
@@ -55,7 +61,7 @@ impl Attachment {
 
     fn ping_silent(&mut self, env: &mut dyn Env) {
         let (now, interval) = (env.now(), self.options.nop_interval);
-        if interval.is_zero() || planted(Bug::KeepAliveIgnored) {
+        if interval.is_zero() {
             return;
         }
         for session in &mut self.sessions {
@@ -65,6 +71,37 @@ impl Attachment {
                 let _ = session.ping(env, OTHER_TOKEN);
                 session.flush(env);
             }
+        }
+    }
+
+    /// Asks the next disk whether something has changed, if it is time: TEST UNIT READY is answered with a unit attention
+    /// then (SPC-4, section 6.47).
+    fn ask_next_disk(&mut self, env: &mut dyn Env) {
+        let (now, interval) = (env.now(), self.options.watch_interval);
+        if interval.is_zero() || self.asking || now < self.ask_disks_at {
+            return;
+        }
+        self.ask_disks_at = now + interval;
+        // A target without disks may get one: then it is the place where all are told of that is asked.
+        let behind = self.records.range(self.asked_last.saturating_add(1)..).next();
+        let lun = behind.or_else(|| self.records.first_key_value()).map_or(0, |(lun, _)| *lun);
+        let Some(session) = self.sessions.first_mut() else { return };
+        if session.submit(env, Lun::from_number(lun), &Cdb([0; 16]), Data::None, WATCH_TOKEN).is_ok() {
+            (self.asked_last, self.asking) = (lun, true);
+            session.flush(env);
+        }
+    }
+
+    /// The disk says how it is.
+    pub(super) fn handle_watched(&mut self, env: &mut dyn Env, ending: &Ending) {
+        self.asking = false;
+        let changed = match answer_of(ending) {
+            Answer::Attention(_) => true,
+            Answer::Done(block::Status::Gone) => self.records.contains_key(&self.asked_last),
+            Answer::Done(_) | Answer::Again(_) => false,
+        };
+        if changed && self.is_live() {
+            self.begin_scan(env);
         }
     }
 

@@ -4,6 +4,7 @@ use super::tasks::Sequence;
 use super::{Connection, Data, HEADER_ROOM};
 use crate::iscsi::login::Turn;
 use stdx::mem::{Memory, Span};
+use stdx::planted::{Bug, planted};
 use stdx::transmit::HEADER_MAX;
 use wire::iscsi::{
     Bhs, DIGEST_LEN, DataOut, LoginRequest, LogoutReason, LogoutRequest, NopIn, NopOut, RESERVED_TAG,
@@ -88,7 +89,8 @@ impl Connection {
             data_sn: sequence.data_sn,
             offset: sequence.offset,
         };
-        let data = span.slice(sequence.offset as usize, length as usize);
+        let shifted = planted(Bug::SolicitedDataShifted) && sequence.transfer_tag != RESERVED_TAG;
+        let data = span.slice(if shifted { 0 } else { sequence.offset as usize }, length as usize);
         self.put_pdu(memory, &header.encode(length), Some(data), slot);
         more
     }

@@ -1,0 +1,136 @@
+//! iSCSI between machines of ours.
+
+mod serving;
+mod using;
+
+pub(super) use serving::IscsiServer;
+pub(super) use using::IscsiClient;
+
+use super::plan::Plan;
+use core::time::Duration;
+use scsi::iscsi::IscsiName;
+use scsi::iscsi::initiator::InitiatorOptions;
+use scsi::iscsi::login::chap::{ChapAccount, ChapAccounts, ChapAlgorithm, ChapOptions};
+use scsi::iscsi::login::{DigestPolicy, Limits, Secret};
+use scsi::iscsi::target;
+use std::rc::Rc;
+use stdx::prng::Prng;
+use wire::iscsi::Serial;
+
+/// What iSCSI draws for a run.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    options: InitiatorOptions,
+    /// The target knows its initiators by CHAP.
+    proven: bool,
+    /// What the target wants of the parameters.
+    limits: Limits,
+    /// What the server's transport allows.
+    transport: target::Limits,
+    /// Commands of a session.
+    queue_depth: u32,
+}
+
+impl Terms {
+    /// Draws the initiators' options.
+    pub(super) fn draw(prng: &mut Prng) -> Self {
+        let mut pick = |choices: &[u64]| choices[prng.below(choices.len() as u64) as usize];
+        let seconds = Duration::from_secs;
+        let all = pick(&[0, 0, 1]) == 1;
+        let mut digest = || match pick(&[0, 0, 1]) {
+            _ if all => DigestPolicy::Required,
+            0 => DigestPolicy::Allowed,
+            _ => DigestPolicy::Preferred,
+        };
+        let (header_digest, data_digest) = (digest(), digest());
+        let options = InitiatorOptions {
+            header_digest,
+            data_digest,
+            // A few commands before the wrap, or anywhere.
+            cmd_sn: pick(&[0, 1]).checked_sub(1).map(|_| Serial(u32::MAX - 40)),
+            sessions: pick(&[1, 2, 4]) as u16,
+            commands_max: pick(&[2, 4, 16, 64]) as u16,
+            nop_interval: seconds(pick(&[2, 5])),
+            nop_timeout: seconds(pick(&[2, 5])),
+            watch_interval: seconds(pick(&[2, 5])),
+            command_timeout: seconds(pick(&[5, 10, 30])),
+            loss_timeout: pick(&[0, 60, 600]).checked_sub(1).map(seconds),
+            ..InitiatorOptions::new(Plan::address(), node_name(), initiator(0))
+        };
+        let (limits, transport) = (Limits::default(), target::Limits::default());
+        Self { options, proven: pick(&[0, 1]) == 1, limits, transport, queue_depth: 1 }
+    }
+
+    /// Draws what the target allows and wants.
+    pub(super) fn draw_limits(&mut self, prng: &mut Prng) {
+        let mut pick = |choices: &[u64]| choices[prng.below(choices.len() as u64) as usize];
+        self.limits = Limits {
+            initial_r2t: pick(&[0, 1]) == 1,
+            immediate_data: pick(&[0, 1]) == 1,
+            max_recv_data_segment_len: pick(&[1024, 4096, 256 << 10]) as u32,
+            max_burst_len: pick(&[4096, 8192, 1 << 20]) as u32,
+            first_burst_len: pick(&[512, 4096, 256 << 10]) as u32,
+            time_to_wait_s: pick(&[0, 0, 1]) as u16,
+            ..Limits::default()
+        };
+        self.queue_depth = pick(&[1, 2, 8, 128]) as u32;
+        self.transport = target::Limits {
+            heartbeat_interval: Duration::from_secs(pick(&[2, 5])),
+            read_ahead_bytes_max: pick(&[16 << 10, 4 << 20]) as usize,
+            lent_ahead_bytes_max: pick(&[16 << 10, 1 << 20]) as usize,
+            solicited_bytes_max: pick(&[16 << 10, 4 << 20]) as usize,
+            ..target::Limits::default()
+        };
+    }
+
+    /// True if a changed bit is noticed wherever it is.
+    pub(super) fn are_guarded(&self) -> bool {
+        self.options.header_digest == DigestPolicy::Required
+            && self.options.data_digest == DigestPolicy::Required
+    }
+
+    /// Sessions of a client.
+    pub(super) fn sessions(&self) -> usize {
+        usize::from(self.options.sessions)
+    }
+
+    /// How a client connects.
+    fn options(&self, client: u32) -> InitiatorOptions {
+        let chap = self.proven.then(|| {
+            let mutual = Some((Some("target".to_owned()), secret("what the target knows")));
+            let one_way = ChapOptions::one_way(format!("client{client}"), client_secret(client));
+            ChapOptions { mutual, ..one_way }
+        });
+        InitiatorOptions { initiator: initiator(client), chap, ..self.options.clone() }
+    }
+
+    /// Who may prove itself, and how.
+    fn accounts(&self, clients: u32) -> Option<Rc<ChapAccounts>> {
+        let account = |client: u32| ChapAccount {
+            name: format!("client{client}"),
+            secret: client_secret(client),
+            mutual: Some(("target".to_owned(), secret("what the target knows"))),
+        };
+        let accounts = (0..clients).map(account).collect();
+        let algorithms = ChapAlgorithm::ALL.to_vec();
+        self.proven.then(|| Rc::new(ChapAccounts { accounts, algorithms, mutual_required: true }))
+    }
+}
+
+/// The target that is served.
+fn node_name() -> IscsiName {
+    IscsiName::parse("iqn.2026-01.org.weft:simulated").expect("a name of ours")
+}
+
+/// The name of a client's initiator.
+fn initiator(client: u32) -> IscsiName {
+    IscsiName::parse(&format!("iqn.2026-01.org.weft:client{client}")).expect("a name of ours")
+}
+
+fn client_secret(client: u32) -> Secret {
+    secret(&format!("what client {client} knows"))
+}
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text.as_bytes()).expect("a length that secrets have")
+}

@@ -1,0 +1,120 @@
+//! The serving machine: a shard whose volumes are namespaces of a subsystem.
+
+use super::super::machine::Serving;
+use super::super::plan::{Plan, SERVER_BUFFER_BYTES};
+use super::{Terms, host, nqn};
+use crate::env::NodeEnv;
+use crate::world::SharedWorld;
+use block::{BlockDevice, Identity};
+use engine::{FileSpec, Limits, Shard, Spec};
+use nvme::target::{NamespaceConfig, SubsystemConfig};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+use stdx::time::Time;
+
+/// See the module.
+pub(in super::super) struct NvmeServer {
+    shard: Shard,
+    block_size: u32,
+}
+
+impl NvmeServer {
+    /// Starts the machine, and has it serve its namespaces.
+    pub(in super::super) fn boot(
+        world: &SharedWorld,
+        plan: &Plan,
+        terms: &Terms,
+        extras: &BTreeMap<u32, u64>,
+    ) -> (NodeEnv, Self) {
+        let (block_size, transport) = (plan.block_size, terms.transport);
+        let limits =
+            Limits { buffer_bytes: SERVER_BUFFER_BYTES, connections: 64, transport, ..Limits::default() };
+        let mut env = NodeEnv::boot(world, Plan::SERVER, limits.memory());
+        let shard = Shard::new(&mut env, limits).expect("memory");
+        let mut server = Self { shard, block_size };
+        server.add_volumes(&mut env, plan);
+        server.shard.target_mut().create_subsystem(SubsystemConfig::new(nqn())).expect("a subsystem");
+        for nsid in 1..=plan.namespaces {
+            let blocks = plan.namespace_blocks();
+            let offset_blocks = u64::from(nsid - 1) * blocks;
+            server.add(&mut env, nsid, Spec::Partition { base: "base".into(), offset_blocks, blocks });
+        }
+        for (&nsid, &blocks) in extras {
+            server.serve(&mut env, nsid, blocks);
+        }
+        server.shard.add_listener(&mut env, &nqn(), Plan::address()).expect("a listener");
+        (env, server)
+    }
+
+    fn add_volumes(&mut self, env: &mut NodeEnv, plan: &Plan) {
+        let (block_size, blocks) = (plan.block_size, plan.blocks());
+        let spec = if plan.file {
+            Spec::File(FileSpec {
+                path: PathBuf::from("disk"),
+                block_size: Some(block_size),
+                direct: false,
+                read_only: false,
+                create: Some(blocks * u64::from(block_size)),
+            })
+        } else {
+            Spec::Ram { blocks, block_size }
+        };
+        self.shard.add_volume(env, "base", spec, Some(Identity([255; 16]))).expect("a volume");
+        let place = Spec::Partition { base: "base".into(), offset_blocks: plan.own_place(), blocks: 1 };
+        self.shard.add_volume(env, "own", place, Some(Identity([254; 16]))).expect("a volume");
+    }
+
+    /// Makes a volume and serves it.
+    fn add(&mut self, env: &mut NodeEnv, nsid: u32, spec: Spec) {
+        let name = volume_name(nsid);
+        self.shard.add_volume(env, &name, spec, Some(Identity([nsid as u8; 16]))).expect("a volume");
+        let config = NamespaceConfig { nsid: Some(nsid), ..NamespaceConfig::default() };
+        self.shard.add_namespace(&nqn(), &name, config).expect("a namespace");
+    }
+}
+
+impl Serving for NvmeServer {
+    fn turn(&mut self, env: &mut NodeEnv) {
+        self.shard.turn(env);
+        self.shard.check();
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.shard.deadline()
+    }
+
+    fn own(&self) -> Rc<dyn BlockDevice> {
+        let own = &self.shard.volumes().get("own").expect("it was made").volume;
+        Rc::<block::Volume>::clone(own)
+    }
+
+    fn serve(&mut self, env: &mut NodeEnv, number: u32, blocks: u64) {
+        self.add(env, number, Spec::Ram { blocks, block_size: self.block_size });
+    }
+
+    fn withdraw(&mut self, env: &mut NodeEnv, number: u32) {
+        self.shard.remove_volume(env, &volume_name(number)).expect("it is there");
+    }
+
+    fn resize(&mut self, env: &mut NodeEnv, number: u32, blocks: u64) {
+        self.shard.resize_volume(env, &volume_name(number), blocks).expect("memory can be resized");
+    }
+
+    fn associations_of(&self, client: u32) -> usize {
+        let controllers = self.shard.target().controllers(&nqn()).expect("our subsystem");
+        controllers.iter().filter(|controller| controller.host == host(client)).count()
+    }
+
+    fn drain(&mut self, env: &mut NodeEnv) {
+        self.shard.drain(env);
+    }
+
+    fn is_drained(&self) -> bool {
+        self.shard.is_drained()
+    }
+}
+
+fn volume_name(nsid: u32) -> String {
+    format!("volume{nsid}")
+}
