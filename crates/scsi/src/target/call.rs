@@ -28,8 +28,6 @@ pub(super) struct Call<'a> {
 pub(super) enum Step {
     /// It is done; this is the data to send.
     Good(Span),
-    /// It is done, and what was asked for is so.
-    ConditionMet,
     /// It goes on by itself: with a request to a volume, or until its owner ends it.
     UnderWay,
 }

@@ -8,7 +8,6 @@ use block::{Done, Io};
 use stdx::env::Env;
 use stdx::mem::Span;
 use stdx::slab::Key;
-use wire::scsi::Status;
 
 impl Target {
     /// See [`super::Executor::submit`]. A task that has ended meanwhile is not there.
@@ -85,7 +84,6 @@ impl Target {
         let ending = match step {
             Ok(Step::UnderWay) => return,
             Ok(Step::Good(data)) => Ending::good(data),
-            Ok(Step::ConditionMet) => Ending::of(Status::ConditionMet),
             Err(fault) => fault.into(),
         };
         self.end(env, key, ending);

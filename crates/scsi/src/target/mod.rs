@@ -14,8 +14,6 @@
 //!   is cut short.
 //! - `spc`: the commands all devices have; `pages`, `reservation`: what they tell and change. `sbc`: the commands of disks.
 
-#![allow(dead_code, reason = "the rooms of commands use what is here")]
-
 mod attention;
 mod begin;
 mod call;
