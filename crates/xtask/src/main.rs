@@ -9,7 +9,9 @@ mod bench;
 mod ci;
 mod guest;
 mod interop;
+mod rpc;
 mod sim;
+mod tgt;
 mod tidy;
 mod workspace;
 

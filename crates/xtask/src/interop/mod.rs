@@ -4,9 +4,11 @@
 //! and typed, by itself. One guest serves a whole run. `--target kernel` runs the scenarios of the kernel's host against
 //! the kernel's own target: it shows that the scripts are right, whatever Weft does.
 //!
-//! The peers: Linux as NVMe/TCP host (nvme-cli, ext4, fio), Linux as NVMe/TCP target (nvmet), and SPDK's JSON-RPC client.
-//! Debian has no NVMe/TCP in user space: QEMU's `nvme://` is for PCI devices, and SPDK itself is not packaged.
+//! The peers: Linux as NVMe/TCP host (nvme-cli, ext4, fio) and target (nvmet), Linux as iSCSI initiator (open-iscsi) and target
+//! (LIO), libiscsi with its conformance suite, QEMU's iSCSI driver, tgt, and SPDK's JSON-RPC client. Debian has no NVMe/TCP in
+//! user space: QEMU's `nvme://` is for PCI devices, and SPDK itself is not packaged.
 
+mod iscsi;
 mod lab;
 mod nvme;
 mod spdk;
@@ -94,6 +96,7 @@ pub fn run(options: &Options) -> Result<()> {
 
 fn wanted(options: &Options) -> Result<Vec<Scenario>> {
     let mut scenarios = nvme::scenarios();
+    scenarios.extend(iscsi::scenarios());
     scenarios.extend(spdk::scenarios());
     for name in &options.names {
         if !scenarios.iter().any(|scenario| scenario.name.starts_with(name.as_str())) {

@@ -1,6 +1,7 @@
 //! `weft serve`, started, killed and ended by a scenario.
 
-use super::{Lab, RpcClient, tail};
+use super::{Lab, tail};
+use crate::rpc::RpcClient;
 use anyhow::{Context, Result, bail, ensure};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

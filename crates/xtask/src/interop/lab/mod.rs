@@ -1,10 +1,8 @@
 //! What a scenario has to work with: the guest, Weft's binary, a directory for what it leaves behind.
 
 mod daemon;
-mod rpc;
 
 pub use daemon::Daemon;
-pub use rpc::RpcClient;
 
 use super::{Options, TargetKind};
 use crate::guest::{Machine, Settings};

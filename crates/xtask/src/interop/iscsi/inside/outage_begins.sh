@@ -1,0 +1,26 @@
+# Two writers that go on through what comes: fio, and one that notes what was acknowledged as durable.
+login node.session.timeo.replacement_timeout=120 'node.conn[0].timeo.noop_out_interval=1' 'node.conn[0].timeo.noop_out_timeout=2'
+trap - EXIT
+rm -rf outage
+mkdir outage
+cd outage
+echo "$DEV" >device
+BLOCK=$(blockdev --getss "$DEV")
+cat >fio.sh <<END
+fio --name=verify --filename=$DEV --direct=1 --ioengine=libaio --iodepth=4 --rw=randwrite --bsrange=4k-64k --size=12m \
+    --rate_iops=60 --verify=crc32c --verify_fatal=1 --output-format=terse >fio.out 2>&1
+echo \$? >fio.status
+END
+cat >record.sh <<END
+number=0
+while [ ! -e stop ]; do
+    number=\$((number + 1))
+    printf "%-$((BLOCK - 1))d\n" \$number >block
+    dd if=block of=$DEV bs=$BLOCK seek=\$((32 * 1048576 / $BLOCK + number)) oflag=direct,dsync conv=notrunc status=none || break
+    echo \$number >>acknowledged
+done
+touch stopped
+END
+setsid bash fio.sh </dev/null >/dev/null 2>&1 &
+setsid bash record.sh </dev/null >/dev/null 2>&1 &
+wait_for 'grep -qx 20 acknowledged' 30

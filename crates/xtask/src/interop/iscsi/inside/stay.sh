@@ -1,0 +1,3 @@
+# Logs in and stays when the script ends.
+login
+trap - EXIT
