@@ -1,7 +1,7 @@
 //! Two ends that exchange messages through the reactor and do nothing else: what the reactor itself costs.
 //!
 //! `exchange REQUEST ANSWER` answers and prints its address; `exchange REQUEST ANSWER ADDRESS DEPTH SECONDS` asks, and prints the
-//! exchanges of a second. The sizes are in bytes. `cargo xtask bench --reactor` runs both beside the yardstick.
+//! exchanges of a second. The sizes are in bytes. `cargo xtask bench reactor` runs both beside the yardstick.
 
 use core::time::Duration;
 use reactor::{Options, Reactor};

@@ -68,7 +68,8 @@ pub struct Place {
     pub first: bool,
 }
 
-fn pinned(place: Place, program: &Path, arguments: &[&str]) -> Command {
+/// A command that runs a program at a place.
+pub fn pinned(place: Place, program: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("taskset");
     command.args(["--cpu-list", &place.cpu.to_string()]);
     if place.first {

@@ -1,8 +1,9 @@
 //! What was measured, as a table, as JSON, and as a line of history.
 
-use super::Options;
+use super::contender::Contender;
 use super::daemon::Daemon;
 use super::workload::Workload;
+use super::{Options, Subject};
 use crate::workspace;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -24,78 +25,85 @@ pub struct Figures {
 
 /// All measurements of a run.
 pub struct Report {
-    subject: &'static str,
+    subject: Subject,
     volume: String,
     first: bool,
+    columns: Vec<Column>,
     rows: Vec<Row>,
     /// What the idle daemon costs.
     pub daemon: Option<Daemon>,
 }
 
+/// A contender, and the places of those it is held against.
+struct Column {
+    name: &'static str,
+    against: &'static [usize],
+}
+
 struct Row {
     name: &'static str,
     size: usize,
-    rounds: Vec<Round>,
-}
-
-/// What was measured of a workload in a round, one after the other.
-pub struct Round {
-    /// The yardstick.
-    pub yardstick: Figures,
-    /// The yardstick that gathers its answers from much memory, where the workload has answers with data.
-    pub spread: Option<Figures>,
-    /// What is held against them.
-    pub subject: Figures,
+    /// For each contender, its figures of each round.
+    rounds: Vec<Vec<Option<Figures>>>,
 }
 
 impl Report {
     /// Nothing measured yet.
-    pub fn new(options: &Options, workloads: &[&Workload]) -> Self {
-        let rows = workloads
-            .iter()
-            .map(|workload| Row { name: workload.name, size: workload.size, rounds: Vec::new() })
-            .collect();
+    pub fn new(options: &Options, workloads: &[&Workload], contenders: &[Contender]) -> Self {
+        let row = |workload: &&Workload| Row {
+            name: workload.name,
+            size: workload.size,
+            rounds: vec![Vec::new(); contenders.len()],
+        };
+        let column = |contender: &Contender| Column { name: contender.name, against: contender.against };
         Self {
-            subject: if options.reactor { "reactor" } else { "weft" },
+            subject: options.subject,
             volume: options.volume.clone(),
             first: options.first,
-            rows,
+            columns: contenders.iter().map(column).collect(),
+            rows: workloads.iter().map(row).collect(),
             daemon: None,
         }
     }
 
-    /// Adds a round's figures of a workload.
-    pub fn add(&mut self, place: usize, round: Round) {
-        self.rows[place].rounds.push(round);
+    /// Adds a round's figures of a contender under a workload.
+    pub fn add(&mut self, row: usize, column: usize, figures: Option<Figures>) {
+        self.rows[row].rounds[column].push(figures);
     }
 
     /// For people.
     pub fn table(&self) -> String {
-        let mut text = format!(
-            "{:<24} {:>11} {:>11} {:>10} {:>7} {:>7} {:>9} {:>9}\n",
-            "",
-            "yardstick/s",
-            format!("{}/s", self.subject),
-            "MB/s",
-            "ratio",
-            "spread",
-            "p50 us",
-            "p99 us"
-        );
+        let main = self.main();
+        let mut text = format!("{:<24}", "");
+        for (place, column) in self.columns.iter().enumerate() {
+            let _ = write!(text, " {:>11}", format!("{}/s", column.name));
+            for against in column.against {
+                let _ = write!(text, " {:>11}", format!(": {}", self.columns[*against].name));
+            }
+            if place == main {
+                let _ = write!(text, " {:>8} {:>8} {:>8}", "MB/s", "p50 us", "p99 us");
+            }
+        }
+        text.push('\n');
         for row in &self.rows {
-            let rate = row.subject_rate();
-            let _ = writeln!(
-                text,
-                "{:<24} {:>11.0} {:>11.0} {:>10.0} {:>7.3} {:>7} {:>9} {:>9}",
-                row.name,
-                row.yardstick_rate(),
-                rate,
-                rate * row.size as f64 / 1e6,
-                row.ratio(),
-                row.spread_ratio().map_or_else(|| "-".into(), |ratio| format!("{ratio:.3}")),
-                cell(row.latency(|figures| figures.p50_us)),
-                cell(row.latency(|figures| figures.p99_us)),
-            );
+            let _ = write!(text, "{:<24}", row.name);
+            for (place, column) in self.columns.iter().enumerate() {
+                let rate = row.rate(place);
+                let _ = write!(text, " {:>11}", cell(rate, 0));
+                for against in column.against {
+                    let _ = write!(text, " {:>11}", cell(row.ratio(place, *against), 3));
+                }
+                if place == main {
+                    let _ = write!(
+                        text,
+                        " {:>8} {:>8} {:>8}",
+                        cell(rate.map(|rate| rate * row.size as f64 / 1e6), 0),
+                        cell(row.median_of(place, |figures| figures.p50_us), 1),
+                        cell(row.median_of(place, |figures| figures.p99_us), 1),
+                    );
+                }
+            }
+            text.push('\n');
         }
         if let Some(daemon) = &self.daemon {
             let _ = writeln!(text, "\n{}", daemon.sentence());
@@ -103,29 +111,42 @@ impl Report {
         text
     }
 
+    /// The place of the contender whose latencies are told: the first that is held against others.
+    fn main(&self) -> usize {
+        self.columns.iter().position(|column| !column.against.is_empty()).unwrap_or(0)
+    }
+
     /// For programs.
     ///
     /// # Errors
     /// When git does not know the commit.
     pub fn json(&self) -> Result<Value> {
+        let cell = |row: &Row, place: usize| {
+            let ratios: serde_json::Map<_, _> = self.columns[place]
+                .against
+                .iter()
+                .map(|against| (self.columns[*against].name.to_owned(), json!(row.ratio(place, *against))))
+                .collect();
+            json!({
+                "per_second": row.rate(place).map(f64::round),
+                "ratio_to": ratios,
+                "p50_us": row.median_of(place, |figures| figures.p50_us),
+                "p99_us": row.median_of(place, |figures| figures.p99_us),
+            })
+        };
         let rows: Vec<Value> = self
             .rows
             .iter()
             .map(|row| {
-                json!({
-                    "workload": row.name,
-                    "yardstick_per_second": row.yardstick_rate().round(),
-                    "per_second": row.subject_rate().round(),
-                    "ratio": (row.ratio() * 1000.0).round() / 1000.0,
-                    "spread_ratio": row.spread_ratio().map(|ratio| (ratio * 1000.0).round() / 1000.0),
-                    "p50_us": row.latency(|figures| figures.p50_us),
-                    "p99_us": row.latency(|figures| figures.p99_us),
-                })
+                let cells: serde_json::Map<_, _> = (0..self.columns.len())
+                    .map(|place| (self.columns[place].name.to_owned(), cell(row, place)))
+                    .collect();
+                json!({ "workload": row.name, "contenders": cells })
             })
             .collect();
         Ok(json!({
             "commit": commit()?,
-            "subject": self.subject,
+            "subject": format!("{:?}", self.subject).to_lowercase(),
             "volume": self.volume,
             "first": self.first,
             "processor": processor(),
@@ -147,31 +168,23 @@ impl Report {
 }
 
 impl Row {
-    fn yardstick_rate(&self) -> f64 {
-        median(self.rounds.iter().map(|round| round.yardstick.rate)).unwrap_or(0.0)
+    fn rate(&self, place: usize) -> Option<f64> {
+        self.median_of(place, |figures| Some(figures.rate))
     }
 
-    fn subject_rate(&self) -> f64 {
-        median(self.rounds.iter().map(|round| round.subject.rate)).unwrap_or(0.0)
+    /// The median of the rounds' ratios of one contender's rate to another's.
+    fn ratio(&self, place: usize, against: usize) -> Option<f64> {
+        let pairs = self.rounds[place].iter().zip(&self.rounds[against]);
+        median(pairs.filter_map(|(one, other)| Some((*one)?.rate / (*other)?.rate)))
     }
 
-    fn ratio(&self) -> f64 {
-        median(self.rounds.iter().map(|round| round.subject.rate / round.yardstick.rate)).unwrap_or(0.0)
-    }
-
-    /// The ratio to the yardstick that gathers its answers.
-    fn spread_ratio(&self) -> Option<f64> {
-        let ratio = |round: &Round| Some(round.subject.rate / round.spread.as_ref()?.rate);
-        median(self.rounds.iter().filter_map(ratio))
-    }
-
-    fn latency(&self, of: impl Fn(&Figures) -> Option<f64>) -> Option<f64> {
-        median(self.rounds.iter().filter_map(|round| of(&round.subject)))
+    fn median_of(&self, place: usize, of: impl Fn(&Figures) -> Option<f64>) -> Option<f64> {
+        median(self.rounds[place].iter().flatten().filter_map(of))
     }
 }
 
-fn cell(figure: Option<f64>) -> String {
-    figure.map_or_else(|| "-".into(), |figure| format!("{figure:.1}"))
+fn cell(figure: Option<f64>, digits: usize) -> String {
+    figure.map_or_else(|| "-".into(), |figure| format!("{figure:.digits$}"))
 }
 
 /// The middle one; the mean of the two in the middle if they are even.
