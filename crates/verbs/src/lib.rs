@@ -3,7 +3,7 @@
 //! What it is: protection domains, memory regions and windows, completion queues, shared receive queues and queue pairs as
 //! ids; work requests that are posted and completions that are polled ([`Provider`]); connections between queue pairs
 //! ([`Connections`]). [`parts`] holds what every provider needs and none should write again, [`loopback`] a provider within
-//! one shard, [`conformance`] the suite that every provider passes.
+//! one shard, `conformance` (with the feature `testing`) the suite that every provider passes.
 //!
 //! What it is not: it sees no packet and knows no network.
 //!

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Volumes served and used over the network, without kernel modules or root
 ///
 /// A volume is named by URL: mem://?size=1G, null://?size=1T, file:///PATH, nvme+tcp://HOST:PORT/NQN?ns=1,
-/// iscsi://[USER%SECRET@]HOST[:PORT]/IQN/LUN
+/// iscsi://HOST:PORT/IQN/LUN or iscsi://USER%SECRET@HOST:PORT/IQN/LUN
 #[derive(Debug, Parser)]
 #[command(
     name = "weft",
@@ -152,7 +152,7 @@ pub struct InfoArgs {
 /// `weft discover`
 #[derive(Debug, Args)]
 pub struct DiscoverArgs {
-    /// The target's discovery service: nvme+tcp://HOST:PORT or HOST:PORT, or an iSCSI portal: iscsi://HOST[:PORT]
+    /// The target's discovery service: nvme+tcp://HOST:PORT or HOST:PORT, or an iSCSI portal: iscsi://HOST:PORT
     #[arg(default_value = "127.0.0.1:4420")]
     pub target: String,
     /// Who to say we are
