@@ -2,12 +2,13 @@
 
 mod world;
 
+use scsi::iscsi::target::Limits;
 use wire::iscsi::{
     DataIn, LoginResponse, LoginStatus, LogoutReason, LogoutResponse, LogoutResult, NopIn, Opcode, R2t,
     RESERVED_TAG, ScsiResponse, Serial, Stage, TaskResponse, TaskResult,
 };
 use world::initiator::{Answer, Initiator};
-use world::{INITIATOR, World, pattern};
+use world::{INITIATOR, Settings, World, pattern};
 
 /// The first command of a nexus hears of its power on.
 fn settle(world: &mut World, initiator: &mut Initiator) {
@@ -211,4 +212,41 @@ fn targets_that_are_not_there_are_not_found() {
     let answers = world.exchange(&mut initiator, &bytes);
     assert_eq!(LoginResponse::decode(&answers[0].bhs).unwrap().status, LoginStatus::NotFound);
     assert!(world.is_closed(&initiator));
+}
+
+/// A write that finds the buffers for what initiators still have to send taken waits for them; one that came after it and
+/// has its buffer does not wait behind it, for that buffer is what the first waits for.
+#[test]
+fn what_has_its_buffer_goes_past_what_waits_for_it() {
+    let limits = Limits { solicited_bytes_max: 16 << 10, ..Limits::default() };
+    let mut world = World::with(Settings { limits, ..Settings::default() });
+    let mut initiator = ready(&mut world, "InitialR2T=Yes ImmediateData=Yes");
+    let writes = [(1, 8 << 10, 0), (2, 28 << 10, 512), (3, 4 << 10, 512)];
+    let bytes: Vec<u8> = writes
+        .iter()
+        .flat_map(|&(tag, len, immediate)| {
+            initiator.write_blocks(tag, tag * 64, &pattern(len, tag as u8), immediate, true)
+        })
+        .collect();
+    let mut answers = world.exchange(&mut initiator, &bytes);
+    let mut order = Vec::new();
+    while let Some(answer) = answers.iter().find(|answer| answer.opcode() == Opcode::R2t) {
+        let request = R2t::decode(&answer.bhs).unwrap();
+        let tag = request.task_tag;
+        order.push(tag);
+        let (_, len, _) = writes[tag as usize - 1];
+        let (start, end) = (request.offset as usize, (request.offset + request.length) as usize);
+        let data = &pattern(len, tag as u8)[start..end];
+        let bytes = initiator.data_out(tag, request.transfer_tag, 0, request.offset, data, true);
+        answers.retain(|answer| {
+            answer.opcode() == Opcode::R2t && {
+                R2t::decode(&answer.bhs).is_ok_and(|other| other.task_tag != tag)
+            }
+        });
+        answers.extend(world.exchange(&mut initiator, &bytes));
+    }
+    assert_eq!(order, [1, 3, 2]);
+    for (tag, len, _) in writes {
+        assert_eq!(read(&mut world, &mut initiator, tag * 64, (len / 512) as u16).0, pattern(len, tag as u8));
+    }
 }

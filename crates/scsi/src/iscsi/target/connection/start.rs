@@ -62,19 +62,19 @@ impl Connection {
         }
     }
 
-    /// Gives tasks of this connection the buffers they wait for, in their order, as far as there are any. True if there
-    /// was one for any.
+    /// Gives tasks of this connection the buffers they wait for, in their order, as far as there are any. What has all it
+    /// needs goes past those who wait: they may be waiting for just what it holds. True if any task went on.
     pub(in super::super) fn feed(&mut self, cx: &mut Context<'_>) -> bool {
-        let (mut place, mut any) = (0, false);
+        let (mut place, mut any, mut short) = (0, false, false);
         while let Some(session) = self.session.and_then(|key| cx.shard.sessions.get(key)) {
             let Some(&slot) = session.waiting.get(place) else { break };
-            let mine = session.tasks.get(slot).is_some_and(|task| task.connection == self.key);
-            if !mine {
-                place += 1;
-            } else if self.start(cx, slot) {
+            let mine = session.tasks.get(slot).filter(|task| task.connection == self.key);
+            let is_mine = mine.is_some();
+            if mine.is_some_and(|task| !short || task.has_all_it_needs()) && self.start(cx, slot) {
                 any = true;
             } else {
-                break;
+                short |= is_mine;
+                place += 1;
             }
         }
         any

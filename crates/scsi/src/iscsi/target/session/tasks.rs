@@ -115,6 +115,17 @@ pub(crate) enum Stage {
     Settling,
 }
 
+impl Task {
+    /// Whether it needs no buffer, or has it.
+    pub(crate) fn has_all_it_needs(&self) -> bool {
+        match self.transfer {
+            Transfer::None => true,
+            Transfer::Out { .. } => self.buffer.len() >= self.incoming.wanted as usize,
+            Transfer::In { len, .. } => len == 0,
+        }
+    }
+}
+
 impl Incoming {
     /// Whether the initiator still has to send something.
     pub(crate) const fn owed(&self) -> bool {
