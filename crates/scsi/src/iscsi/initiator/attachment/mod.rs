@@ -301,6 +301,9 @@ impl Attachment {
     /// Asserts what always holds.
     pub fn check(&self) {
         self.sessions.iter().for_each(Connection::check);
+        let is_up = |session: &Connection| matches!(session.state(), State::FullFeature | State::Ended(_));
+        let is_whole = self.sessions.len() == usize::from(self.options.sessions);
+        assert!(!self.is_live() || is_whole && self.sessions.iter().all(is_up), "live without all sessions");
         let waits = |key: &Key| self.requests.get(*key).is_some();
         assert!(
             self.waiting.iter().all(waits) && self.parked.iter().all(waits),

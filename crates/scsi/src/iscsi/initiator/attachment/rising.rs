@@ -85,9 +85,10 @@ impl Attachment {
         }
     }
 
-    /// The logical units are known.
+    /// The logical units are known. A look that was repeated while other sessions log in ends here once more: the way up
+    /// then waits for those, not for it.
     pub(super) fn handle_scanned(&mut self, env: &mut dyn Env) {
-        if let Phase::Rising { deadline, .. } = self.phase {
+        if let Phase::Rising { stage: Stage::LogicalUnits, deadline } = self.phase {
             self.phase = Phase::Rising { stage: Stage::Sessions, deadline };
             self.next_session_or_live(env);
         }
