@@ -35,6 +35,7 @@ pub fn all() -> Vec<Step> {
         step("test", tests),
         step("doctest", "test --workspace --doc --quiet"),
         step("sim", "xtask sim --seeds 2000"),
+        step("sim-iscsi", "xtask sim --protocol iscsi --seeds 1000"),
         step("interop", "xtask interop"),
     ]
 }

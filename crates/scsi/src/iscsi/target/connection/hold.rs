@@ -14,6 +14,8 @@ pub(in super::super) enum Held {
     Backlog,
     /// A buffer of so many bytes.
     Buffers(usize),
+    /// That nothing of the session it takes the place of is still being done.
+    Predecessor,
 }
 
 /// A PDU that could not be taken.
@@ -37,9 +39,9 @@ impl Connection {
         self.held
     }
 
-    /// Whether it waits for buffers that others may give back. What it says itself makes room as its stream takes it.
+    /// Whether it waits for what others may give back or end. What it says itself makes room as its stream takes it.
     pub(in super::super) fn is_starved(&self, cx: &Context<'_>) -> bool {
-        self.is_waiting(cx) || matches!(self.held, Some(Held::Buffers(_)))
+        self.is_waiting(cx) || matches!(self.held, Some(Held::Buffers(_) | Held::Predecessor))
     }
 
     /// Whether what is waited for may have come.
@@ -47,6 +49,7 @@ impl Connection {
         match self.held {
             None => false,
             Some(Held::Backlog) => self.outgoing.backlog() < cx.shard.limits.backlog_max,
+            Some(Held::Predecessor) => !cx.shard.awaits_predecessor(self.session),
             Some(Held::Buffers(bytes)) => {
                 let buffer = cx.env.mem().take(bytes);
                 buffer.inspect(|&buffer| cx.env.mem().give(buffer)).is_some()

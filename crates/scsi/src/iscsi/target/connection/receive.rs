@@ -109,6 +109,9 @@ impl Connection {
         if let Err(error) = checked {
             return Ok(self.refuse(cx, layout, bhs, error.reason()));
         }
+        if layout.opcode == Opcode::ScsiCommand && cx.shard.awaits_predecessor(self.session) {
+            return Err(Problem::Held(Held::Predecessor));
+        }
         self.coming.0 = *bhs;
         match layout.opcode {
             Opcode::ScsiCommand => self.handle_command(cx, layout, bhs),

@@ -1,6 +1,7 @@
 //! The end of a session, and of what is left of it.
 
-use super::super::{Context, Order};
+use super::super::{Context, Order, Shard};
+use super::SessionName;
 use crate::target::Outcome;
 use stdx::slab::Key;
 
@@ -38,5 +39,28 @@ impl Context<'_> {
             }
             self.shard.sessions.remove(key);
         }
+    }
+}
+
+impl Shard {
+    /// Whether commands of a session have to wait: tasks of an earlier one of the same name are still being executed, and
+    /// what they write must not land on what this one writes.
+    pub(crate) fn awaits_predecessor(&mut self, session: Option<Key>) -> bool {
+        let Some(session) = session.and_then(|key| self.sessions.get(key)) else { return false };
+        if !session.has_predecessor {
+            return false;
+        }
+        let name = session.name.clone();
+        let still = self.has_predecessor(&name);
+        let named = self.sessions.iter_mut().filter(|(_, session)| session.name == name);
+        named.for_each(|(_, session)| session.has_predecessor &= still);
+        still
+    }
+
+    /// Whether tasks of a session of this name that has ended are still being executed.
+    pub(crate) fn has_predecessor(&self, name: &SessionName) -> bool {
+        self.sessions
+            .iter()
+            .any(|(_, session)| session.ended && session.tasks.len() > 0 && session.name == *name)
     }
 }
