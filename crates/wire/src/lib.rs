@@ -12,7 +12,7 @@
 //! - [`nvme`]: NVM Express Base 2.0, NVM Command Set 1.0, the Fabrics commands and the TCP transport 1.0.
 //! - [`roce`]: RoCEv2, InfiniBand Architecture volume 1 with annex A17; [`cm`]: its communication management.
 //! - [`scsi`]: SAM-5, SPC-4 and SBC-3.
-//! - [`iscsi`]: RFC 7143 and RFC 7144.
+//! - [`iscsi`]: RFC 7143 and RFC 7144; [`srp`]: T10 SRP.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -26,6 +26,7 @@ pub mod iscsi;
 pub mod nvme;
 pub mod roce;
 pub mod scsi;
+pub mod srp;
 
 /// The output buffer is shorter than the structure to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

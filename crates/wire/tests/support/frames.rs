@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use wire::roce::icrc::{Network, Prefix};
-use wire::roce::{BTH_LEN, ICRC_LEN, PORT};
+use wire::roce::{Action, BTH_LEN, Headers, ICRC_LEN, PORT};
 
 /// A datagram as it was on the wire.
 pub struct Datagram {
@@ -22,6 +22,14 @@ impl Datagram {
     /// The invariant CRC that the datagram ends with.
     pub fn icrc(&self) -> u32 {
         u32::from_le_bytes(self.bytes[self.bytes.len() - ICRC_LEN..].try_into().unwrap())
+    }
+
+    /// The bytes of the sender's address.
+    fn source(&self) -> Vec<u8> {
+        match self.network {
+            Network::V4 { source, .. } => source.octets().to_vec(),
+            Network::V6 { source, .. } => source.octets().to_vec(),
+        }
     }
 
     /// The invariant CRC that it should end with.
@@ -48,8 +56,42 @@ pub fn captures() -> Vec<String> {
 
 /// Every datagram of a capture.
 pub fn datagrams(capture: &str) -> Vec<Datagram> {
-    let path = folder().join(format!("{capture}.pcap"));
-    let file = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    read(&folder().join(format!("{capture}.pcap")))
+}
+
+/// A message that a queue pair or the connection manager sent whole.
+pub struct Unit {
+    /// Ordinal of its first frame.
+    pub frame: usize,
+    /// The receiving queue pair.
+    pub destination: u32,
+    pub bytes: Vec<u8>,
+}
+
+/// Every message sent in a capture of `tests/data/units`, put together from its packets.
+pub fn units(capture: &str) -> Vec<Unit> {
+    let mut open: std::collections::BTreeMap<(Vec<u8>, u32), Unit> = std::collections::BTreeMap::new();
+    let mut units = Vec::new();
+    for datagram in read(&folder().join(format!("../units/{capture}.pcap"))) {
+        let len = datagram.bytes.len();
+        let headers = Headers::decode(&datagram.bytes, len).unwrap();
+        let (opcode, destination) = (headers.bth.opcode, headers.bth.destination);
+        assert_eq!(opcode.action(), Action::Send, "{capture} {}", datagram.frame);
+        // Both ends may give their queue pairs the same number.
+        let way = (datagram.source(), destination);
+        let unit =
+            open.entry(way.clone()).or_insert(Unit { frame: datagram.frame, destination, bytes: vec![] });
+        unit.bytes.extend_from_slice(&datagram.bytes[headers.len()..][..headers.payload_len(len)]);
+        if opcode.position().ends() {
+            units.extend(open.remove(&way));
+        }
+    }
+    assert!(open.is_empty(), "{capture}: a message does not end");
+    units
+}
+
+fn read(path: &Path) -> Vec<Datagram> {
+    let file = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     assert_eq!(file[..4], 0xa1b2_c3d4u32.to_le_bytes(), "a little-endian pcap file");
     let (mut at, mut frame, mut datagrams) = (24, 0, Vec::new());
     while at < file.len() {
