@@ -11,6 +11,7 @@
 //!
 //! - [`nvme`]: NVM Express Base 2.0, NVM Command Set 1.0, the Fabrics commands and the TCP transport 1.0.
 //! - [`roce`]: RoCEv2, InfiniBand Architecture volume 1 with annex A17; [`cm`]: its communication management.
+//! - [`pcap`]: capture files, and UDP datagrams as the packets in them.
 //! - [`scsi`]: SAM-5, SPC-4 and SBC-3.
 //! - [`iscsi`]: RFC 7143 and RFC 7144; [`srp`]: T10 SRP.
 #![no_std]
@@ -24,6 +25,7 @@ mod codes;
 pub mod cm;
 pub mod iscsi;
 pub mod nvme;
+pub mod pcap;
 pub mod roce;
 pub mod scsi;
 pub mod srp;
