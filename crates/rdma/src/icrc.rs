@@ -49,28 +49,31 @@ impl Checker {
 
     /// True if the datagram, which came with the `guess`th of identifications or any other, ends with its CRC.
     pub(crate) fn is_right(&mut self, path: &Path, datagram: &[u8], guess: u16) -> bool {
-        let (Some(bth), Some((covered, received))) =
-            (datagram.first_chunk(), datagram.split_last_chunk::<ICRC_LEN>())
-        else {
-            return false;
-        };
+        self.identification(path, datagram, guess).is_some()
+    }
+
+    /// The identification with which the datagram ends with its CRC; `guess` if it does with that one, or over IPv6.
+    pub(crate) fn identification(&mut self, path: &Path, datagram: &[u8], guess: u16) -> Option<u16> {
+        let (bth, (covered, received)) = (datagram.first_chunk()?, datagram.split_last_chunk::<ICRC_LEN>()?);
         let mut hasher = path.hasher(guess, datagram.len(), bth);
         hasher.update(covered.get(BTH_LEN..).unwrap_or(&[]));
         let difference = hasher.finalize() ^ u32::from_le_bytes(*received);
         if difference == 0 {
-            return true;
+            return Some(guess);
         }
-        path.destination.is_ipv4() && self.is_of_identification(difference, datagram.len())
+        let change = path.destination.is_ipv4().then(|| self.change(difference, datagram.len()))??;
+        Some(guess ^ change)
     }
 
-    /// True if another identification makes just this difference: it is taken back through all bytes behind the field, and
-    /// must then be one of two bytes.
-    fn is_of_identification(&mut self, difference: u32, datagram_len: usize) -> bool {
+    /// The change of the identification that makes just this difference: it is taken back through all bytes behind the
+    /// field, and must then be one of two bytes.
+    fn change(&mut self, difference: u32, datagram_len: usize) -> Option<u16> {
         if self.len != datagram_len {
             let bytes = covered_after_identification(datagram_len) + 2;
             (self.len, self.power) = (datagram_len, power(INVERSE, bytes as u32 * 8));
         }
-        multiply(difference, self.power) >> 16 == 0
+        // The first byte to be covered is the lowest here, and the higher one in the header.
+        u16::try_from(multiply(difference, self.power)).map(u16::swap_bytes).ok()
     }
 }
 
@@ -149,7 +152,7 @@ mod tests {
         for (round, len) in [16, 280, 4124, 16, 1044].into_iter().enumerate() {
             for identification in [0, 1, 0x1234, 0xffff] {
                 let mut datagram = sealed(&path, identification, len, round as u64);
-                assert!(checker.is_right(&path, &datagram, 0), "{len} {identification}");
+                assert_eq!(checker.identification(&path, &datagram, 9), Some(identification), "{len}");
                 for bit in 0..len * 8 {
                     let is_masked = (32..40).contains(&bit);
                     datagram[bit / 8] ^= 1 << (bit % 8);

@@ -13,6 +13,7 @@
 
 #![forbid(unsafe_code)]
 
+mod capture;
 mod cm;
 mod config;
 mod counters;
@@ -24,6 +25,7 @@ mod transmit;
 mod uc;
 mod ud;
 
+pub use capture::{Recorder, Tap};
 pub use config::Config;
 pub use counters::Counters;
 pub use device::{OpenError, SoftDevice};

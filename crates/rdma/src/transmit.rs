@@ -3,10 +3,13 @@
 //! Headers and trailers lie in an arena of our own; payload stays where it is and is gathered when the run is sent. The CRC
 //! of one packet and the headers of the next lie side by side, so that a packet costs two pieces.
 
+use crate::Tap;
 use crate::icrc::Path;
 use core::net::{IpAddr, SocketAddr};
 use stdx::env::{DatagramsId, Env, IoError, Run};
 use stdx::mem::{Kind, Memory, OutOfMemory, RegionId, Span};
+use stdx::time::Time;
+use wire::pcap::Datagram;
 use wire::roce::{BTH_LEN, HEADERS_LEN_MAX, Headers, ICRC_LEN, pad_len};
 
 /// The payload of a packet.
@@ -134,7 +137,12 @@ impl Transmitter {
     }
 
     /// Sends the run. After an error other than that it would block, the run is dropped, as a network may.
-    pub(crate) fn flush(&mut self, env: &mut dyn Env, socket: DatagramsId) -> Result<(), IoError> {
+    pub(crate) fn flush(
+        &mut self,
+        env: &mut dyn Env,
+        socket: DatagramsId,
+        tap: Option<&mut (dyn Tap + 'static)>,
+    ) -> Result<(), IoError> {
         if self.is_empty() {
             return Ok(());
         }
@@ -151,10 +159,35 @@ impl Transmitter {
         }
         if sent.is_ok() {
             self.sent += u64::from(self.count);
+            if let Some(tap) = tap {
+                let now = env.now();
+                self.show(env.mem(), now, tap);
+            }
         }
         self.pieces.clear();
         (self.used, self.count, self.bytes, self.is_closed) = (0, 0, 0, false);
         sent
+    }
+
+    /// Shows the run's datagrams, as they were sent.
+    fn show(&self, mem: &Memory, now: Time, tap: &mut dyn Tap) {
+        let mut bytes = vec![0; self.bytes];
+        let mut at = 0;
+        for piece in &self.pieces {
+            mem.read(*piece, &mut bytes[at..at + piece.len()]);
+            at += piece.len();
+        }
+        for (index, bytes) in bytes.chunks(self.datagram_len).enumerate() {
+            let datagram = Datagram {
+                from: SocketAddr::new(self.source, self.source_port),
+                to: SocketAddr::new(self.to, self.port),
+                identification: index as u16,
+                dont_fragment: true,
+                traffic_class: ECN_CAPABLE,
+                bytes,
+            };
+            tap.datagram(now, &datagram);
+        }
     }
 
     /// Copies bytes into the arena; they join the piece before them if that ends there.

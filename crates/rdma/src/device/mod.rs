@@ -13,7 +13,7 @@ use crate::cm::Manager;
 use crate::engine::Core;
 use crate::icrc::Checker;
 use crate::transmit::Transmitter;
-use crate::{Config, Counters};
+use crate::{Config, Counters, Tap};
 use core::net::SocketAddr;
 use stdx::env::{DatagramSocket, DatagramsId, Env, IoError, Owner};
 use stdx::mem::{Kind, OutOfMemory, RegionId};
@@ -34,6 +34,8 @@ pub struct SoftDevice {
     is_readable: bool,
     /// The socket takes datagrams.
     is_writable: bool,
+    /// Who sees every datagram.
+    tap: Option<Box<dyn Tap>>,
 }
 
 /// There is no device.
@@ -68,6 +70,7 @@ impl SoftDevice {
             inbox,
             is_readable: true,
             is_writable: true,
+            tap: None,
         })
     }
 
@@ -88,6 +91,16 @@ impl SoftDevice {
         &self.core.counters
     }
 
+    /// Has someone see every datagram from now on, until [`SoftDevice::take_tap`].
+    pub fn set_tap(&mut self, tap: Box<dyn Tap>) {
+        self.tap = Some(tap);
+    }
+
+    /// Ends [`SoftDevice::set_tap`].
+    pub fn take_tap(&mut self) -> Option<Box<dyn Tap>> {
+        self.tap.take()
+    }
+
     /// Asserts what always holds between turns.
     pub fn check(&self) {
         self.core.check();
@@ -102,7 +115,7 @@ impl SoftDevice {
     /// Sends everything that may be sent, as far as the socket takes it.
     fn transmit(&mut self, env: &mut dyn Env) {
         while self.is_writable {
-            match self.transmitter.flush(env, self.socket) {
+            match self.transmitter.flush(env, self.socket, self.tap.as_deref_mut()) {
                 Ok(()) => {}
                 Err(IoError::WouldBlock) => {
                     self.is_writable = false;

@@ -3,7 +3,7 @@
 use super::SoftDevice;
 use crate::engine::Arrival;
 use crate::icrc::Path;
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use stdx::env::{Env, IoError, ReceivedRun};
 use stdx::mem::{Memory, Span};
 use stdx::time::Time;
@@ -50,18 +50,21 @@ impl SoftDevice {
         datagram: Span,
         index: u16,
     ) {
+        let path = Path {
+            source: canonical(run.from.ip()),
+            source_port: run.from.port(),
+            destination: self.core.config.address,
+            port: self.core.config.port,
+        };
+        if self.tap.is_some() {
+            self.show(mem, now, run, &path, datagram, index);
+        }
         let mut front = [0; HEADERS_LEN_MAX];
         let front = &mut front[..HEADERS_LEN_MAX.min(datagram.len())];
         mem.read(datagram, front);
         let Ok(headers) = Headers::decode(front, datagram.len()) else {
             self.core.counters.malformed += 1;
             return;
-        };
-        let path = Path {
-            source: canonical(run.from.ip()),
-            source_port: run.from.port(),
-            destination: self.core.config.address,
-            port: self.core.config.port,
         };
         if !self.checker.is_right(&path, mem.bytes(datagram), index) {
             self.core.counters.icrc_err += 1;
@@ -79,6 +82,21 @@ impl SoftDevice {
         } else {
             self.core.handle_packet(mem, now, &arrival);
         }
+    }
+
+    /// Shows a datagram to who sees all.
+    fn show(&mut self, mem: &Memory, now: Time, run: &ReceivedRun, path: &Path, datagram: Span, index: u16) {
+        let bytes = mem.bytes(datagram);
+        let Some(tap) = &mut self.tap else { return };
+        let datagram = wire::pcap::Datagram {
+            from: SocketAddr::new(path.source, path.source_port),
+            to: SocketAddr::new(path.destination, path.port),
+            identification: self.checker.identification(path, bytes, index).unwrap_or(index),
+            dont_fragment: true,
+            traffic_class: run.traffic_class,
+            bytes,
+        };
+        tap.datagram(now, &datagram);
     }
 }
 
