@@ -5,6 +5,8 @@
 //! ([`Connections`]). [`parts`] holds what every provider needs and none should write again, [`loopback`] a provider within
 //! one shard, `conformance` (with the feature `testing`) the suite that every provider passes.
 //!
+//! [`station`] is for programs that do nothing but use one device.
+//!
 //! What it is not: it sees no packet and knows no network.
 //!
 //! Invariants: nothing is called back; what is posted completes exactly once, in the order of its queue; what is refused is
@@ -27,6 +29,7 @@ mod memory;
 pub mod parts;
 mod provider;
 mod queue_pair;
+pub mod station;
 mod work;
 
 pub use completion::{Completion, CompletionKind, Origin, Status};
