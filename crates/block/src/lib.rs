@@ -13,8 +13,10 @@
 pub mod conformance;
 mod contract;
 pub mod device;
+mod queued;
 pub mod replay;
 pub mod volume;
 
 pub use contract::{BlockDevice, Channel, Done, Extent, Identity, Info, Io, Op, Refused, Status};
+pub use queued::QueuedChannel;
 pub use volume::Volume;

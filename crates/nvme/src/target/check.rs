@@ -60,8 +60,8 @@ impl Target {
     fn check_namespaces(&self) {
         for (key, namespace) in self.namespaces.iter() {
             let load = self.outstanding.iter().filter(|(_, one)| one.namespace == key).count();
-            assert_eq!(load, namespace.load(), "requests of namespace {}", namespace.id);
-            assert!(namespace.idle() || namespace.busy, "a namespace with requests is polled");
+            assert_eq!(load, namespace.channel.load(), "requests of namespace {}", namespace.id);
+            assert!(namespace.channel.is_idle() || namespace.busy, "a namespace with requests is polled");
             assert_eq!(namespace.busy, self.busy.contains(&key), "the list of busy namespaces");
             let active = self.subsystems.get(namespace.subsystem).and_then(|one| one.namespace(namespace.id));
             assert!(namespace.removed || active == Some(key), "a namespace its subsystem knows");

@@ -218,7 +218,7 @@ impl Target {
         while let Some(&key) = self.busy.get(place) {
             let mut done = core::mem::take(&mut self.done);
             if let Some(namespace) = self.namespaces.get_mut(key) {
-                namespace.poll(env, &mut done);
+                namespace.channel.poll(env, &mut done);
             }
             any |= !done.is_empty();
             for completion in done.drain(..) {
@@ -237,7 +237,7 @@ impl Target {
     /// Takes an idle namespace off the list of busy ones, and out of the table if it was removed.
     fn retire_if_idle(&mut self, key: Key) -> bool {
         let Some(namespace) = self.namespaces.get_mut(key) else { return true };
-        if !namespace.idle() {
+        if !namespace.channel.is_idle() {
             return false;
         }
         namespace.busy = false;

@@ -1,11 +1,8 @@
 //! A namespace: a volume under an identifier, with its reservations and the I/O it has under way.
 
 use super::nvm::reservation::Reservations;
-use block::{BlockDevice, Channel, Info, Io};
-use std::collections::VecDeque;
+use block::{BlockDevice, Channel, Info, QueuedChannel};
 use std::rc::Rc;
-use stdx::env::Env;
-use stdx::mem::Span;
 use stdx::slab::Key;
 
 /// What a namespace is to be called.
@@ -36,11 +33,7 @@ pub(super) struct Namespace {
     /// What the device was when it last said that it changed.
     pub(super) info: Info,
     pub(super) reservations: Reservations,
-    channel: Box<dyn Channel>,
-    /// Requests the channel had no room for, in order.
-    waiting: VecDeque<Io>,
-    /// Requests given to the channel and not done.
-    under_way: u32,
+    pub(super) channel: QueuedChannel,
     /// In [`super::Target::busy`].
     pub(super) busy: bool,
     /// Removed by its owner; it stays until nothing is under way, because the device may still write into buffers.
@@ -63,60 +56,10 @@ impl Namespace {
             config,
             info: device.info(),
             device,
-            channel,
-            waiting: VecDeque::new(),
-            under_way: 0,
+            channel: QueuedChannel::new(channel),
             busy: false,
             removed: false,
         }
-    }
-
-    /// Gives the channel a request, now or when it has room.
-    pub(super) fn start(&mut self, env: &mut dyn Env, io: Io) {
-        if !self.waiting.is_empty() {
-            self.waiting.push_back(io);
-            return;
-        }
-        match self.channel.submit(env, io) {
-            Ok(()) => self.under_way += 1,
-            Err(block::Refused(io)) => self.waiting.push_back(io),
-        }
-    }
-
-    /// Has a request done now, if the channel can and nothing waits for it.
-    pub(super) fn perform(&mut self, env: &mut dyn Env, io: &Io) -> Option<Span> {
-        if self.waiting.is_empty() && !self.removed { self.channel.perform(env, io) } else { None }
-    }
-
-    /// Collects what is done, and gives the channel what waits for room.
-    pub(super) fn poll(&mut self, env: &mut dyn Env, done: &mut Vec<block::Done>) {
-        let before = done.len();
-        self.channel.poll(env, done);
-        self.under_way -= (done.len() - before) as u32;
-        while let Some(&io) = self.waiting.front() {
-            if self.channel.submit(env, io).is_err() {
-                break;
-            }
-            self.under_way += 1;
-            self.waiting.pop_front();
-        }
-    }
-
-    /// Takes a request back that the channel has not seen; false if it has, or is done.
-    pub(super) fn withdraw(&mut self, tag: u64) -> bool {
-        let Some(place) = self.waiting.iter().position(|io| io.tag == tag) else { return false };
-        self.waiting.remove(place);
-        true
-    }
-
-    /// True if no request is under way or waits.
-    pub(super) fn idle(&self) -> bool {
-        self.under_way == 0 && self.waiting.is_empty()
-    }
-
-    /// Requests given to the channel or waiting for it.
-    pub(super) fn load(&self) -> usize {
-        self.under_way as usize + self.waiting.len()
     }
 
     /// NGUID to show: the configured one, else the UUID's bytes, else none.

@@ -174,7 +174,7 @@ impl Target {
                 config: namespace.config,
                 ana_group: namespace.ana_group,
                 volume: namespace.info,
-                outstanding: namespace.load(),
+                outstanding: namespace.channel.load(),
             })
         });
         let listeners = subsystem.listeners.iter();

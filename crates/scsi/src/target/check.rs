@@ -27,8 +27,8 @@ impl Target {
     fn check_volumes(&self) {
         for (key, unit) in self.units.iter() {
             let load = self.tasks.iter().filter(|(_, task)| task.at_volume == Some(key)).count();
-            assert_eq!(load, unit.load(), "requests of logical unit {}", unit.lun);
-            assert!(unit.idle() || unit.busy, "a logical unit with requests is polled");
+            assert_eq!(load, unit.channel.load(), "requests of logical unit {}", unit.lun);
+            assert!(unit.channel.is_idle() || unit.busy, "a logical unit with requests is polled");
             assert_eq!(unit.busy, self.busy.contains(&key), "the list of busy logical units");
             let device = self.devices.get(unit.device);
             let known = device.and_then(|device| device.units.get(&unit.lun)) == Some(&key);

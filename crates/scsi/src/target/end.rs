@@ -48,7 +48,7 @@ impl Target {
             return false;
         }
         let unit = task.at_volume.and_then(|unit| self.units.get_mut(unit));
-        if unit.is_some_and(|unit| !unit.withdraw(key.as_u64())) {
+        if unit.is_some_and(|unit| !unit.channel.withdraw(key.as_u64())) {
             task.given_up.get_or_insert(ending);
             return true;
         }

@@ -42,7 +42,7 @@ impl Target {
         task.work = work;
         task.at_volume = Some(unit);
         let Some(entry) = self.units.get_mut(unit) else { return };
-        entry.start(env, Io { tag: key.as_u64(), ..io });
+        entry.channel.start(env, Io { tag: key.as_u64(), ..io });
         if !core::mem::replace(&mut entry.busy, true) {
             self.busy.push(unit);
         }

@@ -147,7 +147,7 @@ impl Target {
         while let Some(&key) = self.busy.get(place) {
             let mut done = core::mem::take(&mut self.done);
             if let Some(unit) = self.units.get_mut(key) {
-                unit.poll(env, &mut done);
+                unit.channel.poll(env, &mut done);
             }
             any |= !done.is_empty();
             for completion in done.drain(..) {
@@ -166,7 +166,7 @@ impl Target {
     /// Takes an idle logical unit off the list of busy ones, and out of the table if it was removed.
     fn retire_if_idle(&mut self, key: Key) -> bool {
         let Some(unit) = self.units.get_mut(key) else { return true };
-        if !unit.idle() {
+        if !unit.channel.is_idle() {
             return false;
         }
         unit.busy = false;

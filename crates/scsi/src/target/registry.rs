@@ -171,7 +171,8 @@ impl Target {
 
     /// Takes a logical unit out of the table if it was removed and nothing refers to it any more.
     pub(super) fn remove_if_unused(&mut self, key: Key) {
-        let unused = |unit: &Unit| unit.removed && unit.idle() && !unit.busy && unit.tasks.len() == 0;
+        let unused =
+            |unit: &Unit| unit.removed && unit.channel.is_idle() && !unit.busy && unit.tasks.len() == 0;
         if self.units.get(key).is_some_and(unused) {
             self.units.remove(key);
         }

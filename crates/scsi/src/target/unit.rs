@@ -2,10 +2,9 @@
 
 use super::reservation::Reservations;
 use super::task_set::TaskSet;
-use block::{BlockDevice, Channel, Info, Io};
-use std::collections::{BTreeSet, VecDeque};
+use block::{BlockDevice, Channel, Info, QueuedChannel};
+use std::collections::BTreeSet;
 use std::rc::Rc;
-use stdx::env::Env;
 use stdx::slab::Key;
 
 /// What a logical unit is to be called.
@@ -101,11 +100,7 @@ pub(super) struct Unit {
     pub(super) reservations: Reservations,
     /// The nexus whose task established an auto contingent allegiance.
     pub(super) allegiance: Option<Key>,
-    channel: Box<dyn Channel>,
-    /// Requests the channel had no room for, in order.
-    waiting: VecDeque<Io>,
-    /// Requests given to the channel and not done.
-    under_way: u32,
+    pub(super) channel: QueuedChannel,
     /// In [`super::Target::busy`].
     pub(super) busy: bool,
     /// Removed by its owner; it stays until nothing is under way, because the volume may still write into buffers.
@@ -133,54 +128,9 @@ impl Unit {
             tasks: TaskSet::default(),
             reservations: Reservations::default(),
             allegiance: None,
-            channel,
-            waiting: VecDeque::new(),
-            under_way: 0,
+            channel: QueuedChannel::new(channel),
             busy: false,
             removed: false,
         }
-    }
-
-    /// Gives the channel a request, now or when it has room.
-    pub(super) fn start(&mut self, env: &mut dyn Env, io: Io) {
-        if !self.waiting.is_empty() {
-            self.waiting.push_back(io);
-            return;
-        }
-        match self.channel.submit(env, io) {
-            Ok(()) => self.under_way += 1,
-            Err(block::Refused(io)) => self.waiting.push_back(io),
-        }
-    }
-
-    /// Collects what is done, and gives the channel what waits for room.
-    pub(super) fn poll(&mut self, env: &mut dyn Env, done: &mut Vec<block::Done>) {
-        let before = done.len();
-        self.channel.poll(env, done);
-        self.under_way -= (done.len() - before) as u32;
-        while let Some(&io) = self.waiting.front() {
-            if self.channel.submit(env, io).is_err() {
-                break;
-            }
-            self.under_way += 1;
-            self.waiting.pop_front();
-        }
-    }
-
-    /// Takes a request back that the channel has not seen; false if it has, or is done.
-    pub(super) fn withdraw(&mut self, tag: u64) -> bool {
-        let Some(place) = self.waiting.iter().position(|io| io.tag == tag) else { return false };
-        self.waiting.remove(place);
-        true
-    }
-
-    /// True if no request is under way or waits.
-    pub(super) fn idle(&self) -> bool {
-        self.under_way == 0 && self.waiting.is_empty()
-    }
-
-    /// Requests given to the channel or waiting for it.
-    pub(super) fn load(&self) -> usize {
-        self.under_way as usize + self.waiting.len()
     }
 }

@@ -40,7 +40,7 @@ impl Target {
         let mut withdrawn = Vec::new();
         for (key, namespace) in chosen {
             let namespace = self.namespaces.get_mut(namespace);
-            if namespace.is_some_and(|namespace| namespace.withdraw(key.as_u64())) {
+            if namespace.is_some_and(|namespace| namespace.channel.withdraw(key.as_u64())) {
                 withdrawn.push(key);
             }
         }

@@ -44,7 +44,7 @@ impl Target {
             _ => sgl::to_controller(command, len.into(), &limits).map(|_| Count::Write(len)),
         };
         let (count, controller) = (count.ok()?, entry.controller);
-        let data = self.namespaces.get_mut(key)?.perform(env, &io)?;
+        let data = self.namespaces.get_mut(key)?.channel.perform(env, &io)?;
         if let Some(controller) = self.controllers.get_mut(controller) {
             controller.keep_alive.heard = true;
             controller.health.count(count);

@@ -104,7 +104,7 @@ impl Target {
     pub(super) fn detach(&mut self, key: Key) {
         let Some(namespace) = self.namespaces.get_mut(key) else { return };
         namespace.removed = true;
-        if namespace.idle() && !namespace.busy {
+        if namespace.channel.is_idle() && !namespace.busy {
             self.namespaces.remove(key);
         }
     }
