@@ -10,6 +10,7 @@ pub mod backoff;
 pub mod conformance;
 pub mod env;
 pub mod gather;
+pub mod listeners;
 #[allow(unsafe_code, reason = "the one place for it: see the module")]
 pub mod mem;
 pub mod planted;

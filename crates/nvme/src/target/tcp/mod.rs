@@ -16,7 +16,8 @@ mod server;
 pub use connection::Phase;
 pub use counters::Counters;
 pub use limits::Limits;
-pub use server::{ConnectionInfo, ListenError, QueueInfo, Server};
+pub use server::{ConnectionInfo, QueueInfo, Server};
+pub use stdx::listeners::ListenError;
 
 use super::Executor;
 use stdx::env::Env;

@@ -22,7 +22,8 @@ pub use registry::{
     Access, AddressPattern, AuthGroup, ChapPolicy, InitiatorGroup, InitiatorPattern, Node,
     NodeAuthentication, PortalGroup, Registry, RegistryError,
 };
-pub use server::{ConnectionInfo, ListenError, Server, SessionInfo};
+pub use server::{ConnectionInfo, Server, SessionInfo};
+pub use stdx::listeners::ListenError;
 
 use crate::target::{Executor, NexusKey};
 use session::Session;

@@ -3,15 +3,13 @@
 mod listeners;
 mod turn;
 
-pub use listeners::ListenError;
-
 use super::connection::{Connection, Phase};
 use super::{Context, Counters, Limits, Shard};
 use crate::target::{Arrival, Executor, Response};
-use listeners::Listening;
 use std::collections::VecDeque;
 use stdx::env::{Env, Event, StreamId, What};
 use stdx::gather::HeaderBlocks;
+use stdx::listeners::{Listeners, place_of};
 use stdx::mem::{Kind, OutOfMemory, Span};
 use stdx::slab::{Key, Slab};
 use stdx::time::{Time, earliest};
@@ -20,10 +18,8 @@ use wire::nvme::tcp::Digests;
 /// The TCP transport of one shard.
 #[derive(Debug)]
 pub struct Server {
-    /// The high 32 bits of the owner of everything this server opens.
-    owner_base: u64,
     shard: Shard,
-    listeners: Slab<Listening>,
+    listeners: Listeners,
     connections: Slab<Peer>,
     /// Connections to look at in this turn; those with [`Peer::listed`].
     active: Vec<Key>,
@@ -98,9 +94,8 @@ impl Server {
             solicited_bytes: 0,
         };
         Ok(Self {
-            owner_base,
             shard,
-            listeners: Slab::new(limits.listeners_max),
+            listeners: Listeners::new(owner_base, limits.listeners_max),
             connections: Slab::new(limits.connections_max),
             active: Vec::new(),
             starved: VecDeque::new(),
@@ -145,9 +140,9 @@ impl Server {
 
     /// Takes an event that belongs to this server.
     pub fn handle_event(&mut self, env: &mut dyn Env, target: &mut dyn Executor, event: &Event) {
-        let place = (event.owner.0 & u64::from(u32::MAX)) as usize;
+        let place = place_of(event.owner);
         match event.what {
-            What::Acceptable(listener) => self.accept(env, place & !LISTENER_MARK, listener),
+            What::Acceptable(listener) => self.accept(env, event.owner, listener),
             What::Readable(stream) => {
                 if let Some(key) = self.find(place, stream) {
                     self.connections.get_mut(key).expect("just found").readable = true;
@@ -197,7 +192,7 @@ impl Server {
     /// Stops listening and takes no further command. Connections are closed as soon as what they were asked is answered.
     pub fn drain(&mut self, env: &mut dyn Env) {
         self.draining = true;
-        self.close_listeners(env);
+        self.listeners.close(env);
         for (key, peer) in self.connections.iter_mut() {
             peer.connection.drain();
             if !core::mem::replace(&mut peer.listed, true) {
@@ -214,7 +209,7 @@ impl Server {
     /// Ends every connection now. The server must still be polled until [`Server::is_drained`]: volumes may have buffers
     /// of its connections.
     pub fn close(&mut self, env: &mut dyn Env, target: &mut dyn Executor) {
-        self.close_listeners(env);
+        self.listeners.close(env);
         let all: Vec<Key> = self.connections.iter().map(|(key, _)| key).collect();
         for key in all {
             self.end(env, target, key, false);
@@ -274,6 +269,3 @@ impl Server {
 
 /// Bytes received at once, while their place is not known.
 const SCRATCH_BYTES: usize = 64 << 10;
-
-/// Set in the low half of an owner that is a listener.
-const LISTENER_MARK: usize = 1 << 31;

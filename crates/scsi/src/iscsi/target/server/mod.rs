@@ -5,16 +5,15 @@ mod listeners;
 mod turn;
 
 pub use info::{ConnectionInfo, SessionInfo};
-pub use listeners::ListenError;
 
 use super::connection::{Connection, Phase};
 use super::{Context, Counters, Limits, Order, Registry, Shard};
 use crate::iscsi::IscsiName;
 use crate::target::{Executor, Outcome};
-use listeners::Listening;
 use std::collections::{BTreeMap, VecDeque};
 use stdx::env::{Env, Event, StreamId, What};
 use stdx::gather::HeaderBlocks;
+use stdx::listeners::{Listeners, place_of};
 use stdx::mem::{Kind, OutOfMemory, Span};
 use stdx::slab::{Key, Slab};
 use stdx::time::{Time, earliest};
@@ -22,10 +21,8 @@ use stdx::time::{Time, earliest};
 /// The iSCSI transport of one shard.
 #[derive(Debug)]
 pub struct Server {
-    /// The high 32 bits of the owner of everything this server opens.
-    owner_base: u64,
     shard: Shard,
-    listeners: Slab<Listening>,
+    listeners: Listeners,
     connections: Slab<Peer>,
     /// Connections to look at in this turn; those with [`Peer::listed`].
     active: Vec<Key>,
@@ -79,9 +76,8 @@ impl Server {
             orders: VecDeque::new(),
         };
         Ok(Self {
-            owner_base,
             shard,
-            listeners: Slab::new(limits.listeners_max),
+            listeners: Listeners::new(owner_base, limits.listeners_max),
             connections: Slab::new(limits.connections_max),
             active: Vec::new(),
             starved: VecDeque::new(),
@@ -170,9 +166,9 @@ impl Server {
 
     /// Takes an event that belongs to this server.
     pub fn handle_event(&mut self, env: &mut dyn Env, executor: &mut dyn Executor, event: &Event) {
-        let place = (event.owner.0 & u64::from(u32::MAX)) as usize;
+        let place = place_of(event.owner);
         match event.what {
-            What::Acceptable(listener) => self.accept(env, place & !LISTENER_MARK, listener),
+            What::Acceptable(listener) => self.accept(env, event.owner, listener),
             What::Readable(stream) => {
                 if let Some(key) = self.find(place, stream) {
                     self.connections.get_mut(key).expect("just found").readable = true;
@@ -235,7 +231,7 @@ impl Server {
     /// Stops listening and takes no further command. Connections are closed as soon as what they were asked is answered.
     pub fn drain(&mut self, env: &mut dyn Env, executor: &mut dyn Executor) {
         self.draining = true;
-        self.close_listeners(env);
+        self.listeners.close(env);
         for (key, peer) in self.connections.iter_mut() {
             peer.connection.drain(&mut Context { env, executor, shard: &mut self.shard });
             if !core::mem::replace(&mut peer.listed, true) {
@@ -252,7 +248,7 @@ impl Server {
     /// Ends every connection now. The server must still be polled until [`Server::is_drained`]: volumes may have buffers
     /// of its sessions.
     pub fn close(&mut self, env: &mut dyn Env, executor: &mut dyn Executor) {
-        self.close_listeners(env);
+        self.listeners.close(env);
         let all: Vec<Key> = self.connections.iter().map(|(key, _)| key).collect();
         for key in all {
             self.end(env, executor, key, false);
@@ -330,6 +326,3 @@ impl Server {
 
 /// Bytes received at once, while their place is not known.
 const SCRATCH_BYTES: usize = 64 << 10;
-
-/// Set in the low half of an owner that is a listener.
-const LISTENER_MARK: usize = 1 << 31;
