@@ -9,11 +9,12 @@
 //!
 //! Invariants: no input can make a function of this crate panic, and every encoder writes exactly the length it returns.
 //!
-//! - [`nvme`]: NVM Express Base 2.0, NVM Command Set 1.0, the Fabrics commands and the TCP transport 1.0.
+//! - [`nvme`]: NVM Express Base 2.0, NVM Command Set 1.0, the Fabrics commands, the TCP and RDMA transports 1.0.
 //! - [`roce`]: RoCEv2, InfiniBand Architecture volume 1 with annex A17; [`cm`]: its communication management.
 //! - [`pcap`]: capture files, and UDP datagrams as the packets in them.
 //! - [`scsi`]: SAM-5, SPC-4 and SBC-3.
-//! - [`iscsi`]: RFC 7143 and RFC 7144; [`srp`]: T10 SRP.
+//! - [`iscsi`]: RFC 7143 and RFC 7144; [`iser`]: RFC 7145; [`srp`]: T10 SRP.
+//! - [`sdp`]: the Sockets Direct Protocol, InfiniBand annex A4.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -24,10 +25,12 @@ extern crate std;
 mod codes;
 pub mod cm;
 pub mod iscsi;
+pub mod iser;
 pub mod nvme;
 pub mod pcap;
 pub mod roce;
 pub mod scsi;
+pub mod sdp;
 pub mod srp;
 
 /// The output buffer is shorter than the structure to be written.

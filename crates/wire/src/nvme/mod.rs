@@ -1,7 +1,7 @@
 //! NVM Express: commands, completions, the structures they carry, and the capsules of NVMe over Fabrics.
 //!
 //! Sections named in this folder are those of the NVM Express Base Specification 2.0, the NVM Command Set Specification
-//! 1.0 and the NVMe/TCP Transport Specification 1.0. Integers are little-endian, except inside EUI64, NGUID and UUID.
+//! 1.0, and the TCP and RDMA Transport Specifications 1.0. Integers are little-endian, except inside EUI64, NGUID and UUID.
 
 pub mod admin;
 pub mod aer;
@@ -16,6 +16,7 @@ pub mod log;
 pub mod nqn;
 pub mod nvm;
 pub mod opcode;
+pub mod rdma;
 pub mod reservation;
 pub mod sgl;
 pub mod status;
