@@ -113,6 +113,7 @@ impl End {
                 What::Writable(_) => self.may_send = true,
                 What::Broken(_, error) => return Err(error),
                 What::Acceptable(_) | What::FileDone { .. } | What::Woken => {}
+                What::LinkAcceptable(_) | What::LinkReadable(_) => {}
                 What::DatagramsReadable(_) | What::DatagramsWritable(_) => {}
             }
         }

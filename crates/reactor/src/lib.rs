@@ -5,6 +5,8 @@
 //! epoll set; files go through
 //! io_uring where the machine allows it and through a few threads where it does not.
 //!
+//! Links to other processes are Unix sockets with abstract names, over which descriptors of memory go.
+//!
 //! Invariants: nothing blocks but [`Env::poll`](stdx::env::Env::poll); nothing is allocated per receive, send or file
 //! operation once tables have grown to the load; a reactor with nothing to do sleeps in the kernel.
 //!
@@ -17,6 +19,8 @@ mod datagrams;
 mod entropy;
 mod errno;
 mod files;
+mod link;
+mod links;
 mod listeners;
 mod options;
 mod pace;

@@ -20,6 +20,10 @@ pub(crate) struct Pace {
     crowded_until: Time,
     active: [Option<Active>; ACTIVE_MAX],
     ask_at: Time,
+    /// Memory that other processes write is worth looking into until then.
+    memory_until: Time,
+    /// How often it was looked into in vain since it last brought something.
+    vain_looks: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +52,8 @@ impl Pace {
             crowded_until: Time::ZERO,
             active: [None; ACTIVE_MAX],
             ask_at: Time::ZERO,
+            memory_until: Time::ZERO,
+            vain_looks: 0,
         }
     }
 
@@ -70,6 +76,21 @@ impl Pace {
         }
     }
 
+    /// Memory that other processes write was looked into.
+    pub(crate) fn looked(&mut self, now: Time, found: bool) {
+        if found {
+            (self.memory_until, self.useful_until) = (now + self.spin, now + self.spin);
+            self.vain_looks = 0;
+        } else {
+            self.vain_looks = self.vain_looks.saturating_add(1);
+        }
+    }
+
+    /// True now and then while memory is looked into in vain: who is to write it may need this processor.
+    pub(crate) const fn gives_way(&self) -> bool {
+        self.vain_looks >= LOOKS && self.vain_looks.is_multiple_of(LOOKS_BETWEEN)
+    }
+
     /// The stream is gone.
     pub(crate) fn forget(&mut self, stream: Key) {
         for place in &mut self.active {
@@ -77,12 +98,15 @@ impl Pace {
         }
     }
 
-    /// What to do in the turn that begins now.
-    pub(crate) fn turn(&mut self, now: Time) -> Turn {
+    /// What to do in the turn that begins now. The owner `comes_back` at once if nothing is told: it looks into memory, or
+    /// has more to do.
+    pub(crate) fn turn(&mut self, now: Time, comes_back: bool) -> Turn {
         if now >= self.useful_until {
             return Turn::Sleep;
         }
-        if now >= self.ask_at || now < self.crowded_until || self.active(now).next().is_none() {
+        let looks = comes_back && now < self.memory_until;
+        let nothing_to_try = !looks && self.active(now).next().is_none();
+        if now >= self.ask_at || now < self.crowded_until || nothing_to_try {
             self.ask_at = now + ASK_AFTER;
             return Turn::Ask;
         }
@@ -98,6 +122,10 @@ impl Pace {
 
 /// With more active streams than this, most tries would be in vain.
 const ACTIVE_MAX: usize = 8;
+
+/// So often memory is looked into before the processor is offered to others, and so often between two offers.
+const LOOKS: u32 = 200;
+const LOOKS_BETWEEN: u32 = 8;
 
 /// How long the set is not asked, at most: new connections and quiet streams wait no longer than this, and one turn.
 const ASK_AFTER: Duration = Duration::from_micros(50);
@@ -117,11 +145,11 @@ mod tests {
     #[test]
     fn it_sleeps_at_first_and_when_the_time_is_over() {
         let mut pace = Pace::new(SPIN);
-        assert_eq!(pace.turn(Time::ZERO), Turn::Sleep);
+        assert_eq!(pace.turn(Time::ZERO, false), Turn::Sleep);
         pace.useful_stream(Time::ZERO, keys(1)[0]);
-        assert_eq!(pace.turn(Time::ZERO), Turn::Ask);
-        assert_eq!(pace.turn(Time::ZERO), Turn::Try);
-        assert_eq!(pace.turn(Time::ZERO + SPIN), Turn::Sleep);
+        assert_eq!(pace.turn(Time::ZERO, false), Turn::Ask);
+        assert_eq!(pace.turn(Time::ZERO, false), Turn::Try);
+        assert_eq!(pace.turn(Time::ZERO + SPIN, false), Turn::Sleep);
     }
 
     #[test]
@@ -131,7 +159,7 @@ mod tests {
         let turns = (0..1000).map(|turn| {
             let now = Time::from_nanos(turn * 1000);
             pace.useful_stream(now, stream);
-            pace.turn(now)
+            pace.turn(now, false)
         });
         let turns: Vec<_> = turns.collect();
         assert_eq!(turns.iter().filter(|&&turn| turn == Turn::Ask).count(), 20);
@@ -144,8 +172,8 @@ mod tests {
         for stream in keys(ACTIVE_MAX + 1) {
             pace.useful_stream(Time::ZERO, stream);
         }
-        assert_eq!(pace.turn(Time::ZERO), Turn::Ask);
-        assert_eq!(pace.turn(Time::ZERO), Turn::Ask);
+        assert_eq!(pace.turn(Time::ZERO, false), Turn::Ask);
+        assert_eq!(pace.turn(Time::ZERO, false), Turn::Ask);
     }
 
     #[test]
@@ -162,6 +190,21 @@ mod tests {
     fn without_spinning_it_always_sleeps() {
         let mut pace = Pace::new(Duration::ZERO);
         pace.useful_stream(Time::ZERO, keys(1)[0]);
-        assert_eq!(pace.turn(Time::ZERO), Turn::Sleep);
+        assert_eq!(pace.turn(Time::ZERO, false), Turn::Sleep);
+    }
+
+    #[test]
+    fn who_looks_into_memory_is_let() {
+        let mut pace = Pace::new(SPIN);
+        pace.looked(Time::ZERO, true);
+        assert_eq!(pace.turn(Time::ZERO, true), Turn::Ask);
+        assert_eq!(pace.turn(Time::ZERO, true), Turn::Try);
+        assert_eq!(pace.turn(Time::ZERO, false), Turn::Ask, "who waits is told by the set alone");
+        let ways = (0..2 * LOOKS).filter(|_| {
+            pace.looked(Time::ZERO, false);
+            pace.gives_way()
+        });
+        assert!((1..=LOOKS).contains(&(ways.count() as u32)));
+        assert_eq!(pace.turn(Time::ZERO + SPIN, true), Turn::Sleep);
     }
 }

@@ -4,6 +4,7 @@ use crate::clock::{self, Clock};
 use crate::datagrams::{Datagrams, IS_DATAGRAMS};
 use crate::entropy::Entropy;
 use crate::files::{FILES, Files};
+use crate::links::{IS_LINK, IS_LINK_LISTENER, Links};
 use crate::listeners::{IS_LISTENER, Listeners};
 use crate::options::Options;
 use crate::pace::{Pace, Turn};
@@ -15,9 +16,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use stdx::env::{
     Accepted, DatagramSocket, DatagramsId, DatagramsInfo, Env, Event, FileId, FileInfo, FileOp, IoError,
-    ListenerId, OpenFile, Owner, ReceivedRun, Refused, Run, StreamId, Waker, What,
+    LinkId, LinkListenerId, LinkMessage, LinkName, LinkPeer, ListenerId, OpenFile, Owner, ReceivedRun,
+    Refused, Run, StreamId, Waker, What,
 };
-use stdx::mem::{Memory, OutOfMemory, Span};
+use stdx::mem::{Memory, OutOfMemory, RegionId, Span};
 use stdx::slab::Key;
 use stdx::time::{Time, earliest};
 use thiserror::Error;
@@ -31,6 +33,7 @@ pub struct Reactor {
     listeners: Listeners,
     streams: Streams,
     datagrams: Datagrams,
+    links: Links,
     files: Files,
     entropy: Entropy,
     memory: Memory,
@@ -62,6 +65,7 @@ impl Reactor {
             listeners: Listeners::new(),
             streams: Streams::new(options.streams_max),
             datagrams: Datagrams::new(),
+            links: Links::new(),
             files: Files::new(options.files, options.file_depth),
             entropy: Entropy::new(),
             memory: Memory::new(options.memory)?,
@@ -107,6 +111,8 @@ impl Reactor {
                     self.pace.useful(self.clock.now());
                     self.datagrams.handle_ready(ready, events);
                 }
+                token if token & IS_LINK_LISTENER != 0 => self.links.handle_listener_ready(ready, events),
+                token if token & IS_LINK != 0 => self.links.handle_ready(ready, events),
                 _ => self.streams.handle_ready(ready, events),
             }
         }
@@ -214,6 +220,42 @@ impl Env for Reactor {
         Ok(run)
     }
 
+    fn listen_links(&mut self, owner: Owner, name: &LinkName) -> Result<LinkListenerId, IoError> {
+        self.links.listen(&self.poller, owner, name)
+    }
+
+    fn close_link_listener(&mut self, listener: LinkListenerId) {
+        self.links.close_listener(listener);
+    }
+
+    fn accept_link(&mut self, listener: LinkListenerId, owner: Owner) -> Result<LinkId, IoError> {
+        self.links.accept(&self.poller, listener, owner)
+    }
+
+    fn connect_link(&mut self, owner: Owner, name: &LinkName) -> Result<LinkId, IoError> {
+        self.links.connect(&self.poller, owner, name)
+    }
+
+    fn link_peer(&self, link: LinkId) -> Result<LinkPeer, IoError> {
+        self.links.peer(link)
+    }
+
+    fn send_link(&mut self, link: LinkId, message: &[u8], memory: Option<RegionId>) -> Result<(), IoError> {
+        self.links.send(&self.memory, link, message, memory)
+    }
+
+    fn recv_link(&mut self, link: LinkId, into: &mut [u8]) -> Result<LinkMessage, IoError> {
+        self.links.recv(&mut self.memory, link, into)
+    }
+
+    fn close_link(&mut self, link: LinkId) {
+        self.links.close(link);
+    }
+
+    fn looked(&mut self, found: bool) {
+        self.pace.looked(self.clock.now(), found);
+    }
+
     fn open_file(&mut self, open: &OpenFile) -> Result<FileId, IoError> {
         self.files.open(&self.poller, open)
     }
@@ -243,8 +285,12 @@ impl Env for Reactor {
             self.listeners.resume(&self.poller, now, false);
             self.streams.expire(now);
             self.tell_known(events);
-            match self.pace.turn(now) {
+            let comes_back = deadline.is_some_and(|at| at <= now);
+            match self.pace.turn(now, comes_back) {
                 Turn::Try => {
+                    if self.pace.gives_way() {
+                        std::thread::yield_now();
+                    }
                     for stream in self.pace.active(now) {
                         self.streams.tell_try(stream, events);
                     }

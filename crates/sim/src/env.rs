@@ -303,6 +303,7 @@ fn concerns(what: What, stream: StreamId) -> bool {
         What::Readable(of) | What::Writable(of) | What::Broken(of, _) => of == stream,
         What::Acceptable(_) | What::FileDone { .. } | What::Woken => false,
         What::DatagramsReadable(_) | What::DatagramsWritable(_) => false,
+        What::LinkAcceptable(_) | What::LinkReadable(_) => false,
     }
 }
 

@@ -4,7 +4,11 @@
 //! Streams are by readiness (try now; on [`IoError::WouldBlock`] an event says when to try again), files by completion
 //! (submit; an event says when it is done). Nothing here blocks but [`Env::poll`].
 
-use crate::mem::{Memory, Span};
+mod link;
+
+pub use link::{LINK_MESSAGE_MAX, LinkId, LinkListenerId, LinkMessage, LinkName, LinkPeer};
+
+use crate::mem::{Memory, RegionId, Span};
 use crate::time::Time;
 use core::time::Duration;
 use std::net::SocketAddr;
@@ -82,6 +86,60 @@ pub trait Env {
     fn recv_run(&mut self, socket: DatagramsId, into: Span) -> Result<ReceivedRun, IoError> {
         let _ = (socket, into);
         Err(IoError::Unsupported)
+    }
+
+    /// Waits for links under a name. Events go to `owner`.
+    fn listen_links(&mut self, owner: Owner, name: &LinkName) -> Result<LinkListenerId, IoError> {
+        let _ = (owner, name);
+        Err(IoError::Unsupported)
+    }
+
+    /// Waits no more. Links that were accepted live on.
+    fn close_link_listener(&mut self, listener: LinkListenerId) {
+        let _ = listener;
+    }
+
+    /// The next link that waits. Its events go to `owner`.
+    fn accept_link(&mut self, listener: LinkListenerId, owner: Owner) -> Result<LinkId, IoError> {
+        let _ = (listener, owner);
+        Err(IoError::WouldBlock)
+    }
+
+    /// A link to whoever listens under a name; [`IoError::Refused`] at once if nobody does. It can be used at once.
+    fn connect_link(&mut self, owner: Owner, name: &LinkName) -> Result<LinkId, IoError> {
+        let _ = (owner, name);
+        Err(IoError::Refused)
+    }
+
+    /// Who is at the other end.
+    fn link_peer(&self, link: LinkId) -> Result<LinkPeer, IoError> {
+        let _ = link;
+        Err(IoError::Reset)
+    }
+
+    /// Sends a message of 1 to [`LINK_MESSAGE_MAX`] bytes, and lets the peer read a published region. After
+    /// [`IoError::WouldBlock`] nothing was sent, and no event tells when there is room: the peer has to receive.
+    fn send_link(&mut self, link: LinkId, message: &[u8], memory: Option<RegionId>) -> Result<(), IoError> {
+        let _ = (link, message, memory);
+        Err(IoError::Reset)
+    }
+
+    /// Takes the next message; what is longer than `into` is cut. [`IoError::Reset`] says that the peer is gone. After
+    /// [`IoError::WouldBlock`], [`What::LinkReadable`] follows once there is something.
+    fn recv_link(&mut self, link: LinkId, into: &mut [u8]) -> Result<LinkMessage, IoError> {
+        let _ = (link, into);
+        Err(IoError::Reset)
+    }
+
+    /// Ends a link. No event of it follows. Memory that came over it stays mapped.
+    fn close_link(&mut self, link: LinkId) {
+        let _ = link;
+    }
+
+    /// Says what looking into memory that peers write brought: something, or nothing yet. While it lately brought something,
+    /// a [`Env::poll`] whose deadline has passed costs no more than it must.
+    fn looked(&mut self, found: bool) {
+        let _ = found;
     }
 
     /// Opens a file or block device.
@@ -249,6 +307,10 @@ pub enum What {
     DatagramsReadable(DatagramsId),
     /// There may be room again: try [`Env::send_run`].
     DatagramsWritable(DatagramsId),
+    /// A link may wait to be accepted: try [`Env::accept_link`].
+    LinkAcceptable(LinkListenerId),
+    /// A message, or the end of the link, may have come: try [`Env::recv_link`].
+    LinkReadable(LinkId),
     /// The operation with this tag is done: how many bytes it moved.
     FileDone {
         /// The operation's tag.

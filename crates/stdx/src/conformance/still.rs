@@ -1,11 +1,12 @@
 //! An environment in which nothing happens: memory, entropy from a seed, and a clock that jumps to the deadline of each
-//! [`Env::poll`]. For tests of what needs no more than that.
+//! [`Env::poll`]. For tests of what needs no more than that. As one process of a [`Machine`] it has links, too.
 
+use super::links::{Machine, Process};
 use crate::env::{
-    Accepted, Env, Event, FileId, FileInfo, FileOp, IoError, ListenerId, OpenFile, Owner, Refused, StreamId,
-    Waker,
+    Accepted, Env, Event, FileId, FileInfo, FileOp, IoError, LinkId, LinkListenerId, LinkMessage, LinkName,
+    LinkPeer, ListenerId, OpenFile, Owner, Refused, StreamId, Waker,
 };
-use crate::mem::{Memory, MemoryLimits, Span};
+use crate::mem::{Memory, MemoryLimits, RegionId, Span};
 use crate::prng::Prng;
 use crate::time::Time;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,6 +18,7 @@ pub struct StillEnv {
     now: Time,
     memory: Memory,
     entropy: Prng,
+    process: Option<Process>,
 }
 
 impl StillEnv {
@@ -24,7 +26,19 @@ impl StillEnv {
     pub fn new(seed: u64) -> Self {
         let limits = MemoryLimits { buffer_bytes: 16 << 20 };
         let memory = Memory::new(limits).expect("16 MiB of address space");
-        Self { now: Time::ZERO, memory, entropy: Prng::new(seed) }
+        Self { now: Time::ZERO, memory, entropy: Prng::new(seed), process: None }
+    }
+
+    /// The same, as a process of a machine that runs as a user.
+    pub fn on(machine: &Machine, user: u32, seed: u64) -> Self {
+        Self { process: Some(machine.process(user)), ..Self::new(seed) }
+    }
+
+    /// The process is killed: its links are gone.
+    pub fn die(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.die();
+        }
     }
 
     /// Makes it `now`, if that is later.
@@ -78,6 +92,42 @@ impl Env for StillEnv {
 
     fn close(&mut self, _stream: StreamId, _abort: bool) {}
 
+    fn listen_links(&mut self, owner: Owner, name: &LinkName) -> Result<LinkListenerId, IoError> {
+        self.process.as_ref().ok_or(IoError::Unsupported)?.listen(owner, name)
+    }
+
+    fn close_link_listener(&mut self, listener: LinkListenerId) {
+        if let Some(process) = &self.process {
+            process.close_listener(listener);
+        }
+    }
+
+    fn accept_link(&mut self, listener: LinkListenerId, owner: Owner) -> Result<LinkId, IoError> {
+        self.process.as_ref().ok_or(IoError::WouldBlock)?.accept(listener, owner)
+    }
+
+    fn connect_link(&mut self, owner: Owner, name: &LinkName) -> Result<LinkId, IoError> {
+        self.process.as_ref().ok_or(IoError::Refused)?.connect(owner, name)
+    }
+
+    fn link_peer(&self, link: LinkId) -> Result<LinkPeer, IoError> {
+        self.process.as_ref().ok_or(IoError::Reset)?.peer(link)
+    }
+
+    fn send_link(&mut self, link: LinkId, message: &[u8], memory: Option<RegionId>) -> Result<(), IoError> {
+        self.process.as_ref().ok_or(IoError::Reset)?.send(&self.memory, link, message, memory)
+    }
+
+    fn recv_link(&mut self, link: LinkId, into: &mut [u8]) -> Result<LinkMessage, IoError> {
+        self.process.as_ref().ok_or(IoError::Reset)?.recv(&mut self.memory, link, into)
+    }
+
+    fn close_link(&mut self, link: LinkId) {
+        if let Some(process) = &self.process {
+            process.close(link);
+        }
+    }
+
     fn open_file(&mut self, _open: &OpenFile) -> Result<FileId, IoError> {
         Err(IoError::Unsupported)
     }
@@ -96,7 +146,10 @@ impl Env for StillEnv {
         Err(Refused(op))
     }
 
-    fn poll(&mut self, _events: &mut Vec<Event>, deadline: Option<Time>) {
+    fn poll(&mut self, events: &mut Vec<Event>, deadline: Option<Time>) {
+        if let Some(process) = &self.process {
+            process.poll(events);
+        }
         if let Some(deadline) = deadline {
             self.set_now(deadline);
         }

@@ -2,8 +2,8 @@
 
 use super::buffers::{Buffers, LARGEST, LONG};
 use super::region::Region;
-use super::{Pinned, RegionId, Span, cache};
-use core::sync::atomic::{AtomicU64, Ordering};
+use super::{Pinned, RegionId, Share, Span, cache};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use thiserror::Error;
 
 /// The regions of one shard. It belongs to the shard's [`Env`](crate::env::Env).
@@ -22,6 +22,8 @@ struct Entry {
     pins: u32,
     /// Given back while pinned; it goes with the last pin.
     unmapped: bool,
+    /// Tells it from every other that any memory of this process has or had.
+    serial: u64,
 }
 
 /// Who may write a region's bytes.
@@ -31,6 +33,12 @@ pub enum Kind {
     Private,
     /// Also the kernel or a peer, at any moment: its bytes are copied in and out.
     Shared,
+    /// As [`Kind::Shared`], and other processes that a device of this one is connected with may read all of it, for as long
+    /// as they like: what moves to them from here moves by one copy. Nothing else belongs into it. Where the system cannot
+    /// do that it is as [`Kind::Shared`].
+    Published,
+    /// Another process's, which alone writes it, at any moment: copied out, never written. See [`Memory::attach`].
+    Foreign,
 }
 
 /// How much memory a shard may map.
@@ -62,7 +70,33 @@ impl Memory {
 
     /// Maps `len` bytes of zeros; they cost memory only once written.
     pub fn map(&mut self, kind: Kind, len: u64) -> Result<RegionId, OutOfMemory> {
-        let region = usize::try_from(len).ok().and_then(Region::map).ok_or(OutOfMemory { bytes: len })?;
+        let out_of_memory = OutOfMemory { bytes: len };
+        let bytes = usize::try_from(len).map_err(|_| out_of_memory)?;
+        let region = match kind {
+            Kind::Private | Kind::Shared => Region::map(bytes),
+            Kind::Published => Region::publish(bytes).or_else(|| Region::map(bytes)),
+            Kind::Foreign => None,
+        };
+        Ok(self.insert(kind, region.ok_or(out_of_memory)?))
+    }
+
+    /// Maps what another process has published, to be read.
+    pub fn attach(&mut self, share: &Share) -> Result<RegionId, OutOfMemory> {
+        let region = Region::attach(share).ok_or(OutOfMemory { bytes: share.len() })?;
+        Ok(self.insert(Kind::Foreign, region))
+    }
+
+    /// What another process needs to read a region; `None` if it is not published, or not there.
+    pub fn share(&self, id: RegionId) -> Option<&Share> {
+        self.entry_if_mapped(id)?.region.share()
+    }
+
+    /// A number that no other region of this process has or had; `None` if the region is not there.
+    pub fn serial(&self, id: RegionId) -> Option<u64> {
+        self.entry_if_mapped(id).map(|entry| entry.serial)
+    }
+
+    fn insert(&mut self, kind: Kind, region: Region) -> RegionId {
         let index = match self.regions.iter().position(Option::is_none) {
             Some(index) => index,
             None => {
@@ -70,8 +104,9 @@ impl Memory {
                 self.regions.len() - 1
             }
         };
-        self.regions[index] = Some(Entry { kind, region, pins: 0, unmapped: false });
-        Ok(RegionId(index as u32))
+        let serial = SERIALS.fetch_add(1, Ordering::Relaxed);
+        self.regions[index] = Some(Entry { kind, region, pins: 0, unmapped: false, serial });
+        RegionId(index as u32)
     }
 
     /// Gives a region back. Its spans are void from here on; what is pinned goes when it is unpinned.
@@ -99,7 +134,7 @@ impl Memory {
 
     /// Copies `src` to the start of `dst`, which is as long or longer.
     pub fn write(&mut self, dst: Span, src: &[u8]) {
-        let at = self.at(dst.first(src.len()));
+        let at = self.at_to_write(dst.first(src.len()));
         // SAFETY: `at` checked that the bytes lie in a live mapping. `src` cannot overlap them: a slice of a private
         // region borrows `self`, and shared ones are never lent.
         unsafe { at.copy_from_nonoverlapping(src.as_ptr(), src.len()) }
@@ -114,14 +149,14 @@ impl Memory {
 
     /// Copies all of `src` to the start of `dst`, which is as long or longer. They may overlap.
     pub fn copy(&mut self, dst: Span, src: Span) {
-        let (to, from) = (self.at(dst.first(src.len())), self.at(src));
+        let (to, from) = (self.at_to_write(dst.first(src.len())), self.at(src));
         // SAFETY: both ranges were checked to lie in live mappings, and `copy` allows overlap.
         unsafe { to.copy_from(from, src.len()) }
     }
 
     /// Like [`Memory::copy`], for bytes that nobody will look at soon: the processor's cache is left to others.
     pub fn copy_past_cache(&mut self, dst: Span, src: Span) {
-        let (to, from) = (self.at(dst.first(src.len())), self.at(src));
+        let (to, from) = (self.at_to_write(dst.first(src.len())), self.at(src));
         let apart = (to as usize).abs_diff(from as usize) >= src.len();
         // SAFETY: both ranges were checked to lie in live mappings, and the first do not overlap; `copy` allows overlap.
         unsafe {
@@ -134,6 +169,21 @@ impl Memory {
     /// The span will be read soon: the processor may begin to fetch it. Changes nothing but how long that takes.
     pub fn fetch(&self, span: Span) {
         cache::fetch(self.at(span), span.len());
+    }
+
+    /// The number of four bytes, on a multiple of four, that others may write: what they wrote before it can be seen, too.
+    pub fn load(&self, at: Span) -> u32 {
+        let place = self.number(at);
+        // SAFETY: four aligned bytes of a live mapping, which those who write them at the same time write as a whole.
+        unsafe { AtomicU32::from_ptr(place) }.load(Ordering::Acquire)
+    }
+
+    /// Makes four bytes, on a multiple of four, a number: who sees it sees what was written before it, too.
+    pub fn store(&mut self, at: Span, number: u32) {
+        assert_ne!(self.kind(at.region), Kind::Foreign, "another process's memory is not written");
+        let place = self.number(at);
+        // SAFETY: four aligned bytes of a live mapping that may be written; others only read them.
+        unsafe { AtomicU32::from_ptr(place) }.store(number, Ordering::Release);
     }
 
     /// Sets every bit of `dst` that is set in `src`, which is as long.
@@ -150,13 +200,14 @@ impl Memory {
 
     /// Sets every byte of `dst` to `value`.
     pub fn fill(&mut self, dst: Span, value: u8) {
-        let at = self.at(dst);
+        let at = self.at_to_write(dst);
         // SAFETY: checked to lie in a live mapping.
         unsafe { at.write_bytes(value, dst.len()) }
     }
 
     /// Makes `len` bytes at `offset` zero and gives their whole pages back to the system.
     pub fn release(&mut self, id: RegionId, offset: u64, len: u64) {
+        assert_ne!(self.kind(id), Kind::Foreign, "another process's memory is not written");
         let region = self.region_mut(id);
         let len = usize::try_from(len).expect("a length fits the address space");
         region.at(offset, len);
@@ -238,6 +289,7 @@ impl Memory {
 
     /// The address of a span, for a system call that moves bytes now (sockets). Valid until the region is grown or
     /// unmapped.
+    /// Another process's memory can only be read there.
     pub fn address(&self, span: Span) -> *mut u8 {
         self.at(span)
     }
@@ -247,9 +299,8 @@ impl Memory {
     pub fn pin(&mut self, span: Span) -> Pinned {
         let address = self.at(span);
         if !span.is_empty() {
-            assert_eq!(
-                self.kind(span.region),
-                Kind::Shared,
+            assert!(
+                matches!(self.kind(span.region), Kind::Shared | Kind::Published),
                 "only shared memory may be written behind our back"
             );
             self.entry_mut(span.region).pins += 1;
@@ -278,6 +329,23 @@ impl Memory {
         self.region(span.region).at(span.offset, span.len())
     }
 
+    /// The same, for bytes that are to be written.
+    fn at_to_write(&self, span: Span) -> *mut u8 {
+        if span.is_empty() {
+            return core::ptr::NonNull::dangling().as_ptr();
+        }
+        let entry = self.entry(span.region);
+        assert_ne!(entry.kind, Kind::Foreign, "another process's memory is not written");
+        entry.region.at(span.offset, span.len())
+    }
+
+    /// Where a number of four bytes lies.
+    fn number(&self, at: Span) -> *mut u32 {
+        let place = self.at(at.first(size_of::<u32>())).cast::<u32>();
+        assert!(place.is_aligned(), "a number on a multiple of its size");
+        place
+    }
+
     fn assert_private(&self, span: Span) {
         assert!(
             span.is_empty() || self.kind(span.region) == Kind::Private,
@@ -296,6 +364,10 @@ impl Memory {
     fn entry(&self, id: RegionId) -> &Entry {
         let entry = self.regions[id.0 as usize].as_ref();
         entry.filter(|entry| !entry.unmapped).expect("a mapped region")
+    }
+
+    fn entry_if_mapped(&self, id: RegionId) -> Option<&Entry> {
+        self.regions.get(id.0 as usize)?.as_ref().filter(|entry| !entry.unmapped)
     }
 
     fn region_mut(&mut self, id: RegionId) -> &mut Region {
@@ -320,6 +392,9 @@ impl Drop for Memory {
 /// Tells one memory's pins from another's.
 static IDENTITIES: AtomicU64 = AtomicU64::new(0);
 
+/// Tells one region from another at the same place.
+static SERIALS: AtomicU64 = AtomicU64::new(0);
+
 /// `len` bytes in steps of at most [`CHUNK`]: (start, length).
 fn chunks(len: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..len).step_by(CHUNK).map(move |start| (start, CHUNK.min(len - start)))
@@ -331,6 +406,7 @@ const CHUNK: usize = 4096;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mem::ShareError;
 
     fn memory() -> Memory {
         Memory::new(MemoryLimits { buffer_bytes: 20 << 20 }).unwrap()
@@ -476,6 +552,48 @@ mod tests {
         unsafe { pinned.address().write_bytes(1, pinned.len()) };
         memory.unpin(pinned);
         assert_eq!(memory.map(Kind::Shared, 4096).unwrap(), id, "the place is free");
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri knows no files without a name")]
+    fn what_is_published_is_read_by_others() {
+        let (mut owner, mut reader) = (memory(), memory());
+        let id = owner.map(Kind::Published, 10_000).unwrap();
+        let share = owner.share(id).unwrap().clone();
+        let again = Share::from_descriptor(share.descriptor().try_clone_to_owned().unwrap()).unwrap();
+        assert_eq!(again.len(), 12_288, "whole pages");
+        let seen = reader.attach(&again).unwrap();
+        owner.write(owner.whole(id).from(100), b"hello");
+        owner.store(owner.whole(id).from(96), 7);
+        let mut out = [0; 5];
+        reader.read(reader.whole(seen).from(100), &mut out);
+        assert_eq!((&out, reader.load(reader.whole(seen).from(96))), (b"hello", 7));
+        owner.unmap(id);
+        assert!(owner.share(id).is_none() && owner.serial(id).is_none());
+        assert_eq!(reader.load(reader.whole(seen).from(96)), 7, "the reader's mapping stays");
+        assert!(reader.grow(seen, 1 << 20).is_err());
+        let other = owner.map(Kind::Published, 4096).unwrap();
+        owner.fill(owner.whole(other), 3);
+        owner.release(other, 0, 4096);
+        assert!(owner.is_zero(owner.whole(other)) && owner.grow(other, 8192).is_err());
+        assert!(owner.share(RegionId(0)).is_none(), "buffers are not published");
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri knows no files without a name")]
+    #[should_panic(expected = "is not written")]
+    fn another_processs_memory_is_not_written() {
+        let (mut owner, mut reader) = (memory(), memory());
+        let id = owner.map(Kind::Published, 4096).unwrap();
+        let seen = reader.attach(owner.share(id).unwrap()).unwrap();
+        reader.write(reader.whole(seen), b"no");
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri has no such files")]
+    fn what_is_not_sealed_is_not_taken() {
+        let file = std::fs::File::open("/proc/self/exe").unwrap();
+        assert_eq!(Share::from_descriptor(file.into()).unwrap_err(), ShareError::NotSealed);
     }
 
     #[test]

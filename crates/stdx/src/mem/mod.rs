@@ -8,6 +8,8 @@
 //! completing a file read, a remote peer) is [`Kind::Shared`] and is reached by copies alone; slices come only of
 //! [`Kind::Private`] regions, which only this shard's thread writes, through `&mut Memory`.
 //!
+//! A region that other processes may read is [`Kind::Published`]: only its owner writes it, and a [`Share`] is what they need.
+//!
 //! Bytes that someone moves later are [`Pinned`] until that is done: their mapping neither goes nor moves.
 //!
 //! This folder is the project's main unsafe proof, and runs under Miri.
@@ -18,9 +20,11 @@ mod counting;
 mod memory;
 mod pinned;
 mod region;
+mod share;
 mod span;
 
 pub use counting::CountingAllocator;
 pub use memory::{Kind, Memory, MemoryLimits, OutOfMemory};
 pub use pinned::Pinned;
+pub use share::{Share, ShareError};
 pub use span::{RegionId, Span};

@@ -1,5 +1,7 @@
-//! One mapping of anonymous memory: zero until written, paid for only where touched.
+//! One mapping: of anonymous memory, zero until written and paid for only where touched; of a file of ours that other
+//! processes may read; or of such a file of another process.
 
+use super::Share;
 use core::ptr::NonNull;
 
 /// A mapping. Its bytes are reached through raw pointers alone, because parties other than this thread may write them.
@@ -7,6 +9,15 @@ use core::ptr::NonNull;
 pub(super) struct Region {
     base: NonNull<u8>,
     len: usize,
+    backing: Backing,
+}
+
+/// What the bytes are of.
+#[derive(Debug)]
+enum Backing {
+    Anonymous,
+    Published(Share),
+    Foreign,
 }
 
 // SAFETY: a Region owns its mapping, and nothing about the mapping is tied to the thread that made it.
@@ -17,7 +28,28 @@ impl Region {
     pub(super) fn map(len: usize) -> Option<Self> {
         let len = len.max(1).checked_next_multiple_of(PAGE)?;
         let base = NonNull::new(sys::map(len)?)?;
-        Some(Self { base, len })
+        Some(Self { base, len, backing: Backing::Anonymous })
+    }
+
+    /// The same, for other processes to read. `None` if the system refuses, or cannot.
+    pub(super) fn publish(len: usize) -> Option<Self> {
+        let len = len.max(1).checked_next_multiple_of(PAGE)?;
+        let (share, base) = Share::create(len)?;
+        Some(Self { base: NonNull::new(base)?, len, backing: Backing::Published(share) })
+    }
+
+    /// Maps what another process shares, to be read. `None` if the system refuses.
+    pub(super) fn attach(share: &Share) -> Option<Self> {
+        let len = usize::try_from(share.len()).ok()?;
+        Some(Self { base: NonNull::new(share.map()?)?, len, backing: Backing::Foreign })
+    }
+
+    /// What other processes need to read it.
+    pub(super) const fn share(&self) -> Option<&Share> {
+        match &self.backing {
+            Backing::Published(share) => Some(share),
+            Backing::Anonymous | Backing::Foreign => None,
+        }
     }
 
     /// Makes the mapping longer; its address may change if it `may_move`. False, and no change, if the system refuses.
@@ -25,6 +57,9 @@ impl Region {
         let Some(len) = len.checked_next_multiple_of(PAGE) else { return false };
         if len <= self.len {
             return true;
+        }
+        if !matches!(self.backing, Backing::Anonymous) {
+            return false;
         }
         match sys::remap(self.base.as_ptr(), self.len, len, may_move).and_then(NonNull::new) {
             Some(base) => {
@@ -61,7 +96,9 @@ impl Region {
         }
         self.zero(offset, inner_start - start);
         self.zero(inner_end as u64, start + len - inner_end);
-        if !sys::discard(self.at(inner_start as u64, inner_end - inner_start), inner_end - inner_start) {
+        let is_anonymous = matches!(self.backing, Backing::Anonymous);
+        let inner = self.at(inner_start as u64, inner_end - inner_start);
+        if !is_anonymous || !sys::discard(inner, inner_end - inner_start) {
             self.zero(inner_start as u64, inner_end - inner_start);
         }
     }
@@ -143,7 +180,7 @@ mod sys {
     }
 
     pub(super) fn unmap(base: *mut u8, len: usize) {
-        // SAFETY: `base` came from `map` with this length.
+        // SAFETY: nothing is shared here, so `base` came from `map` with this length.
         unsafe { dealloc(base, layout(len)) };
     }
 }

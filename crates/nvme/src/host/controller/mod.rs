@@ -166,6 +166,7 @@ impl Controller {
             What::Readable(stream) | What::Writable(stream) | What::Broken(stream, _) => stream,
             What::Acceptable(_) | What::FileDone { .. } | What::Woken => return,
             What::DatagramsReadable(_) | What::DatagramsWritable(_) => return,
+            What::LinkAcceptable(_) | What::LinkReadable(_) => return,
         };
         let queue = self.admin.iter_mut().chain(&mut self.io).find(|queue| queue.stream() == stream);
         if let Some(queue) = queue {

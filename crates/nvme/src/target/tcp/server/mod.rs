@@ -162,6 +162,7 @@ impl Server {
             }
             What::FileDone { .. } | What::Woken => {}
             What::DatagramsReadable(_) | What::DatagramsWritable(_) => {}
+            What::LinkAcceptable(_) | What::LinkReadable(_) => {}
         }
     }
 

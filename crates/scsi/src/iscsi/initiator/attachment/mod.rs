@@ -180,6 +180,7 @@ impl Attachment {
             What::Readable(stream) | What::Writable(stream) | What::Broken(stream, _) => stream,
             What::Acceptable(_) | What::FileDone { .. } | What::Woken => return,
             What::DatagramsReadable(_) | What::DatagramsWritable(_) => return,
+            What::LinkAcceptable(_) | What::LinkReadable(_) => return,
         };
         if let Some(session) = self.sessions.iter_mut().find(|session| session.stream() == stream) {
             session.handle_event(env, &event.what);

@@ -424,6 +424,7 @@ impl Connection {
             What::Writable(_) | What::Readable(_) | What::Broken(..) => {}
             What::Acceptable(_) | What::FileDone { .. } | What::Woken => {}
             What::DatagramsReadable(_) | What::DatagramsWritable(_) => {}
+            What::LinkAcceptable(_) | What::LinkReadable(_) => {}
         }
     }
 

@@ -187,8 +187,12 @@ impl Server {
                     self.obey(env, executor);
                 }
             }
-            What::FileDone { .. } | What::Woken | What::DatagramsReadable(_) | What::DatagramsWritable(_) => {
-            }
+            What::FileDone { .. }
+            | What::Woken
+            | What::DatagramsReadable(_)
+            | What::DatagramsWritable(_)
+            | What::LinkAcceptable(_)
+            | What::LinkReadable(_) => {}
         }
     }
 
