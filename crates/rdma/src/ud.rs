@@ -41,11 +41,7 @@ pub(crate) fn poll(core: &mut Core, mem: &mut Memory, qp: QpId, out: &mut Transm
     let mut spans = core::mem::take(&mut core.spans);
     spans.clear();
     let (pd, len) = (pair.init.pd, send.len());
-    let gathered = if send.is_inline {
-        Ok(())
-    } else {
-        core.registry.regions.gather(pd, &send.sges, 0, len, Access::NONE, &mut spans)
-    };
+    let gathered = send.gather(&core.registry.regions, pd, 0, len, Access::NONE, &mut spans);
     let sent = match gathered {
         Ok(()) => emit(core, mem, qp, to.address, to.qpn, &outgoing, &spans, out),
         Err(_) => {

@@ -89,6 +89,9 @@ pub enum Work<'a> {
 pub enum Data<'a> {
     /// Registered memory, not to be touched until the completion.
     Gather(&'a [Sge]),
+    /// Memory of the shard itself, whether registered or not: its owner needs no key for it (the reserved key of 10.6.3.5).
+    /// Not to be touched until the completion; no peer learns of it.
+    Own(&'a [Span]),
     /// Bytes that are copied at once.
     Inline(&'a [u8]),
 }

@@ -124,7 +124,7 @@ fn respond(
     spans.clear();
     let (from, len) = (u64::from(offset), u64::from(expected));
     let regions = &core.registry.regions;
-    let gathered = regions.gather(pd, &send.sges, from, len, Access::LOCAL_WRITE, &mut spans);
+    let gathered = send.gather(regions, pd, from, len, Access::LOCAL_WRITE, &mut spans);
     if gathered.is_ok() {
         move_bytes(mem, &spans, &[arrival.payload]);
     }
@@ -143,7 +143,7 @@ fn answer_atomic(core: &mut Core, mem: &mut Memory, now: Time, qp: QpId, psn: Ps
     let mut spans = core::mem::take(&mut core.spans);
     spans.clear();
     let (pd, regions) = (pair.init.pd, &core.registry.regions);
-    let gathered = regions.gather(pd, &send.sges, 0, 8, Access::LOCAL_WRITE, &mut spans);
+    let gathered = send.gather(regions, pd, 0, 8, Access::LOCAL_WRITE, &mut spans);
     if gathered.is_ok() {
         copy_in(mem, &spans, &original.to_ne_bytes());
     }

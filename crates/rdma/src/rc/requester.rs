@@ -322,7 +322,8 @@ pub(crate) fn send_payload(
     let mut spans = core::mem::take(&mut core.spans);
     spans.clear();
     let (from, count) = (u64::from(offset), u64::from(len));
-    let gathered = core.registry.regions.gather(pd, &send.sges, from, count, Access::NONE, &mut spans);
+    let regions = &core.registry.regions;
+    let gathered = send.gather(regions, pd, from, count, Access::NONE, &mut spans);
     let sent = match gathered {
         Ok(()) => core.emit(mem, qp, outgoing, Payload::Spans(&spans), out),
         Err(_) => fail_in_turn(core, qp, Status::LocalProtection),

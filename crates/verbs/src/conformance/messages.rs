@@ -1,8 +1,9 @@
 //! Sends and receives.
 
 use super::Setting;
-use super::pair::{Pair, RECEIVE_ENTRIES, pattern};
-use crate::{CompletionKind, Data, SendRequest, Transport, Work};
+use super::pair::{Pair, RECEIVE_ENTRIES, SGES, pattern};
+use crate::{CompletionKind, Data, PostError, SendRequest, Transport, Work};
+use stdx::mem::{Kind, Span};
 
 pub(super) fn of_all_lengths(setting: &mut dyn Setting) {
     let mut pair = Pair::connected(setting);
@@ -93,6 +94,39 @@ pub(super) fn inline(setting: &mut dyn Setting) {
     assert_eq!(pair.bytes(1, 0, 47), b"these bytes change after the request was posted");
     assert_eq!(pair.bytes(1, 500, 14), b"written inline");
     pair.completions(0, 3);
+}
+
+pub(super) fn of_own_memory(setting: &mut dyn Setting) {
+    let mut pair = Pair::connected(setting);
+    let mem = pair.setting.end(0).1.mem();
+    let unknown = mem.map(Kind::Shared, 8192).expect("memory");
+    let span = mem.whole(unknown).first(8192);
+    let bytes = pattern(6000, 5);
+    mem.write(span.slice(100, 1500), &bytes[..1500]);
+    mem.write(span.slice(3000, 4500), &bytes[1500..]);
+    let list = [span.slice(100, 1500), Span::EMPTY, span.slice(3000, 4500)];
+    let (to, remote) = (pair.sge(1, 0, 6000), pair.remote(1, 10_000));
+    pair.receive(1, 1, &[to]);
+    pair.send(0, SendRequest::new(2, Work::Send, Data::Own(&list)));
+    assert_eq!(pair.success(1).len, 6000);
+    pair.success(0);
+    assert_eq!(pair.bytes(1, 0, 6000), bytes);
+    pair.send(0, SendRequest::new(3, Work::Write(remote), Data::Own(&list)));
+    pair.success(0);
+    assert_eq!(pair.bytes(1, 10_000, 6000), bytes);
+    let back = [span.slice(7000, 1000), span.slice(0, 100)];
+    pair.send(0, SendRequest::new(4, Work::Read(remote), Data::Own(&back)));
+    assert_eq!(pair.success(0).len, 1100);
+    let mut read = [0; 1100];
+    let mem = pair.setting.end(0).1.mem();
+    mem.read(back[0], &mut read[..1000]);
+    mem.read(back[1], &mut read[1000..]);
+    assert_eq!(read, bytes[..1100]);
+    let long = [span.first(1); SGES as usize + 1];
+    let refused = pair.try_send(0, SendRequest::new(5, Work::Send, Data::Own(&long)));
+    assert_eq!(refused, Err(PostError::TooLong));
+    pair.settle();
+    pair.setting.end(0).1.mem().unmap(unknown);
 }
 
 pub(super) fn unsignaled(setting: &mut dyn Setting) {

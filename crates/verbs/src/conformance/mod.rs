@@ -38,6 +38,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("immediate data arrives", messages::with_immediate_data),
     ("lists are gathered and scattered", messages::gathered_and_scattered),
     ("inline data is taken at once", messages::inline),
+    ("memory of one's own needs no key", messages::of_own_memory),
     ("unsignaled sends do not complete", messages::unsignaled),
     ("unreliable connections carry messages", messages::unreliable),
     ("writes place their bytes and no others", memory::written),

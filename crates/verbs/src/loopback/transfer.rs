@@ -170,15 +170,8 @@ impl Loopback {
         self.scratch.from.clear();
         let Some(pair) = self.registry.qps.get(qp.0) else { return false };
         let needed = if send.task.fetches() { Access::LOCAL_WRITE } else { Access::NONE };
-        let gathered = self.registry.regions.gather(
-            pair.init.pd,
-            &send.sges,
-            0,
-            send.sges.iter().map(|sge| u64::from(sge.len)).sum(),
-            needed,
-            &mut self.scratch.from,
-        );
-        gathered.is_ok()
+        let (pd, regions) = (pair.init.pd, &self.registry.regions);
+        send.gather(regions, pd, 0, send.len(), needed, &mut self.scratch.from).is_ok()
     }
 
     fn transport(&self, qp: QpId) -> Transport {

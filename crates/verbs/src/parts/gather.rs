@@ -36,6 +36,20 @@ impl Regions {
     }
 }
 
+/// Appends the `len` bytes from `offset` of `list`. A list that ends before is denied.
+pub(super) fn cut(list: &[Span], offset: u64, len: u64, spans: &mut Vec<Span>) -> Result<(), Denied> {
+    let (mut skip, mut left) = (offset, len);
+    for span in list {
+        let here = u64::from(span.len).saturating_sub(skip).min(left);
+        if here > 0 {
+            spans.push(span.slice(skip as usize, here as usize));
+        }
+        skip = skip.saturating_sub(u64::from(span.len));
+        left -= here;
+    }
+    if left == 0 { Ok(()) } else { Err(Denied) }
+}
+
 /// Copies the bytes of `from`, in order, over those of `to`, as far as the shorter of both goes.
 pub fn move_bytes(mem: &mut Memory, to: &[Span], from: &[Span]) {
     let (mut targets, mut sources) = (to.iter().copied(), from.iter().copied());
@@ -173,6 +187,20 @@ mod tests {
         assert_eq!(spans, [world.span.slice(5, 5), world.span.slice(200, 5)]);
         assert_eq!(world.regions.gather(world.pd, &list, 11, 10, RW, &mut spans), Err(Denied));
         assert_eq!(world.regions.gather(world.pd, &list, 20, 0, RW, &mut spans), Ok(()));
+    }
+
+    #[test]
+    fn a_list_of_our_own_is_cut_where_asked() {
+        let span = world().span;
+        let list = [span.first(10), Span::EMPTY, span.slice(200, 10)];
+        let cut = |offset, len| {
+            let mut spans = Vec::new();
+            cut(&list, offset, len, &mut spans).map(|()| spans)
+        };
+        assert_eq!(cut(5, 10), Ok(vec![span.slice(5, 5), span.slice(200, 5)]));
+        assert_eq!(cut(10, 10), Ok(vec![span.slice(200, 10)]));
+        assert_eq!(cut(20, 0), Ok(vec![]));
+        assert_eq!((cut(11, 10), cut(25, 1)), (Err(Denied), Err(Denied)));
     }
 
     #[test]

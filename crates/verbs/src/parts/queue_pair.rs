@@ -135,6 +135,7 @@ impl<E> QueuePair<E> {
         }
         let is_fitting = match request.data {
             crate::Data::Gather(sges) => sges.len() <= self.init.send_sges as usize,
+            crate::Data::Own(spans) => spans.len() <= self.init.send_sges as usize,
             crate::Data::Inline(bytes) => bytes.len() <= self.init.inline_bytes as usize,
         };
         let pieces = match request.work {

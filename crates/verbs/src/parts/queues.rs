@@ -1,6 +1,7 @@
 //! What queues hold: work requests, copied out of their submitters' hands.
 
-use super::Ring;
+use super::gather::cut;
+use super::{Denied, Regions, Ring};
 use crate::{
     Access, CompletionKind, Data, Destination, Key, PdId, PostError, ReceiveRequest, Remote, SendRequest,
     Sge, Work,
@@ -17,8 +18,10 @@ pub struct Send {
     pub task: Task,
     /// How.
     pub flags: Flags,
-    /// The gather list, unless the bytes are inline.
+    /// The gather list, if the bytes are named by keys.
     pub sges: Vec<Sge>,
+    /// The gather list, if they are the shard's own.
+    pub own: Vec<Span>,
     /// The bytes, if they are inline.
     pub inline: Vec<u8>,
     /// They are.
@@ -127,7 +130,28 @@ impl Send {
         if self.is_inline {
             return self.inline.len() as u64;
         }
-        self.sges.iter().map(|sge| u64::from(sge.len)).sum()
+        let own: u64 = self.own.iter().map(|span| u64::from(span.len)).sum();
+        own + self.sges.iter().map(|sge| u64::from(sge.len)).sum::<u64>()
+    }
+
+    /// Appends where `len` bytes from `offset` of the gather list lie, each piece checked for `needed`. Bytes that are inline
+    /// lie nowhere.
+    pub fn gather(
+        &self,
+        regions: &Regions,
+        pd: PdId,
+        offset: u64,
+        len: u64,
+        needed: Access,
+        spans: &mut Vec<Span>,
+    ) -> Result<(), Denied> {
+        if self.is_inline {
+            return Ok(());
+        }
+        if self.own.is_empty() {
+            return regions.gather(pd, &self.sges, offset, len, needed, spans);
+        }
+        cut(&self.own, offset, len, spans)
     }
 
     /// True if no bytes are to be moved.
@@ -140,11 +164,13 @@ impl Send {
         self.id = request.id;
         self.flags = Flags { signaled: request.signaled, solicited: request.solicited, fence: request.fence };
         self.sges.clear();
+        self.own.clear();
         self.inline.clear();
         self.pieces.clear();
         self.is_inline = matches!(request.data, Data::Inline(_));
         match request.data {
             Data::Gather(sges) => self.sges.extend_from_slice(sges),
+            Data::Own(spans) => self.own.extend_from_slice(spans),
             Data::Inline(bytes) => self.inline.extend_from_slice(bytes),
         }
         if let Work::Register { pieces, .. } = request.work {
