@@ -5,7 +5,8 @@
 //! ([`Connections`]). [`parts`] holds what every provider needs and none should write again, [`loopback`] a provider within
 //! one shard, `conformance` (with the feature `testing`) the suite that every provider passes.
 //!
-//! [`station`] is for programs that do nothing but use one device.
+//! [`endpoint`] is one end of a protocol of requests and responses, among others on its shard; [`station`] is for programs that
+//! do nothing but use one device.
 //!
 //! What it is not: it sees no packet and knows no network.
 //!
@@ -20,6 +21,7 @@ mod completion;
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod connection;
+pub mod endpoint;
 mod error;
 mod event;
 mod ids;
