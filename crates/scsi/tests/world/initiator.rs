@@ -5,8 +5,8 @@ use crc32c::crc32c;
 use stdx::env::StreamId;
 use wire::iscsi::{
     Bhs, DataOut, Digests, HeaderRules, Isid, LoginRequest, LoginResponse, LoginStatus, LogoutReason,
-    LogoutRequest, NopOut, Opcode, RESERVED_TAG, Receiver, ScsiCommand, Serial, Stage, TaskAttributeCode,
-    TaskRequest, TextRequest, padding,
+    LogoutRequest, NopOut, Opcode, RESERVED_TAG, Receiver, ScsiCommand, Serial, Snack, SnackType, Stage,
+    TaskAttributeCode, TaskFunction, TaskRequest, TextRequest, padding,
 };
 use wire::scsi::{Cdb, Lun};
 
@@ -20,6 +20,8 @@ pub struct Initiator {
     pub connection_id: u16,
     /// The next command's number.
     pub cmd_sn: Serial,
+    /// The next answer that is said to be expected.
+    pub exp_stat_sn: Serial,
     /// Whether the login is over.
     pub logged_in: bool,
 }
@@ -46,6 +48,7 @@ impl Initiator {
             tsih: 0,
             connection_id: 1,
             cmd_sn: Serial(u32::MAX - 2),
+            exp_stat_sn: Serial(0),
             logged_in: false,
         }
     }
@@ -109,7 +112,7 @@ impl Initiator {
             task_tag: 0x10,
             connection_id: self.connection_id,
             cmd_sn: self.cmd_sn,
-            exp_stat_sn: Serial(0),
+            exp_stat_sn: self.exp_stat_sn,
         };
         self.pdu(&request.encode(text.len() as u32), text.as_bytes())
     }
@@ -146,7 +149,7 @@ impl Initiator {
             task_tag: tag,
             expected_length: read.max(write),
             cmd_sn: self.take_number(),
-            exp_stat_sn: Serial(0),
+            exp_stat_sn: self.exp_stat_sn,
             cdb: Cdb(bytes),
         }
     }
@@ -189,7 +192,7 @@ impl Initiator {
             lun: Lun::from_number(0),
             task_tag: tag,
             transfer_tag,
-            exp_stat_sn: Serial(0),
+            exp_stat_sn: self.exp_stat_sn,
             data_sn: Serial(number),
             offset,
         };
@@ -204,7 +207,7 @@ impl Initiator {
             task_tag: tag,
             transfer_tag: RESERVED_TAG,
             cmd_sn,
-            exp_stat_sn: Serial(0),
+            exp_stat_sn: self.exp_stat_sn,
         };
         self.pdu(&header.encode(data.len() as u32), data)
     }
@@ -219,7 +222,7 @@ impl Initiator {
             task_tag: tag,
             transfer_tag: RESERVED_TAG,
             cmd_sn,
-            exp_stat_sn: Serial(0),
+            exp_stat_sn: self.exp_stat_sn,
         };
         self.pdu(&header.encode(text.len() as u32), text.as_bytes())
     }
@@ -232,9 +235,30 @@ impl Initiator {
             task_tag: tag,
             referenced_tag,
             cmd_sn: self.cmd_sn,
-            exp_stat_sn: Serial(0),
+            exp_stat_sn: self.exp_stat_sn,
             referenced_cmd_sn: Serial(self.cmd_sn.0.wrapping_sub(1)),
             exp_data_sn: Serial(0),
+        };
+        self.pdu(&header.encode(), &[])
+    }
+
+    pub fn snack(&self, kind: SnackType, task_tag: u32, tag: u32, begin: u32, run_length: u32) -> Vec<u8> {
+        let (lun, exp_stat_sn) = (Lun::from_number(0), self.exp_stat_sn);
+        let header = Snack { kind, lun, task_tag, tag, exp_stat_sn, begin: Serial(begin), run_length };
+        self.pdu(&header.encode(), &[])
+    }
+
+    pub fn reassign(&self, tag: u32, referenced_tag: u32, exp_data_sn: u32) -> Vec<u8> {
+        let header = TaskRequest {
+            immediate: true,
+            function: TaskFunction::TaskReassign.code(),
+            lun: Lun::from_number(0),
+            task_tag: tag,
+            referenced_tag,
+            cmd_sn: self.cmd_sn,
+            exp_stat_sn: self.exp_stat_sn,
+            referenced_cmd_sn: Serial(0),
+            exp_data_sn: Serial(exp_data_sn),
         };
         self.pdu(&header.encode(), &[])
     }
@@ -248,7 +272,7 @@ impl Initiator {
             task_tag: tag,
             connection_id,
             cmd_sn,
-            exp_stat_sn: Serial(0),
+            exp_stat_sn: self.exp_stat_sn,
         };
         self.pdu(&header.encode(), &[])
     }

@@ -51,6 +51,11 @@ impl Snack {
         })
     }
 
+    /// ExpStatSN, which all requests after the login have in the same place.
+    pub const fn expected_status(bhs: &Bhs) -> Serial {
+        Serial(bhs.word(Word::At28))
+    }
+
     /// The header; there is no data.
     pub fn encode(&self) -> Bhs {
         let mut bhs = Bhs::new(Opcode::Snack, 0);

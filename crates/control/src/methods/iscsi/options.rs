@@ -163,6 +163,9 @@ fn limits_of(options: &SetOptions) -> Result<Limits, RpcError> {
         )?,
         immediate_data: options.immediate_data.unwrap_or(default.immediate_data),
         error_recovery_level: level as u8,
+        // Data in any order is taken from initiators that ask for it.
+        data_pdu_in_order: false,
+        data_sequence_in_order: false,
         ..default
     })
 }

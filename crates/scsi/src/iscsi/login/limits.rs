@@ -200,12 +200,19 @@ impl Parameters {
         Self::of(&ROWS.map(|row| row.default), default(Key::MaxRecvDataSegmentLength))
     }
 
+    /// True if data comes once and in order: nothing is recovered, and both orders were agreed on.
+    pub fn is_plain(&self) -> bool {
+        self.error_recovery_level == 0 && self.data_pdu_in_order && self.data_sequence_in_order
+    }
+
     /// From the outcome of each key, and what we declared to take. The bounds of the keys keep the numbers within the
     /// types.
     pub(super) fn of(values: &[u32; KEYS], max_recv_data_segment_len: u32) -> Self {
         let number = |key: Key| values[key as usize];
         let yes = |key: Key| number(key) != 0;
         let max_burst_len = number(Key::MaxBurstLength);
+        // Section 13.19: with recovery, sequences in order leave only the last of them to be asked for again.
+        let one_r2t = number(Key::ErrorRecoveryLevel) > 0 && yes(Key::DataSequenceInOrder);
         Self {
             header_digest: yes(Key::HeaderDigest),
             data_digest: yes(Key::DataDigest),
@@ -219,7 +226,7 @@ impl Parameters {
             first_burst_len: number(Key::FirstBurstLength).min(max_burst_len),
             time_to_wait_s: number(Key::DefaultTime2Wait) as u16,
             time_to_retain_s: number(Key::DefaultTime2Retain) as u16,
-            max_outstanding_r2t: number(Key::MaxOutstandingR2T) as u16,
+            max_outstanding_r2t: if one_r2t { 1 } else { number(Key::MaxOutstandingR2T) as u16 },
             data_pdu_in_order: yes(Key::DataPDUInOrder),
             data_sequence_in_order: yes(Key::DataSequenceInOrder),
             error_recovery_level: number(Key::ErrorRecoveryLevel) as u8,

@@ -31,6 +31,16 @@ pub struct Counters {
     pub header_digest_errors: u64,
     /// PDUs whose data did not match its digest.
     pub data_digest_errors: u64,
+    /// Data-Out that came after one that was missing.
+    pub sequence_errors: u64,
+    /// R2Ts for data that had been asked for before.
+    pub recovery_r2ts: u64,
+    /// SNACKs by which something was sent again.
+    pub snacks: u64,
+    /// Connections that were lost, and whose tasks were kept for another.
+    pub connections_lost: u64,
+    /// Tasks that went on by another connection.
+    pub reassigned: u64,
     /// Commands answered with BUSY for want of buffers.
     pub busy: u64,
     /// Times a connection stopped reading for want of room.

@@ -30,6 +30,9 @@ pub struct Limits {
     /// The same while the volume lends its memory. Less, because such reads complete at once, and what the stream does
     /// not take at once must be copied.
     pub lent_ahead_bytes_max: usize,
+    /// Read data of this shard that is kept until initiators acknowledge it, in bytes, where error recovery was agreed on. What
+    /// is over that is sent, and cannot be had again.
+    pub kept_bytes_max: usize,
     /// Buffers of this shard that may wait for data that initiators still have to send, in bytes: what is left of the
     /// shard's I/O buffers always serves commands that need nothing of the initiator to complete.
     pub solicited_bytes_max: usize,
@@ -49,6 +52,7 @@ impl Default for Limits {
             backlog_max: 256,
             read_ahead_bytes_max: 4 << 20,
             lent_ahead_bytes_max: 1 << 20,
+            kept_bytes_max: 16 << 20,
             solicited_bytes_max: 32 << 20,
         }
     }

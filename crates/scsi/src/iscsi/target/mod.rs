@@ -33,6 +33,7 @@ use stdx::env::Env;
 use stdx::gather::HeaderBlocks;
 use stdx::mem::Span;
 use stdx::slab::{Key, Slab};
+use stdx::time::Time;
 
 /// What a connection reaches besides itself.
 pub(crate) struct Context<'a> {
@@ -57,6 +58,12 @@ pub(crate) struct Shard {
     blocks: HeaderBlocks,
     /// Bytes of buffers that wait for initiators to fill them.
     solicited_bytes: usize,
+    /// Bytes of read data that is kept until initiators acknowledge it.
+    kept_bytes: usize,
+    /// When tasks that lost their connection are given up: session and connection, in the order of the times.
+    expiries: VecDeque<(Time, Key, Key)>,
+    /// The server is shutting down: nothing is kept for connections that are lost.
+    closing: bool,
     /// What connections want done to others; the server sees to it before it goes on.
     orders: VecDeque<Order>,
 }
@@ -68,6 +75,8 @@ pub(crate) enum Order {
     Visit(Key),
     /// This connection ends; its session knows of it already.
     End(Key),
+    /// This connection forgets the task in a slot, which has not begun.
+    Forget(Key, u32),
     /// This connection ends once what it has to send is sent.
     Dismiss(Key),
 }

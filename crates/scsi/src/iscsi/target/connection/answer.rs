@@ -3,7 +3,7 @@
 use super::super::Context;
 use super::super::session::{Stage, Task, give};
 use super::Connection;
-use super::outgoing::{Item, Reading};
+use super::outgoing::{Item, Owner, Reading, Response};
 use crate::target::{Outcome, Transfer};
 use stdx::mem::Span;
 use stdx::planted::{Bug, planted};
@@ -29,7 +29,7 @@ impl Connection {
             }
             Some(_) => {}
         }
-        if !task.incoming.owed() {
+        if !task.owed() {
             return self.answer(cx, outcome.slot, &outcome);
         }
         // Section 11.3.1: the initiator sends what it announced; the status comes after that.
@@ -52,6 +52,7 @@ impl Connection {
         let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else { return };
         let (Some(task), Some(status)) = (session.tasks.get(slot), outcome.status) else { return };
         let (tag, residual, r2ts) = (task.tag, residual(task, outcome), task.incoming.r2ts);
+        let lun = task.request.lun;
         let data = outcome.data.first(outcome.data.len().min(task.request.in_len as usize));
         let Some(buffer) = session.remove(slot, &mut cx.shard.solicited_bytes) else { return };
         if planted(Bug::CompletionLost) && self.outgoing.bytes() > 0 {
@@ -61,33 +62,42 @@ impl Connection {
         if !own {
             give(cx.env, buffer);
         }
+        // What may be asked for again is kept apart from the status: as much of it as the limits allow.
+        let kept_max = cx.shard.limits.kept_bytes_max;
+        let is_kept = own
+            && cx.shard.kept_bytes + buffer.len() <= kept_max
+            && self.outgoing.push_kept_read(tag, lun, data, buffer);
+        self.account_kept(cx);
         // Section 11.4.2: a status without sense data may come with the last data.
         let collapsed = outcome.sense.is_none() && status == Status::Good && !data.is_empty();
+        let collapsed = collapsed && !self.outgoing.keeps();
         let exp_data_sn = if data.is_empty() { r2ts } else { self.outgoing.data_pdus(data.len) };
-        if !data.is_empty() {
+        if !data.is_empty() && !is_kept {
             self.outgoing.push(Item::Read(Reading {
                 tag,
                 data,
-                buffer: own.then_some(buffer),
+                owner: if own { Owner::Buffer(buffer) } else { Owner::Lent },
                 offset: 0,
+                end: data.len,
                 data_sn: Serial(0),
                 status: collapsed.then_some(DataInStatus { status: status as u8, residual }),
             }));
         }
         if !collapsed {
-            self.outgoing.push(Item::Response {
+            self.outgoing.push(Item::Response(Response {
                 tag,
                 response: ServiceResponse::Completed,
                 status,
                 residual,
                 exp_data_sn: Serial(exp_data_sn),
                 sense: outcome.sense,
-            });
+                read_bytes: data.len,
+            }));
         }
     }
 
     /// A task is gone, and nobody is told.
-    pub(super) fn forget_task(&mut self, cx: &mut Context<'_>, slot: u32) {
+    pub(in super::super) fn forget_task(&mut self, cx: &mut Context<'_>, slot: u32) {
         self.framer.forget(slot, false);
         let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else { return };
         if let Some(buffer) = session.remove(slot, &mut cx.shard.solicited_bytes)
@@ -99,7 +109,7 @@ impl Connection {
 }
 
 /// The difference between the data the initiator expected and what the command has (section 11.4.5).
-fn residual(task: &Task, outcome: &Outcome) -> Residual {
+pub(crate) fn residual(task: &Task, outcome: &Outcome) -> Residual {
     let request = &task.request;
     match task.transfer {
         Transfer::Out { len } => Residual::between(request.out_len, len),

@@ -1,13 +1,14 @@
 //! A SCSI Command comes in (RFC 7143, sections 11.3 and 4.2.5.2: immediate and unsolicited data).
 
 use super::super::Context;
-use super::super::session::{self, Parked, Request, Session, Stage, Task};
+use super::super::session::{self, Parked, Pieces, Request, Session, Stage, Task};
 use super::Connection;
 use super::framer::{Incoming, Landing};
 use super::hold::{Held, Problem, Taken};
-use super::outgoing::Item;
+use super::outgoing::{Item, Response};
 use crate::target::{TaskAttribute, Transfer};
 use stdx::mem::Span;
+use stdx::slab::Key;
 use wire::iscsi::{
     AdditionalHeaders, Bhs, PduLayout, RESERVED_TAG, RejectReason, Residual, ScsiCommand, Serial,
     ServiceResponse, TaskAttributeCode,
@@ -56,26 +57,63 @@ impl Connection {
             None if turn == session::Turn::Now => return Ok(self.refuse_busy(cx, layout, bhs, &command)),
             None => return Err(Problem::Held(Held::Buffers(command.expected_length as usize))),
         };
-        let task = self.task(&command, &additional, &unsolicited);
+        // With digests, and with recovery from what they show, a command counts once its own data is known to be intact: if it
+        // is not, the initiator sends the whole command again (section 7.8).
+        let arrives = layout.data_digest && layout.data_len > 0 && session_recovers(cx, self.session);
+        let mut task = self.task(cx, &command, &additional, &unsolicited);
+        if arrives {
+            task.stage = Stage::Arriving;
+        }
         let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else {
             return Ok(Taken(None));
         };
         let slot = session.tasks.insert(task);
         let window = unsolicited.buffer.first(unsolicited.buffer.len().min(unsolicited.immediate as usize));
         let incoming = Incoming::new(layout, Landing::Task(slot), window);
+        if arrives {
+            return Ok(Taken(incoming));
+        }
         // The data follows whatever becomes of the command from here on, so the framer hears of it first.
         self.framer.accept(incoming);
+        self.take_turn(cx, slot, turn)?;
+        Ok(Taken(self.framer.take_incoming()))
+    }
+
+    /// The data of a command that was waited for is here. If it is damaged, the command has not come.
+    pub(super) fn admit(&mut self, cx: &mut Context<'_>, slot: u32, intact: bool) -> Result<(), Problem> {
+        let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else {
+            return Ok(());
+        };
+        let Some(task) = session.tasks.get_mut(slot) else { return Ok(()) };
+        let request = &task.request;
+        let turn = if request.immediate { session::Turn::Now } else { session.window.turn(request.cmd_sn) };
+        if !intact || turn == session::Turn::Never {
+            self.forget_task(cx, slot);
+            return Ok(());
+        }
+        task.stage = Stage::Parked;
+        self.take_turn(cx, slot, turn)
+    }
+
+    /// A command takes its place in the order of commands.
+    fn take_turn(&mut self, cx: &mut Context<'_>, slot: u32, turn: session::Turn) -> Result<(), Problem> {
+        let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else {
+            return Ok(());
+        };
+        let Some(request) = session.tasks.get(slot).map(|task| task.request) else { return Ok(()) };
         match turn {
-            session::Turn::Later => session.window.park(command.cmd_sn, Parked::Task(slot)),
+            session::Turn::Later => {
+                session.window.park(request.cmd_sn, Parked::Task(slot));
+                Ok(())
+            }
             session::Turn::Now | session::Turn::Never => {
-                if !command.immediate {
+                if !request.immediate {
                     session.window.advance(true);
                 }
                 self.begin(cx, slot);
-                self.deliver(cx)?;
+                self.deliver(cx)
             }
         }
-        Ok(Taken(self.framer.take_incoming()))
     }
 
     /// What the command brings by itself, with a buffer for it. `None`: there is none to be had, and waiting for one
@@ -140,7 +178,16 @@ impl Connection {
         })
     }
 
-    fn task(&self, command: &ScsiCommand, additional: &AdditionalHeaders<'_>, with: &Unsolicited) -> Task {
+    fn task(
+        &self,
+        cx: &Context<'_>,
+        command: &ScsiCommand,
+        additional: &AdditionalHeaders<'_>,
+        with: &Unsolicited,
+    ) -> Task {
+        let session = self.session.and_then(|key| cx.shard.sessions.get(key));
+        let in_pieces = command.write && session.is_some_and(|session| !session.parameters.is_plain());
+        let unsolicited_end = (!command.is_final).then_some(with.end);
         let both = command.read && command.write;
         let in_len =
             if both { additional.bidirectional_read_length.unwrap_or(0) } else { command.expected_length };
@@ -171,6 +218,7 @@ impl Connection {
                 data_sn: Serial(0),
                 landing: with.immediate > 0,
             },
+            pieces: in_pieces.then(|| Box::new(Pieces::new(with.immediate, unsolicited_end))),
             solicited: with.solicited,
             damaged: false,
             outcome: None,
@@ -187,17 +235,24 @@ impl Connection {
         command: &ScsiCommand,
     ) -> Taken {
         cx.shard.counters.busy += 1;
-        self.outgoing.push(Item::Response {
+        self.outgoing.push(Item::Response(Response {
             tag: command.task_tag,
             response: ServiceResponse::Completed,
             status: Status::Busy,
             residual: Residual::between(command.expected_length, 0),
             exp_data_sn: Serial(0),
             sense: None,
-        });
+            read_bytes: 0,
+        }));
         self.pass_over(cx, layout, bhs);
         Taken(Incoming::unwanted(layout))
     }
+}
+
+/// Whether what is damaged is sent again in this session.
+fn session_recovers(cx: &Context<'_>, session: Option<Key>) -> bool {
+    let session = session.and_then(|key| cx.shard.sessions.get(key));
+    session.is_some_and(|session| session.parameters.error_recovery_level > 0)
 }
 
 /// Why a command is rejected, if it is.

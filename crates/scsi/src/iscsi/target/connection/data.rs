@@ -1,17 +1,16 @@
 //! Data-Out comes in (RFC 7143, section 11.7): unsolicited, or for an R2T.
 
 use super::super::Context;
-use super::super::session::Stage;
+use super::super::session::{Arrival, Misplaced, Stage};
 use super::Connection;
 use super::framer::{Incoming, Landing};
 use super::hold::{Problem, Taken};
-use stdx::mem::Span;
 use stdx::planted::{Bug, planted};
 use wire::iscsi::{Bhs, DataOut, PduLayout, RESERVED_TAG, Serial};
 
 impl Connection {
-    /// The header of a Data-Out is whole. DataPDUInOrder and DataSequenceInOrder are always agreed on, so it
-    /// goes on where the one before ended, and ends its sequence where the sequence ends.
+    /// The header of a Data-Out is whole. With both orders agreed on it goes on where the one before ended, and ends its
+    /// sequence where the sequence ends.
     pub(super) fn handle_data(
         &mut self,
         cx: &mut Context<'_>,
@@ -27,11 +26,14 @@ impl Connection {
         let slot = slot.unwrap_or(u32::MAX);
         let mine = session.tasks.get_mut(slot);
         let mine = mine.filter(|task| task.tag == data.task_tag && task.connection == self.key);
-        let Some(task) = mine.filter(|task| task.incoming.owed()) else {
+        let Some(task) = mine.filter(|task| task.owed()) else {
             // The task may have ended while its data was on its way.
             cx.shard.counters.ignored += 1;
             return Ok(Taken(Incoming::unwanted(layout)));
         };
+        if task.pieces.is_some() {
+            return self.handle_piece(cx, layout, slot, &data);
+        }
         let burst = session.parameters.max_burst_len;
         let end = data.offset.checked_add(layout.data_len);
         let incoming = &mut task.incoming;
@@ -48,25 +50,64 @@ impl Connection {
         let ends = data.is_final == (end == sequence_end) || data.is_final && !solicited;
         if !follows || !ends || task.damaged {
             task.damaged = true;
-            return Ok(self.skip_data(cx, layout, slot, data.is_final));
+            return self.skip_data(cx, layout, slot, data.is_final);
         }
         let start = if planted(Bug::DataOffsetForgotten) { 0 } else { data.offset as usize };
         incoming.received = end;
         incoming.data_sn = if data.is_final { Serial(0) } else { data.data_sn.next() };
         incoming.unsolicited &= !data.is_final;
         incoming.landing = layout.data_len > 0;
-        let room = task.buffer.len().saturating_sub(start).min(layout.data_len as usize);
-        let window = if room > 0 { task.buffer.slice(start, room) } else { Span::EMPTY };
+        let window = task.landing_place(start, layout.data_len as usize);
         if layout.data_len == 0 {
-            self.handle_task_data(cx, slot, true);
+            self.handle_task_data(cx, slot, true)?;
+        }
+        Ok(Taken(Incoming::new(layout, Landing::Task(slot), window)))
+    }
+
+    /// The same where data need not come in order, or may come again.
+    fn handle_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+        layout: &PduLayout,
+        slot: u32,
+        data: &DataOut,
+    ) -> Result<Taken, Problem> {
+        let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else {
+            return Ok(Taken(None));
+        };
+        let in_order = session.parameters.data_pdu_in_order;
+        let Some(task) = session.tasks.get_mut(slot) else { return Ok(Taken(None)) };
+        let Some(pieces) = &mut task.pieces else { return Ok(Taken(None)) };
+        let end = data.offset.checked_add(layout.data_len);
+        let end = end.ok_or(Problem::Protocol("data that was not asked for"))?;
+        let (transfer_tag, data_sn, is_final) = (data.transfer_tag, data.data_sn, data.is_final);
+        let arrival = Arrival { transfer_tag, data_sn, range: data.offset..end, is_final };
+        match pieces.arrive(arrival, in_order) {
+            Ok(gap) => cx.shard.counters.sequence_errors += u64::from(gap),
+            Err(Misplaced::Outside) => return Err(Problem::Protocol("data that was not asked for")),
+            Err(Misplaced::Unknown) => {
+                cx.shard.counters.ignored += 1;
+                return Ok(Taken(Incoming::unwanted(layout)));
+            }
+        }
+        task.incoming.landing = layout.data_len > 0;
+        let window = task.landing_place(data.offset as usize, layout.data_len as usize);
+        if layout.data_len == 0 {
+            self.handle_task_data(cx, slot, true)?;
         }
         Ok(Taken(Incoming::new(layout, Landing::Task(slot), window)))
     }
 
     /// Data of a task that has failed: the end of its sequence is waited for.
-    fn skip_data(&mut self, cx: &mut Context<'_>, layout: &PduLayout, slot: u32, is_final: bool) -> Taken {
+    fn skip_data(
+        &mut self,
+        cx: &mut Context<'_>,
+        layout: &PduLayout,
+        slot: u32,
+        is_final: bool,
+    ) -> Result<Taken, Problem> {
         let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else {
-            return Taken(None);
+            return Ok(Taken(None));
         };
         let burst = session.parameters.max_burst_len;
         if let Some(task) = session.tasks.get_mut(slot)
@@ -78,29 +119,49 @@ impl Connection {
             }
             incoming.unsolicited = false;
             incoming.data_sn = Serial(0);
-            self.handle_task_data(cx, slot, false);
+            self.handle_task_data(cx, slot, false)?;
         }
-        Taken(Incoming::unwanted(layout))
+        Ok(Taken(Incoming::unwanted(layout)))
     }
 
     /// Data of a task has landed.
-    pub(super) fn handle_task_data(&mut self, cx: &mut Context<'_>, slot: u32, intact: bool) {
-        let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else { return };
-        let Some(task) = session.tasks.get_mut(slot) else { return };
+    pub(super) fn handle_task_data(
+        &mut self,
+        cx: &mut Context<'_>,
+        slot: u32,
+        intact: bool,
+    ) -> Result<(), Problem> {
+        let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else {
+            return Ok(());
+        };
+        let recovers = session.parameters.error_recovery_level > 0;
+        let Some(task) = session.tasks.get_mut(slot) else { return Ok(()) };
         task.incoming.landing = false;
-        // RFC 7143, section 7.8: the task fails once all of its data has come.
-        task.damaged |= !intact;
+        match &mut task.pieces {
+            Some(pieces) => {
+                // Section 7.8: what is missing at the end of its sequence is asked for again, if that was agreed on.
+                let missing = pieces.land(intact);
+                task.damaged |= missing && (!recovers || pieces.repairs() > REPAIRS_MAX);
+            }
+            // The task fails once all of its data has come.
+            None => task.damaged |= !intact,
+        }
         match task.stage {
+            Stage::Arriving => self.admit(cx, slot, intact)?,
             Stage::Waiting => {
                 let _started = self.feed(cx);
             }
             Stage::Receiving => self.progress(cx, slot),
-            Stage::Settling if !task.incoming.owed() => {
+            Stage::Settling if !task.owed() => {
                 if let Some(outcome) = task.outcome.take() {
                     self.answer(cx, slot, &outcome);
                 }
             }
             Stage::Free | Stage::Parked | Stage::Executing | Stage::Settling => {}
         }
+        Ok(())
     }
 }
+
+/// How often data of one task is asked for again before it fails.
+const REPAIRS_MAX: u32 = 64;

@@ -161,6 +161,9 @@ impl Connection {
         self.outgoing.digests = digests;
         self.outgoing.segment_max = parameters.max_send_data_segment_len;
         self.outgoing.burst_max = parameters.max_burst_len;
+        if parameters.error_recovery_level > 0 {
+            self.outgoing.begin_to_keep();
+        }
         let data_max = parameters.max_recv_data_segment_len;
         self.framer.set_rules(HeaderRules { receiver: Receiver::Target, digests, data_max });
         let initiator = logging_in.login.identity().map(|identity| identity.initiator.as_str().to_owned());
@@ -241,6 +244,9 @@ impl Context<'_> {
             tasks: Tasks::new(depth as usize + self.shard.limits.immediates_max),
             waiting: VecDeque::new(),
             ready: VecDeque::new(),
+            postponed: VecDeque::new(),
+            lost: Vec::new(),
+            stranded: Vec::new(),
             managements: Vec::new(),
             next_management: 0,
             has_predecessor,
@@ -259,11 +265,13 @@ impl Context<'_> {
     fn end_same_connection(&mut self, session: Key, connection_id: u16) {
         let Some(session) = self.shard.sessions.get_mut(session) else { return };
         let old = session.connections.iter().position(|(id, _)| *id == connection_id);
-        if let Some(old) = old {
-            let (_, connection) = session.connections.swap_remove(old);
+        let Some((place, connection)) = old.map(|old| (old, session.connections[old].1)) else { return };
+        // Section 7.1.4.3: it is as if it had been logged out for recovery, where there is any.
+        if !session.recovers(connection) {
+            session.connections.swap_remove(place);
             self.give_up_connection(connection);
-            self.shard.orders.push_back(Order::End(connection));
         }
+        self.shard.orders.push_back(Order::End(connection));
     }
 }
 

@@ -41,9 +41,20 @@ impl Connection {
                     cx.shard.orders.push_back(Order::End(named));
                 }
             }
-            // Tasks are not carried over at error recovery levels below 2.
-            (LogoutReason::RemoveForRecovery, _) => {
-                self.outgoing.push(say(LogoutResult::RecoveryNotSupported));
+            (LogoutReason::RemoveForRecovery, named) => {
+                let was_lost = session.lost.iter().any(|(id, _)| *id == request.connection_id);
+                let result = match named {
+                    _ if session.parameters.error_recovery_level < 2 => LogoutResult::RecoveryNotSupported,
+                    // A connection that can still say this is not to be recovered.
+                    Some(named) if named == self.key => LogoutResult::CleanupFailed,
+                    Some(named) => {
+                        cx.shard.orders.push_back(Order::End(named));
+                        LogoutResult::Closed
+                    }
+                    None if was_lost => LogoutResult::Closed,
+                    None => LogoutResult::NoSuchConnection,
+                };
+                self.outgoing.push(say(result));
             }
         }
         Ok(())

@@ -26,9 +26,14 @@ mod logout;
 mod numbered;
 mod outgoing;
 mod receive;
+mod recovery;
+mod snack;
 mod start;
 mod task;
 mod text;
+
+pub(crate) use answer::residual;
+pub(crate) use outgoing::{Cuts, KeptRead, Response};
 
 use super::session::give;
 use super::{Arrival, Context};
@@ -63,6 +68,8 @@ pub(super) struct Connection {
     coming: (Bhs, Span),
     /// Read data that commands being executed may come back with, in bytes.
     promised_bytes: usize,
+    /// Bytes of kept read data that the shard counts as this connection's.
+    counted_kept: usize,
     text: Option<TextExchange>,
     /// What is told of the window once the session is gone.
     last_window: WindowNumbers,
@@ -110,6 +117,7 @@ impl Connection {
             receiving: ReceivingInto::Scratch,
             coming: (Bhs::default(), Span::EMPTY),
             promised_bytes: 0,
+            counted_kept: 0,
             text: None,
             last_window: WindowNumbers { exp_cmd_sn: Serial(0), max_cmd_sn: Serial(0) },
             heard: false,
@@ -152,6 +160,11 @@ impl Connection {
         self.outgoing.bytes()
     }
 
+    /// Bytes of read data that is kept until it is acknowledged.
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.outgoing.kept_bytes()
+    }
+
     /// It is to be closed as soon as what it has to send is sent.
     pub(super) const fn is_leaving(&self) -> bool {
         matches!(self.state, State::Leaving)
@@ -176,7 +189,7 @@ impl Connection {
                 time_to_wait_s: parameters.time_to_wait_s,
                 time_to_retain_s: parameters.time_to_retain_s,
             };
-            self.outgoing.push(Item::Message { lun: Lun::default(), event });
+            self.outgoing.push(Item::Message { lun: Lun::default(), event, sense: None });
         }
     }
 
@@ -191,8 +204,8 @@ impl Connection {
     /// The initiator is asked to log out within so many seconds (RFC 7143, section 11.9.1).
     pub(super) fn request_logout(&mut self, within_s: u16) {
         if matches!(self.state, State::FullFeature) {
-            self.outgoing
-                .push(Item::Message { lun: Lun::default(), event: AsyncEvent::LogoutRequest { within_s } });
+            let event = AsyncEvent::LogoutRequest { within_s };
+            self.outgoing.push(Item::Message { lun: Lun::default(), event, sense: None });
         }
     }
 
@@ -242,20 +255,24 @@ impl Connection {
 
     /// The stream is gone, or is to go.
     pub(super) fn end(&mut self, cx: &mut Context<'_>) {
+        self.lose_session(cx);
         self.depart(cx);
         self.state = State::Ended;
         self.outgoing.clear(cx.env, &mut cx.shard.blocks);
+        self.account_kept(cx);
     }
 
-    /// It is of no session any more. A session that loses a connection without a logout is over: what was lost with it can
-    /// only be recovered by the next session (RFC 7143, section 7.1.4.1: session recovery).
+    /// It is of no session any more, which is over: what was lost with it can only be recovered by the next session (RFC 7143,
+    /// section 7.1.4.1: session recovery).
     fn depart(&mut self, cx: &mut Context<'_>) {
         self.forget_input(cx);
         self.last_window = self.window(cx);
-        if let Some(key) = self.session.take() {
-            if let Some(session) = cx.shard.sessions.get_mut(key) {
-                session.connections.retain(|(_, connection)| *connection != self.key);
-            }
+        let Some(key) = self.session.take() else { return };
+        let Some(session) = cx.shard.sessions.get_mut(key) else { return };
+        let connections = session.connections.len();
+        session.connections.retain(|(_, connection)| *connection != self.key);
+        // Whoever took it off the list saw to what it left.
+        if session.connections.len() < connections {
             cx.end_session(key);
         }
     }

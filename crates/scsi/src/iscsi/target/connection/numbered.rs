@@ -74,6 +74,12 @@ impl Connection {
         }
     }
 
+    /// Whether there are any.
+    pub(in super::super) fn has_ready(&self, cx: &Context<'_>) -> bool {
+        let session = self.session.and_then(|key| cx.shard.sessions.get(key));
+        session.is_some_and(|session| session.ready.iter().any(|(connection, ..)| *connection == self.key))
+    }
+
     /// Its turn has come.
     pub(super) fn execute(&mut self, cx: &mut Context<'_>, bhs: &Bhs, data: Span) -> Result<(), Problem> {
         match bhs.opcode() {

@@ -49,6 +49,7 @@ impl<'a> Session<Context<'a>> for Connection {
 
     fn handle_sent(&mut self, cx: &mut Context<'a>, len: usize) {
         self.outgoing.handle_sent(cx.env, &mut cx.shard.blocks, len);
+        self.account_kept(cx);
     }
 }
 
@@ -113,14 +114,14 @@ impl Connection {
             return Err(Problem::Held(Held::Predecessor));
         }
         self.coming.0 = *bhs;
+        self.take_acknowledgement(cx, bhs);
         match layout.opcode {
             Opcode::ScsiCommand => self.handle_command(cx, layout, bhs),
             Opcode::DataOut => self.handle_data(cx, layout, bhs),
             Opcode::NopOut | Opcode::TaskRequest | Opcode::TextRequest | Opcode::LogoutRequest => {
                 self.handle_numbered(cx, layout, bhs)
             }
-            // Nothing is sent twice at error recovery level 0.
-            Opcode::Snack => Ok(self.refuse(cx, layout, bhs, RejectReason::SnackReject)),
+            Opcode::Snack => Ok(self.handle_snack(cx, layout, bhs)),
             Opcode::LoginRequest => Err(Problem::Protocol("a login request after the login")),
             Opcode::NopIn
             | Opcode::ScsiResponse
@@ -156,7 +157,7 @@ impl Connection {
         }
         match owner {
             Landing::Nobody => {}
-            Landing::Task(slot) => self.handle_task_data(cx, slot, intact),
+            Landing::Task(slot) => self.handle_task_data(cx, slot, intact)?,
             Landing::Pdu => {
                 let (bhs, data) = (self.coming.0, core::mem::replace(&mut self.coming.1, Span::EMPTY));
                 if !intact {

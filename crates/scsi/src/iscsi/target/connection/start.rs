@@ -7,13 +7,13 @@ use super::hold::Problem;
 use super::outgoing::Item;
 use crate::target::{Command, Function, Management, Transfer};
 use stdx::mem::Span;
-use wire::iscsi::Serial;
+use wire::iscsi::{Bhs, ScsiCommand, Serial};
 
 impl Connection {
     /// What became due by what has come: commands of any connection, PDUs of this one.
     pub(super) fn deliver(&mut self, cx: &mut Context<'_>) -> Result<(), Problem> {
         while let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) {
-            let Some(parked) = session.window.due() else { return Ok(()) };
+            let Some(parked) = session.window.due() else { break };
             session.window.advance(matches!(parked, Parked::Task(_)));
             match parked {
                 Parked::Gone => {}
@@ -25,6 +25,23 @@ impl Connection {
                     session.ready.push_back((connection, bhs, data));
                     cx.shard.orders.push_back(Order::Visit(connection));
                 }
+            }
+        }
+        self.deliver_postponed(cx)
+    }
+
+    /// Task management that waited for the commands it is about.
+    fn deliver_postponed(&mut self, cx: &mut Context<'_>) -> Result<(), Problem> {
+        while let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) {
+            let window = &session.window;
+            let is_due = |(_, bhs): &(_, Bhs)| !window.has_missing_before(ScsiCommand::number(bhs));
+            let Some(place) = session.postponed.iter().position(is_due) else { return Ok(()) };
+            let Some((connection, bhs)) = session.postponed.remove(place) else { return Ok(()) };
+            if connection == self.key {
+                self.execute(cx, &bhs, Span::EMPTY)?;
+            } else {
+                session.ready.push_back((connection, bhs, Span::EMPTY));
+                cx.shard.orders.push_back(Order::Visit(connection));
             }
         }
         Ok(())
@@ -98,7 +115,8 @@ impl Connection {
             Transfer::In { len, lent } if len > 0 => {
                 let len = len as usize;
                 // A digest is computed over memory that nobody changes, so not over what a volume lends.
-                let lent = lent && !self.outgoing.digests.data;
+                // Nor can it be sent again later.
+                let lent = lent && !self.outgoing.digests.data && !self.outgoing.keeps();
                 let limits = &cx.shard.limits;
                 let ahead_max = if lent { limits.lent_ahead_bytes_max } else { limits.read_ahead_bytes_max };
                 let ahead = self.outgoing.bytes() + self.promised_bytes;
@@ -141,7 +159,7 @@ impl Connection {
                 return false;
             }
             let Some(buffer) = cx.env.mem().take(wanted) else { return false };
-            let early = task.buffer.len().min(task.incoming.received as usize);
+            let early = task.early_len().min(wanted);
             if early > 0 {
                 cx.env.mem().copy(buffer.first(early), task.buffer.first(early));
             }
@@ -161,11 +179,10 @@ impl Connection {
         let Some(task) = session.tasks.get_mut(slot).filter(|task| task.stage == Stage::Receiving) else {
             return;
         };
-        let incoming = &mut task.incoming;
-        if task.damaged && !incoming.owed() {
+        if task.damaged && !task.owed() {
             return self.abort(cx, slot);
         }
-        if incoming.is_complete() {
+        if task.is_complete() {
             if core::mem::take(&mut task.solicited) {
                 cx.shard.solicited_bytes -= task.buffer.len();
             }
@@ -176,6 +193,10 @@ impl Connection {
             }
             return;
         }
+        if task.pieces.is_some() {
+            return self.ask_for_pieces(cx, slot);
+        }
+        let incoming = &mut task.incoming;
         if incoming.unsolicited || task.damaged {
             return;
         }
@@ -196,6 +217,30 @@ impl Connection {
             });
             incoming.asked += length;
             incoming.r2ts += 1;
+        }
+    }
+
+    /// Asks for what has not come, or was damaged: a recovery R2T is like any other (section 11.8), and takes the next number.
+    fn ask_for_pieces(&mut self, cx: &mut Context<'_>, slot: u32) {
+        let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else { return };
+        let burst = session.parameters.max_burst_len;
+        let open_max = usize::from(session.parameters.max_outstanding_r2t);
+        let Some(task) = session.tasks.get_mut(slot) else { return };
+        let Some(pieces) = task.pieces.as_mut().filter(|pieces| !pieces.is_unsolicited()) else { return };
+        let incoming = &mut task.incoming;
+        while !task.damaged
+            && pieces.outstanding() < open_max
+            && let Some(range) = pieces.next_to_ask(incoming.wanted, burst)
+        {
+            let r2t_sn = Serial(incoming.r2ts);
+            let transfer_tag = slot << 16 | incoming.r2ts & 0xffff;
+            incoming.r2ts += 1;
+            cx.shard.counters.recovery_r2ts += u64::from(range.start < incoming.asked);
+            incoming.asked = incoming.asked.max(range.end);
+            let (offset, length) = (range.start, range.end - range.start);
+            pieces.expect(transfer_tag, r2t_sn, range);
+            let (lun, tag) = (task.request.lun, task.tag);
+            self.outgoing.push(Item::R2t { lun, tag, transfer_tag, r2t_sn, offset, length });
         }
     }
 

@@ -1,6 +1,6 @@
 //! Task management (RFC 7143, sections 11.5 and 11.6; RFC 7144).
 
-use super::super::session::{ManagementUnderway, Stage};
+use super::super::session::{ManagementUnderway, Session, Stage};
 use super::super::{Context, Order};
 use super::Connection;
 use super::hold::Problem;
@@ -21,8 +21,16 @@ impl Connection {
             self.reject(cx, RejectReason::CommandNotSupported, *bhs);
             return Ok(());
         }
-        if session.managements.len() >= managements_max {
+        if session.managements.len() + session.postponed.len() >= managements_max {
             self.reject(cx, RejectReason::ImmediateCommandReject, *bhs);
+            return Ok(());
+        }
+        if waits_for_others(session, &request) {
+            // Section 11.5.1: it may be postponed until all commands it is about have come.
+            let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else {
+                return Ok(());
+            };
+            session.postponed.push_back((self.key, *bhs));
             return Ok(());
         }
         let tag = u64::from(request.referenced_tag);
@@ -44,8 +52,10 @@ impl Connection {
             Some(TaskFunction::NexusReset) => Function::NexusReset,
             Some(TaskFunction::QueryAsynchronousEvent) => Function::QueryAsynchronousEvent,
             Some(TaskFunction::TaskReassign) => {
-                let result = TaskResult::ReassignmentNotSupported;
-                self.outgoing.push(Item::Task { tag: request.task_tag, result });
+                let result = self.reassign(cx, &request);
+                if result != TaskResult::Complete {
+                    self.outgoing.push(Item::Task { tag: request.task_tag, result });
+                }
                 return Ok(());
             }
             None => {
@@ -93,8 +103,14 @@ impl Connection {
                 self.forget_task(cx, slot);
                 Ok(Some(TaskResult::Complete))
             }
-            // Its data may be on its way by another connection.
-            Stage::Parked => Ok(Some(TaskResult::Rejected)),
+            // Its data may be landing by another connection, which is told before it receives more.
+            Stage::Parked => {
+                session.window.give_up(task.request.cmd_sn);
+                cx.shard.orders.push_back(Order::Forget(task.connection, slot));
+                Ok(Some(TaskResult::Complete))
+            }
+            // It has not come yet: it counts with its data only.
+            Stage::Arriving => Ok(Some(TaskResult::Rejected)),
             Stage::Free | Stage::Settling => Ok(Some(TaskResult::NoSuchTask)),
             Stage::Waiting | Stage::Receiving | Stage::Executing => Ok(None),
         }
@@ -119,6 +135,30 @@ impl Connection {
             cx.shard.orders.extend(orders);
         }
     }
+}
+
+/// Whether commands that a request is about, those numbered before it, are still missing.
+fn waits_for_others(session: &Session, request: &TaskRequest) -> bool {
+    let covers = match TaskFunction::from_code(request.function) {
+        Some(
+            TaskFunction::AbortTaskSet
+            | TaskFunction::ClearTaskSet
+            | TaskFunction::LogicalUnitReset
+            | TaskFunction::TargetWarmReset
+            | TaskFunction::TargetColdReset
+            | TaskFunction::NexusReset,
+        ) => true,
+        Some(
+            TaskFunction::AbortTask
+            | TaskFunction::ClearAca
+            | TaskFunction::TaskReassign
+            | TaskFunction::QueryTask
+            | TaskFunction::QueryTaskSet
+            | TaskFunction::QueryAsynchronousEvent,
+        )
+        | None => false,
+    };
+    covers && request.immediate && session.window.has_missing_before(request.cmd_sn)
 }
 
 const fn result(outcome: ManagementOutcome) -> TaskResult {

@@ -73,6 +73,9 @@ impl Server {
             scratch: env.mem().whole(scratch).first(SCRATCH_BYTES),
             blocks: HeaderBlocks::new(env.mem(), limits.connections_max)?,
             solicited_bytes: 0,
+            kept_bytes: 0,
+            expiries: VecDeque::new(),
+            closing: false,
             orders: VecDeque::new(),
         };
         Ok(Self {
@@ -202,7 +205,8 @@ impl Server {
             return Some(Time::ZERO);
         }
         let first = |queue: &VecDeque<(Time, Key)>| queue.front().map(|&(time, _)| time);
-        earliest(earliest(first(&self.logins), first(&self.departures)), first(&self.heartbeats))
+        let connections = earliest(first(&self.logins), first(&self.departures));
+        earliest(earliest(connections, first(&self.heartbeats)), self.shard.next_expiry())
     }
 
     /// Ends connections whose time is over, and looks for signs of life.
@@ -214,6 +218,9 @@ impl Server {
                 self.shard.counters.logins_timed_out += 1;
                 self.end(env, executor, key, true);
             }
+        }
+        while let Some((_, session, lost)) = self.shard.expiries.pop_front_if(|(time, ..)| *time <= now) {
+            Context { env, executor, shard: &mut self.shard }.expire(session, lost);
         }
         while let Some((_, key)) = self.departures.pop_front_if(|(time, _)| *time <= now) {
             self.end(env, executor, key, true);
@@ -236,6 +243,7 @@ impl Server {
     pub fn drain(&mut self, env: &mut dyn Env, executor: &mut dyn Executor) {
         self.draining = true;
         self.listeners.close(env);
+        self.end_lost_sessions(env, executor);
         for (key, peer) in self.connections.iter_mut() {
             peer.connection.drain(&mut Context { env, executor, shard: &mut self.shard });
             if !core::mem::replace(&mut peer.listed, true) {
@@ -253,11 +261,20 @@ impl Server {
     /// of its sessions.
     pub fn close(&mut self, env: &mut dyn Env, executor: &mut dyn Executor) {
         self.listeners.close(env);
+        self.end_lost_sessions(env, executor);
         let all: Vec<Key> = self.connections.iter().map(|(key, _)| key).collect();
         for key in all {
             self.end(env, executor, key, false);
         }
         self.obey(env, executor);
+    }
+
+    /// Nothing is kept for connections that are lost any more.
+    fn end_lost_sessions(&mut self, env: &mut dyn Env, executor: &mut dyn Executor) {
+        self.shard.closing = true;
+        for (_, session, lost) in core::mem::take(&mut self.shard.expiries) {
+            Context { env, executor, shard: &mut self.shard }.expire(session, lost);
+        }
     }
 
     /// Gives the server's memory back, once it is drained.
@@ -282,6 +299,12 @@ impl Server {
         while let Some(order) = self.shard.orders.pop_front() {
             match order {
                 Order::Visit(key) => self.list(key),
+                Order::Forget(key, slot) => {
+                    if let Some(peer) = self.connections.get_mut(key) {
+                        let cx = &mut Context { env, executor, shard: &mut self.shard };
+                        peer.connection.forget_task(cx, slot);
+                    }
+                }
                 Order::End(key) => self.end(env, executor, key, false),
                 Order::Dismiss(key) => {
                     if let Some(peer) = self.connections.get_mut(key) {
@@ -311,13 +334,16 @@ impl Server {
     /// Asserts what always holds. `others` is how many I/O buffers of the shard its other users have.
     pub fn check(&self, env: &mut dyn Env, others: usize) {
         let mut buffers = self.connections.iter().map(|(_, peer)| peer.connection.check()).sum::<usize>();
-        let mut solicited = 0;
+        let (mut solicited, mut kept) = (0, 0);
         for (_, session) in self.shard.sessions.iter() {
             session.check();
             let (held, waiting) = session.buffers();
             buffers += held;
             solicited += waiting;
+            kept += session.stranded_bytes();
         }
+        kept += self.connections.iter().map(|(_, peer)| peer.connection.kept_bytes()).sum::<usize>();
+        assert_eq!(self.shard.kept_bytes, kept);
         assert_eq!(env.mem().buffers_taken(), buffers + others, "every buffer has an owner");
         assert_eq!(self.shard.solicited_bytes, solicited);
         let sending = self.connections.iter().filter(|(_, peer)| peer.connection.is_sending()).count();

@@ -35,6 +35,7 @@ impl Server {
 
     /// Buffers may have come back: those who wait for one try again, the longest wait first.
     fn feed_starved(&mut self, env: &mut dyn Env, executor: &mut dyn Executor) {
+        self.release_kept(env, executor);
         for _ in 0..self.starved.len() {
             let Some(key) = self.starved.pop_front() else { return };
             let Some(peer) = self.connections.get_mut(key) else { continue };
@@ -48,6 +49,19 @@ impl Server {
             if has_work {
                 self.list(key);
             }
+        }
+    }
+
+    /// Those who wait for buffers have them before those who might want something again.
+    fn release_kept(&mut self, env: &mut dyn Env, executor: &mut dyn Executor) {
+        if self.starved.is_empty() || self.shard.kept_bytes == 0 {
+            return;
+        }
+        for (_, peer) in self.connections.iter_mut() {
+            peer.connection.release_kept(&mut Context { env, executor, shard: &mut self.shard });
+        }
+        for (_, session) in self.shard.sessions.iter_mut() {
+            self.shard.kept_bytes -= session.release_stranded(env);
         }
     }
 
@@ -102,7 +116,7 @@ impl Server {
                         self.visiting.push(key);
                     }
                 }
-                None => cx.drop_outcome(session, &outcome),
+                None => cx.settle_outcome(session, &outcome),
             }
         }
         self.outcomes = outcomes;
@@ -168,7 +182,7 @@ impl Peer {
     fn wants_turn(&self, cx: &mut Context<'_>) -> bool {
         match self.connection.held() {
             Some(_) => self.connection.may_resume(cx),
-            None => self.readable && !self.connection.is_leaving(),
+            None => self.connection.has_ready(cx) || self.readable && !self.connection.is_leaving(),
         }
     }
 }

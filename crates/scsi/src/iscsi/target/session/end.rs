@@ -15,6 +15,7 @@ impl Context<'_> {
         for (_, connection) in session.connections.drain(..) {
             self.shard.orders.push_back(Order::End(connection));
         }
+        self.shard.kept_bytes -= session.drop_stranded(self.env, None);
         session.give_up(self.env, &mut self.shard.solicited_bytes);
         if let Some(nexus) = session.nexus {
             self.executor.lose(self.env, nexus);

@@ -5,9 +5,13 @@
 //! Invariants: it lives as long as the executor has a task of it; a session without connections takes nothing more.
 
 mod end;
+mod pieces;
+mod recovery;
 mod tasks;
 mod window;
 
+pub(crate) use pieces::{Arrival, Misplaced, Pieces};
+pub(crate) use recovery::Stranded;
 pub(crate) use tasks::{Incoming, Request, Stage, Task, Tasks};
 pub(crate) use window::{Parked, Turn, Window};
 
@@ -41,6 +45,12 @@ pub(crate) struct Session {
     pub waiting: VecDeque<u32>,
     /// PDUs that became due by what another connection received.
     pub ready: VecDeque<(Key, Bhs, Span)>,
+    /// Task management requests that wait for commands before them, with the connections they came by.
+    pub postponed: VecDeque<(Key, Bhs)>,
+    /// CIDs and connections that were lost, and whose tasks wait for another.
+    pub lost: Vec<(u16, Key)>,
+    /// Outcomes of such tasks.
+    pub stranded: Vec<Stranded>,
     /// Task management requests the executor has.
     pub managements: Vec<ManagementUnderway>,
     /// The name of the next of them.
@@ -88,7 +98,7 @@ impl Session {
         if task.solicited {
             *solicited_bytes -= task.buffer.len();
         }
-        if !task.request.immediate && task.stage != Stage::Parked {
+        if task.is_numbered() {
             self.window.answered();
         }
         if task.stage == Stage::Waiting {
@@ -139,6 +149,8 @@ impl Session {
             give(env, data);
         }
         self.managements.clear();
+        self.postponed.clear();
+        self.lost.clear();
         for slot in self.tasks.slots(None) {
             self.detach(env, slot, solicited_bytes);
         }
@@ -154,16 +166,24 @@ impl Session {
     /// How many buffers it holds, and how many bytes of them initiators were asked to fill.
     pub(crate) fn buffers(&self) -> (usize, usize) {
         let tasks = self.tasks.iter().filter(|(_, task)| !task.buffer.is_empty()).count();
+        let tasks = tasks + self.stranded.iter().filter(|stranded| stranded.read.is_some()).count();
         let ready = self.ready.iter().filter(|(_, _, data)| !data.is_empty()).count();
         let solicited = self.tasks.iter().filter(|(_, task)| task.solicited);
         let solicited = solicited.map(|(_, task)| task.buffer.len()).sum();
         (tasks + ready + self.window.buffers(), solicited)
     }
 
+    /// Bytes of read data that is kept for lost connections.
+    pub(crate) fn stranded_bytes(&self) -> usize {
+        self.stranded.iter().map(Stranded::bytes).sum()
+    }
+
     /// Asserts what always holds.
     pub(crate) fn check(&self) {
+        let is_lost = |connection: Key| self.lost.iter().any(|(_, of)| *of == connection);
+        assert!(self.stranded.iter().all(|stranded| is_lost(stranded.connection)));
         self.tasks.check();
-        let numbered = |(_, task): &(u32, &Task)| !task.request.immediate && task.stage != Stage::Parked;
+        let numbered = |(_, task): &(u32, &Task)| task.is_numbered();
         self.window.check(self.tasks.iter().filter(numbered).count());
         for &slot in &self.waiting {
             assert_eq!(self.tasks.get(slot).map(|task| task.stage), Some(Stage::Waiting));

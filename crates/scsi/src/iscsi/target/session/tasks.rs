@@ -1,6 +1,8 @@
 //! The tasks of a session.
 //!
 //! ```text
+//!   arriving: its own data is to match its digest before it counts (error recovery level 1 and 2)
+//!      v
 //!            its CmdSN is due            a buffer is there, R2Ts sent      all data is there
 //!   parked --------------------> waiting ------------------------> receiving ---------------> executing
 //!      \_________________________/   \______ (no data from the initiator) _____________________/   |
@@ -11,6 +13,7 @@
 //! Invariants: a tag is in use by at most one task; a task that has a [`TaskKey`] is the executor's until its outcome; a
 //! buffer of an executing task is not touched.
 
+use super::Pieces;
 use crate::target::{Outcome, TaskKey, Transfer};
 use stdx::mem::Span;
 use stdx::slab::Key;
@@ -46,6 +49,8 @@ pub(crate) struct Task {
     pub buffer: Span,
     /// Data of the initiator, if it sends any.
     pub incoming: Incoming,
+    /// The same where it need not come in order, or may come again.
+    pub pieces: Option<Box<Pieces>>,
     /// The buffer counts among those that wait for initiators.
     pub solicited: bool,
     /// Data came that did not match its digest: it is not executed.
@@ -103,6 +108,8 @@ pub(crate) struct Incoming {
 pub(crate) enum Stage {
     /// Nothing is there.
     Free,
+    /// Its own data is coming, and counts with the command or not at all.
+    Arriving,
     /// Its turn has not come.
     Parked,
     /// It is begun, and waits for a buffer.
@@ -116,6 +123,50 @@ pub(crate) enum Stage {
 }
 
 impl Task {
+    /// Whether the initiator still has to send something.
+    pub(crate) fn owed(&self) -> bool {
+        match &self.pieces {
+            Some(pieces) => pieces.owed(),
+            None => self.incoming.owed(),
+        }
+    }
+
+    /// Whether all data is there.
+    pub(crate) fn is_complete(&self) -> bool {
+        match &self.pieces {
+            Some(pieces) => !pieces.owed() && pieces.is_complete(self.incoming.wanted),
+            None => self.incoming.is_complete(),
+        }
+    }
+
+    /// Where so many bytes of its data go that begin at `offset`, as far as they fit. Once it is submitted, nowhere.
+    pub(crate) fn landing_place(&self, offset: usize, len: usize) -> Span {
+        let is_filled = matches!(self.stage, Stage::Parked | Stage::Waiting | Stage::Receiving);
+        let room = self.buffer.len().saturating_sub(offset).min(len);
+        if is_filled && room > 0 { self.buffer.slice(offset, room) } else { Span::EMPTY }
+    }
+
+    /// How much of an early buffer may hold data.
+    pub(crate) fn early_len(&self) -> usize {
+        match &self.pieces {
+            Some(_) => self.buffer.len(),
+            None => self.buffer.len().min(self.incoming.received as usize),
+        }
+    }
+
+    /// Whether it has a place in the window: its turn has come, and it is not answered.
+    pub(crate) fn is_numbered(&self) -> bool {
+        !self.request.immediate && !matches!(self.stage, Stage::Parked | Stage::Arriving | Stage::Free)
+    }
+
+    /// The connection it was to go on by is gone: what was on its way will not come.
+    pub(crate) fn lose_connection(&mut self) {
+        self.incoming.landing = false;
+        if let Some(pieces) = &mut self.pieces {
+            pieces.forget_expected();
+        }
+    }
+
     /// Whether it needs no buffer, or has it.
     pub(crate) fn has_all_it_needs(&self) -> bool {
         match self.transfer {
@@ -233,6 +284,7 @@ impl Tasks {
             let begun = matches!(task.stage, Stage::Waiting | Stage::Receiving | Stage::Executing);
             assert_eq!(task.key.is_some(), begun, "the executor has what was begun");
             assert!(!task.solicited || !task.buffer.is_empty());
+            task.pieces.iter().for_each(|pieces| pieces.check());
         }
     }
 }

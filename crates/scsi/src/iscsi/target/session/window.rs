@@ -78,6 +78,12 @@ impl Window {
         }
     }
 
+    /// Whether numbers before this one, which is of the window or the one behind it, have not come.
+    pub(crate) fn has_missing_before(&self, number: Serial) -> bool {
+        let ahead = number.since(self.expected);
+        ahead > 0 && ahead <= self.depth - self.taken
+    }
+
     /// The expected number has come. `lasts` if what it numbers will be answered later, and takes its room till then.
     pub(crate) fn advance(&mut self, lasts: bool) {
         self.expected = self.expected.next();
@@ -117,6 +123,14 @@ impl Window {
                 true
             }
         }
+    }
+
+    /// Takes out what was parked and has to come again: its numbers are waited for.
+    pub(crate) fn unpark(&mut self, mut goes: impl FnMut(&Parked) -> bool) -> Vec<Parked> {
+        let (gone, stays): (VecDeque<_>, VecDeque<_>) =
+            core::mem::take(&mut self.parked).into_iter().partition(|(_, parked)| goes(parked));
+        self.parked = stays;
+        gone.into_iter().map(|(_, parked)| parked).collect()
     }
 
     /// Everything parked, for giving it up.

@@ -3,20 +3,31 @@
 //! An item is cheap and waits as long as it must; StatSN and the window are put in when it is said, so that they are what
 //! holds at that moment.
 //!
-//! Invariant: StatSN counts the responses in the order in which they are said.
+//! Invariants: StatSN counts the responses in the order in which they are said; what is kept to be said again is what the
+//! first time was said.
+
+mod again;
+mod item;
+mod kept;
+
+pub(super) use again::Unsent;
+pub(crate) use item::Response;
+pub(super) use item::{Item, Owner, Reading};
+pub(crate) use kept::{Cuts, KeptRead};
 
 use super::super::session::give;
 use crc32c::{crc32c, crc32c_append};
+use item::write_sense;
+use kept::Kept;
 use std::collections::VecDeque;
 use stdx::env::Env;
 use stdx::gather::{HEADER_BYTES_MAX, HeaderBlocks, NoBuffer, Source, Transmit};
 use stdx::mem::Span;
 use wire::iscsi::{
-    AsyncEvent, AsyncMessage, BHS_LEN, Bhs, DIGEST_LEN, DataIn, DataInStatus, Digests, LoginResponse,
-    LogoutResponse, LogoutResult, NopIn, Numbers, R2t, RESERVED_TAG, Reject, RejectReason, Residual,
-    ScsiResponse, Serial, ServiceResponse, TaskResponse, TaskResult, TextResponse, padding,
+    AsyncMessage, BHS_LEN, Bhs, DIGEST_LEN, DataIn, Digests, LoginResponse, LogoutResponse, NopIn, Numbers,
+    R2t, RESERVED_TAG, Reject, Residual, ScsiResponse, Serial, TaskResponse, TextResponse, padding,
 };
-use wire::scsi::{Lun, Sense, Status};
+use wire::scsi::{Lun, Sense};
 
 /// The sending half of a connection.
 #[derive(Debug)]
@@ -33,51 +44,10 @@ pub(super) struct Outgoing {
     pub stat_sn: Serial,
     /// Bytes of read data that are not in `transmit` yet.
     queued_bytes: usize,
-}
-
-/// Something to say.
-#[derive(Debug)]
-pub(super) enum Item {
-    /// Read data, and the status if it needs no response of its own.
-    Read(Reading),
-    /// A command has ended.
-    Response {
-        tag: u32,
-        response: ServiceResponse,
-        status: Status,
-        residual: Residual,
-        exp_data_sn: Serial,
-        sense: Option<Sense>,
-    },
-    /// Data is asked for.
-    R2t { lun: Lun, tag: u32, transfer_tag: u32, r2t_sn: Serial, offset: u32, length: u32 },
-    /// A ping, or its answer with this data.
-    Nop { lun: Lun, tag: u32, transfer_tag: u32, data: Span },
-    /// Task management is done.
-    Task { tag: u32, result: TaskResult },
-    /// A logout is done.
-    Logout { tag: u32, result: LogoutResult, time_to_wait_s: u16, time_to_retain_s: u16 },
-    /// Text.
-    Text { tag: u32, transfer_tag: u32, is_final: bool, continues: bool, data: Span },
-    /// A step of a login. Its numbers are put in when it is said.
-    Login { response: LoginResponse, data: Span },
-    /// A PDU is not taken.
-    Reject { reason: RejectReason, header: Bhs, data_sn: Serial },
-    /// Something of our own accord.
-    Message { lun: Lun, event: AsyncEvent },
-}
-
-/// Read data on its way.
-#[derive(Debug)]
-pub(super) struct Reading {
-    pub tag: u32,
-    /// What is still to be said; not empty.
-    pub data: Span,
-    /// The buffer to give back when all is sent; `None` if the memory is lent.
-    pub buffer: Option<Span>,
-    pub offset: u32,
-    pub data_sn: Serial,
-    pub status: Option<DataInStatus>,
+    /// Bytes that the stream has taken.
+    sent: u64,
+    /// What was said and not acknowledged, if it may be asked for again.
+    kept: Option<Box<Kept>>,
 }
 
 /// The window as the session has it.
@@ -97,6 +67,8 @@ impl Default for Outgoing {
             burst_max: 1 << 18,
             stat_sn: Serial(1),
             queued_bytes: 0,
+            sent: 0,
+            kept: None,
         }
     }
 }
@@ -124,15 +96,13 @@ impl Outgoing {
 
     /// Has something said.
     pub(super) fn push(&mut self, item: Item) {
-        if let Item::Read(reading) = &item {
-            self.queued_bytes += reading.data.len();
-        }
+        self.queued_bytes += item.read_bytes();
         self.backlog.push_back(item);
     }
 
     /// Says as much as there is room for.
     pub(super) fn pump(&mut self, env: &mut dyn Env, blocks: &mut HeaderBlocks, window: WindowNumbers) {
-        while self.transmit.header_room() >= ROOM_MIN {
+        while self.transmit.header_room() >= ROOM_MIN && !self.is_full() {
             let Some(item) = self.backlog.pop_front() else { return };
             match item {
                 Item::Read(reading) => {
@@ -140,7 +110,13 @@ impl Outgoing {
                         self.backlog.push_front(Item::Read(rest));
                     }
                 }
-                item => self.say(env, blocks, window, item),
+                Item::Again(stat_sn) => self.say_again(env, blocks, window, stat_sn),
+                item => {
+                    let stat_sn = self.stat_sn;
+                    let numbers = self.numbers(window, item.counts());
+                    self.say(env, blocks, numbers, &item);
+                    self.keep(env, stat_sn, item);
+                }
             }
         }
     }
@@ -153,6 +129,8 @@ impl Outgoing {
     /// The first `len` bytes are gone.
     pub(super) fn handle_sent(&mut self, env: &mut dyn Env, blocks: &mut HeaderBlocks, len: usize) {
         self.transmit.handle_sent(env.mem(), blocks, len);
+        self.sent += len as u64;
+        self.sweep(env);
     }
 
     /// Sending stops for this turn: what lies in lent memory is put aside.
@@ -160,11 +138,11 @@ impl Outgoing {
         let mut copied = self.transmit.copy_lent(env.mem())?;
         for item in &mut self.backlog {
             if let Item::Read(reading) = item
-                && reading.buffer.is_none()
+                && reading.owner == Owner::Lent
             {
                 let buffer = env.mem().take(reading.data.len()).ok_or(NoBuffer)?;
                 env.mem().copy(buffer, reading.data);
-                (reading.data, reading.buffer) = (buffer, Some(buffer));
+                (reading.data, reading.owner) = (buffer, Owner::Buffer(buffer));
                 copied += buffer.len();
             }
         }
@@ -177,6 +155,9 @@ impl Outgoing {
         for item in self.backlog.drain(..) {
             give(env, item.buffer());
         }
+        if let Some(kept) = &mut self.kept {
+            kept.clear(env.mem());
+        }
         self.queued_bytes = 0;
     }
 
@@ -188,62 +169,63 @@ impl Outgoing {
         window: WindowNumbers,
         mut reading: Reading,
     ) -> Option<Reading> {
+        let (segment, acknowledge) = match reading.owner {
+            Owner::Kept => match self.kept_read(reading.tag) {
+                Some(read) => (read.cuts.segment, Some((read.lun, read.ack_tag, read.next_sn))),
+                // The initiator has it all.
+                None => {
+                    self.queued_bytes -= reading.data.len();
+                    return None;
+                }
+            },
+            Owner::Lent | Owner::Buffer(_) => (self.segment_max, None),
+        };
         while !reading.data.is_empty() {
             if self.transmit.header_room() < ROOM_MIN {
                 return Some(reading);
             }
             let to_burst_end = self.burst_max - reading.offset % self.burst_max;
-            let len = reading.data.len().min(self.segment_max as usize).min(to_burst_end as usize);
+            let len = reading.data.len().min(segment as usize).min(to_burst_end as usize);
             let part = reading.data.first(len);
-            let last = len == reading.data.len();
+            let last = reading.offset + part.len == reading.end;
+            let burst_ends = len == to_burst_end as usize;
             let status = if last { reading.status } else { None };
+            // Section 11.7.2: at the end of a sequence its acknowledgement may be asked for, the first time it is said.
+            let asks =
+                acknowledge.filter(|(_, _, next)| burst_ends && !last && !reading.data_sn.precedes(*next));
             let header = DataIn {
-                is_final: last || len == to_burst_end as usize,
-                acknowledge: false,
-                lun: Lun::default(),
+                is_final: last || burst_ends,
+                acknowledge: asks.is_some(),
+                lun: asks.map_or(Lun::default(), |(lun, _, _)| lun),
                 task_tag: reading.tag,
-                transfer_tag: RESERVED_TAG,
-                numbers: self.numbers(window, status.is_some()),
+                transfer_tag: asks.map_or(RESERVED_TAG, |(_, ack_tag, _)| ack_tag),
+                numbers: self.data_numbers(window, reading.owner, status.is_some()),
                 data_sn: reading.data_sn,
                 offset: reading.offset,
                 status,
             };
             self.queued_bytes -= len;
             self.put_header(env, blocks, &header.encode(part.len));
-            let source = match reading.buffer {
-                None => Source::Lent,
-                Some(buffer) if last => Source::Buffer(buffer),
-                Some(_) => Source::Part,
+            let source = match reading.owner {
+                Owner::Lent => Source::Lent,
+                Owner::Buffer(buffer) if last => Source::Buffer(buffer),
+                Owner::Buffer(_) | Owner::Kept => Source::Part,
             };
             self.put_payload(env, blocks, part, source);
             reading.data = reading.data.from(len);
-            reading.offset += len as u32;
+            reading.offset += part.len;
             reading.data_sn = reading.data_sn.next();
+            if reading.owner == Owner::Kept {
+                self.said_data(reading.tag, reading.data_sn);
+            }
         }
         None
     }
 
-    fn say(&mut self, env: &mut dyn Env, blocks: &mut HeaderBlocks, window: WindowNumbers, item: Item) {
-        let counts = item.counts();
-        let numbers = self.numbers(window, counts);
-        match item {
-            Item::Read(_) => debug_assert!(false, "reads are said in parts"),
-            Item::Response { tag, response, status, residual, exp_data_sn, sense } => {
-                let mut data = [0; SENSE_BYTES_MAX];
-                let len = sense.map_or(0, |sense| write_sense(&sense, &mut data));
-                let header = ScsiResponse {
-                    response,
-                    status: status as u8,
-                    task_tag: tag,
-                    snack_tag: 0,
-                    numbers,
-                    exp_data_sn,
-                    bidirectional: Residual::None,
-                    residual,
-                };
-                self.put_header(env, blocks, &header.encode(len as u32));
-                self.put_bytes(env, blocks, &data[..len]);
-            }
+    fn say(&mut self, env: &mut dyn Env, blocks: &mut HeaderBlocks, numbers: Numbers, item: &Item) {
+        match *item {
+            Item::Read(_) | Item::Again(_) => debug_assert!(false, "these are said in their own ways"),
+            Item::Response(response) => self.say_response(env, blocks, numbers, &response),
             Item::R2t { lun, tag, transfer_tag, r2t_sn, offset, length } => {
                 let header = R2t { lun, task_tag: tag, transfer_tag, numbers, r2t_sn, offset, length };
                 self.put_header(env, blocks, &header.encode());
@@ -251,7 +233,7 @@ impl Outgoing {
             Item::Nop { lun, tag, transfer_tag, data } => {
                 let header = NopIn { lun, task_tag: tag, transfer_tag, numbers };
                 self.put_header(env, blocks, &header.encode(data.len));
-                self.put_buffer(env, blocks, data);
+                self.put_buffer(env, blocks, data, item.counts());
             }
             Item::Task { tag, result } => {
                 self.put_header(env, blocks, &TaskResponse { result, task_tag: tag, numbers }.encode());
@@ -265,20 +247,50 @@ impl Outgoing {
                 let lun = Lun::default();
                 let header = TextResponse { is_final, continues, lun, task_tag: tag, transfer_tag, numbers };
                 self.put_header(env, blocks, &header.encode(data.len));
-                self.put_buffer(env, blocks, data);
+                self.put_buffer(env, blocks, data, true);
             }
             Item::Login { response, data } => {
                 self.put_header(env, blocks, &LoginResponse { numbers, ..response }.encode(data.len));
-                self.put_buffer(env, blocks, data);
+                self.put_buffer(env, blocks, data, true);
             }
             Item::Reject { reason, header, data_sn } => {
                 self.put_header(env, blocks, &Reject { reason, numbers, data_sn }.encode(BHS_LEN as u32));
                 self.put_bytes(env, blocks, header.bytes());
             }
-            Item::Message { lun, event } => {
-                self.put_header(env, blocks, &AsyncMessage { lun, numbers, event }.encode(0));
+            Item::Message { lun, event, sense } => {
+                let mut data = [0; SENSE_BYTES_MAX];
+                let len = sense.map_or(0, |sense| write_sense(&sense, &mut data));
+                self.put_header(env, blocks, &AsyncMessage { lun, numbers, event }.encode(len as u32));
+                self.put_bytes(env, blocks, &data[..len]);
             }
         }
+    }
+
+    fn say_response(
+        &mut self,
+        env: &mut dyn Env,
+        blocks: &mut HeaderBlocks,
+        numbers: Numbers,
+        response: &Response,
+    ) {
+        let Response { tag, response: service, status, residual, exp_data_sn, sense, .. } = *response;
+        let mut data = [0; SENSE_BYTES_MAX];
+        let len = sense.map_or(0, |sense| write_sense(&sense, &mut data));
+        // Of data that was cut anew, what holds now.
+        let read = self.kept_read(tag).map(|read| (read.snack_tag, read.cuts.end_sn(read.data.len)));
+        let (snack_tag, exp_data_sn) = read.unwrap_or((0, exp_data_sn));
+        let header = ScsiResponse {
+            response: service,
+            status: status as u8,
+            task_tag: tag,
+            snack_tag,
+            numbers,
+            exp_data_sn,
+            bidirectional: Residual::None,
+            residual,
+        };
+        self.put_header(env, blocks, &header.encode(len as u32));
+        self.put_bytes(env, blocks, &data[..len]);
     }
 
     /// The numbers of the next PDU; StatSN goes on if it is a response.
@@ -288,6 +300,12 @@ impl Outgoing {
             self.stat_sn = stat_sn.next();
         }
         Numbers { stat_sn, exp_cmd_sn: window.exp_cmd_sn, max_cmd_sn: window.max_cmd_sn }
+    }
+
+    /// The numbers of a Data-In. What may come again says nothing of StatSN, which would not be the same then.
+    fn data_numbers(&mut self, window: WindowNumbers, owner: Owner, counts: bool) -> Numbers {
+        let numbers = self.numbers(window, counts);
+        if owner == Owner::Kept { Numbers { stat_sn: Serial(0), ..numbers } } else { numbers }
     }
 
     fn put_header(&mut self, env: &mut dyn Env, blocks: &mut HeaderBlocks, bhs: &Bhs) {
@@ -307,9 +325,10 @@ impl Outgoing {
         self.put_tail(env, blocks, data.len(), crc32c(data));
     }
 
-    /// Data in a buffer, which goes back when it is sent.
-    fn put_buffer(&mut self, env: &mut dyn Env, blocks: &mut HeaderBlocks, data: Span) {
-        self.put_payload(env, blocks, data, Source::Buffer(data));
+    /// Data in a buffer, which goes back when it is sent, unless it is an answer that is kept.
+    fn put_buffer(&mut self, env: &mut dyn Env, blocks: &mut HeaderBlocks, data: Span, counts: bool) {
+        let is_kept = counts && self.kept.is_some();
+        self.put_payload(env, blocks, data, if is_kept { Source::Part } else { Source::Buffer(data) });
     }
 
     fn put_payload(&mut self, env: &mut dyn Env, blocks: &mut HeaderBlocks, data: Span, source: Source) {
@@ -338,7 +357,8 @@ impl Outgoing {
     /// How many buffers it holds.
     pub(super) fn buffers(&self) -> usize {
         let queued = self.backlog.iter().filter(|item| !item.buffer().is_empty()).count();
-        self.transmit.buffers() + queued
+        let kept = self.kept.as_ref().map_or(0, |kept| kept.buffers());
+        self.transmit.buffers() + queued + kept
     }
 
     /// Data-In PDUs that so many bytes are cut into.
@@ -351,39 +371,8 @@ impl Outgoing {
     /// Asserts what always holds.
     pub(super) fn check(&self) {
         self.transmit.check();
-        let reading = |item: &Item| if let Item::Read(reading) = item { reading.data.len() } else { 0 };
-        assert_eq!(self.queued_bytes, self.backlog.iter().map(reading).sum::<usize>());
-    }
-}
-
-impl Item {
-    /// Whether it takes a StatSN (RFC 7143, section 4.2.2.2).
-    const fn counts(&self) -> bool {
-        match self {
-            Self::Response { .. }
-            | Self::Task { .. }
-            | Self::Logout { .. }
-            | Self::Text { .. }
-            | Self::Login { .. }
-            | Self::Reject { .. }
-            | Self::Message { .. } => true,
-            Self::Nop { tag, .. } => *tag != RESERVED_TAG,
-            Self::Read(_) | Self::R2t { .. } => false,
-        }
-    }
-
-    /// The buffer it holds.
-    fn buffer(&self) -> Span {
-        match self {
-            Self::Read(reading) => reading.buffer.unwrap_or(Span::EMPTY),
-            Self::Nop { data, .. } | Self::Text { data, .. } | Self::Login { data, .. } => *data,
-            Self::Response { .. }
-            | Self::R2t { .. }
-            | Self::Task { .. }
-            | Self::Logout { .. }
-            | Self::Reject { .. }
-            | Self::Message { .. } => Span::EMPTY,
-        }
+        assert_eq!(self.queued_bytes, self.backlog.iter().map(Item::read_bytes).sum::<usize>());
+        self.kept.iter().for_each(|kept| kept.check());
     }
 }
 
@@ -395,15 +384,6 @@ pub(super) fn buffer_of(env: &mut dyn Env, text: &[u8]) -> Option<Span> {
     let buffer = env.mem().take(text.len())?;
     env.mem().write(buffer, text);
     Some(buffer)
-}
-
-/// The data segment of a response with sense data: its length in two bytes, and the sense data.
-fn write_sense(sense: &Sense, out: &mut [u8; SENSE_BYTES_MAX]) -> usize {
-    let mut bytes = [0; Sense::LEN_MAX];
-    let len = sense.write(&mut bytes);
-    out[..2].copy_from_slice(&(len as u16).to_be_bytes());
-    out[2..2 + len].copy_from_slice(&bytes[..len]);
-    2 + len
 }
 
 const SENSE_BYTES_MAX: usize = 2 + Sense::LEN_MAX;
