@@ -22,6 +22,11 @@ impl Key {
     pub const fn index(self) -> usize {
         self.index as usize
     }
+
+    /// The tag of the table it is of (see [`Slab::tagged`]).
+    pub const fn tag(self) -> u8 {
+        (self.generation >> TAG_SHIFT) as u8
+    }
 }
 
 /// A table of at most `limit` things. Insertion and removal are O(1) and allocate only while the table grows.
@@ -30,6 +35,8 @@ pub struct Slab<T> {
     entries: Vec<Entry<T>>,
     free: Vec<u32>,
     limit: usize,
+    /// The generation of places that were never taken.
+    first: u32,
 }
 
 #[derive(Debug)]
@@ -41,7 +48,12 @@ struct Entry<T> {
 impl<T> Slab<T> {
     /// An empty table that holds at most `limit` things.
     pub const fn new(limit: usize) -> Self {
-        Self { entries: Vec::new(), free: Vec::new(), limit }
+        Self::tagged(limit, 0)
+    }
+
+    /// So, and its keys carry a tag below 16 which tells them from those of other tables.
+    pub const fn tagged(limit: usize, tag: u8) -> Self {
+        Self { entries: Vec::new(), free: Vec::new(), limit, first: (tag as u32) << TAG_SHIFT }
     }
 
     /// Puts a thing in; hands it back if the table is full.
@@ -55,8 +67,8 @@ impl<T> Slab<T> {
             return Err(value);
         }
         let index = self.entries.len() as u32;
-        self.entries.push(Entry { generation: 0, value: Some(value) });
-        Ok(Key { index, generation: 0 })
+        self.entries.push(Entry { generation: self.first, value: Some(value) });
+        Ok(Key { index, generation: self.first })
     }
 
     /// The key that the next [`Slab::insert`] gives; `None` if it would be refused.
@@ -64,7 +76,7 @@ impl<T> Slab<T> {
         match self.free.last() {
             Some(&index) => Some(Key { index, generation: self.entries[index as usize].generation }),
             None if self.entries.len() < self.limit => {
-                Some(Key { index: self.entries.len() as u32, generation: 0 })
+                Some(Key { index: self.entries.len() as u32, generation: self.first })
             }
             None => None,
         }
@@ -88,7 +100,7 @@ impl<T> Slab<T> {
             return None;
         }
         let value = entry.value.take()?;
-        entry.generation = entry.generation.wrapping_add(1);
+        entry.generation = self.first | entry.generation.wrapping_add(1) & GENERATIONS;
         self.free.push(key.index);
         Some(value)
     }
@@ -137,9 +149,31 @@ impl<T> Slab<T> {
     }
 }
 
+/// Where a generation ends and the tag begins.
+const TAG_SHIFT: u32 = 28;
+const GENERATIONS: u32 = (1 << TAG_SHIFT) - 1;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_of_tagged_tables_differ() {
+        let (mut one, mut other) = (Slab::tagged(1, 1), Slab::tagged(1, 15));
+        for _ in 0..3 {
+            let keys = (one.insert(()).unwrap(), other.insert(()).unwrap());
+            assert_eq!((keys.0.tag(), keys.1.tag()), (1, 15));
+            assert_ne!(keys.0, keys.1);
+            assert_eq!(one.get(keys.1), None);
+            one.remove(keys.0).unwrap();
+            other.remove(keys.1).unwrap();
+        }
+        let last = Key { index: 0, generation: 15 << TAG_SHIFT | GENERATIONS };
+        other.entries[0] = Entry { generation: last.generation, value: Some(()) };
+        other.free.clear();
+        other.remove(last).unwrap();
+        assert_eq!(other.next_key(), Some(Key { index: 0, generation: 15 << TAG_SHIFT }));
+    }
 
     #[test]
     fn a_stale_key_finds_nothing() {
