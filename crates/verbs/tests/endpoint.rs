@@ -40,8 +40,9 @@ impl World {
         let mut device = Loopback::new(Limits::default(), HOST);
         let mut ends = BASES.map(|base| Endpoint::new(&mut env, &mut device, base, OPTIONS).unwrap());
         let any = SocketAddr::new(HOST, 0);
-        let listener = ends[1].listen(&mut device, PortSpace::Tcp, any).unwrap();
-        let address = device.listener_address(listener).unwrap();
+        let address = ends[1].listen(&mut device, PortSpace::Tcp, any).unwrap();
+        assert_eq!(ends[1].listen(&mut device, PortSpace::Tcp, address), Ok(address), "two users");
+        ends[1].unlisten(&mut device, address);
         Self { env, device, ends, address, happened: [vec![], vec![]] }
     }
 

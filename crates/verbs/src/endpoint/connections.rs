@@ -3,8 +3,7 @@
 use super::{Endpoint, Happening, Received, Requested};
 use crate::{
     Accept, Connect, ConnectError, ConnectionEvent, ConnectionId, ConnectionWhat, CreateError, Device,
-    ListenerId, Object, Parameters, PortSpace, PrivateData, QpId, QpInit, Receives, Rejection, Transition,
-    Transport,
+    Object, Parameters, PortSpace, PrivateData, QpId, QpInit, Receives, Rejection, Transition, Transport,
 };
 use core::net::SocketAddr;
 use stdx::env::{Env, Owner};
@@ -68,19 +67,6 @@ pub enum OpenError {
 }
 
 impl Endpoint {
-    /// Listens on an address; port 0 takes a free one.
-    ///
-    /// # Errors
-    /// When someone listens there, or the address is none of the device's.
-    pub fn listen(
-        &mut self,
-        device: &mut dyn Device,
-        space: PortSpace,
-        address: SocketAddr,
-    ) -> Result<ListenerId, ConnectError> {
-        device.listen(Owner(self.owner_base), space, address)
-    }
-
     /// Asks for a connection. [`Happening::Established`] or [`Happening::Refused`] follows.
     ///
     /// # Errors
@@ -149,7 +135,11 @@ impl Endpoint {
     pub fn handle_connection(&mut self, env: &mut dyn Env, device: &mut dyn Device, event: &ConnectionEvent) {
         if let ConnectionWhat::Requested { listener, peer, local, parameters, private_data } = event.what {
             let request = event.connection;
-            let requested = Requested { request, listener, peer, local, parameters, private_data };
+            let known = self.listeners.iter().find(|known| known.listener == listener);
+            let Some(portal) = known.map(|known| known.address) else {
+                return self.reject(device, request, &[]);
+            };
+            let requested = Requested { request, portal, peer, local, parameters, private_data };
             return self.happenings.push_back(Happening::Requested(requested));
         }
         let found = self.by_place(event.owner);

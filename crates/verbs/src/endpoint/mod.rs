@@ -19,6 +19,7 @@
 //! all that can complete.
 
 mod connections;
+mod listeners;
 mod receives;
 
 pub use connections::{ConnectionInfo, OpenError, Phase};
@@ -26,11 +27,12 @@ pub use receives::Received;
 
 use crate::{
     Access, Completion, CompletionKind, ConnectionId, CqId, CreateError, Data, Device, Key as MemoryKey,
-    Limits, ListenerId, Notify, Object, Parameters, PdId, PostError, PrivateData, Registered, Rejection,
-    Remote, SendRequest, Status, What, Work,
+    Limits, Notify, Object, Parameters, PdId, PostError, PrivateData, Registered, Rejection, Remote,
+    SendRequest, Status, What, Work,
 };
 use connections::Connection;
 use core::net::SocketAddr;
+use listeners::Listening;
 use receives::Receives;
 use std::collections::VecDeque;
 use stdx::env::{Env, Owner};
@@ -65,6 +67,7 @@ pub struct Endpoint {
     cq: CqId,
     cq_entries: u32,
     receives: Receives,
+    listeners: Vec<Listening>,
     connections: Slab<Connection>,
     /// Whose each queue pair is, by its place.
     by_qp: Vec<Option<Key>>,
@@ -130,8 +133,8 @@ pub enum Happening {
 pub struct Requested {
     /// The request.
     pub request: ConnectionId,
-    /// At which listener.
-    pub listener: ListenerId,
+    /// The address listened on that they asked at.
+    pub portal: SocketAddr,
     /// Who.
     pub peer: SocketAddr,
     /// The address of ours that was asked.
@@ -169,6 +172,7 @@ impl Endpoint {
             cq,
             cq_entries,
             receives,
+            listeners: Vec::new(),
             connections: Slab::new(options.connections_max as usize),
             by_qp: Vec::new(),
             polled: Vec::new(),
@@ -391,6 +395,7 @@ impl Endpoint {
 
     /// Gives everything back to the device and the environment.
     pub fn free(mut self, env: &mut dyn Env, device: &mut dyn Device) {
+        self.close_listeners(device);
         let keys: Vec<Key> = self.connections.iter().map(|(key, _)| key).collect();
         for key in keys {
             self.forget(env, device, key);
