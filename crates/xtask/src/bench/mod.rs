@@ -9,6 +9,7 @@ mod daemon;
 mod iscsi;
 mod nvme;
 mod process;
+mod rdma;
 mod reactor;
 mod report;
 mod workload;
@@ -60,6 +61,8 @@ pub enum Subject {
     Iscsi,
     /// The reactor alone: an exchange of NVMe/TCP's sizes through it
     Reactor,
+    /// Soft RoCE between two devices, beside a bare loop of datagrams
+    Rdma,
 }
 
 /// Runs the benchmark.
@@ -68,7 +71,7 @@ pub enum Subject {
 /// When something cannot be built or started, or ends before its time.
 pub fn run(options: &Options) -> Result<()> {
     let programs = build(options)?;
-    let workloads: Vec<&Workload> = workload::ALL
+    let workloads: Vec<&Workload> = workload::of(options.subject)
         .iter()
         .filter(|workload| options.only.as_ref().is_none_or(|part| workload.name.contains(part.as_str())))
         .collect();
@@ -77,6 +80,7 @@ pub fn run(options: &Options) -> Result<()> {
         Subject::Nvme => nvme::contenders(options, &programs)?,
         Subject::Iscsi => iscsi::contenders(options, &programs)?,
         Subject::Reactor => reactor::contenders(options, &programs),
+        Subject::Rdma => rdma::contenders(options, &programs),
     };
     let mut report = Report::new(options, &workloads, &contenders);
     for round in 0..options.rounds {
@@ -123,13 +127,14 @@ struct Programs {
     xtask: PathBuf,
     weft: PathBuf,
     exchange: PathBuf,
+    datagram_loop: PathBuf,
+    rdma_load: PathBuf,
 }
 
 fn build(options: &Options) -> Result<Programs> {
-    let wanted: &[&str] = if options.subject == Subject::Reactor {
-        &["-p", "xtask", "-p", "reactor", "--bins", "--examples"]
-    } else {
-        &["-p", "xtask", "-p", "weft", "--bins"]
+    let wanted: &[&str] = match options.subject {
+        Subject::Reactor | Subject::Rdma => &["-p", "xtask", "-p", "reactor", "--bins", "--examples"],
+        Subject::Nvme | Subject::Iscsi => &["-p", "xtask", "-p", "weft", "--bins"],
     };
     let status = Command::new("cargo")
         .args(["build", "--quiet", "--release"])
@@ -143,5 +148,7 @@ fn build(options: &Options) -> Result<Programs> {
         xtask: release.join("xtask"),
         weft: release.join("weft"),
         exchange: release.join("examples/exchange"),
+        datagram_loop: release.join("examples/datagram_loop"),
+        rdma_load: release.join("examples/rdma_load"),
     })
 }

@@ -1,11 +1,13 @@
 //! The patterns of requests that are measured.
 
+use super::Subject;
+
 /// A pattern of requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Workload {
     /// What it is called.
     pub name: &'static str,
-    /// `weft bench`'s name of the pattern.
+    /// What the measured program calls the pattern.
     pub pattern: &'static str,
     /// Bytes of data a request.
     pub size: usize,
@@ -15,8 +17,16 @@ pub struct Workload {
     pub writes: bool,
 }
 
-/// All workloads.
-pub const ALL: [Workload; 8] = [
+/// The workloads of a subject.
+pub const fn of(subject: Subject) -> &'static [Workload] {
+    match subject {
+        Subject::Nvme | Subject::Iscsi | Subject::Reactor => &VOLUME,
+        Subject::Rdma => &RDMA,
+    }
+}
+
+/// Requests to a volume.
+const VOLUME: [Workload; 8] = [
     read("4 KiB read, depth 1", 4 << 10, 1),
     read("4 KiB read, depth 32", 4 << 10, 32),
     read("4 KiB read, depth 128", 4 << 10, 128),
@@ -27,10 +37,24 @@ pub const ALL: [Workload; 8] = [
     write("128 KiB write, depth 8", 128 << 10, 8),
 ];
 
+/// Work requests of a queue pair.
+const RDMA: [Workload; 6] = [
+    rdma("64 KiB write", "write", 64 << 10, 16),
+    rdma("1 MiB write", "write", 1 << 20, 4),
+    rdma("64 KiB read", "read", 64 << 10, 16),
+    rdma("1 MiB read", "read", 1 << 20, 4),
+    rdma("8 B send, to and fro", "ping", 8, 1),
+    rdma("8 B send, depth 512", "send", 8, 512),
+];
+
 const fn read(name: &'static str, size: usize, depth: usize) -> Workload {
     Workload { name, pattern: "randread", size, depth, writes: false }
 }
 
 const fn write(name: &'static str, size: usize, depth: usize) -> Workload {
     Workload { name, pattern: "randwrite", size, depth, writes: true }
+}
+
+const fn rdma(name: &'static str, pattern: &'static str, size: usize, depth: usize) -> Workload {
+    Workload { name, pattern, size, depth, writes: false }
 }
