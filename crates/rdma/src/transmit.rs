@@ -113,13 +113,8 @@ impl Transmitter {
                 self.append(mem, bytes);
             }
             Payload::Spans(spans) => {
-                let mut chunk = [0; CHUNK];
                 for span in spans.iter().filter(|span| !span.is_empty()) {
-                    for start in (0..span.len()).step_by(CHUNK) {
-                        let chunk = &mut chunk[..CHUNK.min(span.len() - start)];
-                        mem.read(span.from(start), chunk);
-                        hasher.update(chunk);
-                    }
+                    mem.look(*span, |bytes| hasher.update(bytes));
                     self.pieces.push(*span);
                 }
             }
@@ -222,7 +217,5 @@ const ARENA_LEN: usize = 128 << 10;
 /// Most datagrams in one run.
 const RUN_MAX: u16 = 64;
 const TRAILER_LEN_MAX: usize = 3 + ICRC_LEN;
-/// How much of the payload is looked at in one copy, in bytes.
-const CHUNK: usize = 4096;
 /// The datagram may be marked instead of dropped (RFC 3168).
 const ECN_CAPABLE: u8 = 0x02;

@@ -35,14 +35,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let span = Duration::from_secs_f64(if is_asking { text(4).parse()? } else { f64::from(u32::MAX) });
     // Who pushes, or begins.
     let is_first = is_asking != (mode == "read");
-    let mut run = |span| match (mode, is_first) {
-        ("ping", _) => end.ping(is_asking, span),
+    let mut run = |span, begins| match (mode, is_first) {
+        ("ping", _) => end.ping(is_asking && begins, span),
         (_, true) => end.push(span),
         (_, false) => end.take(span),
     };
-    run(span / 10)?;
+    run(span / 10, true)?;
     let began = Instant::now();
-    let bytes = run(span)?;
+    let bytes = run(span, false)?;
     println!("{}", bytes as f64 / size as f64 / began.elapsed().as_secs_f64());
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use crate::address::RawAddress;
 use crate::errno::{check, check_len};
+use core::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use stdx::env::{IoError, ReceivedRun, Run};
@@ -11,19 +12,20 @@ use stdx::mem::{Memory, Span};
 ///
 /// It is not connected, and its packets are never cut: Linux then sends identification 0, and counts up within a run.
 pub(crate) fn open(address: SocketAddr) -> Result<(OwnedFd, bool), IoError> {
-    let is_v4 = address.is_ipv4();
+    // A socket of one address needs not be told which one was meant.
+    let (is_v4, is_anywhere) = (address.is_ipv4(), address.ip().is_unspecified());
     let family = if is_v4 { libc::AF_INET } else { libc::AF_INET6 };
     let kind = libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     // SAFETY: the call takes integers only; what it returns is a descriptor that nobody else owns.
     let fd = unsafe { check(libc::socket(family, kind, 0)).map(|fd| OwnedFd::from_raw_fd(fd))? };
     if is_v4 {
         set(&fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DO)?;
-        set(&fd, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
+        set(&fd, libc::IPPROTO_IP, libc::IP_PKTINFO, i32::from(is_anywhere))?;
         set(&fd, libc::IPPROTO_IP, libc::IP_RECVTOS, 1)?;
     } else {
         set(&fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
         set(&fd, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DO)?;
-        set(&fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
+        set(&fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, i32::from(is_anywhere))?;
         set(&fd, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, 1)?;
         // Tunnels and rdma_rxe send without a checksum, having one of their own (RFC 6935).
         set(&fd, libc::SOL_UDP, UDP_NO_CHECK6_RX, 1)?;
@@ -39,21 +41,23 @@ pub(crate) fn open(address: SocketAddr) -> Result<(OwnedFd, bool), IoError> {
     Ok((fd, cuts))
 }
 
-/// Sends a run in one call. More pieces than [`IOVECS`] are [`IoError::Limit`].
+/// Has the socket's datagrams carry a type of service, or traffic class.
+pub(crate) fn set_class(fd: &OwnedFd, is_v4: bool, class: u8) -> Result<(), IoError> {
+    let (level, name) =
+        if is_v4 { (libc::IPPROTO_IP, libc::IP_TOS) } else { (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) };
+    set(fd, level, name, i32::from(class))
+}
+
+/// Sends a run in one call, with the class that was set. More pieces than [`IOVECS`] are [`IoError::Limit`].
 pub(crate) fn send(fd: &OwnedFd, memory: &Memory, run: &Run<'_>) -> Result<(), IoError> {
-    let mut iovecs = [const { libc::iovec { iov_base: core::ptr::null_mut(), iov_len: 0 } }; IOVECS];
+    let mut iovecs = [const { MaybeUninit::<libc::iovec>::uninit() }; IOVECS];
     let places = iovecs.get_mut(..run.pieces.len()).ok_or(IoError::Limit)?;
     let mut len = 0;
     for (iovec, &span) in places.iter_mut().zip(run.pieces) {
-        *iovec = libc::iovec { iov_base: memory.address(span).cast(), iov_len: span.len() };
+        iovec.write(libc::iovec { iov_base: memory.address(span).cast(), iov_len: span.len() });
         len += span.len();
     }
     let mut control = Control::new();
-    let class = i32::from(run.traffic_class);
-    match run.to {
-        SocketAddr::V4(_) => control.push(libc::IPPROTO_IP, libc::IP_TOS, class),
-        SocketAddr::V6(_) => control.push(libc::IPPROTO_IPV6, libc::IPV6_TCLASS, class),
-    }
     if len > usize::from(run.datagram_len) {
         control.push(libc::SOL_UDP, libc::UDP_SEGMENT, run.datagram_len);
     }
@@ -79,13 +83,13 @@ pub(crate) fn send(fd: &OwnedFd, memory: &Memory, run: &Run<'_>) -> Result<(), I
     let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
     message.msg_name = to.as_ptr().cast_mut().cast();
     message.msg_namelen = to.len();
-    message.msg_iov = places.as_mut_ptr();
+    message.msg_iov = places.as_mut_ptr().cast();
     message.msg_iovlen = places.len();
     message.msg_control = control.bytes.as_mut_ptr().cast();
     message.msg_controllen = control.len;
     loop {
-        // SAFETY: each vector is of a checked span of memory that is borrowed here, the address and the control bytes live
-        // on this stack; the kernel only reads.
+        // SAFETY: every vector of `places` was written, each of a checked span of memory that is borrowed here; the address
+        // and the control bytes live on this stack; the kernel only reads.
         let sent = unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT) };
         match check_len(sent) {
             Err(IoError::Os(libc::EINTR)) => {}
@@ -171,13 +175,13 @@ fn read_control(message: &libc::msghdr, run: &mut ReceivedRun) {
 
 /// Room for control messages, aligned as their headers want.
 struct Control {
-    bytes: [u64; 32],
+    bytes: [u64; 16],
     len: usize,
 }
 
 impl Control {
     const fn new() -> Self {
-        Self { bytes: [0; 32], len: 0 }
+        Self { bytes: [0; 16], len: 0 }
     }
 
     /// Adds a message of plain integers.
@@ -185,7 +189,7 @@ impl Control {
         let size = size_of::<T>() as u32;
         // SAFETY: the macros compute from integers alone.
         let (space, len) = unsafe { (libc::CMSG_SPACE(size) as usize, libc::CMSG_LEN(size) as usize) };
-        assert!(self.len + space <= size_of_val(&self.bytes), "three messages have room");
+        assert!(self.len + space <= size_of_val(&self.bytes), "two messages have room");
         // SAFETY: the header and its value lie within the bytes, as just asserted; CMSG_SPACE keeps headers aligned.
         unsafe {
             let header = self.bytes.as_mut_ptr().cast::<u8>().add(self.len).cast::<libc::cmsghdr>();

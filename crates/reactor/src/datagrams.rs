@@ -1,4 +1,7 @@
 //! The table of datagram sockets: what each one's readiness means for its owner.
+//!
+//! A busy socket is tried in every turn, so nobody needs the set to tell of it; and each datagram that comes to a socket in the
+//! set costs its sender the telling, half a microsecond. So busy sockets leave the set, and return before the reactor sleeps.
 
 use crate::poller::{Interest, Poller, Ready};
 use crate::{address, datagram};
@@ -12,6 +15,8 @@ use stdx::slab::{Key, Slab};
 #[derive(Debug)]
 pub(crate) struct Datagrams {
     table: Slab<Socket>,
+    /// Sockets that are not in the set.
+    left: Vec<Key>,
 }
 
 #[derive(Debug)]
@@ -19,14 +24,26 @@ struct Socket {
     fd: OwnedFd,
     owner: Owner,
     info: DatagramsInfo,
-    /// The owner waits to send.
-    wants_room: bool,
+    watch: Watch,
+    /// What the datagrams it sends carry.
+    traffic_class: u8,
+}
+
+/// What the set is to tell of a socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Watch {
+    /// Nothing: it is not there.
+    Left,
+    /// What comes.
+    Arrivals,
+    /// That, and room, for which the owner waits: every datagram that leaves makes some.
+    Room,
 }
 
 impl Datagrams {
     /// An empty table.
     pub(crate) const fn new() -> Self {
-        Self { table: Slab::new(SOCKETS_MAX) }
+        Self { table: Slab::new(SOCKETS_MAX), left: Vec::new() }
     }
 
     /// See [`stdx::env::Env::open_datagrams`].
@@ -43,9 +60,9 @@ impl Datagrams {
             run_max: if cuts { RUN_MAX } else { 1 },
             run_bytes_max: RUN_BYTES_MAX,
         };
-        let key =
-            self.table.insert(Socket { fd, owner, info, wants_room: false }).map_err(|_| IoError::Limit)?;
-        if let Err(error) = poller.add(raw, key.as_u64() | IS_DATAGRAMS, Interest::Edges) {
+        let socket = Socket { fd, owner, info, watch: Watch::Arrivals, traffic_class: 0 };
+        let key = self.table.insert(socket).map_err(|_| IoError::Limit)?;
+        if let Err(error) = poller.add(raw, key.as_u64() | IS_DATAGRAMS, Interest::Arrivals) {
             self.table.remove(key);
             return Err(error);
         }
@@ -65,10 +82,23 @@ impl Datagrams {
     }
 
     /// See [`stdx::env::Env::send_run`].
-    pub(crate) fn send(&mut self, id: DatagramsId, memory: &Memory, run: &Run<'_>) -> Result<(), IoError> {
-        let socket = self.table.get_mut(Key::from_u64(id.0)).ok_or(IoError::Reset)?;
+    pub(crate) fn send(
+        &mut self,
+        poller: &Poller,
+        id: DatagramsId,
+        memory: &Memory,
+        run: &Run<'_>,
+    ) -> Result<(), IoError> {
+        let key = Key::from_u64(id.0);
+        let socket = self.table.get_mut(key).ok_or(IoError::Reset)?;
+        if run.traffic_class != socket.traffic_class {
+            datagram::set_class(&socket.fd, socket.info.address.is_ipv4(), run.traffic_class)?;
+            socket.traffic_class = run.traffic_class;
+        }
         let result = datagram::send(&socket.fd, memory, run);
-        socket.wants_room = result == Err(IoError::WouldBlock);
+        if result == Err(IoError::WouldBlock) {
+            socket.set_watch(poller, key, Watch::Room)?;
+        }
         result
     }
 
@@ -83,16 +113,78 @@ impl Datagrams {
         datagram::recv(&socket.fd, memory, into, socket.info.address)
     }
 
+    /// Lets the owner of a socket try to receive.
+    pub(crate) fn tell_try(&self, key: Key, events: &mut Vec<Event>) {
+        if let Some(socket) = self.table.get(key) {
+            let id = DatagramsId(key.as_u64());
+            events.push(Event { owner: socket.owner, what: What::DatagramsReadable(id) });
+        }
+    }
+
+    /// Lets the owners of sockets that the set does not tell of try to receive.
+    pub(crate) fn tell_left(&self, events: &mut Vec<Event>) {
+        for &key in &self.left {
+            self.tell_try(key, events);
+        }
+    }
+
+    /// Takes a socket that will be tried out of the set.
+    pub(crate) fn leave(&mut self, poller: &Poller, key: Key) {
+        if let Some(socket) = self.table.get_mut(key)
+            && socket.watch == Watch::Arrivals
+            && socket.set_watch(poller, key, Watch::Left).is_ok()
+        {
+            self.left.push(key);
+        }
+    }
+
+    /// Puts sockets that are not tried any more back into the set, which tells of what came meanwhile.
+    pub(crate) fn come_back(&mut self, poller: &Poller, is_tried: impl Fn(Key) -> bool) {
+        let table = &mut self.table;
+        self.left.retain(|&key| match table.get_mut(key) {
+            Some(socket) if socket.watch == Watch::Left => {
+                is_tried(key) || socket.set_watch(poller, key, Watch::Arrivals).is_err()
+            }
+            Some(_) | None => false,
+        });
+    }
+
     /// Tells the owner what became possible.
-    pub(crate) fn handle_ready(&mut self, ready: Ready, events: &mut Vec<Event>) {
+    pub(crate) fn handle_ready(&mut self, poller: &Poller, ready: Ready, events: &mut Vec<Event>) {
         let key = Key::from_u64(ready.token & !IS_DATAGRAMS);
         let Some(socket) = self.table.get_mut(key) else { return };
         let (owner, id) = (socket.owner, DatagramsId(key.as_u64()));
         if ready.readable {
             events.push(Event { owner, what: What::DatagramsReadable(id) });
         }
-        if ready.writable && core::mem::take(&mut socket.wants_room) {
+        if ready.writable && socket.watch == Watch::Room {
+            // If the set refuses, room is told of more often than needed.
+            let _ = socket.set_watch(poller, key, Watch::Arrivals);
             events.push(Event { owner, what: What::DatagramsWritable(id) });
+        }
+    }
+}
+
+impl Socket {
+    fn set_watch(&mut self, poller: &Poller, key: Key, watch: Watch) -> Result<(), IoError> {
+        let (fd, token) = (self.fd.as_raw_fd(), key.as_u64() | IS_DATAGRAMS);
+        match (self.watch, watch) {
+            (Watch::Left, Watch::Left) => Ok(()),
+            (Watch::Left, _) => poller.add(fd, token, watch.interest()),
+            (_, Watch::Left) => poller.remove(fd),
+            _ => poller.change(fd, token, watch.interest()),
+        }?;
+        self.watch = watch;
+        Ok(())
+    }
+}
+
+impl Watch {
+    const fn interest(self) -> Interest {
+        match self {
+            Self::Left => Interest::Nothing,
+            Self::Arrivals => Interest::Arrivals,
+            Self::Room => Interest::Edges,
         }
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! A request answered over one connection costs one receive and one send; asking epoll first would add a third call to
 //! every turn, and being woken from a sleep costs more than the answer. So for a short while after the last useful event
-//! the reactor does not sleep, and while only a few streams are active it lets their owners simply try them.
+//! the reactor does not sleep, and while only a few sockets are active it lets their owners simply try them.
 
 use core::time::Duration;
 use stdx::slab::Key;
 use stdx::time::Time;
 
-/// Which streams were lately useful, and when.
+/// Which sockets were lately useful, and when.
 ///
 /// What was useful counts from the beginning of its turn. So a turn that takes longer than the reactor spins is followed by
 /// a sleep: the peer has as much to do now, and receiving in vain while it sends only makes it wait for the socket's lock.
@@ -28,14 +28,23 @@ pub(crate) struct Pace {
 
 #[derive(Clone, Copy, Debug)]
 struct Active {
-    stream: Key,
+    socket: Socket,
     until: Time,
+}
+
+/// A socket, by its place in its table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Socket {
+    /// One of a stream.
+    Stream(Key),
+    /// One of datagrams.
+    Datagrams(Key),
 }
 
 /// What a turn does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Turn {
-    /// Try the active streams.
+    /// Try the active sockets.
     Try,
     /// Ask the set, without waiting.
     Ask,
@@ -57,21 +66,21 @@ impl Pace {
         }
     }
 
-    /// Something useful happened that is not of a stream.
+    /// Something useful happened that is not of a socket.
     pub(crate) fn useful(&mut self, now: Time) {
         self.useful_until = now + self.spin;
     }
 
-    /// Bytes came on this stream.
-    pub(crate) fn useful_stream(&mut self, now: Time, stream: Key) {
+    /// Bytes came on this socket.
+    pub(crate) fn useful_socket(&mut self, now: Time, socket: Socket) {
         let until = now + self.spin;
         self.useful_until = until;
-        if let Some(active) = self.active.iter_mut().flatten().find(|active| active.stream == stream) {
+        if let Some(active) = self.active.iter_mut().flatten().find(|active| active.socket == socket) {
             active.until = until;
             return;
         }
         match self.active.iter_mut().find(|place| place.is_none_or(|active| active.until <= now)) {
-            Some(place) => *place = Some(Active { stream, until }),
+            Some(place) => *place = Some(Active { socket, until }),
             None => self.crowded_until = until,
         }
     }
@@ -91,10 +100,10 @@ impl Pace {
         self.vain_looks >= LOOKS && self.vain_looks.is_multiple_of(LOOKS_BETWEEN)
     }
 
-    /// The stream is gone.
-    pub(crate) fn forget(&mut self, stream: Key) {
+    /// The socket is gone.
+    pub(crate) fn forget(&mut self, socket: Socket) {
         for place in &mut self.active {
-            place.take_if(|active| active.stream == stream);
+            place.take_if(|active| active.socket == socket);
         }
     }
 
@@ -113,21 +122,21 @@ impl Pace {
         Turn::Try
     }
 
-    /// The streams to try.
-    pub(crate) fn active(&self, now: Time) -> impl Iterator<Item = Key> {
+    /// The sockets to try.
+    pub(crate) fn active(&self, now: Time) -> impl Iterator<Item = Socket> {
         let active = self.active.iter().flatten();
-        active.filter(move |active| active.until > now).map(|active| active.stream)
+        active.filter(move |active| active.until > now).map(|active| active.socket)
     }
 }
 
-/// With more active streams than this, most tries would be in vain.
+/// With more active sockets than this, most tries would be in vain.
 const ACTIVE_MAX: usize = 8;
 
 /// So often memory is looked into before the processor is offered to others, and so often between two offers.
 const LOOKS: u32 = 200;
 const LOOKS_BETWEEN: u32 = 8;
 
-/// How long the set is not asked, at most: new connections and quiet streams wait no longer than this, and one turn.
+/// How long the set is not asked, at most: new connections and quiet sockets wait no longer than this, and one turn.
 const ASK_AFTER: Duration = Duration::from_micros(50);
 
 #[cfg(test)]
@@ -137,16 +146,16 @@ mod tests {
 
     const SPIN: Duration = Duration::from_micros(100);
 
-    fn keys(count: usize) -> Vec<Key> {
+    fn keys(count: usize) -> Vec<Socket> {
         let mut slab = Slab::new(count);
-        (0..count).map(|_| slab.insert(()).unwrap()).collect()
+        (0..count).map(|_| Socket::Stream(slab.insert(()).unwrap())).collect()
     }
 
     #[test]
     fn it_sleeps_at_first_and_when_the_time_is_over() {
         let mut pace = Pace::new(SPIN);
         assert_eq!(pace.turn(Time::ZERO, false), Turn::Sleep);
-        pace.useful_stream(Time::ZERO, keys(1)[0]);
+        pace.useful_socket(Time::ZERO, keys(1)[0]);
         assert_eq!(pace.turn(Time::ZERO, false), Turn::Ask);
         assert_eq!(pace.turn(Time::ZERO, false), Turn::Try);
         assert_eq!(pace.turn(Time::ZERO + SPIN, false), Turn::Sleep);
@@ -158,7 +167,7 @@ mod tests {
         let stream = keys(1)[0];
         let turns = (0..1000).map(|turn| {
             let now = Time::from_nanos(turn * 1000);
-            pace.useful_stream(now, stream);
+            pace.useful_socket(now, stream);
             pace.turn(now, false)
         });
         let turns: Vec<_> = turns.collect();
@@ -170,7 +179,7 @@ mod tests {
     fn a_crowd_is_asked_for_together() {
         let mut pace = Pace::new(SPIN);
         for stream in keys(ACTIVE_MAX + 1) {
-            pace.useful_stream(Time::ZERO, stream);
+            pace.useful_socket(Time::ZERO, stream);
         }
         assert_eq!(pace.turn(Time::ZERO, false), Turn::Ask);
         assert_eq!(pace.turn(Time::ZERO, false), Turn::Ask);
@@ -180,8 +189,8 @@ mod tests {
     fn a_stream_that_is_gone_is_not_tried() {
         let mut pace = Pace::new(SPIN);
         let keys = keys(2);
-        pace.useful_stream(Time::ZERO, keys[0]);
-        pace.useful_stream(Time::ZERO, keys[1]);
+        pace.useful_socket(Time::ZERO, keys[0]);
+        pace.useful_socket(Time::ZERO, keys[1]);
         pace.forget(keys[0]);
         assert_eq!(pace.active(Time::ZERO).collect::<Vec<_>>(), [keys[1]]);
     }
@@ -189,7 +198,7 @@ mod tests {
     #[test]
     fn without_spinning_it_always_sleeps() {
         let mut pace = Pace::new(Duration::ZERO);
-        pace.useful_stream(Time::ZERO, keys(1)[0]);
+        pace.useful_socket(Time::ZERO, keys(1)[0]);
         assert_eq!(pace.turn(Time::ZERO, false), Turn::Sleep);
     }
 

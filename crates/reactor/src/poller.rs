@@ -58,6 +58,11 @@ impl Poller {
         self.control(libc::EPOLL_CTL_MOD, fd, token, interest)
     }
 
+    /// Takes a descriptor out of the set.
+    pub(crate) fn remove(&self, fd: RawFd) -> Result<(), IoError> {
+        self.control(libc::EPOLL_CTL_DEL, fd, 0, Interest::Nothing)
+    }
+
     fn control(&self, op: i32, fd: RawFd, token: u64, interest: Interest) -> Result<(), IoError> {
         let mut event = libc::epoll_event { events: interest.mask(), u64: token };
         // SAFETY: the kernel reads one event, which lives on this stack.

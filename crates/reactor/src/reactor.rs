@@ -7,7 +7,7 @@ use crate::files::{FILES, Files};
 use crate::links::{IS_LINK, IS_LINK_LISTENER, Links};
 use crate::listeners::{IS_LISTENER, Listeners};
 use crate::options::Options;
-use crate::pace::{Pace, Turn};
+use crate::pace::{Pace, Socket, Turn};
 use crate::poller::Poller;
 use crate::streams::Streams;
 use crate::waker::Bell;
@@ -86,6 +86,28 @@ impl Reactor {
         }
     }
 
+    /// Lets the owners of busy sockets try.
+    fn tell_active(&mut self, now: Time, events: &mut Vec<Event>) {
+        for socket in self.pace.active(now) {
+            match socket {
+                Socket::Stream(key) => self.streams.tell_try(key, events),
+                Socket::Datagrams(key) => self.datagrams.tell_try(key, events),
+            }
+        }
+    }
+
+    /// Busy datagram sockets leave the set, others return to it.
+    fn leave_and_come_back(&mut self, now: Time) {
+        let (pace, datagrams) = (&self.pace, &mut self.datagrams);
+        let is_active = |key| pace.active(now).any(|active| active == Socket::Datagrams(key));
+        datagrams.come_back(&self.poller, is_active);
+        for socket in pace.active(now) {
+            if let Socket::Datagrams(key) = socket {
+                datagrams.leave(&self.poller, key);
+            }
+        }
+    }
+
     /// Asks the kernel's set, waiting until `until` if that is given.
     fn ask(&mut self, until: Wait, events: &mut Vec<Event>) {
         match until {
@@ -108,8 +130,10 @@ impl Reactor {
                     self.listeners.handle_ready(token, events);
                 }
                 token if token & IS_DATAGRAMS != 0 => {
-                    self.pace.useful(self.clock.now());
-                    self.datagrams.handle_ready(ready, events);
+                    if ready.readable {
+                        self.pace.useful(self.clock.now());
+                    }
+                    self.datagrams.handle_ready(&self.poller, ready, events);
                 }
                 token if token & IS_LINK_LISTENER != 0 => self.links.handle_listener_ready(ready, events),
                 token if token & IS_LINK != 0 => self.links.handle_ready(ready, events),
@@ -182,7 +206,7 @@ impl Env for Reactor {
         let key = Key::from_u64(stream.0);
         let len = self.streams.recv(key, &mut self.memory, into)?;
         if len > 0 {
-            self.pace.useful_stream(self.clock.now(), key);
+            self.pace.useful_socket(self.clock.now(), Socket::Stream(key));
         }
         Ok(len)
     }
@@ -194,7 +218,7 @@ impl Env for Reactor {
     fn close(&mut self, stream: StreamId, abort: bool) {
         let key = Key::from_u64(stream.0);
         self.streams.close(key, abort, self.clock.now());
-        self.pace.forget(key);
+        self.pace.forget(Socket::Stream(key));
         self.listeners.resume(&self.poller, self.clock.now(), true);
     }
 
@@ -207,16 +231,17 @@ impl Env for Reactor {
     }
 
     fn close_datagrams(&mut self, socket: DatagramsId) {
+        self.pace.forget(Socket::Datagrams(Key::from_u64(socket.0)));
         self.datagrams.close(socket);
     }
 
     fn send_run(&mut self, socket: DatagramsId, run: &Run<'_>) -> Result<(), IoError> {
-        self.datagrams.send(socket, &self.memory, run)
+        self.datagrams.send(&self.poller, socket, &self.memory, run)
     }
 
     fn recv_run(&mut self, socket: DatagramsId, into: Span) -> Result<ReceivedRun, IoError> {
         let run = self.datagrams.recv(socket, &mut self.memory, into)?;
-        self.pace.useful(self.clock.now());
+        self.pace.useful_socket(self.clock.now(), Socket::Datagrams(Key::from_u64(socket.0)));
         Ok(run)
     }
 
@@ -291,13 +316,18 @@ impl Env for Reactor {
                     if self.pace.gives_way() {
                         std::thread::yield_now();
                     }
-                    for stream in self.pace.active(now) {
-                        self.streams.tell_try(stream, events);
-                    }
+                    self.tell_active(now, events);
                 }
-                Turn::Ask => self.ask(Wait::No, events),
-                Turn::Sleep if events.len() > told_before => self.ask(Wait::No, events),
-                Turn::Sleep => self.ask(Wait::Until(deadline), events),
+                Turn::Ask => {
+                    self.leave_and_come_back(now);
+                    self.ask(Wait::No, events);
+                    self.datagrams.tell_left(events);
+                }
+                Turn::Sleep => {
+                    self.datagrams.come_back(&self.poller, |_| false);
+                    let is_told = events.len() > told_before;
+                    self.ask(if is_told { Wait::No } else { Wait::Until(deadline) }, events);
+                }
             }
             if events.len() > told_before || deadline.is_some_and(|at| at <= self.clock.now()) {
                 // No clock is read for this: what the turn's last look itself cost counts as work.

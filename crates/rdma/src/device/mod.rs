@@ -113,7 +113,7 @@ impl SoftDevice {
     }
 
     /// Sends everything that may be sent, as far as the socket takes it.
-    fn transmit(&mut self, env: &mut dyn Env) {
+    fn transmit(&mut self, env: &mut dyn Env, defers: bool) {
         while self.is_writable {
             match self.transmitter.flush(env, self.socket, self.tap.as_deref_mut()) {
                 Ok(()) => {}
@@ -125,7 +125,7 @@ impl SoftDevice {
             }
             let now = env.now();
             let is_all = self.manager.transmit(env.mem(), &mut self.core, &mut self.transmitter)
-                && self.core.transmit(env.mem(), now, &mut self.transmitter);
+                && self.core.transmit(env.mem(), now, defers, &mut self.transmitter);
             if is_all && self.transmitter.is_empty() {
                 return;
             }

@@ -103,9 +103,12 @@ impl Provider for SoftDevice {
     }
 
     fn turn(&mut self, env: &mut dyn Env) {
+        // What was posted goes first, with the acknowledgements of what came in the turn before.
+        self.core.resume_deferred();
+        self.transmit(env, false);
         self.receive(env);
         self.handle_timeouts(env.now());
-        self.transmit(env);
+        self.transmit(env, true);
     }
 
     fn deadline(&self) -> Option<Time> {

@@ -30,6 +30,8 @@ pub(crate) struct Core {
     pub(crate) timers: Timers,
     /// Queue pairs that may have something to send.
     active: VecDeque<QpId>,
+    /// Queue pairs whose acknowledgement waits for the next turn.
+    deferred: Vec<QpId>,
     /// Lists that are used again and again.
     pub(crate) spans: Vec<Span>,
     pub(crate) others: Vec<Span>,
@@ -68,6 +70,7 @@ impl Core {
             counters: Counters::default(),
             timers: Timers::default(),
             active: VecDeque::new(),
+            deferred: Vec::new(),
             spans: Vec::with_capacity(64),
             others: Vec::with_capacity(64),
             receive: Receive::default(),
@@ -89,7 +92,17 @@ impl Core {
 
     /// True if some queue pair may have something to send.
     pub(crate) fn is_active(&self) -> bool {
-        !self.active.is_empty()
+        !self.active.is_empty() || !self.deferred.is_empty()
+    }
+
+    /// Acknowledgements that waited are sent now.
+    pub(crate) fn resume_deferred(&mut self) {
+        while let Some(qp) = self.deferred.pop() {
+            if let Some(pair) = self.pair(qp) {
+                pair.engine.is_deferred = false;
+                self.activate(qp);
+            }
+        }
     }
 
     /// Changes a queue pair's state, and does what that means.
@@ -114,10 +127,20 @@ impl Core {
     }
 
     /// Lets queue pairs send until the run is full (`false`) or none has anything to send.
-    pub(crate) fn transmit(&mut self, mem: &mut Memory, now: Time, out: &mut Transmitter) -> bool {
+    ///
+    /// An acknowledgement with nothing behind it goes out behind the queue pair's requests, so that it shares their run; if
+    /// it may wait (`defers`), it stays for [`Core::resume_deferred`]: what its receiver posts upon the message that it
+    /// acknowledges then goes before it.
+    pub(crate) fn transmit(
+        &mut self,
+        mem: &mut Memory,
+        now: Time,
+        defers: bool,
+        out: &mut Transmitter,
+    ) -> bool {
         while let Some(&qp) = self.active.front() {
             for _ in 0..self.config.burst_packets {
-                match self.send_one(mem, now, qp, out) {
+                match self.send_one(mem, now, qp, defers, out) {
                     Sent::Something => {}
                     Sent::Full => return false,
                     Sent::Nothing => {
@@ -136,25 +159,48 @@ impl Core {
         true
     }
 
-    fn send_one(&mut self, mem: &mut Memory, now: Time, qp: QpId, out: &mut Transmitter) -> Sent {
+    fn send_one(
+        &mut self,
+        mem: &mut Memory,
+        now: Time,
+        qp: QpId,
+        defers: bool,
+        out: &mut Transmitter,
+    ) -> Sent {
         let Some(pair) = self.registry.qps.get(qp.0) else { return Sent::Nothing };
         match (pair.init.transport, pair.state) {
             (_, QpState::Reset | QpState::Initialized) => Sent::Nothing,
             (Transport::ReliableConnection, state) => {
-                match rc::respond::poll(self, mem, qp, out) {
+                match rc::respond::poll(self, mem, qp, true, out) {
                     Sent::Nothing => {}
                     sent => return sent,
                 }
-                if state == QpState::Error {
+                let sent = if state == QpState::Error {
                     self.flush(qp)
                 } else {
                     rc::requester::poll(self, mem, now, qp, out)
+                };
+                match sent {
+                    Sent::Something | Sent::Full => sent,
+                    Sent::Nothing if defers => self.defer(qp),
+                    Sent::Nothing => rc::respond::poll(self, mem, qp, false, out),
                 }
             }
             (_, QpState::Error) => self.flush(qp),
             (Transport::UnreliableConnection, _) => uc::poll(self, mem, qp, out),
             (Transport::UnreliableDatagram, _) => ud::poll(self, mem, qp, out),
         }
+    }
+
+    /// What is left to be said waits for the next turn.
+    fn defer(&mut self, qp: QpId) -> Sent {
+        if let Some(pair) = self.registry.qps.get_mut(qp.0)
+            && pair.engine.responder.has_responses()
+            && !core::mem::replace(&mut pair.engine.is_deferred, true)
+        {
+            self.deferred.push(qp);
+        }
+        Sent::Nothing
     }
 
     /// Completes everything as flushed.

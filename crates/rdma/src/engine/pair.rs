@@ -13,6 +13,8 @@ pub(crate) struct Engine {
     pub(crate) responder: Responder,
     /// It stands in the line of those who may send.
     pub(super) is_active: bool,
+    /// Its acknowledgement waits for the next turn.
+    pub(super) is_deferred: bool,
     /// The deadline that counts, of those in the heap.
     pub(super) timer_at: Option<Time>,
 }

@@ -51,8 +51,8 @@ fn acknowledge_through(core: &mut Core, qp: QpId, psn: Psn, now: Time) -> bool {
     let Some(pair) = core.pair(qp) else { return false };
     let requester = &mut pair.engine.requester;
     // A read or atomic that was not answered, and something after it acknowledged: the answer is lost (9.7.5.1.3).
-    let lost = requester.flights.iter().find(|flight| !flight.is_answered());
-    if let Some(flight) = lost.copied()
+    if requester.unanswered > 0
+        && let Some(flight) = requester.flights.iter().find(|flight| !flight.is_answered()).copied()
         && psn.since(flight.first) >= 0
     {
         if flight.first.since(requester.unacked) > 0 {
@@ -187,9 +187,7 @@ fn answered_flight(core: &mut Core, qp: QpId, psn: Psn, now: Time) -> Option<(Fl
 fn received(core: &mut Core, qp: QpId, index: usize, now: Time) {
     let Some(pair) = core.pair(qp) else { return };
     let requester = &mut pair.engine.requester;
-    let Some(flight) = requester.flights.get_mut(index) else { return };
-    flight.received += 1;
-    requester.unacked = flight.first.plus(flight.received);
+    requester.answered(index);
     complete_front(core, qp);
     retransmission::restart_timer(core, qp, now);
     core.activate(qp);

@@ -25,6 +25,10 @@ pub(crate) struct Requester {
     pub(super) cursor: usize,
     /// Which of its packets.
     pub(super) packet: u32,
+    /// Flights that are answered with bytes, not all of which have come.
+    pub(super) unanswered: usize,
+    /// Responses that they still expect.
+    pub(super) answers: u32,
     /// Packets since an acknowledgement was asked for.
     unasked: u32,
     /// Times that nothing moved on.
@@ -96,11 +100,6 @@ impl Requester {
         self.packet = if is_last { 0 } else { self.packet + 1 };
     }
 
-    /// Reads and atomics that were asked for and not answered.
-    pub(super) fn fetching(&self) -> usize {
-        self.flights.iter().take(self.cursor).filter(|flight| !flight.is_answered()).count()
-    }
-
     /// True if a packet was sent that was not acknowledged.
     pub(super) fn is_waiting(&self) -> bool {
         self.cursor > 0 && self.flights.iter().take(self.cursor).any(|flight| flight.packets > 0)
@@ -109,10 +108,26 @@ impl Requester {
 
     /// Packets on their way.
     fn outstanding(&self) -> u32 {
-        let reads = |flight: &&Flight| flight.fetches;
-        let answers: u32 =
-            self.flights.iter().filter(reads).map(|flight| flight.packets - flight.received).sum();
-        (self.next.since(self.unacked).max(0) as u32).saturating_sub(answers)
+        (self.next.since(self.unacked).max(0) as u32).saturating_sub(self.answers)
+    }
+
+    /// Puts a flight behind the last.
+    fn push(&mut self, packets: u32, len: u32, fetches: bool) {
+        self.flights.push_back(Flight { first: self.next, packets, len, fetches, received: 0 });
+        if fetches {
+            (self.unanswered, self.answers) = (self.unanswered + 1, self.answers + packets);
+        }
+        self.next = self.next.plus(packets);
+        self.packet = 0;
+    }
+
+    /// One more answer has come to the flight at `index`.
+    pub(super) fn answered(&mut self, index: usize) {
+        let Some(flight) = self.flights.get_mut(index) else { return };
+        flight.received += 1;
+        self.answers -= 1;
+        self.unanswered -= usize::from(flight.is_answered());
+        self.unacked = flight.first.plus(flight.received);
     }
 
     /// Asserts what always holds.
@@ -128,6 +143,9 @@ impl Requester {
             at = flight.end();
         }
         assert_eq!(at, self.next);
+        let due = |flight: &Flight| if flight.fetches { flight.packets - flight.received } else { 0 };
+        assert_eq!(self.answers, self.flights.iter().map(due).sum::<u32>());
+        assert_eq!(self.unanswered, self.flights.iter().filter(|flight| !flight.is_answered()).count());
     }
 }
 
@@ -174,7 +192,7 @@ fn begin(core: &mut Core, qp: QpId) -> Sent {
     let (mtu, depth) = (mtu(pair), usize::from(pair.sending.initiator_depth));
     let requester = &pair.engine.requester;
     let Some(send) = pair.sends.get(requester.cursor) else { return Sent::Nothing };
-    let fetching = requester.fetching();
+    let fetching = requester.unanswered;
     if send.flags.fence && fetching > 0 {
         return Sent::Nothing;
     }
@@ -195,11 +213,7 @@ fn begin(core: &mut Core, qp: QpId) -> Sent {
         return Sent::Nothing;
     }
     let packets = message::packets(len as u32, mtu);
-    let first = requester.next;
-    let requester = &mut pair.engine.requester;
-    requester.flights.push_back(Flight { first, packets, len: len as u32, fetches, received: 0 });
-    requester.next = first.plus(packets);
-    requester.packet = 0;
+    pair.engine.requester.push(packets, len as u32, fetches);
     Sent::Something
 }
 
@@ -210,8 +224,7 @@ fn do_local(core: &mut Core, qp: QpId) -> Sent {
     }
     let Some(pair) = core.pair(qp) else { return Sent::Nothing };
     let requester = &mut pair.engine.requester;
-    let first = requester.next;
-    requester.flights.push_back(Flight { first, packets: 0, len: 0, fetches: false, received: 0 });
+    requester.push(0, 0, false);
     requester.cursor += 1;
     super::completer::complete_front(core, qp);
     Sent::Something

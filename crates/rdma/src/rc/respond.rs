@@ -55,6 +55,18 @@ impl Responses {
         (self.fresh, self.again) = (0, 0);
     }
 
+    /// True if nothing is to be sent.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// The next one. One that only says that all is well, with nothing behind it, may wait if `waits`.
+    fn next(&self, waits: bool) -> Option<Response> {
+        let (response, _) = *self.queue.front()?;
+        let says_little = matches!(response, Response::Acknowledge { syndrome: Syndrome::Ack { .. }, .. });
+        (!waits || !says_little || self.queue.len() > 1).then_some(response)
+    }
+
     /// True if one more read or atomic may be answered.
     pub(super) const fn has_room(&self) -> bool {
         self.fresh < self.limit
@@ -127,11 +139,10 @@ impl Response {
     }
 }
 
-/// Sends the next packet.
-pub(crate) fn poll(core: &mut Core, mem: &mut Memory, qp: QpId, out: &mut Transmitter) -> Sent {
+/// Sends the next packet; not a lone acknowledgement if that `waits`.
+pub(crate) fn poll(core: &mut Core, mem: &mut Memory, qp: QpId, waits: bool, out: &mut Transmitter) -> Sent {
     let Some(pair) = core.registry.qps.get(qp.0) else { return Sent::Nothing };
-    let front = pair.engine.responder.responses.queue.front();
-    let Some((response, _)) = front.copied() else { return Sent::Nothing };
+    let Some(response) = pair.engine.responder.responses.next(waits) else { return Sent::Nothing };
     let (outgoing, is_last) = match response {
         Response::Read { first, reth, message_number, sent } => {
             return send_read(core, mem, qp, first, &reth, message_number, sent, out);

@@ -64,6 +64,11 @@ impl Responder {
         self.responses.begin(peer.responder_resources);
     }
 
+    /// Something is to be sent to the peer.
+    pub(crate) fn has_responses(&self) -> bool {
+        !self.responses.is_empty()
+    }
+
     /// Sends nothing of what was to be sent.
     pub(crate) fn silence(&mut self) {
         self.responses.clear();

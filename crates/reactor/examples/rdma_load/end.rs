@@ -70,14 +70,12 @@ impl End {
             private_data,
         };
         self.device.connect(&mut self.env, Owner(1), &connect)?;
-        loop {
-            match self.next_event().what {
-                ConnectionWhat::Established { private_data, .. } => {
-                    let key = private_data.bytes().first_chunk().ok_or("no key")?;
-                    return Ok(Remote { address: 0, key: Key(u32::from_le_bytes(*key)) });
-                }
-                other => return Err(format!("{other:?}").into()),
+        match self.next_event().what {
+            ConnectionWhat::Established { private_data, .. } => {
+                let key = private_data.bytes().first_chunk().ok_or("no key")?;
+                Ok(Remote { address: 0, key: Key(u32::from_le_bytes(*key)) })
             }
+            other => Err(format!("{other:?}").into()),
         }
     }
 
@@ -113,9 +111,8 @@ impl End {
         self.device.post_receive(ReceiveQueue::Own(self.qp), request).map_err(|refused| refused.why.into())
     }
 
-    /// Sends what was posted, waits for something to happen, and takes it.
+    /// Sends what was posted, looks for what happened, and takes it.
     pub fn turn(&mut self) {
-        self.device.turn(&mut self.env);
         self.env.poll(&mut self.events, self.device.deadline());
         for event in self.events.drain(..) {
             self.device.handle_event(&mut self.env, &event);

@@ -3,6 +3,7 @@
 use super::buffers::{Buffers, LARGEST, LONG};
 use super::region::Region;
 use super::{Pinned, RegionId, Share, Span, cache};
+use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use thiserror::Error;
 
@@ -238,12 +239,23 @@ impl Memory {
     }
 
     /// CRC32C of the bytes, continued from `crc` (0 to start).
-    pub fn crc32c(&self, crc: u32, span: Span) -> u32 {
-        let mut bytes = [0; CHUNK];
-        chunks(span.len()).fold(crc, |crc, (start, len)| {
-            self.read(span.slice(start, len), &mut bytes[..len]);
-            crc32c::crc32c_append(crc, &bytes[..len])
-        })
+    pub fn crc32c(&self, mut crc: u32, span: Span) -> u32 {
+        self.look(span, |bytes| crc = crc32c::crc32c_append(crc, bytes));
+        crc
+    }
+
+    /// Shows the bytes, in order, as copies of a few thousand at a time.
+    pub fn look(&self, span: Span, mut at: impl FnMut(&[u8])) {
+        let mut bytes = MaybeUninit::<[u8; CHUNK]>::uninit();
+        for (start, len) in chunks(span.len()) {
+            let from = self.at(span.slice(start, len));
+            // SAFETY: the copy stays within the chunk, as `len` does, and reads as in `read`; so many bytes are then written.
+            let copy = unsafe {
+                bytes.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(from, len);
+                core::slice::from_raw_parts(bytes.as_ptr().cast::<u8>(), len)
+            };
+            at(copy);
+        }
     }
 
     /// The bytes of a private region. Panics on a shared one.
