@@ -1,0 +1,47 @@
+//! Each protocol between machines of ours, over a few seeds; `cargo xtask sim` plays thousands.
+
+use sim::capture::Capture;
+use sim::scenario::{Outcome, Protocol, run, run_captured};
+
+#[test]
+fn seeds_pass_over_nvme() {
+    seeds_pass(Protocol::Nvme, 60);
+}
+
+#[test]
+fn seeds_pass_over_iscsi() {
+    seeds_pass(Protocol::Iscsi, 40);
+}
+
+#[test]
+fn a_seed_replays_exactly_over_nvme() {
+    replays_exactly(Protocol::Nvme);
+}
+
+#[test]
+fn a_seed_replays_exactly_over_iscsi() {
+    replays_exactly(Protocol::Iscsi);
+}
+
+fn seeds_pass(protocol: Protocol, seeds: u64) {
+    let (mut completed, mut crashes) = (0, 0);
+    for seed in 0..seeds {
+        let report = run(protocol, seed);
+        assert_eq!(report.outcome, Outcome::Passed, "{report:?}");
+        completed += report.completed;
+        crashes += report.crashes;
+    }
+    assert!(completed > seeds * 100, "{completed} requests in {seeds} runs: the load is too light");
+    assert!(crashes > 0, "nothing ever crashed");
+}
+
+/// And to capture it changes nothing.
+fn replays_exactly(protocol: Protocol) {
+    for seed in 0..10 {
+        let (first, second) = (Capture::new(), Capture::new());
+        let report = run_captured(protocol, seed, &first);
+        assert_eq!(report, run(protocol, seed));
+        assert_eq!(report, run_captured(protocol, seed, &second));
+        assert_eq!(first.borrow().file(), second.borrow().file());
+    }
+}
