@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, TryRecvError};
 use std::thread::JoinHandle;
+use tokio::net::UnixStream;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
@@ -43,11 +44,11 @@ pub fn start(shard: &mut Shard, socket: &str, log: Arc<LogState>) -> Result<Cont
                 _ = ended => {}
             }
         }),
-        Err(why) => report(&ready, Err(why)),
+        Err(why) => report(&ready, Err(Failure::Start(why))),
     };
     let thread = std::thread::Builder::new().name("control".into()).spawn(run).map_err(Failure::Start)?;
-    let failed = |why| Failure::File { path: socket.into(), why };
-    let runtime = started.recv().map_err(|_| failed(io::ErrorKind::BrokenPipe.into()))?.map_err(failed)?;
+    let ended_early = |_| Failure::Start(io::ErrorKind::BrokenPipe.into());
+    let runtime = started.recv().map_err(ended_early)??;
     Ok(ControlPlane { runtime, dispatcher, end: Some(end), thread: Some(thread) })
 }
 
@@ -59,7 +60,7 @@ async fn stop(state: State, shard: engine::Handle) {
 }
 
 /// Answers on a socket for as long as the process lives; says first whether that can be.
-async fn serve(server: &Server<Fabric>, place: &str, ready: &mpsc::Sender<io::Result<Handle>>) {
+async fn serve(server: &Server<Fabric>, place: &str, ready: &mpsc::Sender<Result<Handle, Failure>>) {
     let outcome = if is_tcp(place) {
         let address = place.parse().map_err(|_| io::Error::from(io::ErrorKind::InvalidInput));
         match async { bind_tcp(address?).await }.await {
@@ -67,7 +68,7 @@ async fn serve(server: &Server<Fabric>, place: &str, ready: &mpsc::Sender<io::Re
                 report(ready, Ok(Handle::current()));
                 server.serve_tcp(listener).await
             }
-            Err(why) => return report(ready, Err(why)),
+            Err(why) => return report(ready, Err(refusal(place, why).await)),
         }
     } else {
         match UnixSocket::bind(Path::new(place)) {
@@ -75,12 +76,22 @@ async fn serve(server: &Server<Fabric>, place: &str, ready: &mpsc::Sender<io::Re
                 report(ready, Ok(Handle::current()));
                 server.serve_unix(socket).await
             }
-            Err(why) => return report(ready, Err(why)),
+            Err(why) => return report(ready, Err(refusal(place, why).await)),
         }
     };
     if let Err(error) = outcome {
         tracing::error!(%error, "the control socket is closed");
     }
+}
+
+/// Why a socket cannot be listened on, and who has it if somebody does.
+async fn refusal(place: &str, why: io::Error) -> Failure {
+    if why.kind() != io::ErrorKind::AddrInUse {
+        return Failure::File { path: place.into(), why };
+    }
+    let credentials = UnixStream::connect(place).await.and_then(|stream| stream.peer_cred());
+    let holder = credentials.ok().and_then(|credentials| credentials.pid());
+    Failure::SocketTaken { socket: place.into(), holder }
 }
 
 impl ControlPlane {

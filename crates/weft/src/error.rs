@@ -66,6 +66,14 @@ pub enum Failure {
         /// Why not.
         why: std::io::Error,
     },
+    /// Somebody answers at the control socket already.
+    #[error("{socket}: {} answers there already; ask it with `weft rpc`, or start with another --rpc-socket", process(*.holder))]
+    SocketTaken {
+        /// The socket: a path, or an address and a port.
+        socket: String,
+        /// The process that listens, where the system tells.
+        holder: Option<i32>,
+    },
     /// The options do not fit the volume or each other.
     #[error("{0}")]
     Usage(String),
@@ -103,12 +111,18 @@ impl Failure {
             | Self::Host { .. }
             | Self::Io { .. } => 1,
             Self::File { .. }
+            | Self::SocketTaken { .. }
             | Self::NoBuffer { .. }
             | Self::Rpc(_)
             | Self::Discover { .. }
             | Self::Config { .. } => 1,
         }
     }
+}
+
+/// A process in words.
+fn process(id: Option<i32>) -> String {
+    id.map_or_else(|| "another process".into(), |id| format!("process {id}"))
 }
 
 /// A status in words, with the next step where there is one.

@@ -1,7 +1,7 @@
 //! The daemon as a process: how soon it is ready, how little it needs, and how it ends. Figures are the best of several
 //! attempts, so that a machine with other work to do does not decide.
 
-use crate::support::{Daemon, Folder, signal, spawn, weft_ok};
+use crate::support::{Daemon, Folder, signal, spawn, weft, weft_ok};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,16 @@ fn its_socket_goes_with_it() {
     assert!(Path::new(&socket).exists());
     assert_eq!(daemon.stop(), Some(0));
     assert!(!Path::new(&socket).exists(), "the socket is left behind");
+}
+
+#[test]
+fn a_second_one_on_its_socket_says_whose_it_is() {
+    let daemon = Daemon::start(&["--ram", "4M"]);
+    let second = weft(&["serve", "--ram", "4M", "--listen", "127.0.0.1:0", "--rpc-socket", &daemon.socket]);
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert_eq!(second.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("process {}", daemon.pid())) && said.contains("--rpc-socket"), "{said}");
+    assert!(Path::new(&daemon.socket).exists(), "the first one's socket is still there");
 }
 
 #[test]
