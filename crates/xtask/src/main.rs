@@ -34,11 +34,11 @@ enum Command {
     Ci(ci::Options),
     /// Start a throw-away Debian machine, a real kernel to talk to
     Guest(guest::Options),
-    /// Run Weft against real peers: Linux as host and as target, the SPDK client
+    /// Run Weft against real peers: Linux, libiscsi, QEMU and tgt over NVMe/TCP and iSCSI, and SPDK's client
     Interop(interop::Options),
-    /// Play NVMe/TCP from many seeds: faults, crashes, and checkers that know the truth
+    /// Play NVMe/TCP or iSCSI from many seeds: faults, crashes, and checkers that know the truth
     Sim(sim::Options),
-    /// Measure Weft against a bare TCP loop
+    /// Measure Weft over NVMe/TCP or iSCSI, against a bare TCP loop and against tgt
     Bench(bench::Options),
     /// One end of that bare loop
     #[command(hide = true)]
