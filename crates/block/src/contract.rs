@@ -76,6 +76,8 @@ pub trait Channel: fmt::Debug {
 pub struct Info {
     /// Bytes a block: 512 or 4096.
     pub block_size: u32,
+    /// Bytes that the medium writes at once: a power of two, not less than a block. To write less costs a read, too.
+    pub physical_block_size: u32,
     /// How many blocks there are.
     pub blocks: u64,
     /// The longest request, in blocks.

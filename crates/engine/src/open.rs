@@ -3,7 +3,7 @@
 use crate::Shard;
 use crate::hosts::AttachError;
 use crate::iscsi::IscsiAttachError;
-use crate::url::VolumeUrl;
+use crate::url::{SizedUrl, VolumeUrl};
 use crate::volumes::{FileSpec, Spec, VolumeError};
 use block::BlockDevice;
 use std::rc::Rc;
@@ -56,11 +56,11 @@ impl Shard {
     pub fn open(&mut self, env: &mut dyn Env, name: &str, url: &VolumeUrl) -> Result<Opening, OpenError> {
         let blocks = |size: u64, block_size: u32| size / u64::from(block_size);
         let spec = match url {
-            &VolumeUrl::Mem { size, block_size } => {
-                Spec::Ram { blocks: blocks(size, block_size), block_size }
+            &VolumeUrl::Mem(SizedUrl { size, block_size, physical_block_size }) => {
+                Spec::Ram { blocks: blocks(size, block_size), block_size, physical_block_size }
             }
-            &VolumeUrl::Null { size, block_size } => {
-                Spec::Null { blocks: blocks(size, block_size), block_size }
+            &VolumeUrl::Null(SizedUrl { size, block_size, physical_block_size }) => {
+                Spec::Null { blocks: blocks(size, block_size), block_size, physical_block_size }
             }
             VolumeUrl::File(file) => Spec::File(FileSpec {
                 path: file.path.clone(),

@@ -13,7 +13,7 @@ mod ready;
 pub use delay::{Delay, Latencies};
 pub use error::{Error, Injection, Target};
 pub use file::{File, FileError};
-pub use geometry::{Geometry, GeometryError};
+pub use geometry::{Geometry, GeometryError, PHYSICAL_BLOCK_MAX};
 pub use null::Null;
 pub use partition::{Partition, PartitionError};
 pub use ram::Ram;

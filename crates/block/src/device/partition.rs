@@ -50,7 +50,11 @@ impl Shared {
         let base = self.base.info();
         // The base may have shrunk.
         let left = base.blocks.saturating_sub(self.first);
-        Info { blocks: self.blocks.get().min(left), ..base }
+        let begins_at = self.first * u64::from(base.block_size);
+        // Where physical blocks begin elsewhere, there is no way to tell which blocks share one.
+        let is_aligned = begins_at.is_multiple_of(u64::from(base.physical_block_size));
+        let physical_block_size = if is_aligned { base.physical_block_size } else { base.block_size };
+        Info { blocks: self.blocks.get().min(left), physical_block_size, ..base }
     }
 
     /// The request as the base knows it. It was checked, so that nothing overflows.

@@ -2,7 +2,7 @@
 //!
 //! | URL | volume |
 //! |---|---|
-//! | `mem://?size=1G&block=4096` | RAM, gone with the process |
+//! | `mem://?size=1G&block=512&physical=4096` | RAM, gone with the process |
 //! | `null://?size=1T` | reads zeros, forgets writes |
 //! | `file:///path?block=512&direct=1&size=10G` | a file (made sparse with `size`) or a block device |
 //! | `nvme+tcp://host:port/NQN?ns=1&hostnqn=..&hdgst=1&ddgst=1&queues=4&depth=128` | a namespace over NVMe/TCP |
@@ -23,25 +23,26 @@ use thiserror::Error;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum VolumeUrl {
     /// `mem://`
-    Mem {
-        /// Bytes.
-        size: u64,
-        /// Bytes a block.
-        block_size: u32,
-    },
+    Mem(SizedUrl),
     /// `null://`
-    Null {
-        /// Bytes.
-        size: u64,
-        /// Bytes a block.
-        block_size: u32,
-    },
+    Null(SizedUrl),
     /// `file://`
     File(FileUrl),
     /// `nvme+tcp://`
     NvmeTcp(NvmeUrl),
     /// `iscsi://`
     Iscsi(IscsiUrl),
+}
+
+/// A volume that is what it is said to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SizedUrl {
+    /// Bytes.
+    pub size: u64,
+    /// Bytes a block.
+    pub block_size: u32,
+    /// Bytes of a physical block; as a block if not said.
+    pub physical_block_size: Option<u32>,
 }
 
 /// A file or block device.
@@ -134,8 +135,8 @@ impl FromStr for VolumeUrl {
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         let query = Query::parse(query);
         match scheme {
-            "mem" => sized(query).map(|(size, block_size)| Self::Mem { size, block_size }),
-            "null" => sized(query).map(|(size, block_size)| Self::Null { size, block_size }),
+            "mem" => SizedUrl::parse(query).map(Self::Mem),
+            "null" => SizedUrl::parse(query).map(Self::Null),
             "file" => FileUrl::parse(place, query).map(Self::File),
             "nvme+tcp" => NvmeUrl::parse(place, query).map(Self::NvmeTcp),
             "iscsi" => IscsiUrl::parse(place, query).map(Self::Iscsi),
@@ -147,11 +148,37 @@ impl FromStr for VolumeUrl {
 impl fmt::Display for VolumeUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Mem { size, block_size } => write!(f, "mem://?size={size}&block={block_size}"),
-            Self::Null { size, block_size } => write!(f, "null://?size={size}&block={block_size}"),
+            Self::Mem(sized) => write!(f, "mem://{sized}"),
+            Self::Null(sized) => write!(f, "null://{sized}"),
             Self::File(file) => write!(f, "file://{}", file.path.display()),
             Self::NvmeTcp(nvme) => nvme.fmt(f),
             Self::Iscsi(iscsi) => iscsi.fmt(f),
+        }
+    }
+}
+
+impl SizedUrl {
+    /// So many bytes in ordinary blocks.
+    pub const fn of(size: u64) -> Self {
+        Self { size, block_size: DEFAULT_BLOCK_SIZE, physical_block_size: None }
+    }
+
+    fn parse(mut query: Query<'_>) -> Result<Self, UrlError> {
+        let url = Self {
+            size: parse_size(query.take("size").ok_or(UrlError::NoSize)?)?,
+            block_size: query.take("block").map_or(Ok(DEFAULT_BLOCK_SIZE), block_size)?,
+            physical_block_size: query.number("physical", "a number of bytes")?,
+        };
+        query.end().map(|()| url)
+    }
+}
+
+impl fmt::Display for SizedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "?size={}&block={}", self.size, self.block_size)?;
+        match self.physical_block_size {
+            Some(bytes) => write!(f, "&physical={bytes}"),
+            None => Ok(()),
         }
     }
 }
@@ -232,12 +259,6 @@ pub fn parse_authority(text: &str, default_port: u16) -> Result<(String, u16), U
     };
     let port = port.map_or(Ok(default_port), |port| port.parse().map_err(|_| wrong()))?;
     if host.is_empty() { Err(wrong()) } else { Ok((host.into(), port)) }
-}
-
-fn sized(mut query: Query<'_>) -> Result<(u64, u32), UrlError> {
-    let size = parse_size(query.take("size").ok_or(UrlError::NoSize)?)?;
-    let block = query.take("block").map_or(Ok(DEFAULT_BLOCK_SIZE), block_size)?;
-    query.end().map(|()| (size, block))
 }
 
 fn block_size(value: &str) -> Result<u32, UrlError> {
@@ -327,8 +348,11 @@ mod tests {
 
     #[test]
     fn every_scheme_is_read() {
-        assert_eq!(url("mem://?size=1G"), Ok(VolumeUrl::Mem { size: 1 << 30, block_size: 512 }));
-        assert_eq!(url("null://?size=4K&block=4096"), Ok(VolumeUrl::Null { size: 4096, block_size: 4096 }));
+        assert_eq!(url("mem://?size=1G"), Ok(VolumeUrl::Mem(SizedUrl::of(1 << 30))));
+        let text = "null://?size=4096&block=512&physical=4096";
+        let sized = SizedUrl { physical_block_size: Some(4096), ..SizedUrl::of(4096) };
+        assert_eq!(url(text), Ok(VolumeUrl::Null(sized)));
+        assert_eq!(VolumeUrl::Null(sized).to_string(), text);
         let Ok(VolumeUrl::File(file)) = url("file:///a%20b?direct=1&size=1M") else { panic!() };
         assert_eq!((file.path.to_str(), file.direct, file.size), (Some("/a b"), true, Some(1 << 20)));
         let text = "nvme+tcp://[::1]:4421/nqn.2026-01.x:y?ns=2&hdgst&queues=4";

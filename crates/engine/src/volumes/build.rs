@@ -30,11 +30,13 @@ impl Volumes {
         spec: &Spec,
     ) -> Result<(Rc<dyn BlockDevice>, Kind), VolumeError> {
         Ok(match spec {
-            &Spec::Ram { blocks, block_size } => {
-                (Rc::new(Ram::new(env, Geometry::new(block_size, blocks)?)?), Kind::Plain)
+            &Spec::Ram { blocks, block_size, physical_block_size } => {
+                let geometry = Geometry::new(block_size, blocks)?.with_physical(physical_block_size)?;
+                (Rc::new(Ram::new(env, geometry)?), Kind::Plain)
             }
-            &Spec::Null { blocks, block_size } => {
-                (Rc::new(Null::new(Geometry::new(block_size, blocks)?)), Kind::Plain)
+            &Spec::Null { blocks, block_size, physical_block_size } => {
+                let geometry = Geometry::new(block_size, blocks)?.with_physical(physical_block_size)?;
+                (Rc::new(Null::new(geometry)), Kind::Plain)
             }
             Spec::File(file) => {
                 let file = Rc::new(open(env, owner, file)?);

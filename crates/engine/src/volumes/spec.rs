@@ -11,6 +11,8 @@ pub enum Spec {
         blocks: u64,
         /// Bytes a block.
         block_size: u32,
+        /// Bytes of a physical block; as a block if not said.
+        physical_block_size: Option<u32>,
     },
     /// Nowhere: reads zeros, forgets writes.
     Null {
@@ -18,6 +20,8 @@ pub enum Spec {
         blocks: u64,
         /// Bytes a block.
         block_size: u32,
+        /// Bytes of a physical block; as a block if not said.
+        physical_block_size: Option<u32>,
     },
     /// In a file or on a block device.
     File(FileSpec),

@@ -65,9 +65,9 @@ fn target(text: &str) -> Result<NvmeUrl, Failure> {
     let usage = |why: &dyn std::fmt::Display| Failure::Usage(format!("{text}: {why}"));
     match resolve(&text.parse().map_err(|why| usage(&why))?)? {
         VolumeUrl::NvmeTcp(url) => Ok(url),
-        VolumeUrl::Mem { .. } | VolumeUrl::Null { .. } | VolumeUrl::File(_) | VolumeUrl::Iscsi(_) => Err(
-            usage(&format!("a target is nvme+tcp://HOST:PORT; its port is usually {DISCOVERY_PORT} or 4420")),
-        ),
+        VolumeUrl::Mem(_) | VolumeUrl::Null(_) | VolumeUrl::File(_) | VolumeUrl::Iscsi(_) => Err(usage(
+            &format!("a target is nvme+tcp://HOST:PORT; its port is usually {DISCOVERY_PORT} or 4420"),
+        )),
     }
 }
 

@@ -15,6 +15,7 @@ struct Volume {
     bytes: u64,
     blocks: u64,
     block_size: u32,
+    physical_block_size: u32,
     longest_request_bytes: u64,
     volatile_cache: bool,
     thin: bool,
@@ -47,6 +48,7 @@ pub fn run(style: &Style, args: &InfoArgs) -> Result<(), Failure> {
         bytes: info.bytes(),
         blocks: info.blocks,
         block_size: info.block_size,
+        physical_block_size: info.physical_block_size,
         longest_request_bytes: u64::from(info.blocks_max) * u64::from(info.block_size),
         volatile_cache: info.volatile_cache,
         thin: info.thin,
@@ -93,6 +95,9 @@ impl Volume {
             "size",
             format!("{} ({} blocks of {} bytes)", format_size(self.bytes), self.blocks, self.block_size),
         );
+        if self.physical_block_size > self.block_size {
+            line("physical block", format_size(self.physical_block_size.into()));
+        }
         line("longest I/O", format_size(self.longest_request_bytes));
         let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
         line("write cache", yes(self.volatile_cache));

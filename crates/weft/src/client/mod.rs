@@ -119,7 +119,7 @@ pub fn resolve(url: &VolumeUrl) -> Result<VolumeUrl, Failure> {
             iscsi.host = look_up(&iscsi.host, iscsi.port)?
         }
         VolumeUrl::NvmeTcp(_) | VolumeUrl::Iscsi(_) => {}
-        VolumeUrl::Mem { .. } | VolumeUrl::Null { .. } | VolumeUrl::File(_) => {}
+        VolumeUrl::Mem(_) | VolumeUrl::Null(_) | VolumeUrl::File(_) => {}
     }
     Ok(url)
 }

@@ -5,7 +5,7 @@ use crate::client::resolve;
 use crate::error::Failure;
 use engine::Shard;
 use engine::iscsi::NodeConfig;
-use engine::url::{DEFAULT_BLOCK_SIZE, FileUrl, VolumeUrl};
+use engine::url::{FileUrl, SizedUrl, VolumeUrl};
 use nvme::target::{NamespaceConfig, SubsystemConfig};
 use reactor::Reactor;
 use scsi::iscsi::IscsiName;
@@ -89,7 +89,7 @@ fn node(
         initiators.push(InitiatorPattern::Any);
     }
     let iscsi = shard.iscsi_mut();
-    let portals = PortalGroup { tag: TAG, portals: vec![address], private: false };
+    let portals = PortalGroup::new(TAG, vec![address]);
     iscsi.add_portal_group(env, portals, true).map_err(|why| refused("--iscsi", &why))?;
     let group = InitiatorGroup { tag: TAG.into(), initiators, networks: vec![AddressPattern::Any] };
     let registry = iscsi.server_mut().registry_mut();
@@ -116,7 +116,7 @@ fn refused(what: &str, why: &dyn std::fmt::Display) -> Failure {
 
 /// The volumes that the options name, in the order of the options' kinds.
 fn volumes(args: &ServeArgs) -> Result<Vec<VolumeUrl>, Failure> {
-    let ram = args.ram.iter().map(|&size| Ok(VolumeUrl::Mem { size, block_size: DEFAULT_BLOCK_SIZE }));
+    let ram = args.ram.iter().map(|&size| Ok(VolumeUrl::Mem(SizedUrl::of(size))));
     let files = args.file.iter().map(|file| match file.contains("://") {
         // It may be another kind of URL, and hold a secret.
         true => file.parse().map_err(|why| Failure::Usage(format!("--file: {why}"))),
@@ -125,7 +125,7 @@ fn volumes(args: &ServeArgs) -> Result<Vec<VolumeUrl>, Failure> {
     let mut all: Vec<_> = ram.chain(files).collect::<Result<_, Failure>>()?;
     all.extend(args.volume.iter().cloned());
     if all.is_empty() {
-        all.push(VolumeUrl::Mem { size: DEFAULT_SIZE, block_size: DEFAULT_BLOCK_SIZE });
+        all.push(VolumeUrl::Mem(SizedUrl::of(DEFAULT_SIZE)));
     }
     Ok(all)
 }

@@ -249,7 +249,9 @@ impl Requests {
         let file = self.file.ok_or(Status::Gone)?;
         let grown = self.geometry.resized(blocks).map_err(|error| match error {
             GeometryError::TooLarge(_) => Status::NoSpace,
-            GeometryError::BlockSize(_) | GeometryError::Empty => Status::Unsupported,
+            GeometryError::BlockSize(_) | GeometryError::PhysicalBlockSize(_) | GeometryError::Empty => {
+                Status::Unsupported
+            }
         })?;
         if blocks < self.geometry.blocks() || self.info.is_device || self.read_only {
             return Err(Status::Unsupported);

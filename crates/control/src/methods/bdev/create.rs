@@ -15,15 +15,15 @@ use crate::fabric::At;
 use crate::values::Uuid;
 
 pub(super) fn malloc(at: At<'_>, params: MallocCreate) -> Result<String, RpcError> {
-    same_block_size(params.physical_block_size, params.block_size)?;
     let name = params.name.unwrap_or_else(|| free_name(&at, "Malloc"));
-    let spec = Spec::Ram { blocks: params.num_blocks, block_size: params.block_size };
+    let MallocCreate { num_blocks: blocks, block_size, physical_block_size, .. } = params;
+    let spec = Spec::Ram { blocks, block_size, physical_block_size };
     create(at, name, spec, params.uuid)
 }
 
 pub(super) fn null(at: At<'_>, params: NullCreate) -> Result<String, RpcError> {
-    same_block_size(params.physical_block_size, params.block_size)?;
-    let spec = Spec::Null { blocks: params.num_blocks, block_size: params.block_size };
+    let NullCreate { num_blocks: blocks, block_size, physical_block_size, .. } = params;
+    let spec = Spec::Null { blocks, block_size, physical_block_size };
     create(at, params.name, spec, params.uuid)
 }
 
@@ -153,15 +153,6 @@ fn create(at: At<'_>, name: String, spec: Spec, uuid: Option<Uuid>) -> Result<St
 fn free_name(at: &At<'_>, prefix: &str) -> String {
     let mut names = (0_u32..).map(|number| format!("{prefix}{number}"));
     names.find(|name| at.shard.volumes().get(name).is_none()).unwrap_or_default()
-}
-
-fn same_block_size(physical: Option<u32>, logical: u32) -> Result<(), RpcError> {
-    match physical {
-        Some(physical) if physical != logical => {
-            Err(Errno::Invalid.because("physical_block_size and block_size are the same"))
-        }
-        _ => Ok(()),
-    }
 }
 
 const MIB: u64 = 1 << 20;

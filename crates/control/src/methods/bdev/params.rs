@@ -17,7 +17,7 @@ pub struct MallocCreate {
     pub num_blocks: u64,
     /// Its UUID; a random one by default.
     pub uuid: Option<Uuid>,
-    /// The same as `block_size`, if given.
+    /// Bytes of a physical block: a power of two, at least `block_size`, which it is by default.
     pub physical_block_size: Option<u32>,
     /// Requests are not split.
     pub optimal_io_boundary: Option<Zero>,
@@ -47,7 +47,7 @@ pub struct NullCreate {
     pub num_blocks: u64,
     /// Its UUID; a random one by default.
     pub uuid: Option<Uuid>,
-    /// The same as `block_size`, if given.
+    /// Bytes of a physical block: a power of two, at least `block_size`, which it is by default.
     pub physical_block_size: Option<u32>,
     /// There is no metadata.
     pub md_size: Option<Zero>,
@@ -215,13 +215,18 @@ pub enum InjectErrorType {
 
 impl MallocCreate {
     /// What the volume needs, and nothing for compatibility.
-    pub(super) fn plain(name: String, block_size: u32, num_blocks: u64, uuid: Option<Uuid>) -> Self {
+    pub(super) fn plain(
+        name: String,
+        (block_size, physical_block_size): (u32, Option<u32>),
+        num_blocks: u64,
+        uuid: Option<Uuid>,
+    ) -> Self {
         Self {
             name: Some(name),
             block_size,
             num_blocks,
             uuid,
-            physical_block_size: None,
+            physical_block_size,
             optimal_io_boundary: None,
             md_size: None,
             md_interleave: None,
@@ -235,13 +240,18 @@ impl MallocCreate {
 
 impl NullCreate {
     /// What the volume needs, and nothing for compatibility.
-    pub(super) fn plain(name: String, block_size: u32, num_blocks: u64, uuid: Option<Uuid>) -> Self {
+    pub(super) fn plain(
+        name: String,
+        (block_size, physical_block_size): (u32, Option<u32>),
+        num_blocks: u64,
+        uuid: Option<Uuid>,
+    ) -> Self {
         Self {
             name,
             block_size,
             num_blocks,
             uuid,
-            physical_block_size: None,
+            physical_block_size,
             md_size: None,
             dif_type: None,
             dif_is_head_of_md: None,

@@ -17,6 +17,8 @@ pub struct Bdev {
     pub product_name: String,
     /// Bytes a block.
     pub block_size: u32,
+    /// Bytes of a physical block.
+    pub physical_block_size: u32,
     /// How many blocks.
     pub num_blocks: u64,
     /// Its UUID.

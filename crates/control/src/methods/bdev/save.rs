@@ -33,13 +33,13 @@ fn create(entry: &Entry, round: usize) -> Option<Call> {
     let name = entry.name.clone();
     let uuid = Some(Uuid(entry.volume.identity().0));
     Some(match entry.spec.clone() {
-        Spec::Ram { block_size, .. } => {
-            let num_blocks = entry.volume.info().blocks;
-            Call::new("bdev_malloc_create", MallocCreate::plain(name, block_size, num_blocks, uuid))
+        Spec::Ram { block_size, physical_block_size, .. } => {
+            let (num_blocks, sizes) = (entry.volume.info().blocks, (block_size, physical_block_size));
+            Call::new("bdev_malloc_create", MallocCreate::plain(name, sizes, num_blocks, uuid))
         }
-        Spec::Null { block_size, .. } => {
-            let num_blocks = entry.volume.info().blocks;
-            Call::new("bdev_null_create", NullCreate::plain(name, block_size, num_blocks, uuid))
+        Spec::Null { block_size, physical_block_size, .. } => {
+            let (num_blocks, sizes) = (entry.volume.info().blocks, (block_size, physical_block_size));
+            Call::new("bdev_null_create", NullCreate::plain(name, sizes, num_blocks, uuid))
         }
         Spec::File(file) => {
             let params = AioCreate {

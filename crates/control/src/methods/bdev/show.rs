@@ -57,6 +57,7 @@ fn bdev(shard: &Shard, entry: &Entry) -> Bdev {
         aliases: vec![uuid.to_string()],
         product_name: entry.spec.product_name().to_owned(),
         block_size: info.block_size,
+        physical_block_size: info.physical_block_size,
         num_blocks: info.blocks,
         uuid,
         assigned_rate_limits: rate_limits(entry),

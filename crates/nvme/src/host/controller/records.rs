@@ -35,6 +35,7 @@ impl Record {
         let cache = VolatileWriteCache(controller.volatile_write_cache);
         let info = Info {
             block_size,
+            physical_block_size: block_size,
             blocks,
             blocks_max: Memory::BUFFER_MAX as u32 / block_size,
             atomic_blocks_max: 1,

@@ -20,6 +20,7 @@ impl Slow {
     pub(super) fn new(depth: usize, blocks_max: u32) -> Rc<Self> {
         let info = Info {
             block_size: 512,
+            physical_block_size: 512,
             blocks: 1 << 20,
             blocks_max,
             atomic_blocks_max: 1,

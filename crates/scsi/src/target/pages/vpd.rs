@@ -158,14 +158,15 @@ fn block_limits(unit: &Unit, transfer_max: u32) -> BlockLimits {
     limits.compare_and_write_max = options::COMPARE_BLOCKS_MAX;
     let transfer_max = blocks(options::TRANSFER_MAX.min(transfer_max));
     limits.transfer_max = transfer_max.into();
-    limits.optimal_granularity = (blocks(PAGE).max(1) as u16).into();
+    let granularity = blocks(info.physical_block_size.max(PAGE));
+    limits.optimal_granularity = (granularity as u16).into();
     limits.optimal_transfer = transfer_max.min(info.blocks_max).into();
     limits.write_same_max = u64::from(options::WRITE_SAME_BLOCKS_MAX).into();
     limits.atomic_max = options::atomic_blocks_max(info).into();
     if info.thin {
         limits.unmap_max = options::UNMAP_BLOCKS_MAX.into();
         limits.unmap_descriptors_max = options::UNMAP_DESCRIPTORS_MAX.into();
-        limits.unmap_granularity = blocks(PAGE).max(1).into();
+        limits.unmap_granularity = granularity.into();
         limits = limits.with_unmap_alignment(0);
     }
     limits

@@ -47,6 +47,8 @@ fn read_capacity_16(call: &mut Call<'_>) -> Result<Step, Fault> {
     let mut out = [0; 32];
     out[..8].copy_from_slice(&(info.blocks - 1).to_be_bytes());
     out[8..12].copy_from_slice(&info.block_size.to_be_bytes());
+    // LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT; the first physical block begins with block 0.
+    out[13] = (info.physical_block_size / info.block_size).ilog2() as u8;
     if info.thin {
         // LBPME, and LBPRZ: unmapped blocks read as zero.
         out[14] = 0xc0;

@@ -2,6 +2,7 @@
 
 use super::world::World;
 use crate::target::{Transfer, UnitConfig};
+use block::device::Geometry;
 use block::{BlockDevice, Identity, Volume};
 use std::rc::Rc;
 use wire::scsi::Sense;
@@ -27,6 +28,17 @@ fn capacity_is_the_volumes() {
     assert_eq!(long.len(), 32);
     let cut = world.run(nexus, &[0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0], &[]).good();
     assert_eq!(cut, long[..8]);
+}
+
+#[test]
+fn physical_blocks_are_told() {
+    let geometry = Geometry::new(512, 1 << 10).unwrap().with_physical(Some(8192)).unwrap();
+    let mut world = World::of(geometry);
+    let nexus = world.nexus(1);
+    let capacity = world.run(nexus, &[0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0], &[]).good();
+    assert_eq!(capacity[8..16], [0, 0, 2, 0, 0, 4, 0xc0, 0]);
+    let limits = world.run(nexus, &[0x12, 1, 0xb0, 0, 64, 0], &[]).good();
+    assert_eq!((&limits[6..8], &limits[28..32]), (&[0, 16][..], &[0, 0, 0, 16][..]));
 }
 
 #[test]

@@ -131,9 +131,13 @@ impl World {
     }
 
     pub(in super::super) fn with_blocks(block_size: u32, blocks: u64) -> Self {
+        Self::of(Geometry::new(block_size, blocks).unwrap())
+    }
+
+    /// A volume of this geometry behind LUN 0.
+    pub(in super::super) fn of(geometry: Geometry) -> Self {
         let memory = Memory::new(MemoryLimits { buffer_bytes: 64 << 20 }).unwrap();
         let mut env = TestEnv { memory, now: Time::from_nanos(1_000_000_000) };
-        let geometry = Geometry::new(block_size, blocks).unwrap();
         let ram = Rc::new(Ram::new(&mut env, geometry).unwrap());
         let mut target = Target::new();
         let config = DeviceConfig { name: "iqn.2016-06.io.example:disk".into(), protocol: Protocol::Iscsi };

@@ -58,7 +58,7 @@ impl NvmeServer {
                 create: Some(blocks * u64::from(block_size)),
             })
         } else {
-            Spec::Ram { blocks, block_size }
+            Spec::Ram { blocks, block_size, physical_block_size: None }
         };
         self.shard.add_volume(env, "base", spec, Some(Identity([255; 16]))).expect("a volume");
         let place = Spec::Partition { base: "base".into(), offset_blocks: plan.own_place(), blocks: 1 };
@@ -90,7 +90,7 @@ impl Serving for NvmeServer {
     }
 
     fn serve(&mut self, env: &mut NodeEnv, number: u32, blocks: u64) {
-        self.add(env, number, Spec::Ram { blocks, block_size: self.block_size });
+        self.add(env, number, Spec::Ram { blocks, block_size: self.block_size, physical_block_size: None });
     }
 
     fn withdraw(&mut self, env: &mut NodeEnv, number: u32) {

@@ -142,6 +142,8 @@ pub(super) fn capacity(answer: &[u8]) -> Capacity {
     Capacity {
         blocks: number(answer, 0, 8).saturating_add(1),
         block_size: number(answer, 8, 4) as u32,
+        physical_exponent: number(answer, 13, 1) as u8 & 0x0f,
+        lowest_aligned: number(answer, 14, 2) as u16 & 0x3fff,
         managed: flags & 0x80 != 0,
         protected: number(answer, 12, 1) & 1 != 0,
         long: true,

@@ -1,5 +1,6 @@
 //! What is known of a disk.
 
+use block::device::PHYSICAL_BLOCK_MAX;
 use block::{Identity, Info};
 use stdx::mem::Memory;
 
@@ -61,6 +62,9 @@ pub(super) struct Provisioning {
 pub(super) struct Capacity {
     pub blocks: u64,
     pub block_size: u32,
+    /// LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT, and LOWEST ALIGNED LOGICAL BLOCK ADDRESS.
+    pub physical_exponent: u8,
+    pub lowest_aligned: u16,
     pub managed: bool,
     pub protected: bool,
     pub long: bool,
@@ -74,11 +78,21 @@ pub(super) struct Caching {
     pub write_back: bool,
 }
 
+impl Capacity {
+    /// Bytes of a physical block. Where the first does not begin with block 0, or they are longer than any we know, it is
+    /// as if each block were one.
+    fn physical_block_size(&self) -> u32 {
+        let bytes = u64::from(self.block_size) << self.physical_exponent;
+        let is_usable = self.lowest_aligned == 0 && bytes <= PHYSICAL_BLOCK_MAX.into();
+        if is_usable { bytes as u32 } else { self.block_size }
+    }
+}
+
 impl Findings {
     /// The disk; `None` if we cannot use it: no blocks, blocks of another size than 512 and 4096 bytes, or protection
     /// information between them.
     pub fn record(&self) -> Option<Record> {
-        let Capacity { blocks, block_size, managed, protected, long } = self.capacity;
+        let Capacity { blocks, block_size, managed, protected, long, .. } = self.capacity;
         if blocks == 0 || ![512, 4096].contains(&block_size) || protected {
             return None;
         }
@@ -92,6 +106,7 @@ impl Findings {
         Some(Record {
             info: Info {
                 block_size,
+                physical_block_size: self.capacity.physical_block_size(),
                 blocks,
                 blocks_max,
                 atomic_blocks_max: 1,
@@ -124,7 +139,7 @@ mod tests {
 
     fn findings() -> Findings {
         let capacity =
-            Capacity { blocks: 1000, block_size: 4096, managed: true, protected: false, long: true };
+            Capacity { blocks: 1000, block_size: 4096, managed: true, long: true, ..Capacity::default() };
         Findings { capacity, ..Findings::default() }
     }
 
@@ -145,6 +160,18 @@ mod tests {
         let no_descriptors =
             Findings { limits: Limits { unmap_descriptors_max: 0, ..limits }, provisioning, ..findings() };
         assert_eq!(no_descriptors.record().unwrap().unmap_blocks_max, 0);
+    }
+
+    #[test]
+    fn physical_blocks_are_used_where_they_begin_with_the_disk() {
+        let told = |block_size, physical_exponent, lowest_aligned| {
+            Capacity { block_size, physical_exponent, lowest_aligned, ..Capacity::default() }
+                .physical_block_size()
+        };
+        assert_eq!(told(512, 0, 0), 512);
+        assert_eq!(told(512, 3, 0), 4096);
+        assert_eq!(told(512, 3, 7), 512);
+        assert_eq!(told(4096, 15, 0), 4096);
     }
 
     #[test]
