@@ -335,12 +335,16 @@ fn iscsi(it: &mut Fixture) {
     let groups = it.call("iscsi_get_portal_groups", json!({}));
     let port = groups[0]["portals"][0]["port"].as_str().expect("a port").to_owned();
     assert_ne!(port, "0");
+    let discovery = json!({ "tag": 1, "require_chap": true, "chap_group": 1 });
+    assert_eq!(it.call("iscsi_portal_group_set_auth", discovery), true);
+    assert_eq!(it.code("iscsi_portal_group_set_auth", json!({ "tag": 2 })), -2);
     let node = json!({ "name": "tests", "alias_name": "a disk", "queue_depth": 32, "disable_chap": true,
         "pg_ig_maps": [{ "pg_tag": 1, "ig_tag": 1 }], "luns": [{ "bdev_name": "ram", "lun_id": 0 }] });
     assert_eq!(it.call("iscsi_create_target_node", node.clone()), true);
     assert_eq!(it.code("iscsi_create_target_node", node), -17);
     assert_eq!(it.call("scsi_get_devices", json!({})), json!([{ "id": 0, "device_name": IQN }]));
-    assert_eq!(it.call("iscsi_target_node_add_lun", json!({ "name": IQN, "bdev_name": "null" })), true);
+    let ejected = json!({ "name": IQN, "bdev_name": "null", "removable": true });
+    assert_eq!(it.call("iscsi_target_node_add_lun", ejected), true);
     let file = std::env::temp_dir().join(format!("weft-shard-{}.ptpl", std::process::id()));
     let kept = |lun: u32| json!({ "name": IQN, "bdev_name": "null", "lun_id": lun, "ptpl_file": file });
     assert_eq!(it.call("iscsi_target_node_add_lun", kept(2)), true);
@@ -349,7 +353,7 @@ fn iscsi(it: &mut Fixture) {
     let set = json!({ "name": IQN, "require_chap": true, "mutual_chap": true, "chap_group": 1 });
     assert_eq!(it.call("iscsi_target_node_set_auth", set), true);
     let nodes = it.call("iscsi_get_target_nodes", json!({}));
-    assert_eq!(nodes[0]["luns"][1], json!({ "bdev_name": "null", "lun_id": 1 }));
+    assert_eq!(nodes[0]["luns"][1], json!({ "bdev_name": "null", "lun_id": 1, "removable": true }));
     assert_eq!((&nodes[0]["chap_group"], &nodes[0]["mutual_chap"]), (&json!(1), &json!(true)));
     disk(it, &port);
 }

@@ -40,6 +40,8 @@ pub struct Lun {
     pub number: u16,
     /// The volume it is served from.
     pub volume: String,
+    /// Its medium can be ejected and loaded.
+    pub removable: bool,
 }
 
 /// Why the target side cannot be changed like this.
@@ -137,8 +139,9 @@ impl Iscsi {
         if config.uuid == [0; 16] {
             config.uuid = entry.volume.identity().0;
         }
+        let removable = config.removable;
         let number = self.target.add_unit(device, config, entry.volume.clone(), entry.volume.open())?;
-        self.luns.push(Lun { node: node.clone(), number, volume: volume.into() });
+        self.luns.push(Lun { node: node.clone(), number, volume: volume.into(), removable });
         self.luns.sort_by_key(|lun| lun.number);
         Ok(number)
     }

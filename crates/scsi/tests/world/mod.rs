@@ -68,7 +68,7 @@ impl World {
         target.add_unit(device, config, volume, channel).unwrap();
         let mut server = Server::new(&mut env, 5 << 32, settings.limits).unwrap();
         let registry = server.registry_mut();
-        let group = PortalGroup { tag: 1, portals: vec![address()], private: false };
+        let group = PortalGroup::new(1, vec![address()]);
         registry.add_portal_group(group).unwrap();
         let (initiators, networks) = (vec![InitiatorPattern::Any], vec![AddressPattern::Any]);
         registry.add_initiator_group(InitiatorGroup { tag: 1, initiators, networks }).unwrap();

@@ -6,7 +6,9 @@ use scsi::iscsi::login::Secret;
 use scsi::iscsi::login::chap::{ChapAccount, ChapAccounts, ChapAlgorithm};
 use scsi::iscsi::target::{AuthGroup, ChapPolicy, NodeAuthentication, Registry, RegistryError};
 
-use super::params::{AddSecret, CreateAuthGroup, RemoveSecret, SecretEntry, SetDiscoveryAuth, Tag};
+use super::params::{
+    AddSecret, CreateAuthGroup, RemoveSecret, SecretEntry, SetDiscoveryAuth, SetPortalGroupAuth, Tag,
+};
 use super::{registry_error, results, tag};
 use crate::error::{Errno, RpcError};
 use crate::fabric::At;
@@ -54,6 +56,20 @@ pub(super) fn set_discovery(at: At<'_>, params: SetDiscoveryAuth) -> Result<bool
     let registry = at.shard.iscsi_mut().server_mut().registry_mut();
     let authentication = wanted.authentication(registry)?;
     registry.set_discovery(authentication);
+    Ok(true)
+}
+
+pub(super) fn set_portal_group(at: At<'_>, params: SetPortalGroupAuth) -> Result<bool, RpcError> {
+    let wanted = Wanted {
+        disable: params.disable_chap,
+        require: params.require_chap,
+        mutual: params.mutual_chap,
+        group: params.chap_group,
+    };
+    let registry = at.shard.iscsi_mut().server_mut().registry_mut();
+    let authentication = wanted.authentication(registry)?;
+    let group = registry.portal_group_mut(tag(params.tag)?);
+    group.ok_or_else(|| registry_error(RegistryError::Unknown))?.discovery = Some(authentication);
     Ok(true)
 }
 

@@ -71,7 +71,8 @@ pub(super) fn create_portals(at: At<'_>, params: CreatePortalGroup) -> Result<bo
         return Err(Errno::Invalid.because("portals"));
     }
     let portals = params.portals.iter().map(address).collect::<Result<_, _>>()?;
-    let group = PortalGroup { tag: tag(params.tag)?, portals, private: params.private.unwrap_or(false) };
+    let mut group = PortalGroup::new(tag(params.tag)?, portals);
+    group.private = params.private.unwrap_or(false);
     let start = !params.wait.unwrap_or(false);
     at.shard.iscsi_mut().add_portal_group(at.env, group, start).map_err(iscsi_error)?;
     Ok(true)

@@ -104,6 +104,11 @@ fn group_methods() -> Vec<FabricMethod> {
             groups::delete_portals,
         ),
         FabricMethod::new("iscsi_get_portal_groups", "Shows the portal groups.", groups::get_portals),
+        FabricMethod::new(
+            "iscsi_portal_group_set_auth",
+            "Sets what discovery sessions through a portal group must prove.",
+            auth::set_portal_group,
+        ),
     ]
 }
 

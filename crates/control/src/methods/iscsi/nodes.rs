@@ -45,11 +45,10 @@ pub(super) fn create(at: At<'_>, defaults: &Defaults, params: CreateTargetNode) 
     };
     let mut units = Vec::new();
     for lun in &params.luns {
-        units.push((entry(shard, &lun.bdev_name)?.name.clone(), number(lun.lun_id)?));
+        units.push((entry(shard, &lun.bdev_name)?.name.clone(), unit(lun.lun_id, lun.removable)?));
     }
     shard.iscsi_mut().add_node(env, config).map_err(iscsi_error)?;
-    for (volume, lun) in units {
-        let config = UnitConfig { lun, ..UnitConfig::default() };
+    for (volume, config) in units {
         if let Err(error) = shard.add_lun(&name, &volume, config) {
             shard.iscsi_mut().remove_node(env, &name).map_err(iscsi_error)?;
             return Err(iscsi_error(error));
@@ -67,7 +66,7 @@ pub(super) fn delete(at: At<'_>, params: Name) -> Result<bool, RpcError> {
 pub(super) fn add_lun(At { shard, env }: At<'_>, params: AddLun, reply: Reply<bool>) {
     let parse = || {
         let volume = entry(shard, &params.bdev_name)?.name.clone();
-        let config = UnitConfig { lun: params.lun_id.map_or(Ok(None), number)?, ..UnitConfig::default() };
+        let config = unit(params.lun_id.unwrap_or(LOWEST_FREE), params.removable)?;
         Ok((parse_name(&params.name)?, volume, config))
     };
     let (node, volume, config) = match parse() {
@@ -175,14 +174,18 @@ fn access(maps: &[PgIgMap]) -> Result<Vec<Access>, RpcError> {
     maps.iter().map(access).collect()
 }
 
-/// A logical unit number; the lowest that is free for -1.
-fn number(lun: i32) -> Result<Option<u16>, RpcError> {
-    match u16::try_from(lun) {
-        Ok(lun) => Ok(Some(lun)),
-        Err(_) if lun == -1 => Ok(None),
-        Err(_) => Err(Errno::Invalid.because("lun_id")),
-    }
+/// A logical unit with this number.
+fn unit(lun: i32, removable: Option<bool>) -> Result<UnitConfig, RpcError> {
+    let lun = match u16::try_from(lun) {
+        Ok(lun) => Some(lun),
+        Err(_) if lun == LOWEST_FREE => None,
+        Err(_) => return Err(Errno::Invalid.because("lun_id")),
+    };
+    Ok(UnitConfig { lun, removable: removable.unwrap_or(false), ..UnitConfig::default() })
 }
+
+/// Stands for the lowest number that is free.
+const LOWEST_FREE: i32 = -1;
 
 /// How long an initiator that is asked to log out may take, in seconds.
 const LOGOUT_S: u16 = 10;

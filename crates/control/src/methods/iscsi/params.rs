@@ -73,6 +73,22 @@ pub struct SetDiscoveryAuth {
     pub chap_group: Option<i32>,
 }
 
+/// What discovery sessions through a portal group must prove, instead of what holds for all.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetPortalGroupAuth {
+    /// The portal group.
+    pub tag: i32,
+    /// Nothing.
+    pub disable_chap: Option<bool>,
+    /// Who they are, by CHAP.
+    pub require_chap: Option<bool>,
+    /// Initiators must ask for proof, too.
+    pub mutual_chap: Option<bool>,
+    /// The accounts; 0 for none.
+    pub chap_group: Option<i32>,
+}
+
 /// A group of CHAP accounts.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -225,6 +241,9 @@ pub struct Lun {
     pub bdev_name: String,
     /// Its number.
     pub lun_id: i32,
+    /// Whether its medium can be ejected and loaded; not by default. Not in SPDK.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removable: Option<bool>,
 }
 
 /// What initiators of a node must prove.
@@ -273,6 +292,8 @@ pub struct AddLun {
     pub lun_id: Option<i32>,
     /// A file to keep persistent reservations in, over a power loss; they are not kept by default. Not in SPDK.
     pub ptpl_file: Option<String>,
+    /// Whether its medium can be ejected and loaded; not by default. Not in SPDK.
+    pub removable: Option<bool>,
 }
 
 /// Where logins to a node are sent instead.

@@ -66,7 +66,7 @@ pub(super) fn show(shard: &Shard, node: &Node) -> TargetNode {
                 ig_tag: signed(access.initiator_group),
             })
             .collect(),
-        luns: luns.map(|lun| Lun { bdev_name: lun.volume.clone(), lun_id: lun.number.into() }).collect(),
+        luns: luns.map(lun).collect(),
         queue_depth: node.queue_depth,
         disable_chap: authentication.chap == ChapPolicy::Disabled,
         require_chap: authentication.chap == ChapPolicy::Required,
@@ -75,6 +75,11 @@ pub(super) fn show(shard: &Shard, node: &Node) -> TargetNode {
         header_digest: node.limits.header_digest == DigestPolicy::Required,
         data_digest: node.limits.data_digest == DigestPolicy::Required,
     }
+}
+
+fn lun(lun: &engine::iscsi::Lun) -> Lun {
+    let removable = lun.removable.then_some(true);
+    Lun { bdev_name: lun.volume.clone(), lun_id: lun.number.into(), removable }
 }
 
 /// A tag as SPDK has it.

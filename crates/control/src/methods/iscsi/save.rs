@@ -8,7 +8,7 @@ use super::groups::{network_text, pattern_text, portal};
 use super::options::Defaults;
 use super::params::{
     AddLun, CreateAuthGroup, CreateInitiatorGroup, CreatePortalGroup, CreateTargetNode, Lun, SecretEntry,
-    SetDiscoveryAuth, SetRedirect,
+    SetDiscoveryAuth, SetPortalGroupAuth, SetRedirect,
 };
 use super::query::{show, signed};
 use crate::config::Call;
@@ -27,6 +27,7 @@ pub(crate) fn save(shard: &Shard, defaults: &Defaults, round: usize, with_secret
     calls.extend(discovery(registry.discovery()));
     calls.extend(registry.initiator_groups().map(initiator_group));
     calls.extend(registry.portal_groups().map(|group| portal_group(shard, group)));
+    calls.extend(registry.portal_groups().filter_map(portal_group_auth));
     calls.extend(registry.nodes().map(|node| create(shard, node)));
     calls.extend(added);
     calls.extend(registry.nodes().flat_map(redirects));
@@ -77,6 +78,18 @@ fn portal_group(shard: &Shard, group: &PortalGroup) -> Call {
     Call::new("iscsi_create_portal_group", params)
 }
 
+fn portal_group_auth(group: &PortalGroup) -> Option<Call> {
+    let authentication = group.discovery?;
+    let params = SetPortalGroupAuth {
+        tag: group.tag.into(),
+        disable_chap: Some(authentication.chap == ChapPolicy::Disabled),
+        require_chap: Some(authentication.chap == ChapPolicy::Required),
+        mutual_chap: Some(authentication.mutual),
+        chap_group: Some(signed(authentication.group.unwrap_or(0))),
+    };
+    Some(Call::new("iscsi_portal_group_set_auth", params))
+}
+
 fn create(shard: &Shard, node: &Node) -> Call {
     let shown = show(shard, node);
     let params = CreateTargetNode {
@@ -99,8 +112,9 @@ fn create(shard: &Shard, node: &Node) -> Call {
 fn added_luns(shard: &Shard, node: &Node, round: usize) -> Vec<Call> {
     let add = |lun: Lun| {
         let ptpl_file = file_of(shard, node, &lun);
-        let (name, bdev_name, lun_id) = (node.name.to_string(), lun.bdev_name, Some(lun.lun_id));
-        Call::new("iscsi_target_node_add_lun", AddLun { name, bdev_name, lun_id, ptpl_file })
+        let (name, lun_id) = (node.name.to_string(), Some(lun.lun_id));
+        let Lun { bdev_name, removable, .. } = lun;
+        Call::new("iscsi_target_node_add_lun", AddLun { name, bdev_name, lun_id, ptpl_file, removable })
     };
     let mut luns = luns(shard, node, round);
     luns.retain(|lun| round > 0 || file_of(shard, node, lun).is_some());

@@ -69,7 +69,7 @@ impl IscsiServer {
     fn register(&mut self, plan: &Plan, terms: &Terms) {
         let registry = self.server.registry_mut();
         let portals = vec![Plan::address()];
-        registry.add_portal_group(PortalGroup { tag: TAG, portals, private: false }).expect("a group");
+        registry.add_portal_group(PortalGroup::new(TAG, portals)).expect("a group");
         let (initiators, networks) = (vec![InitiatorPattern::Any], vec![AddressPattern::Any]);
         registry.add_initiator_group(InitiatorGroup { tag: 1, initiators, networks }).expect("a group");
         let mut authentication = NodeAuthentication::default();

@@ -290,7 +290,9 @@ fn admit(
         (SessionType::Discovery, _) => {
             let name = SessionName { initiator, isid: first.isid, target: None, portal_group: 0 };
             let admission = Admission {
-                authentication: shard.registry.authentication(shard.registry.discovery()),
+                authentication: shard
+                    .registry
+                    .authentication(shard.registry.discovery_through(arrival.portal)),
                 limits: login::Limits::default(),
                 joins: None,
                 portal_group_tag: 0,

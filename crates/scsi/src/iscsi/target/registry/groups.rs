@@ -1,5 +1,6 @@
 //! Groups that nodes refer to by tag.
 
+use super::NodeAuthentication;
 use crate::iscsi::IscsiName;
 use crate::iscsi::login::chap::{ChapAccounts, ChapAlgorithm};
 use std::net::{IpAddr, SocketAddr};
@@ -14,6 +15,8 @@ pub struct PortalGroup {
     pub portals: Vec<SocketAddr>,
     /// Not told by SendTargets.
     pub private: bool,
+    /// What discovery sessions through it must prove; as everywhere if `None`.
+    pub discovery: Option<NodeAuthentication>,
 }
 
 /// Initiators that may use a node.
@@ -88,6 +91,13 @@ impl AddressPattern {
                 (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
             },
         }
+    }
+}
+
+impl PortalGroup {
+    /// A group that discovery tells, as it does everywhere.
+    pub const fn new(tag: u16, portals: Vec<SocketAddr>) -> Self {
+        Self { tag, portals, private: false, discovery: None }
     }
 }
 

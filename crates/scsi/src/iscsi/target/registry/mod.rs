@@ -21,6 +21,7 @@ pub use node::{Access, ChapPolicy, Node, NodeAuthentication};
 
 use crate::iscsi::IscsiName;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use thiserror::Error;
 
 /// All of them.
@@ -162,6 +163,12 @@ impl Registry {
     /// What initiators must prove in discovery sessions.
     pub const fn discovery(&self) -> &NodeAuthentication {
         &self.discovery
+    }
+
+    /// The same through one portal, whose group may have its own rule.
+    pub fn discovery_through(&self, portal: SocketAddr) -> &NodeAuthentication {
+        let groups = self.portal_groups.values().filter(|group| group.portals.contains(&portal));
+        groups.filter_map(|group| group.discovery.as_ref()).next().unwrap_or(&self.discovery)
     }
 
     /// Sets what initiators must prove in discovery sessions.

@@ -3,7 +3,6 @@
 use super::*;
 use crate::iscsi::login::{Authentication, Limits, Refusal, Text};
 use crate::target::DeviceKey;
-use std::net::SocketAddr;
 use stdx::slab::Key;
 
 const PORTAL: &str = "192.0.2.1:3260";
@@ -19,7 +18,7 @@ fn disk() -> IscsiName {
 fn registry(initiators: Vec<InitiatorPattern>, networks: Vec<AddressPattern>) -> Registry {
     let mut registry = Registry::default();
     let portals = vec![PORTAL.parse().unwrap(), "0.0.0.0:3261".parse().unwrap()];
-    registry.add_portal_group(PortalGroup { tag: 3, portals, private: false }).unwrap();
+    registry.add_portal_group(PortalGroup::new(3, portals)).unwrap();
     registry.add_initiator_group(InitiatorGroup { tag: 1, initiators, networks }).unwrap();
     let node = Node {
         name: disk(),
@@ -78,6 +77,16 @@ fn a_node_that_wants_proof_never_goes_without() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_portal_group_may_ask_more_of_discovery_sessions() {
+    let mut registry = registry(Vec::new(), Vec::new());
+    let wanted = NodeAuthentication { chap: ChapPolicy::Required, mutual: false, group: Some(1) };
+    registry.portal_group_mut(3).unwrap().discovery = Some(wanted);
+    assert_eq!(registry.discovery_through(PORTAL.parse().unwrap()).chap, ChapPolicy::Required);
+    let elsewhere = "192.0.2.2:3260".parse().unwrap();
+    assert_eq!(registry.discovery_through(elsewhere), registry.discovery());
 }
 
 #[test]
