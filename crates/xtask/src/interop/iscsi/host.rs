@@ -1,13 +1,12 @@
 //! Linux as the initiator: open-iscsi, file systems, fio and sg3-utils on the kernel's iSCSI.
 
-use super::{IQN, node, ram_units, script, serve, with_peer};
+use super::{IQN, file_unit, ram_units, script, serve, with_peer};
 use crate::guest::HOST_ADDRESS;
 use crate::interop::Scenario;
 use crate::interop::lab::Lab;
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::fs::File;
-use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -79,7 +78,7 @@ fn chap(lab: &Lab) -> Result<()> {
 fn resize(lab: &Lab) -> Result<()> {
     let path = lab.file("resized");
     File::create(&path)?.set_len(64 * MIB)?;
-    let daemon = serve(lab, &file_unit(&path))?;
+    let daemon = serve(lab, &file_unit(&path, false))?;
     let mut rpc = daemon.rpc()?;
     lab.inside(&script(include_str!("inside/stay.sh")).set("ADDRESS", HOST_ADDRESS).within(120))?;
     rpc.call("bdev_malloc_create", Some(json!({"name": "extra", "num_blocks": 65536, "block_size": 512})))?;
@@ -96,23 +95,14 @@ fn resize(lab: &Lab) -> Result<()> {
 fn outage(lab: &Lab) -> Result<()> {
     let path = lab.file("outage");
     File::create(&path)?.set_len(64 * MIB)?;
-    let mut daemon = serve(lab, &file_unit(&path))?;
+    let mut daemon = serve(lab, &file_unit(&path, false))?;
     lab.inside(&script(include_str!("inside/outage_begins.sh")).set("ADDRESS", HOST_ADDRESS).within(120))?;
     for outage in [Duration::ZERO, Duration::from_secs(3)] {
         sleep(Duration::from_secs(3));
         daemon.kill()?;
         sleep(outage);
-        daemon = serve(lab, &file_unit(&path))?;
+        daemon = serve(lab, &file_unit(&path, false))?;
     }
     lab.inside(&script(include_str!("inside/outage_ends.sh")).set("ADDRESS", HOST_ADDRESS).within(300))?;
     daemon.finish()
-}
-
-/// The calls that serve a file as logical unit 0.
-fn file_unit(path: &Path) -> Vec<(&'static str, Value)> {
-    let volume = json!({"name": "file", "filename": path, "block_size": 512});
-    vec![
-        ("bdev_aio_create", volume),
-        ("iscsi_create_target_node", node(&json!([{"bdev_name": "file", "lun_id": 0}]))),
-    ]
 }

@@ -11,6 +11,7 @@ use super::{Scenario, TargetKind};
 use crate::guest::HOST_ADDRESS;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
@@ -84,6 +85,15 @@ fn ram_units(units: &[(u64, u32)]) -> Vec<(&'static str, Value)> {
         (0..units.len()).map(|index| json!({"bdev_name": name(index), "lun_id": index})).collect();
     calls.push(("iscsi_create_target_node", node(&Value::from(units))));
     calls
+}
+
+/// The calls that serve a file as logical unit 0.
+fn file_unit(path: &Path, read_only: bool) -> Vec<(&'static str, Value)> {
+    let volume = json!({"name": "file", "filename": path, "block_size": 512, "readonly": read_only});
+    vec![
+        ("bdev_aio_create", volume),
+        ("iscsi_create_target_node", node(&json!([{"bdev_name": "file", "lun_id": 0}]))),
+    ]
 }
 
 /// The parameters of a target node with these logical units.
