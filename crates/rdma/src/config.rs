@@ -36,6 +36,8 @@ pub struct Config {
     pub cm_retries: u8,
     /// How long an ended connection is remembered, so that late packets find nothing.
     pub time_wait: Duration,
+    /// Devices of other processes of this machine, which are reached through shared memory.
+    pub neighbours: shm::Config,
 }
 
 impl Config {
@@ -56,6 +58,7 @@ impl Config {
             cm_timeout: Duration::from_millis(500),
             cm_retries: 7,
             time_wait: Duration::from_millis(250),
+            neighbours: shm::Config::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::engine::{Arrival, Core, Outgoing, Sent};
 use crate::transmit::{Payload, Transmitter};
+use shm::Datagram;
 use stdx::mem::Memory;
 use verbs::parts::{Task, copy_in, move_bytes};
 use verbs::{Access, Completion, CompletionKind, Event, Origin, QpId, QpState, Status, What};
@@ -21,14 +22,28 @@ pub(crate) fn poll(core: &mut Core, mem: &mut Memory, qp: QpId, out: &mut Transm
         }
         _ => return Sent::Nothing,
     }
-    let (_, psn) = pair.engine.requester.unreliable();
-    let (qpn, own_key) = (pair.qpn, pair.queue_key);
     let Some(send) = pair.sends.get(0) else { return Sent::Nothing };
-    let Task::Datagram(to, immediate) = send.task else { return Sent::Nothing };
+    let Task::Datagram(to, _) = send.task else { return Sent::Nothing };
     if send.len() > u64::from(mtu) {
         core.fail_send(qp, Status::LocalLength);
         return Sent::Nothing;
     }
+    match core.neighbours.send_datagram(&mut core.registry, mem, qp, to.address) {
+        None => return send_packet(core, mem, qp, out),
+        Some(Datagram::Sent) => core.complete_send(qp),
+        Some(Datagram::Denied) => core.fail_send(qp, Status::LocalProtection),
+        Some(Datagram::Full) => return Sent::Nothing,
+    }
+    Sent::Something
+}
+
+/// Sends the packet at the front over the network.
+fn send_packet(core: &mut Core, mem: &mut Memory, qp: QpId, out: &mut Transmitter) -> Sent {
+    let Some(pair) = core.registry.qps.get_mut(qp.0) else { return Sent::Nothing };
+    let (_, psn) = pair.engine.requester.unreliable();
+    let (qpn, own_key) = (pair.qpn, pair.queue_key);
+    let Some(send) = pair.sends.get(0) else { return Sent::Nothing };
+    let Task::Datagram(to, immediate) = send.task else { return Sent::Nothing };
     // The highest bit asks for the sender's own key (10.2.5).
     let queue_key = if to.queue_key >> 31 == 1 { own_key } else { to.queue_key };
     let deth = Deth { queue_key, source: qpn };

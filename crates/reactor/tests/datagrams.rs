@@ -22,7 +22,10 @@ impl Pair {
     fn new(addresses: [IpAddr; 2], port: u16) -> Self {
         let mut envs = [reactor(), reactor()];
         let devices = [0, 1].map(|end: usize| {
-            let config = Config { port, ..Config::new(addresses[end]) };
+            let usual = Config::new(addresses[end]);
+            // Over the network, though they are neighbours.
+            let neighbours = shm::Config { enabled: false, ..usual.neighbours };
+            let config = Config { port, neighbours, ..usual };
             SoftDevice::open(&mut envs[end], Owner(9), config).unwrap()
         });
         Self { devices, envs, addresses }

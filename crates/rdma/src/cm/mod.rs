@@ -206,6 +206,18 @@ impl Manager {
         }
     }
 
+    /// The peer of a queue pair is no more, and will answer nothing.
+    pub(crate) fn handle_loss(&mut self, core: &mut Core, now: Time, qp: QpId) {
+        let is_its = |(_, connection): &(Key, &Connection)| {
+            let is_there =
+                matches!(connection.state, State::Established | State::Replied | State::Disconnecting);
+            connection.qp == Some(qp) && is_there
+        };
+        let Some(key) = self.connections.iter().find(is_its).map(|(key, _)| key) else { return };
+        self.break_pair(core, key);
+        self.wait(key, now, Some(ConnectionWhat::Disconnected));
+    }
+
     /// The connection is there.
     fn establish(&mut self, key: Key, private_data: verbs::PrivateData) {
         let Some(connection) = self.connections.get_mut(key) else { return };

@@ -15,6 +15,7 @@ use crate::icrc::Checker;
 use crate::transmit::Transmitter;
 use crate::{Config, Counters, Tap};
 use core::net::SocketAddr;
+use shm::Neighbourhood;
 use stdx::env::{DatagramSocket, DatagramsId, Env, IoError, Owner};
 use stdx::mem::{Kind, OutOfMemory, RegionId};
 use stdx::time::{Time, earliest};
@@ -61,8 +62,9 @@ impl SoftDevice {
         transmitter.set_limits(info.run_max, info.run_bytes_max);
         let inbox = env.mem().map(Kind::Private, INBOX_LEN)?;
         let seed = env.entropy();
+        let neighbours = Neighbourhood::open(env, owner, config.address, config.port, config.neighbours);
         Ok(Self {
-            core: Core::new(config),
+            core: Core::new(config, neighbours),
             manager: Manager::new(&config, seed),
             transmitter,
             checker: Checker::new(),
@@ -79,6 +81,7 @@ impl SoftDevice {
         env.close_datagrams(self.socket);
         self.transmitter.close(env.mem());
         env.mem().unmap(self.inbox);
+        self.core.neighbours.close(env);
     }
 
     /// What it was made with.
@@ -101,6 +104,16 @@ impl SoftDevice {
         self.tap.take()
     }
 
+    /// What it has seen of neighbours.
+    pub const fn neighbour_counters(&self) -> &shm::Counters {
+        self.core.neighbours.counters()
+    }
+
+    /// How many devices of other processes of this machine are reached through shared memory.
+    pub fn neighbours(&self) -> usize {
+        self.core.neighbours.linked()
+    }
+
     /// Asserts what always holds between turns.
     pub fn check(&self) {
         self.core.check();
@@ -110,6 +123,15 @@ impl SoftDevice {
     fn handle_timeouts(&mut self, now: Time) {
         self.core.handle_timeouts(now);
         self.manager.handle_timeouts(&mut self.core, now);
+    }
+
+    /// Takes what neighbours wrote, and ends connections with those that are gone.
+    fn hear_neighbours(&mut self, env: &mut dyn Env) {
+        self.core.neighbours.receive(&mut self.core.registry, env);
+        while let Some(qp) = self.core.neighbours.poll_lost() {
+            self.manager.handle_loss(&mut self.core, env.now(), qp);
+        }
+        self.core.heed_neighbours();
     }
 
     /// Sends everything that may be sent, as far as the socket takes it.
@@ -138,7 +160,8 @@ impl SoftDevice {
         if self.is_readable || sends {
             return Some(Time::ZERO);
         }
-        earliest(self.core.timers_deadline(), self.manager.deadline())
+        let own = earliest(self.core.timers_deadline(), self.manager.deadline());
+        earliest(own, self.core.neighbours.deadline())
     }
 }
 

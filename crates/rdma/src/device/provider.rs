@@ -48,6 +48,9 @@ impl Provider for SoftDevice {
     }
 
     fn destroy(&mut self, _env: &mut dyn Env, object: Object) -> Result<(), DestroyError> {
+        if let Object::Qp(qp) = object {
+            self.core.neighbours.abandon(&mut self.core.registry, qp);
+        }
         self.core.registry.destroy(object)
     }
 
@@ -98,7 +101,7 @@ impl Provider for SoftDevice {
         match event.what {
             stdx::env::What::DatagramsReadable(socket) if socket == self.socket => self.is_readable = true,
             stdx::env::What::DatagramsWritable(socket) if socket == self.socket => self.is_writable = true,
-            _ => {}
+            _ => self.core.neighbours.handle_event(event),
         }
     }
 
@@ -107,8 +110,10 @@ impl Provider for SoftDevice {
         self.core.resume_deferred();
         self.transmit(env, false);
         self.receive(env);
+        self.hear_neighbours(env);
         self.handle_timeouts(env.now());
         self.transmit(env, true);
+        self.core.neighbours.finish(&mut self.core.registry, env);
     }
 
     fn deadline(&self) -> Option<Time> {

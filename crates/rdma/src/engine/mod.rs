@@ -13,6 +13,7 @@ pub(crate) use receive::Arrival;
 use crate::transmit::{Payload, Transmitter};
 use crate::{Config, Counters, rc, uc, ud};
 use core::net::IpAddr;
+use shm::Neighbourhood;
 use std::collections::VecDeque;
 use stdx::mem::{Memory, Span};
 use stdx::time::Time;
@@ -39,6 +40,8 @@ pub(crate) struct Core {
     pub(crate) receive: Receive,
     /// Queue pairs whose first packet has come.
     pub(crate) heard: Vec<QpId>,
+    /// Devices of this machine, which are reached without packets.
+    pub(crate) neighbours: Neighbourhood,
 }
 
 /// What a queue pair made of its turn to send.
@@ -63,9 +66,10 @@ pub(crate) struct Outgoing {
 }
 
 impl Core {
-    pub(crate) fn new(config: Config) -> Self {
+    pub(crate) fn new(config: Config, neighbours: Neighbourhood) -> Self {
         Self {
             config,
+            neighbours,
             registry: Registry::new(config.limits),
             counters: Counters::default(),
             timers: Timers::default(),
@@ -112,11 +116,20 @@ impl Core {
         {
             return Err(ModifyError::Invalid);
         }
+        if matches!(transition, Transition::Reset | Transition::Error) {
+            self.neighbours.abandon(&mut self.registry, qp);
+        }
         self.registry.apply(qp, transition)?;
         if let Some(pair) = self.registry.qps.get_mut(qp.0) {
             match transition {
-                Transition::ReadyToReceive(Some(peer)) => pair.engine.responder.begin(peer),
-                Transition::ReadyToSend { psn, .. } => pair.engine.requester.begin(Psn::new(*psn)),
+                Transition::ReadyToReceive(Some(peer)) => {
+                    pair.engine.responder.begin(peer);
+                    self.neighbours.consider(&mut self.registry, qp, peer.psn);
+                }
+                Transition::ReadyToSend { psn, .. } => {
+                    pair.engine.requester.begin(Psn::new(*psn));
+                    pair.engine.lane.begin(*psn);
+                }
                 Transition::Reset => pair.engine.reset(),
                 Transition::Error => pair.engine.responder.silence(),
                 _ => {}
@@ -170,6 +183,10 @@ impl Core {
         let Some(pair) = self.registry.qps.get(qp.0) else { return Sent::Nothing };
         match (pair.init.transport, pair.state) {
             (_, QpState::Reset | QpState::Initialized) => Sent::Nothing,
+            _ if !pair.engine.lane.is_network() => {
+                self.neighbours.serve(&mut self.registry, mem, now, qp);
+                Sent::Nothing
+            }
             (Transport::ReliableConnection, state) => {
                 match rc::respond::poll(self, mem, qp, true, out) {
                     Sent::Nothing => {}
@@ -201,6 +218,16 @@ impl Core {
             self.deferred.push(qp);
         }
         Sent::Nothing
+    }
+
+    /// Takes what neighbours brought about.
+    pub(crate) fn heed_neighbours(&mut self) {
+        while let Some(qp) = self.neighbours.poll_heard() {
+            self.heard.push(qp);
+        }
+        while let Some(qp) = self.neighbours.poll_woken() {
+            self.activate(qp);
+        }
     }
 
     /// Completes everything as flushed.
@@ -328,5 +355,6 @@ impl Core {
             pair.engine.requester.check(pair.sends.len());
             pair.engine.responder.check(self.config.limits.read_depth);
         }
+        self.neighbours.check(&self.registry);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::rc::requester::Requester;
 use crate::rc::responder::Responder;
+use shm::{HasLane, Lane};
 use stdx::time::Time;
 
 /// The state of both directions.
@@ -11,6 +12,8 @@ pub(crate) struct Engine {
     pub(crate) requester: Requester,
     /// The peer's requests.
     pub(crate) responder: Responder,
+    /// Both directions, if the peer is a neighbour.
+    pub(crate) lane: Lane,
     /// It stands in the line of those who may send.
     pub(super) is_active: bool,
     /// Its acknowledgement waits for the next turn.
@@ -24,5 +27,16 @@ impl Engine {
     pub(super) fn reset(&mut self) {
         self.requester = Requester::default();
         self.responder = Responder::default();
+        self.lane = Lane::default();
+    }
+}
+
+impl HasLane for Engine {
+    fn lane(&self) -> &Lane {
+        &self.lane
+    }
+
+    fn lane_mut(&mut self) -> &mut Lane {
+        &mut self.lane
     }
 }

@@ -67,7 +67,8 @@ impl Core {
         let is_same_service = packets == service || packets == roce::Transport::Congestion;
         let is_peer = pair.peer.is_none_or(|peer| peer.address == arrival.from);
         let is_partition = (bth.partition_key ^ self.config.partition_key) & MEMBERSHIP == 0;
-        is_same_service && is_peer && is_partition && pair.state.responds()
+        let is_by_network = pair.engine.lane.is_network();
+        is_same_service && is_peer && is_partition && is_by_network && pair.state.responds()
     }
 
     /// A peer that sends knows that the connection is there; our owner may not know yet (10.3.1.3).

@@ -9,12 +9,14 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
+use stdx::conformance::links::Machine;
 use stdx::conformance::still::StillEnv;
 use stdx::env::{
     Accepted, DatagramSocket, DatagramsId, DatagramsInfo, Env, Event, FileId, FileInfo, FileOp, IoError,
-    ListenerId, OpenFile, Owner, ReceivedRun, Refused, Run, StreamId, Waker,
+    LinkId, LinkListenerId, LinkMessage, LinkName, LinkPeer, ListenerId, OpenFile, Owner, ReceivedRun,
+    Refused, Run, StreamId, Waker,
 };
-use stdx::mem::{CountingAllocator, Memory, Span};
+use stdx::mem::{CountingAllocator, Kind, Memory, RegionId, Span};
 use stdx::prng::Prng;
 use stdx::time::{Time, earliest};
 use verbs::conformance::Setting;
@@ -61,6 +63,8 @@ pub struct World {
     pub devices: [SoftDevice; 2],
     pub envs: [NetEnv; 2],
     pub net: Rc<RefCell<Net>>,
+    /// Both are processes of one machine, with memory of this kind.
+    pub machine: Option<Kind>,
 }
 
 impl World {
@@ -68,7 +72,27 @@ impl World {
         Self::at(["10.0.0.1", "10.0.0.2"], seed, faults, configure)
     }
 
+    /// Two processes of one machine, which run as these users, with memory of a kind.
+    pub fn on_one_machine(kind: Kind, users: [u32; 2], configure: impl Fn(Config) -> Config) -> Self {
+        let machine = Machine::default();
+        let mut users = users.into_iter();
+        Self::made(["10.0.0.1", "10.0.0.2"], 1, Faults::default(), configure, Some(kind), |seed| {
+            StillEnv::on(&machine, users.next().unwrap(), seed)
+        })
+    }
+
     pub fn at(addresses: [&str; 2], seed: u64, faults: Faults, configure: impl Fn(Config) -> Config) -> Self {
+        Self::made(addresses, seed, faults, configure, None, StillEnv::new)
+    }
+
+    fn made(
+        addresses: [&str; 2],
+        seed: u64,
+        faults: Faults,
+        configure: impl Fn(Config) -> Config,
+        machine: Option<Kind>,
+        mut still: impl FnMut(u64) -> StillEnv,
+    ) -> Self {
         let net = Net {
             under_way: BTreeMap::new(),
             count: 0,
@@ -80,7 +104,7 @@ impl World {
         };
         let net = Rc::new(RefCell::new(net));
         let mut envs = addresses.map(|address| NetEnv {
-            still: StillEnv::new(seed ^ address.len() as u64),
+            still: still(seed ^ address.len() as u64),
             net: net.clone(),
             address: SocketAddr::new(address.parse().unwrap(), 4791),
         });
@@ -88,7 +112,7 @@ impl World {
             let config = configure(Config::new(addresses[end].parse().unwrap()));
             SoftDevice::open(&mut envs[end], Owner(1), config).unwrap()
         });
-        Self { devices, envs, net }
+        Self { devices, envs, net, machine }
     }
 
     /// What the network has allocated.
@@ -106,6 +130,9 @@ impl World {
     /// Has both devices do what there is to do now.
     pub fn work(&mut self) {
         for (device, env) in self.devices.iter_mut().zip(&mut self.envs) {
+            let mut events = Vec::new();
+            env.still.poll(&mut events, None);
+            events.iter().for_each(|event| device.handle_event(env, event));
             let what = stdx::env::What::DatagramsReadable(DatagramsId(0));
             device.handle_event(env, &Event { owner: Owner(1), what });
             device.turn(env);
@@ -126,13 +153,20 @@ impl Setting for World {
         (&mut self.devices[end], &mut self.envs[end])
     }
 
+    fn memory_kind(&self) -> Kind {
+        self.machine.unwrap_or(Kind::Shared)
+    }
+
     fn address(&self, end: usize) -> IpAddr {
         self.envs[end].address.ip()
     }
 
     fn turn(&mut self) {
         if let Some(next) = self.next() {
-            self.set_now(next);
+            // Whoever looks into memory does so while time goes on.
+            let now = self.envs[0].now();
+            let looks = self.machine.is_some() && next <= now;
+            self.set_now(if looks { now + LOOK } else { next });
         }
         self.work();
     }
@@ -171,6 +205,11 @@ impl Net {
 }
 
 impl NetEnv {
+    /// The process is killed.
+    pub fn die(&mut self) {
+        self.still.die();
+    }
+
     fn take_run(&mut self, _socket: DatagramsId, run: &Run<'_>) -> Result<(), IoError> {
         let mut bytes = Vec::new();
         for piece in run.pieces {
@@ -244,6 +283,34 @@ impl Env for NetEnv {
         self.net.borrow_mut().allocations += CountingAllocator::allocations() - before;
         received
     }
+    fn listen_links(&mut self, owner: Owner, name: &LinkName) -> Result<LinkListenerId, IoError> {
+        self.still.listen_links(owner, name)
+    }
+
+    fn accept_link(&mut self, listener: LinkListenerId, owner: Owner) -> Result<LinkId, IoError> {
+        self.still.accept_link(listener, owner)
+    }
+
+    fn connect_link(&mut self, owner: Owner, name: &LinkName) -> Result<LinkId, IoError> {
+        self.still.connect_link(owner, name)
+    }
+
+    fn link_peer(&self, link: LinkId) -> Result<LinkPeer, IoError> {
+        self.still.link_peer(link)
+    }
+
+    fn send_link(&mut self, link: LinkId, message: &[u8], memory: Option<RegionId>) -> Result<(), IoError> {
+        self.still.send_link(link, message, memory)
+    }
+
+    fn recv_link(&mut self, link: LinkId, into: &mut [u8]) -> Result<LinkMessage, IoError> {
+        self.still.recv_link(link, into)
+    }
+
+    fn close_link(&mut self, link: LinkId) {
+        self.still.close_link(link);
+    }
+
     fn now(&self) -> Time {
         self.still.now()
     }
@@ -323,3 +390,5 @@ impl Env for NetEnv {
 
 /// From one end to the other.
 const LATENCY: Duration = Duration::from_micros(10);
+/// Between two looks into memory.
+const LOOK: Duration = Duration::from_micros(1);

@@ -26,13 +26,15 @@ pub struct End {
 }
 
 impl End {
-    /// Opens a device; port 0 takes a free one.
-    pub fn open(address: IpAddr, port: u16) -> Result<Self, Box<dyn Error>> {
+    /// Opens a device; port 0 takes a free one. Devices of this machine are reached through shared memory, or as all others.
+    pub fn open(address: IpAddr, port: u16, shares: bool) -> Result<Self, Box<dyn Error>> {
         let limits = MemoryLimits { buffer_bytes: 8 << 20 };
         let mut env = Reactor::new(Options { memory: limits, ..Options::default() })?;
-        let config = Config { mtu: Mtu::Mtu4096, port, ..Config::new(address) };
+        let usual = Config::new(address);
+        let neighbours = shm::Config { enabled: shares, ..usual.neighbours };
+        let config = Config { mtu: Mtu::Mtu4096, port, neighbours, ..usual };
         let mut device = SoftDevice::open(&mut env, Owner(1), config)?;
-        let region = env.mem().map(Kind::Shared, MEMORY_LEN)?;
+        let region = env.mem().map(Kind::Published, MEMORY_LEN)?;
         let span = env.mem().whole(region);
         env.mem().fill(span, 1);
         let pd = device.alloc_pd()?;

@@ -1,7 +1,7 @@
 //! RDMA under load, for `cargo xtask bench rdma`: two soft devices on two addresses, and the verbs that are measured.
 //!
-//! `rdma_load OWN` serves at an address and prints where; `rdma_load OWN PEER MODE SIZE DEPTH SECONDS` asks, and prints the
-//! messages of a second. The modes: `write`, `read` and `send` keep DEPTH requests of SIZE bytes under way, `ping` has one
+//! `rdma_load WAY OWN` serves at an address and prints where; `rdma_load WAY OWN PEER MODE SIZE DEPTH SECONDS` asks, and prints
+//! the messages of a second. The ways: `packets`, and `memory` that both share. The modes: `write`, `read` and `send` keep DEPTH requests of SIZE bytes under way, `ping` has one
 //! send go to and fro.
 
 mod end;
@@ -15,18 +15,19 @@ use verbs::{CompletionKind, Data, Remote, SendRequest, Status, Work};
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let text = |place: usize| arguments.get(place).map_or("", String::as_str);
-    let own: IpAddr = text(0).parse()?;
-    if arguments.len() == 1 {
-        return serve(own);
+    let shares = text(0) == "memory";
+    let own: IpAddr = text(1).parse()?;
+    if arguments.len() == 2 {
+        return serve(own, shares);
     }
-    let peer: SocketAddr = text(1).parse()?;
-    let (size, depth) = (text(3).parse()?, text(4).parse()?);
+    let peer: SocketAddr = text(2).parse()?;
+    let (size, depth) = (text(4).parse()?, text(5).parse()?);
     let mode =
-        Mode::ALL.into_iter().find(|mode| mode.name() == text(2)).ok_or("write, read, send or ping")?;
-    let mut end = End::open(own, peer.port())?;
+        Mode::ALL.into_iter().find(|mode| mode.name() == text(3)).ok_or("write, read, send or ping")?;
+    let mut end = End::open(own, peer.port(), shares)?;
     let there = end.connect(peer.ip(), &[mode as u8, 0, 0, 0])?;
     let mut load = Load { end, there, mode, size, depth, next: 0 };
-    let span = Duration::from_secs_f64(text(5).parse()?);
+    let span = Duration::from_secs_f64(text(6).parse()?);
     load.run_for(span / 10)?;
     let began = Instant::now();
     let done = load.run_for(span)?;
@@ -57,8 +58,8 @@ impl Mode {
 }
 
 /// Answers until it is ended.
-fn serve(own: IpAddr) -> Result<(), Box<dyn Error>> {
-    let mut end = End::open(own, 0)?;
+fn serve(own: IpAddr, shares: bool) -> Result<(), Box<dyn Error>> {
+    let mut end = End::open(own, 0, shares)?;
     println!("{}", SocketAddr::new(own, end.device.config().port));
     let mode = end.accept()?;
     let echoes = mode.first() == Some(&(Mode::Ping as u8));

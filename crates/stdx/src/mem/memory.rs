@@ -133,6 +133,11 @@ impl Memory {
         Span { region: id, len, offset: 0 }
     }
 
+    /// Bytes of a region.
+    pub fn region_len(&self, id: RegionId) -> u64 {
+        self.region(id).len() as u64
+    }
+
     /// Copies `src` to the start of `dst`, which is as long or longer.
     pub fn write(&mut self, dst: Span, src: &[u8]) {
         let at = self.at_to_write(dst.first(src.len()));

@@ -14,11 +14,17 @@ mod trouble;
 use crate::Device;
 use core::net::IpAddr;
 use stdx::env::Env;
+use stdx::mem::Kind;
 
 /// Two ends that reach each other, and the world they live in. Both may be one device.
 pub trait Setting {
     /// The device at an end (0 or 1), and its environment.
     fn end(&mut self, end: usize) -> (&mut dyn Device, &mut dyn Env);
+
+    /// The kind of memory that is registered: shared, or published for who copies from where it lies.
+    fn memory_kind(&self) -> Kind {
+        Kind::Shared
+    }
 
     /// The address of an end.
     fn address(&self, end: usize) -> IpAddr;

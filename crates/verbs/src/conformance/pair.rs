@@ -7,7 +7,7 @@ use crate::{
     Transition, Transport, Work,
 };
 use stdx::env::Owner;
-use stdx::mem::{Kind, Span};
+use stdx::mem::Span;
 
 /// One end.
 #[derive(Clone, Copy)]
@@ -41,8 +41,9 @@ pub(super) const ALL: Access = Access::LOCAL_WRITE.with(Access::REMOTE).with(Acc
 impl Side {
     /// A queue pair in [`QpState::Reset`], and memory.
     pub(super) fn new(setting: &mut dyn Setting, end: usize, transport: Transport) -> Self {
+        let kind = setting.memory_kind();
         let (device, env) = setting.end(end);
-        let region = env.mem().map(Kind::Shared, MEMORY).expect("memory");
+        let region = env.mem().map(kind, MEMORY).expect("memory");
         let span = env.mem().whole(region).first(MEMORY as usize);
         let pd = device.alloc_pd().expect("a domain");
         let cq = device.create_cq(OWNER, 64).expect("a completion queue");

@@ -32,8 +32,9 @@ fn soft(options: &Options, program: &Path) -> Contender {
     let seconds = options.seconds.to_string();
     Contender::new("soft RoCE", &[0], move |workload: &Workload| {
         let (size, depth) = (workload.size.to_string(), workload.depth.to_string());
-        let server = Server::start(target, &program, &["127.0.0.1"])?;
-        let arguments = ["127.0.0.2", server.line.trim(), workload.pattern, &size, &depth, &seconds];
+        let server = Server::start(target, &program, &["packets", "127.0.0.1"])?;
+        let arguments =
+            ["packets", "127.0.0.2", server.line.trim(), workload.pattern, &size, &depth, &seconds];
         figures(&output(client, &program, &arguments)?)
     })
 }
