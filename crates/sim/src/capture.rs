@@ -1,9 +1,10 @@
-//! What went over the streams of a run, as a pcap file: raw IPv4 with the TCP headers that the bytes would have had, so
-//! that tshark and Wireshark show the NVMe/TCP inside.
+//! What a run sent, as a pcap file: raw IPv4 with the TCP headers that the bytes of streams would have had, so that tshark
+//! and Wireshark show the NVMe/TCP inside, and with datagrams as they were sent, lost or not.
 //!
-//! Packets carry the time they were sent. Lost and repeated packets do not exist in this world, so a sequence number is
+//! Packets carry the time they were sent. Of streams, lost and repeated packets do not exist in this world, so a sequence number is
 //! the count of bytes before, and what was acknowledged is what the other side sent so far.
 
+use crate::datagrams::Datagram;
 use crate::network::NodeId;
 use core::cell::RefCell;
 use std::collections::BTreeMap;
@@ -80,6 +81,28 @@ impl Capture {
         }
     }
 
+    /// A datagram was sent.
+    pub(crate) fn datagram(&mut self, now: Time, datagram: &Datagram) {
+        let packet = wire::pcap::Datagram {
+            from: datagram.from,
+            to: datagram.to,
+            identification: datagram.identification,
+            dont_fragment: true,
+            traffic_class: datagram.traffic_class,
+            bytes: &datagram.bytes,
+        };
+        let (headers, len) = packet.headers();
+        self.begin_packet(now, len + datagram.bytes.len());
+        self.file.extend(&headers[..len]);
+        self.file.extend(&datagram.bytes);
+    }
+
+    fn begin_packet(&mut self, now: Time, len: usize) {
+        let nanos = now.as_nanos();
+        let (seconds, rest) = ((nanos / 1_000_000_000) as u32, (nanos % 1_000_000_000) as u32);
+        [seconds, rest, len as u32, len as u32].iter().for_each(|word| self.file.extend(word.to_le_bytes()));
+    }
+
     fn advance(&mut self, from: Place, to: Place, by: u32) {
         let next = self.next.entry((from, to)).or_default();
         *next = next.wrapping_add(by);
@@ -89,9 +112,7 @@ impl Capture {
         let number = |way| self.next.get(&way).copied().unwrap_or(0);
         let (sequence, acknowledged) = (number((from, to)), number((to, from)));
         let len = HEADERS + bytes.len();
-        let nanos = now.as_nanos();
-        let (seconds, rest) = ((nanos / 1_000_000_000) as u32, (nanos % 1_000_000_000) as u32);
-        [seconds, rest, len as u32, len as u32].iter().for_each(|word| self.file.extend(word.to_le_bytes()));
+        self.begin_packet(now, len);
         let mut ip = [0; 20];
         ip[0] = 0x45;
         ip[2..4].copy_from_slice(&(len as u16).to_be_bytes());

@@ -1,14 +1,15 @@
 //! A node's environment: what the world is to the shard that runs there.
 
 use crate::capture::Flags;
+use crate::datagrams::{Datagram, Socket};
 use crate::disk::Disk;
 use crate::network::{Listener, NodeId};
 use crate::world::{FinishedOp, Happening, SharedWorld, World};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use stdx::env::{
-    Accepted, Env, Event, FileId, FileInfo, FileOp, FileOpKind, IoError, ListenerId, OpenFile, Owner,
-    Refused, StreamId, Waker, What,
+    Accepted, DatagramSocket, DatagramsId, DatagramsInfo, Env, Event, FileId, FileInfo, FileOp, FileOpKind,
+    IoError, ListenerId, OpenFile, Owner, ReceivedRun, Refused, Run, StreamId, Waker, What,
 };
 use stdx::mem::{Memory, MemoryLimits, Span};
 use stdx::time::Time;
@@ -220,6 +221,104 @@ impl Env for NodeEnv {
         node.events.retain(|event| !concerns(event.what, stream));
     }
 
+    fn open_datagrams(&mut self, owner: Owner, socket: &DatagramSocket) -> Result<DatagramsId, IoError> {
+        let mut world = self.world.borrow_mut();
+        let id = DatagramsId(world.number());
+        let address = socket.address;
+        if !address.ip().is_unspecified() && address.ip() != World::address(self.node) {
+            return Err(IoError::AddressNotAvailable);
+        }
+        let node = world.nodes.get_mut(&self.node).expect("our node");
+        if node.sockets.values().any(|socket| socket.port == address.port()) {
+            return Err(IoError::AddressInUse);
+        }
+        let port = if address.port() == 0 { 20_000 + id.0 as u16 } else { address.port() };
+        node.sockets.insert(id, Socket { owner, port, inbox: Default::default(), is_awaited: false });
+        Ok(id)
+    }
+
+    fn datagrams_info(&self, socket: DatagramsId) -> DatagramsInfo {
+        let world = self.world.borrow();
+        let Some(found) = world.nodes[&self.node].sockets.get(&socket) else { return DatagramsInfo::NONE };
+        let address = SocketAddr::new(World::address(self.node), found.port);
+        DatagramsInfo { address, run_max: RUN_MAX, run_bytes_max: RUN_BYTES_MAX }
+    }
+
+    fn close_datagrams(&mut self, socket: DatagramsId) {
+        let mut world = self.world.borrow_mut();
+        let node = world.nodes.get_mut(&self.node).expect("our node");
+        node.sockets.remove(&socket);
+        let is_of =
+            |what| matches!(what, What::DatagramsReadable(of) | What::DatagramsWritable(of) if of == socket);
+        node.events.retain(|event| !is_of(event.what));
+    }
+
+    fn send_run(&mut self, socket: DatagramsId, run: &Run<'_>) -> Result<(), IoError> {
+        let from = self.datagrams_info(socket).address;
+        let mut world = self.world.borrow_mut();
+        let blocked = world.faults.datagrams.blocked;
+        if world.prng.chance(blocked, 1000) {
+            let at = world.latency();
+            world.schedule(at, Happening::Unblock(self.node, socket));
+            return Err(IoError::WouldBlock);
+        }
+        let mut bytes = vec![0; run.pieces.iter().map(|piece| piece.len()).sum()];
+        let mut at = 0;
+        for piece in run.pieces {
+            self.memory.read(*piece, &mut bytes[at..at + piece.len()]);
+            at += piece.len();
+        }
+        let chunks = bytes.chunks(usize::from(run.datagram_len));
+        assert!(
+            chunks.len() <= usize::from(RUN_MAX) && bytes.len() <= RUN_BYTES_MAX as usize,
+            "a run too long"
+        );
+        for (index, chunk) in chunks.enumerate() {
+            world.send_datagram(Datagram {
+                from,
+                to: run.to,
+                traffic_class: run.traffic_class,
+                identification: index as u16,
+                bytes: chunk.to_vec(),
+            });
+        }
+        Ok(())
+    }
+
+    fn recv_run(&mut self, socket: DatagramsId, into: Span) -> Result<ReceivedRun, IoError> {
+        let mut world = self.world.borrow_mut();
+        let World { nodes, prng, .. } = &mut *world;
+        let node = nodes.get_mut(&self.node).expect("our node");
+        let found = node.sockets.get_mut(&socket).ok_or(IoError::Os(EBADF))?;
+        let Some(first) = found.inbox.pop_front() else {
+            found.is_awaited = true;
+            return Err(IoError::WouldBlock);
+        };
+        let (datagram_len, mut bytes) = (first.bytes.len(), first.bytes);
+        bytes.truncate(into.len());
+        // Those that came after it from the same sender may come along, as long as the last is the only shorter one.
+        while let Some(next) = found.inbox.front() {
+            let is_alike = next.from == first.from && next.traffic_class == first.traffic_class;
+            let fits = next.bytes.len() <= datagram_len && bytes.len() + next.bytes.len() <= into.len();
+            if !is_alike || !fits || next.bytes.is_empty() || prng.chance(1, 8) {
+                break;
+            }
+            let is_last = next.bytes.len() < datagram_len;
+            bytes.append(&mut found.inbox.pop_front().expect("it was there").bytes);
+            if is_last {
+                break;
+            }
+        }
+        self.memory.write(into, &bytes);
+        Ok(ReceivedRun {
+            from: first.from,
+            to: first.to.ip(),
+            len: bytes.len() as u32,
+            datagram_len: datagram_len as u16,
+            traffic_class: first.traffic_class,
+        })
+    }
+
     fn open_file(&mut self, open: &OpenFile) -> Result<FileId, IoError> {
         let mut world = self.world.borrow_mut();
         let id = FileId(world.number());
@@ -306,6 +405,11 @@ fn concerns(what: What, stream: StreamId) -> bool {
         What::LinkAcceptable(_) | What::LinkReadable(_) => false,
     }
 }
+
+/// Datagrams in a run, and their bytes.
+const RUN_MAX: u16 = 16;
+const RUN_BYTES_MAX: u32 = 65_000;
+const EBADF: i32 = 9;
 
 /// What a turn takes at least.
 const TURN: core::time::Duration = core::time::Duration::from_micros(1);

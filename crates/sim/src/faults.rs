@@ -1,6 +1,7 @@
 //! Which faults a run has, and how strong: drawn from the seed before anything else (swarm testing), so that some runs
 //! have none, and some have one kind in plenty.
 
+use crate::datagrams::DatagramFaults;
 use core::time::Duration;
 use stdx::prng::Prng;
 
@@ -47,6 +48,8 @@ pub struct Faults {
     pub disk_sector: usize,
     /// Disk operations that a node may have under way.
     pub disk_depth: usize,
+    /// What happens to datagrams.
+    pub datagrams: DatagramFaults,
 }
 
 impl Faults {
@@ -85,6 +88,7 @@ impl Faults {
             disk_error: pick(&[0, 0, 0, 10]),
             disk_sector: 512,
             disk_depth: pick(&[128, 8, 1]) as usize,
+            datagrams: DatagramFaults::default(),
         }
     }
 

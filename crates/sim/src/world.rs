@@ -1,6 +1,7 @@
 //! The world: who is in it, what is on its way, and what happens next.
 
 use crate::capture::{Flags, SharedCapture};
+use crate::datagrams::{Datagram, Socket, Weather};
 use crate::disk::Disk;
 use crate::faults::Faults;
 use crate::network::{End, Listener, NodeId, Pipe, draw};
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::rc::Rc;
-use stdx::env::{Event, FileId, FileOp, FileOpKind, IoError, ListenerId, Owner, StreamId, What};
+use stdx::env::{DatagramsId, Event, FileId, FileOp, FileOpKind, IoError, ListenerId, Owner, StreamId, What};
 use stdx::prng::Prng;
 use stdx::time::Time;
 
@@ -28,6 +29,7 @@ pub struct World {
     pub(crate) ends: BTreeMap<StreamId, End>,
     agenda: BTreeMap<(Time, u64), Happening>,
     counter: u64,
+    pub(crate) weather: Weather,
     /// Where what is sent is written down, if anywhere.
     pub capture: Option<SharedCapture>,
 }
@@ -42,6 +44,7 @@ pub(crate) struct Node {
     pub(crate) finished: Vec<FinishedOp>,
     pub(crate) deadline: Option<Time>,
     pub(crate) listeners: BTreeMap<ListenerId, Listener>,
+    pub(crate) sockets: BTreeMap<DatagramsId, Socket>,
     pub(crate) disks: BTreeMap<PathBuf, Disk>,
     pub(crate) files: BTreeMap<FileId, PathBuf>,
     pub(crate) ops_under_way: usize,
@@ -65,6 +68,10 @@ pub(crate) enum Happening {
     Room(StreamId),
     /// A connection attempt reaches its address.
     Connect(StreamId, IpAddr),
+    /// A datagram reaches its address.
+    Datagram(Datagram),
+    /// A node's socket takes datagrams again.
+    Unblock(NodeId, DatagramsId),
     /// A file operation is carried out and done.
     File { node: NodeId, life: u32, op: FileOp, written: Vec<u8> },
 }
@@ -89,6 +96,7 @@ impl World {
             ends: BTreeMap::new(),
             agenda: BTreeMap::new(),
             counter: 0,
+            weather: Weather::default(),
             capture: None,
         }))
     }
@@ -277,6 +285,8 @@ impl World {
                 }
             }
             Happening::Connect(stream, address) => self.connect(stream, address),
+            Happening::Datagram(datagram) => self.deliver_datagram(datagram),
+            Happening::Unblock(node, socket) => self.unblock(node, socket),
             Happening::File { node, life, op, written } => self.finish_op(node, life, op, &written),
         }
     }
@@ -353,6 +363,11 @@ impl World {
     /// How many streams' ends there are, for checkers of leaks.
     pub fn streams(&self) -> usize {
         self.ends.len()
+    }
+
+    /// How many datagram sockets there are, for checkers of leaks.
+    pub fn sockets(&self) -> usize {
+        self.nodes.values().map(|node| node.sockets.len()).sum()
     }
 
     pub(crate) fn open_end(&mut self, node: NodeId, owner: Owner, ports: (u16, u16)) -> StreamId {
