@@ -3,7 +3,7 @@
 
 use crate::scenario::{Protocol, Report, run};
 use stdx::planted::plant;
-pub use stdx::planted::{Bug, ISCSI_BUGS, NVME_BUGS};
+pub use stdx::planted::{Bug, ISCSI_BUGS, NVME_BUGS, RDMA_BUGS};
 
 /// How a planted bug was found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,6 +29,7 @@ pub const fn bugs_of(protocol: Protocol) -> &'static [Bug] {
     match protocol {
         Protocol::Nvme => &NVME_BUGS,
         Protocol::Iscsi => &ISCSI_BUGS,
+        Protocol::Rdma => &RDMA_BUGS,
     }
 }
 
@@ -37,5 +38,6 @@ pub const fn seeds_max(protocol: Protocol) -> u64 {
     match protocol {
         Protocol::Nvme => 300,
         Protocol::Iscsi => 40,
+        Protocol::Rdma => 300,
     }
 }

@@ -44,6 +44,64 @@ pub enum Bug {
     AttentionTakenForDone,
     /// The data sent for an R2T begins where the command's data begins.
     SolicitedDataShifted,
+    /// Packet numbers are compared as if they never went round.
+    PsnComparedPlainly,
+    /// A request that came before is done once more.
+    DuplicateDoneAgain,
+    /// A request is done though one before it is missing.
+    GapIgnored,
+    /// An atomic that came before is done once more.
+    AtomicDoneAgain,
+    /// A peer may do with a region what its owner may.
+    RightsUnchecked,
+    /// A region is taken for a byte longer than it is.
+    BoundsOffByOne,
+    /// What was invalidated by its owner still opens memory.
+    DeadKeyOpens,
+    /// What the peer invalidates still opens memory.
+    InvalidationForgotten,
+    /// A message for which there is no receive is acknowledged.
+    ReceiveMissedSilently,
+    /// An acknowledgement names the packet behind the one it is for.
+    AcknowledgedTooFar,
+    /// A send does not wait for the reads before its fence.
+    FenceIgnored,
+    /// Every packet that answers a read lands where the first did.
+    AnswerOffsetForgotten,
+    /// What is sent again begins a packet too late.
+    WentBackTooShort,
+    /// A read is complete once something behind it is acknowledged.
+    AnswerTakenForGiven,
+    /// Sends complete whether that was wanted or not.
+    UnsignaledCompleted,
+    /// Receives of a queue pair in error stay where they are.
+    ReceivesNotFlushed,
+    /// The receive of a message that was in the middle is not flushed.
+    HeldReceiveLost,
+    /// Immediate data does not reach the completion.
+    ImmediateForgotten,
+    /// An unreliable message goes on behind a gap.
+    UnreliableGapIgnored,
+    /// Datagrams with a wrong key are taken.
+    QueueKeyUnchecked,
+    /// Damaged packets are taken.
+    CrcUnchecked,
+    /// A packet whose acknowledgement is lost is not sent again.
+    TimeoutForgotten,
+    /// A queue that drains begins with what is queued behind.
+    DrainBeginsMore,
+    /// More reads are under way than the peer answers.
+    ReadDepthIgnored,
+    /// Every packet of a write lands where the first did.
+    WriteOffsetForgotten,
+    /// Every packet of a message lands where the first did.
+    ReceiveOffsetForgotten,
+    /// A request for a connection that comes twice is told twice.
+    RequestToldTwice,
+    /// The side that accepts begins with the number that it is to expect.
+    StartingPsnsConfused,
+    /// The bytes that fill a packet up are taken for payload.
+    PaddingDelivered,
 }
 
 /// The bugs of volumes and of NVMe's machines.
@@ -81,6 +139,39 @@ pub const ISCSI_BUGS: [Bug; 13] = [
     Bug::SerialComparedPlainly,
     Bug::AttentionTakenForDone,
     Bug::SolicitedDataShifted,
+];
+
+/// The bugs of RDMA's devices.
+pub const RDMA_BUGS: [Bug; 29] = [
+    Bug::PsnComparedPlainly,
+    Bug::DuplicateDoneAgain,
+    Bug::GapIgnored,
+    Bug::AtomicDoneAgain,
+    Bug::RightsUnchecked,
+    Bug::BoundsOffByOne,
+    Bug::DeadKeyOpens,
+    Bug::InvalidationForgotten,
+    Bug::ReceiveMissedSilently,
+    Bug::AcknowledgedTooFar,
+    Bug::FenceIgnored,
+    Bug::AnswerOffsetForgotten,
+    Bug::WentBackTooShort,
+    Bug::AnswerTakenForGiven,
+    Bug::UnsignaledCompleted,
+    Bug::ReceivesNotFlushed,
+    Bug::HeldReceiveLost,
+    Bug::ImmediateForgotten,
+    Bug::UnreliableGapIgnored,
+    Bug::QueueKeyUnchecked,
+    Bug::CrcUnchecked,
+    Bug::TimeoutForgotten,
+    Bug::DrainBeginsMore,
+    Bug::ReadDepthIgnored,
+    Bug::WriteOffsetForgotten,
+    Bug::ReceiveOffsetForgotten,
+    Bug::RequestToldTwice,
+    Bug::StartingPsnsConfused,
+    Bug::PaddingDelivered,
 ];
 
 /// True if this bug is planted on this thread. Constantly false in release builds.

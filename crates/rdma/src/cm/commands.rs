@@ -5,6 +5,7 @@ use super::{Connection, FREE_PORTS, Listener, Manager, State};
 use crate::engine::Core;
 use core::net::SocketAddr;
 use stdx::env::Owner;
+use stdx::planted::{Bug, planted};
 use stdx::slab::Key;
 use stdx::time::Time;
 use verbs::{
@@ -106,6 +107,9 @@ impl Manager {
         let private_data = padded(accept.private_data).ok_or(ConnectError::PrivateData)?;
         let qpn = check_pair(core, space, Some(accept.qp))?;
         let Some(Message::ConnectRequest(request)) = request else { return Err(ConnectError::State) };
+        if super::outgoing::service(core, Some(accept.qp)) != Some(request.service) {
+            return Err(ConnectError::State);
+        }
         let agreed = Parameters {
             responder_resources: accept.parameters.responder_resources.min(offered.responder_resources),
             initiator_depth: accept.parameters.initiator_depth.min(offered.initiator_depth),
@@ -113,6 +117,7 @@ impl Manager {
             rnr_retry_count: request.rnr_retry_count,
         };
         let psn = starting_psn(self.numbers.next_u64());
+        let first = if planted(Bug::StartingPsnsConfused) { psn } else { request.starting_psn };
         let peer = Peer {
             address: asked_peer(self, key),
             qpn: request.qpn,
@@ -121,7 +126,7 @@ impl Manager {
             responder_resources: agreed.responder_resources,
             rnr_timer: core.config.rnr_timer,
         };
-        raise(core, accept.qp, peer, request.starting_psn.value(), request.primary.ack_timeout, &agreed)
+        raise(core, accept.qp, peer, first.value(), request.primary.ack_timeout, &agreed)
             .ok_or(ConnectError::State)?;
         if let Some(found) = self.connections.get_mut(key) {
             (found.owner, found.qp, found.psn) = (owner, Some(accept.qp), psn);
@@ -312,8 +317,9 @@ fn check_pair(core: &Core, space: PortSpace, qp: Option<QpId>) -> Result<u32, Co
     let pair = core.registry.qps.get(qp.0).ok_or(ConnectError::NotFound)?;
     let is_fitting = match pair.init.transport {
         Transport::UnreliableDatagram => space == PortSpace::Udp,
-        Transport::ReliableConnection => space != PortSpace::Udp && pair.state == QpState::Initialized,
-        Transport::UnreliableConnection => false,
+        Transport::ReliableConnection | Transport::UnreliableConnection => {
+            space != PortSpace::Udp && pair.state == QpState::Initialized
+        }
     };
     if is_fitting { Ok(pair.qpn) } else { Err(ConnectError::State) }
 }

@@ -7,6 +7,7 @@ use crate::engine::{Arrival, Core};
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use stdx::mem::Memory;
+use stdx::planted::{Bug, planted};
 use stdx::slab::Key;
 use stdx::time::Time;
 use verbs::{ConnectionWhat, Destination, ListenerId, Mtu, Parameters, Peer, PortSpace, Rejection};
@@ -64,7 +65,9 @@ impl Manager {
 
     /// REQ: somebody wants a connection.
     fn handle_request(&mut self, core: &mut Core, from: IpAddr, transaction: u64, request: &ConnectRequest) {
-        if let Some(key) = self.by_peer.get(&(from, request.local_id)).copied() {
+        if let Some(key) = self.by_peer.get(&(from, request.local_id)).copied()
+            && !planted(Bug::RequestToldTwice)
+        {
             // It came before: the answer is on its way, lost, or not known yet (12.9.8.3.1).
             if self.connections.get(key).is_some_and(|found| found.state == State::Replied) {
                 self.send_last(key);
@@ -78,7 +81,11 @@ impl Manager {
         let addresses = IpAddresses::decode(&request.private_data);
         let place = request.service_id.port().and_then(|(space, port)| Some((port_space(space)?, port)));
         let Some((space, port)) = place else { return refuse(RejectReason::InvalidServiceId) };
-        if request.service != Service::ReliableConnection {
+        let is_known = match request.service {
+            Service::ReliableConnection | Service::UnreliableConnection => true,
+            Service::ReliableDatagram | Service::Extended => false,
+        };
+        if !is_known {
             return refuse(RejectReason::InvalidTransportService);
         }
         let mtu = Mtu::from_code(request.path_mtu).filter(|mtu| *mtu <= core.config.mtu);

@@ -6,7 +6,7 @@ use crate::transmit::{Payload, Transmitter};
 use core::net::{IpAddr, SocketAddr};
 use stdx::mem::Memory;
 use stdx::slab::Key;
-use verbs::{Parameters, PortSpace, PrivateData};
+use verbs::{Parameters, PortSpace, PrivateData, QpId, Transport};
 use wire::cm::{
     ConnectReply, ConnectRequest, DisconnectReply, DisconnectRequest, Gid, IpAddresses, Message, Path,
     PortSpace as Space, ReadyToUse, Reject, Rejected, ResolutionReply, ResolutionRequest, ResolutionStatus,
@@ -115,7 +115,7 @@ impl Manager {
             responder_resources: parameters.responder_resources,
             initiator_depth: parameters.initiator_depth,
             remote_response_timeout: RESPONSE_TIMEOUT,
-            service: Service::ReliableConnection,
+            service: service(core, connection.qp)?,
             flow_control: true,
             starting_psn: connection.psn,
             local_response_timeout: RESPONSE_TIMEOUT,
@@ -208,6 +208,15 @@ pub(super) fn resolved(
         information: [0; 72],
         private_data,
     })
+}
+
+/// What the queue pair is, in terms of REQ; `None` if it cannot be connected.
+pub(super) fn service(core: &Core, qp: Option<QpId>) -> Option<Service> {
+    match core.registry.qps.get(qp?.0)?.init.transport {
+        Transport::ReliableConnection => Some(Service::ReliableConnection),
+        Transport::UnreliableConnection => Some(Service::UnreliableConnection),
+        Transport::UnreliableDatagram => None,
+    }
 }
 
 /// The number of a port.

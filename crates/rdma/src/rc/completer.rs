@@ -4,6 +4,7 @@ use super::requester::{Flight, mtu};
 use super::{retransmission, rnr};
 use crate::engine::{Arrival, Core};
 use stdx::mem::Memory;
+use stdx::planted::{Bug, planted};
 use stdx::time::Time;
 use verbs::parts::{copy_in, move_bytes};
 use verbs::{Access, QpId, QpState, Status};
@@ -20,7 +21,10 @@ pub(crate) fn handle(core: &mut Core, mem: &mut Memory, now: Time, qp: QpId, arr
         QpState::SendQueueDrained | QpState::Error => false,
     };
     // What was acknowledged before, and what was never sent, says nothing (9.7.5.1.1).
-    let is_expected = psn.since(requester.unacked) >= 0 && psn.is_before(requester.next);
+    let mut is_expected = psn.since(requester.unacked) >= 0 && psn.is_before(requester.next);
+    if planted(Bug::PsnComparedPlainly) {
+        is_expected = psn.value() >= requester.unacked.value() && psn.value() < requester.next.value();
+    }
     if !is_sending || !is_expected {
         core.counters.dropped += 1;
         return;
@@ -122,7 +126,8 @@ fn respond(
     let Some(send) = pair.sends.get(index) else { return };
     let mut spans = core::mem::take(&mut core.spans);
     spans.clear();
-    let (from, len) = (u64::from(offset), u64::from(expected));
+    let at = if planted(Bug::AnswerOffsetForgotten) { 0 } else { offset };
+    let (from, len) = (u64::from(at), u64::from(expected));
     let regions = &core.registry.regions;
     let gathered = send.gather(regions, pd, from, len, Access::LOCAL_WRITE, &mut spans);
     if gathered.is_ok() {

@@ -5,6 +5,7 @@ use crate::engine::{Core, Engine, Outgoing, Sent};
 use crate::transmit::{Payload, Transmitter};
 use std::collections::VecDeque;
 use stdx::mem::Memory;
+use stdx::planted::{Bug, planted};
 use stdx::time::{Time, earliest};
 use verbs::parts::{QueuePair, Task};
 use verbs::{Access, Event, QpId, QpState, Remote, Status, Transport, What};
@@ -66,7 +67,7 @@ impl Flight {
 
     /// Nothing more is expected but an acknowledgement.
     pub(super) fn is_answered(&self) -> bool {
-        !self.fetches || self.received == self.packets
+        !self.fetches || self.received == self.packets || planted(Bug::AnswerTakenForGiven)
     }
 }
 
@@ -186,14 +187,14 @@ pub(crate) fn poll(core: &mut Core, mem: &mut Memory, now: Time, qp: QpId, out: 
 fn begin(core: &mut Core, qp: QpId) -> Sent {
     let (message_max, window) = (core.config.limits.message_bytes, core.config.window_packets);
     let Some(pair) = core.pair(qp) else { return Sent::Nothing };
-    if pair.state == QpState::SendQueueDraining {
+    if pair.state == QpState::SendQueueDraining && !planted(Bug::DrainBeginsMore) {
         return drained(core, qp);
     }
     let (mtu, depth) = (mtu(pair), usize::from(pair.sending.initiator_depth));
     let requester = &pair.engine.requester;
     let Some(send) = pair.sends.get(requester.cursor) else { return Sent::Nothing };
     let fetching = requester.unanswered;
-    if send.flags.fence && fetching > 0 {
+    if send.flags.fence && fetching > 0 && !planted(Bug::FenceIgnored) {
         return Sent::Nothing;
     }
     if send.task.is_local() {
@@ -209,7 +210,8 @@ fn begin(core: &mut Core, qp: QpId) -> Sent {
     }
     let numbers = requester.next.since(requester.unacked).max(0) as u32;
     let is_full = requester.outstanding() >= window || numbers >= NUMBERS_MAX;
-    if fetches && fetching >= depth || is_full {
+    let is_deep = fetches && fetching >= depth && !planted(Bug::ReadDepthIgnored);
+    if is_deep || is_full {
         return Sent::Nothing;
     }
     let packets = message::packets(len as u32, mtu);

@@ -6,6 +6,7 @@ use super::requester::mtu;
 use super::respond::{Kind, Responses};
 use crate::engine::{Arrival, Core};
 use stdx::mem::Memory;
+use stdx::planted::{Bug, planted};
 use verbs::parts::{Receive, Task, change_atomically, move_bytes};
 use verbs::{
     Access, Completion, CompletionKind, Key, Peer, QpId, QpState, Remote, Sge, Status, Transport, What,
@@ -97,12 +98,16 @@ pub(crate) fn handle(core: &mut Core, mem: &mut Memory, qp: QpId, arrival: &Arri
     let psn = arrival.headers.bth.psn;
     let Some(pair) = core.pair(qp) else { return };
     let responder = &mut pair.engine.responder;
-    let ahead = psn.since(responder.expected);
+    let mut ahead = psn.since(responder.expected);
+    let is_atomic = matches!(arrival.headers.extension, Extension::Atomic(_));
+    if planted(Bug::DuplicateDoneAgain) || planted(Bug::AtomicDoneAgain) && is_atomic {
+        ahead = ahead.max(0);
+    }
     if ahead < 0 {
         core.counters.duplicate_request += 1;
         return repeat(core, qp, arrival);
     }
-    if ahead > 0 {
+    if ahead > 0 && !planted(Bug::GapIgnored) {
         let (is_silent, expected) = (core::mem::replace(&mut responder.is_silent, true), responder.expected);
         core.counters.out_of_seq_request += 1;
         if !is_silent {
@@ -121,7 +126,7 @@ pub(crate) fn handle_unreliable(core: &mut Core, mem: &mut Memory, qp: QpId, arr
     let psn = arrival.headers.bth.psn;
     let begins = arrival.headers.bth.opcode.position().begins();
     let responder = &mut pair.engine.responder;
-    if psn != responder.expected || begins {
+    if psn != responder.expected && !planted(Bug::UnreliableGapIgnored) || begins {
         // Packets of a message that is not whole are of no use; its receive is for the next (9.8.2.2).
         responder.incoming = None;
     }
@@ -136,6 +141,10 @@ fn conclude(core: &mut Core, qp: QpId, arrival: &Arrival, verdict: Verdict) {
     let bth = &arrival.headers.bth;
     let Some(pair) = core.pair(qp) else { return };
     let responder = &mut pair.engine.responder;
+    let verdict = match verdict {
+        Verdict::NotReady if planted(Bug::ReceiveMissedSilently) => Verdict::Done,
+        verdict => verdict,
+    };
     match verdict {
         Verdict::Done => {
             responder.expected = bth.psn.next();
@@ -143,7 +152,8 @@ fn conclude(core: &mut Core, qp: QpId, arrival: &Arrival, verdict: Verdict) {
                 responder.message_number = responder.message_number.wrapping_add(1) & MESSAGES;
             }
             if bth.ack_requested {
-                answer(core, qp, bth.psn, Syndrome::ACK);
+                let skip = u32::from(planted(Bug::AcknowledgedTooFar));
+                answer(core, qp, bth.psn.plus(skip), Syndrome::ACK);
             }
         }
         Verdict::Answered => core.activate(qp),
@@ -264,9 +274,10 @@ fn send(core: &mut Core, mem: &mut Memory, qp: QpId, arrival: &Arrival) -> Verdi
     }
     let mut spans = core::mem::take(&mut core.spans);
     spans.clear();
+    let at = if planted(Bug::ReceiveOffsetForgotten) { 0 } else { u64::from(offset) };
     let (pd, len) = (pair.init.pd, u64::from(arrival.payload.len));
     let needed = Access::LOCAL_WRITE;
-    let placed = core.registry.regions.gather(pd, list, u64::from(offset), len, needed, &mut spans);
+    let placed = core.registry.regions.gather(pd, list, at, len, needed, &mut spans);
     if placed.is_ok() {
         move_bytes(mem, &spans, &[arrival.payload]);
     }
@@ -278,7 +289,8 @@ fn send(core: &mut Core, mem: &mut Memory, qp: QpId, arrival: &Arrival) -> Verdi
     match arrival.headers.extension {
         Extension::Immediate(value) => immediate = Some(value),
         Extension::Invalidate(key) => {
-            if core.registry.regions.invalidate_by_peer(pd, qp, Key(key)).is_err() {
+            let is_forgotten = planted(Bug::InvalidationForgotten);
+            if !is_forgotten && core.registry.regions.invalidate_by_peer(pd, qp, Key(key)).is_err() {
                 return fail_receive(core, qp, Status::LocalAccess, Nak::RemoteAccess);
             }
             invalidated = Some(Key(key));
@@ -325,7 +337,8 @@ fn write(core: &mut Core, mem: &mut Memory, qp: QpId, arrival: &Arrival, extensi
         return Verdict::NotReady;
     }
     // Rights may have ended since the first packet.
-    let part = Reth { address: reth.address.wrapping_add(u64::from(offset)), len, ..reth };
+    let at = if planted(Bug::WriteOffsetForgotten) { 0 } else { u64::from(offset) };
+    let part = Reth { address: reth.address.wrapping_add(at), len, ..reth };
     if !reach(core, qp, &part, Access::REMOTE_WRITE) {
         return Verdict::Refused(Nak::RemoteAccess);
     }
@@ -451,6 +464,7 @@ fn finish(
     let Some(id) = pair.engine.responder.abandon() else { return };
     core.counters.rdma_recvs += 1;
     let success = Completion::failed(qp, id, kind, Status::Success);
+    let immediate = immediate.filter(|_| !planted(Bug::ImmediateForgotten));
     let done = Completion { len, immediate, invalidated, ..success };
     core.registry.complete(done, true, arrival.headers.bth.solicited);
 }

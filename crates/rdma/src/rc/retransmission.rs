@@ -3,6 +3,7 @@
 use super::requester::Requester;
 use crate::engine::Core;
 use core::time::Duration;
+use stdx::planted::{Bug, planted};
 use stdx::time::Time;
 use verbs::{QpId, Status};
 use wire::roce::Psn;
@@ -39,7 +40,9 @@ pub(crate) fn handle_timeout(core: &mut Core, qp: QpId, now: Time) {
     if requester.lost_at.is_some_and(|at| at <= now) {
         requester.lost_at = None;
         let unacked = requester.unacked;
-        retry(core, qp, unacked);
+        if !planted(Bug::TimeoutForgotten) {
+            retry(core, qp, unacked);
+        }
     }
     core.activate(qp);
 }
@@ -76,7 +79,8 @@ impl Requester {
         let holds = |flight: &super::requester::Flight| flight.end().since(psn) > 0;
         let Some(index) = self.flights.iter().position(holds) else { return };
         let Some(flight) = self.flights.get(index) else { return };
-        let packet = if flight.fetches { 0 } else { psn.since(flight.first).max(0) as u32 };
+        let skip = u32::from(planted(Bug::WentBackTooShort));
+        let packet = if flight.fetches { 0 } else { psn.since(flight.first).max(0) as u32 + skip };
         if (index, packet) < (self.cursor, self.packet) {
             (self.cursor, self.packet) = (index, packet);
         }

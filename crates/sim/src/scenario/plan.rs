@@ -10,31 +10,11 @@ use core::net::SocketAddr;
 use std::collections::BTreeMap;
 use stdx::prng::Prng;
 
-/// What is spoken in a run.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Protocol {
-    /// NVMe/TCP.
+/// A protocol that serves volumes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Storage {
     Nvme,
-    /// iSCSI.
     Iscsi,
-}
-
-/// Every protocol.
-pub const PROTOCOLS: [Protocol; 2] = [Protocol::Nvme, Protocol::Iscsi];
-
-impl Protocol {
-    /// Its name on the command line and in reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Protocol::Nvme => "nvme",
-            Protocol::Iscsi => "iscsi",
-        }
-    }
-
-    /// The protocol of a name.
-    pub fn of(name: &str) -> Option<Self> {
-        PROTOCOLS.into_iter().find(|protocol| protocol.name() == name)
-    }
 }
 
 /// What the protocol draws for a run.
@@ -71,14 +51,14 @@ impl Plan {
     pub(super) const SERVER: NodeId = NodeId(1);
 
     /// Draws a plan, and the faults that suit it.
-    pub(super) fn draw(protocol: Protocol, prng: &mut Prng) -> (Self, Faults) {
+    pub(super) fn draw(protocol: Storage, prng: &mut Prng) -> (Self, Faults) {
         let file = prng.chance(1, 2);
         let block_size = if prng.chance(1, 4) { 4096 } else { 512 };
         // A volume promises that a power cut tears no block, and its disk must promise that first.
         let mut faults = Faults { disk_sector: block_size as usize, ..Faults::draw(prng) };
         let terms = match protocol {
-            Protocol::Nvme => Terms::Nvme(nvme::Terms::draw(prng)),
-            Protocol::Iscsi => Terms::Iscsi(iscsi::Terms::draw(prng)),
+            Storage::Nvme => Terms::Nvme(nvme::Terms::draw(prng)),
+            Storage::Iscsi => Terms::Iscsi(iscsi::Terms::draw(prng)),
         };
         if !terms.are_guarded() {
             faults.flip = 0;

@@ -2,7 +2,7 @@
 //! left over.
 
 use super::client::Client;
-use super::plan::{Plan, Protocol};
+use super::plan::{Plan, Storage};
 use super::run::Outcome;
 use super::server::Server;
 use crate::capture::SharedCapture;
@@ -22,7 +22,7 @@ pub(super) struct Play {
 }
 
 impl Play {
-    pub(super) fn new(protocol: Protocol, seed: u64, capture: Option<SharedCapture>) -> Self {
+    pub(super) fn new(protocol: Storage, seed: u64, capture: Option<SharedCapture>) -> Self {
         let mut prng = Prng::new(seed);
         let (plan, faults) = Plan::draw(protocol, &mut prng);
         let world = World::new(prng.next_u64(), faults);

@@ -1,12 +1,43 @@
 //! One run of a seed, and how it went.
 
-use super::plan::Protocol;
+use super::plan::Storage;
 use super::play::Play;
+use super::rdma;
 use crate::capture::SharedCapture;
 use core::any::Any;
 use core::time::Duration;
 use std::panic::AssertUnwindSafe;
 use stdx::time::Time;
+
+/// What is spoken in a run.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Protocol {
+    /// NVMe/TCP.
+    Nvme,
+    /// iSCSI.
+    Iscsi,
+    /// RoCEv2 and its connection manager.
+    Rdma,
+}
+
+/// Every protocol.
+pub const PROTOCOLS: [Protocol; 3] = [Protocol::Nvme, Protocol::Iscsi, Protocol::Rdma];
+
+impl Protocol {
+    /// Its name on the command line and in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Protocol::Nvme => "nvme",
+            Protocol::Iscsi => "iscsi",
+            Protocol::Rdma => "rdma",
+        }
+    }
+
+    /// The protocol of a name.
+    pub fn of(name: &str) -> Option<Self> {
+        PROTOCOLS.into_iter().find(|protocol| protocol.name() == name)
+    }
+}
 
 /// How a run went.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -67,7 +98,12 @@ fn play(protocol: Protocol, seed: u64, capture: Option<SharedCapture>) -> Report
         elapsed: Duration::ZERO,
     };
     let played = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        let mut play = Play::new(protocol, seed, capture);
+        let storage = match protocol {
+            Protocol::Nvme => Storage::Nvme,
+            Protocol::Iscsi => Storage::Iscsi,
+            Protocol::Rdma => return play_rdma(seed, capture, &mut report),
+        };
+        let mut play = Play::new(storage, seed, capture);
         report.outcome = play.through().map_or_else(|outcome| outcome, |()| Outcome::Passed);
         report.elapsed = play.world.borrow().now() - Time::ZERO;
         report.completed = play.clients.iter().map(|client| client.completed).sum();
@@ -77,6 +113,13 @@ fn play(protocol: Protocol, seed: u64, capture: Option<SharedCapture>) -> Report
         report.outcome = Outcome::Panicked(words(why.as_ref()));
     }
     report
+}
+
+fn play_rdma(seed: u64, capture: Option<SharedCapture>, report: &mut Report) {
+    let mut play = rdma::Play::new(seed, capture);
+    report.outcome = play.through().map_or_else(|outcome| outcome, |()| Outcome::Passed);
+    report.elapsed = play.world.borrow().now() - Time::ZERO;
+    report.completed = play.completed();
 }
 
 /// What a panic said.

@@ -3,6 +3,7 @@
 use crate::memory::Owner;
 use crate::{Access, CreateError, Key, PdId, QpId, Registered, Registration, Sge, WindowKind};
 use stdx::mem::Span;
+use stdx::planted::{Bug, planted};
 
 /// Memory may not be used so.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -215,7 +216,8 @@ impl Regions {
         match &entry.state {
             State::Free => Err(Denied),
             State::Region(region) => {
-                if !region.is_open || region.pd != pd || !region.access.contains(needed) {
+                let may = region.access.contains(needed) || planted(Bug::RightsUnchecked);
+                if !region.is_open || region.pd != pd || !may {
                     return Err(Denied);
                 }
                 region.spans(wanted.address, len, spans)
@@ -282,6 +284,9 @@ impl Regions {
                     return Err(Denied);
                 }
             }
+        }
+        if planted(Bug::DeadKeyOpens) {
+            return Ok(());
         }
         self.unbind(place);
         if let Some(Entry { state: State::Region(region), .. }) = self.entries.get_mut(place) {
@@ -376,7 +381,8 @@ impl Region {
 
     fn contains(&self, address: u64, len: u64) -> bool {
         let offset = address.wrapping_sub(self.address);
-        offset <= self.len && len <= self.len - offset
+        let whole = self.len + u64::from(planted(Bug::BoundsOffByOne));
+        offset <= whole && len <= whole - offset
     }
 
     fn spans(&self, address: u64, len: u64, spans: &mut Vec<Span>) -> Result<(), Denied> {

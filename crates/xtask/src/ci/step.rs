@@ -36,6 +36,7 @@ pub fn all() -> Vec<Step> {
         step("doctest", "test --workspace --doc --quiet"),
         step("sim", "xtask sim --seeds 2000"),
         step("sim-iscsi", "xtask sim --protocol iscsi --seeds 1000"),
+        step("sim-rdma", "xtask sim --protocol rdma --seeds 5000"),
         step("interop", "xtask interop"),
     ]
 }

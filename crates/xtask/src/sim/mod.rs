@@ -15,7 +15,7 @@ use std::process::Command;
 /// Which runs to play.
 #[derive(clap::Args)]
 pub struct Options {
-    /// The protocol, nvme or iscsi; nvme if it is not said, but bugs are planted in both
+    /// The protocol: nvme, iscsi or rdma; nvme if it is not said, but bugs are planted in all
     #[arg(long, value_parser = protocol_of)]
     protocol: Option<Protocol>,
     /// How many seeds
@@ -53,8 +53,9 @@ pub fn run(options: &Options) -> Result<()> {
         return Ok(());
     }
     let seeds = if options.nightly {
-        let from = NIGHTLY_FIRST + days_since_1970()? * NIGHTLY_SEEDS;
-        from..from + NIGHTLY_SEEDS
+        let count = nightly_seeds(options.protocol.unwrap_or(Protocol::Nvme));
+        let from = NIGHTLY_FIRST + days_since_1970()? * count;
+        from..from + count
     } else {
         options.from..options.from + options.seeds
     };
@@ -92,7 +93,7 @@ fn capture(protocol: Protocol, seed: u64) -> Result<Report> {
 }
 
 fn protocol_of(name: &str) -> Result<Protocol> {
-    Protocol::of(name).context("the protocols are nvme and iscsi")
+    Protocol::of(name).context("the protocols are nvme, iscsi and rdma")
 }
 
 fn commit() -> String {
@@ -106,6 +107,13 @@ fn days_since_1970() -> Result<u64> {
     Ok(since.context("the calendar of this machine is before 1970")?.as_secs() / 86_400)
 }
 
+/// What a night is enough for.
+const fn nightly_seeds(protocol: Protocol) -> u64 {
+    match protocol {
+        Protocol::Nvme | Protocol::Iscsi => 50_000,
+        Protocol::Rdma => 1_000_000,
+    }
+}
+
 /// Nightly seeds begin here, where no other campaign is.
 const NIGHTLY_FIRST: u64 = 1 << 32;
-const NIGHTLY_SEEDS: u64 = 50_000;
