@@ -132,6 +132,7 @@ impl Manager {
             (found.owner, found.qp, found.psn) = (owner, Some(accept.qp), psn);
             (found.state, found.parameters, found.remote_qpn) = (State::Replied, agreed, request.qpn);
         }
+        self.enter_tables(key);
         self.asked -= 1;
         let told = Parameters { rnr_retry_count: accept.parameters.rnr_retry_count, ..agreed };
         let reply = self.reply(key, core, qpn, &told, private_data);

@@ -68,11 +68,10 @@ impl Manager {
         if let Some(key) = self.by_peer.get(&(from, request.local_id)).copied()
             && !planted(Bug::RequestToldTwice)
         {
-            // It came before: the answer is on its way, lost, or not known yet (12.9.8.3.1).
-            if self.connections.get(key).is_some_and(|found| found.state == State::Replied) {
-                self.send_last(key);
-            }
-            return;
+            return self.repeat_answer(key, request.local_id);
+        }
+        if let Some(key) = self.by_remote_pair.get(&(from, request.qpn)).copied() {
+            return self.end_stale(core, key, from, transaction, request.local_id);
         }
         let mut refuse = |reason: RejectReason| {
             let ids = (0, request.local_id);
@@ -124,6 +123,36 @@ impl Manager {
             private_data: private(request.private_data.get(IpAddresses::LEN..).unwrap_or(&[])),
         };
         self.tell(key, what);
+    }
+
+    /// A request that came before: its answer is lost or on its way (12.9.8.3.1), or our owner takes its time; then the peer
+    /// is to be patient (12.6.6).
+    fn repeat_answer(&mut self, key: Key, remote_id: u32) {
+        let Some(found) = self.connections.get(key) else { return };
+        match found.state {
+            State::Replied => self.send_last(key),
+            State::Asked => {
+                let (to, transaction) = (found.peer, found.transaction);
+                let receipt = MessageReceiptAck {
+                    local_id: self.local_id(key),
+                    remote_id,
+                    message: Rejected::Request,
+                    service_timeout: SERVICE_TIMEOUT,
+                    private_data: [0; 222],
+                };
+                self.send(to, transaction, Message::MessageReceiptAck(receipt));
+            }
+            State::Asking | State::Established | State::Disconnecting | State::TimeWait | State::Ended => {}
+        }
+    }
+
+    /// The peer asks with a queue pair that is connected as far as we know: it has forgotten that connection, which ends
+    /// now; the peer may ask again (12.9.8.3.1).
+    fn end_stale(&mut self, core: &mut Core, key: Key, from: IpAddr, transaction: u64, remote_id: u32) {
+        let reason = RejectReason::StaleConnection.code();
+        self.send_reject(from, transaction, (0, remote_id), Rejected::Request, reason, [0; 148]);
+        // It may be ending already.
+        let _ = self.disconnect(core, verbs::ConnectionId(key));
     }
 
     /// MRA: the answer takes longer.
@@ -202,6 +231,7 @@ impl Manager {
             (found.remote_id, found.remote_qpn, found.parameters) = (reply.local_id, reply.qpn, agreed);
         }
         self.by_peer.insert((from, reply.local_id), key);
+        self.enter_tables(key);
         self.send_ready(key);
         self.establish(key, private(&reply.private_data));
     }
@@ -393,5 +423,7 @@ fn port_space(space: Space) -> Option<PortSpace> {
     }
 }
 
+/// How long an answer of our owner's may take, about four seconds: 4.096 microseconds times two to this power.
+const SERVICE_TIMEOUT: u8 = 20;
 /// However long a peer asks us to wait.
 const PATIENCE_MAX: Duration = Duration::from_secs(60);

@@ -37,6 +37,10 @@ pub(crate) struct Manager {
     connections: Slab<Connection>,
     /// Connections by the peer's address and number for them, so that what comes twice is known.
     by_peer: BTreeMap<(IpAddr, u32), Key>,
+    /// Connections that are there, by the peer's queue pair: a peer that came back asks with one that it has in use.
+    by_remote_pair: BTreeMap<(IpAddr, u32), Key>,
+    /// Connections that were accepted, by our queue pair.
+    by_pair: BTreeMap<QpId, Key>,
     events: VecDeque<ConnectionEvent>,
     /// Messages to be sent.
     out: VecDeque<Outgoing>,
@@ -117,6 +121,8 @@ impl Manager {
             listeners: Slab::new(config.limits.connections as usize),
             connections: Slab::new(config.limits.connections.min(CONNECTIONS_MAX) as usize),
             by_peer: BTreeMap::new(),
+            by_remote_pair: BTreeMap::new(),
+            by_pair: BTreeMap::new(),
             events: VecDeque::new(),
             out: VecDeque::new(),
             psn: Psn::new(0),
@@ -153,7 +159,8 @@ impl Manager {
             self.connections.iter().filter(|(_, connection)| connection.state == State::Asked).count();
         assert_eq!(asked, self.asked as usize, "requests are counted");
         assert!(self.asked <= self.backlog);
-        assert!(self.by_peer.len() <= self.connections.len());
+        let tables = [self.by_peer.len(), self.by_remote_pair.len(), self.by_pair.len()];
+        assert!(tables.into_iter().all(|len| len <= self.connections.len()), "tables hold connections alone");
     }
 
     /// Has every connection whose time has come do what it waits for.
@@ -196,11 +203,8 @@ impl Manager {
     /// A peer that sends packets knows that its connection is there, though its RTU is lost (12.9.7.2).
     fn notice_packets(&mut self, core: &mut Core) {
         while let Some(qp) = core.heard.pop() {
-            let waits = |(_, connection): &(Key, &Connection)| {
-                connection.qp == Some(qp) && connection.state == State::Replied
-            };
-            let found = self.connections.iter().find(waits).map(|(key, _)| key);
-            if let Some(key) = found {
+            let Some(key) = self.by_pair.get(&qp).copied() else { continue };
+            if self.connections.get(key).is_some_and(|found| found.state == State::Replied) {
                 self.establish(key, verbs::PrivateData::EMPTY);
             }
         }
@@ -230,6 +234,7 @@ impl Manager {
     fn wait(&mut self, key: Key, now: Time, what: Option<ConnectionWhat>) {
         let until = now + self.time_wait;
         self.set_due(key, until);
+        self.leave_tables(key);
         if let Some(connection) = self.connections.get_mut(key) {
             connection.state = State::TimeWait;
         }
@@ -248,9 +253,34 @@ impl Manager {
             self.asked -= 1;
         }
         (connection.state, connection.due, connection.last) = (State::Ended, None, None);
-        self.by_peer.remove(&(connection.peer, connection.remote_id));
-        if connection.is_released {
+        let (named, is_released) = ((connection.peer, connection.remote_id), connection.is_released);
+        self.by_peer.remove(&named);
+        self.leave_tables(key);
+        if is_released {
             self.connections.remove(key);
+        }
+    }
+
+    /// The connection is there: it is found by both queue pairs.
+    fn enter_tables(&mut self, key: Key) {
+        let Some(connection) = self.connections.get(key) else { return };
+        self.by_remote_pair.insert((connection.peer, connection.remote_qpn), key);
+        if let Some(qp) = connection.qp {
+            self.by_pair.insert(qp, key);
+        }
+    }
+
+    /// The connection's queue pairs are free for others.
+    fn leave_tables(&mut self, key: Key) {
+        let Some(connection) = self.connections.get(key) else { return };
+        let remote = (connection.peer, connection.remote_qpn);
+        if self.by_remote_pair.get(&remote) == Some(&key) {
+            self.by_remote_pair.remove(&remote);
+        }
+        if let Some(qp) = connection.qp
+            && self.by_pair.get(&qp) == Some(&key)
+        {
+            self.by_pair.remove(&qp);
         }
     }
 
