@@ -20,6 +20,24 @@ impl RawAddress {
         Self { storage, len: size_of::<libc::sockaddr_storage>() as libc::socklen_t }
     }
 
+    /// A copy of an address of IP; `None` of any other.
+    ///
+    /// # Safety
+    /// `address` points to a socket address that is as long as its family has it.
+    pub(crate) unsafe fn copy(address: *const libc::sockaddr) -> Option<Self> {
+        let mut raw = Self::room();
+        // SAFETY: as the caller says.
+        let len = match i32::from(unsafe { (*address).sa_family }) {
+            libc::AF_INET => size_of::<libc::sockaddr_in>(),
+            libc::AF_INET6 => size_of::<libc::sockaddr_in6>(),
+            _ => return None,
+        };
+        // SAFETY: the source has so many bytes, as the caller says, and the storage has room for every address.
+        unsafe { core::ptr::copy_nonoverlapping(address.cast::<u8>(), (&raw mut raw.storage).cast(), len) };
+        raw.len = len as libc::socklen_t;
+        Some(raw)
+    }
+
     /// Where the address begins.
     pub(crate) fn as_ptr(&self) -> *const libc::sockaddr {
         (&raw const self.storage).cast()

@@ -19,6 +19,7 @@ mod datagrams;
 mod entropy;
 mod errno;
 mod files;
+mod interfaces;
 mod link;
 mod links;
 mod listeners;
@@ -31,6 +32,7 @@ mod socket;
 mod streams;
 mod waker;
 
+pub use interfaces::{InterfaceAddress, interface_addresses};
 pub use options::{FileBackend, Options};
 pub use pin::pin;
 pub use reactor::{Reactor, StartError};
