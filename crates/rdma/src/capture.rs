@@ -15,12 +15,18 @@ use wire::pcap::{self, Datagram};
 pub trait Tap: Debug {
     /// A datagram was sent, or has come.
     fn datagram(&mut self, now: Time, datagram: &Datagram<'_>);
+
+    /// Nothing more comes.
+    ///
+    /// # Errors
+    /// What went wrong first, if anything did.
+    fn finish(&mut self) -> io::Result<()>;
 }
 
 /// Writes what it is shown as a capture file.
 ///
 /// A file that cannot be written is no reason to stop a device: what went wrong first is kept, nothing more is written, and
-/// [`Recorder::finish`] tells.
+/// [`Tap::finish`] tells.
 #[derive(Debug)]
 pub struct Recorder<W: Write + Debug> {
     file: W,
@@ -37,14 +43,6 @@ impl<W: Write + Debug> Recorder<W> {
         Self { file, epoch_ns, result }
     }
 
-    /// Writes what is not yet written.
-    ///
-    /// # Errors
-    /// What went wrong first, now or earlier.
-    pub fn finish(&mut self) -> io::Result<()> {
-        core::mem::replace(&mut self.result, Ok(())).and_then(|()| self.file.flush())
-    }
-
     fn write(&mut self, now: Time, datagram: &Datagram<'_>) -> io::Result<()> {
         let (headers, len) = datagram.headers();
         let unix_ns = self.epoch_ns + now.as_nanos();
@@ -59,6 +57,10 @@ impl<W: Write + Debug> Tap for Recorder<W> {
         if self.result.is_ok() {
             self.result = self.write(now, datagram);
         }
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        core::mem::replace(&mut self.result, Ok(())).and_then(|()| self.file.flush())
     }
 }
 

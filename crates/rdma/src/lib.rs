@@ -20,6 +20,7 @@ mod counters;
 mod device;
 mod engine;
 mod icrc;
+pub mod inspect;
 mod rc;
 mod transmit;
 mod uc;
