@@ -1,5 +1,6 @@
 //! The command line: every command and option, declared once; help, completion and man page are made of it.
 
+use crate::rdma::args::RdmaCommand;
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -69,6 +70,9 @@ pub enum Command {
     Bench(BenchArgs),
     /// Call a running daemon: `weft rpc` lists the methods
     Rpc(RpcArgs),
+    /// RDMA in user space: devices, ping, bench, captures
+    #[command(subcommand)]
+    Rdma(RdmaCommand),
     /// Print a shell's completion script
     Completions {
         /// The shell
@@ -352,7 +356,8 @@ fn parse_address(text: &str, port: u16) -> Result<SocketAddr, String> {
     Ok(SocketAddr::new(address, port))
 }
 
-fn parse_seconds(text: &str) -> Result<Duration, String> {
+/// Seconds, also parts of one.
+pub fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 =
         text.trim_end_matches('s').parse().map_err(|_| "not a number of seconds".to_string())?;
     if (0.05..=86_400.0).contains(&seconds) {

@@ -1,6 +1,8 @@
 //! What can go wrong, told to a person: what happened, where, and what to do about it.
 
+use crate::rdma::device;
 use block::Status;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -89,6 +91,33 @@ pub enum Failure {
         /// What was asked for.
         bytes: usize,
     },
+    /// There is no RDMA device at an address.
+    #[error("{address}: {}", device::describe(why))]
+    Device {
+        /// The address.
+        address: IpAddr,
+        /// Why not.
+        why: rdma::OpenError,
+    },
+    /// The RDMA device does not give what is asked for.
+    #[error("the device refuses: {0}")]
+    Refused(#[from] verbs::CreateError),
+    /// A connection of RDMA is not there, or no more.
+    #[error("{peer}: {why}")]
+    Connection {
+        /// With whom.
+        peer: SocketAddr,
+        /// What happened.
+        why: String,
+    },
+    /// RDMA work failed.
+    #[error("{what}: {}", device::describe_status(*.status))]
+    Work {
+        /// What was tried.
+        what: &'static str,
+        /// How it failed.
+        status: verbs::Status,
+    },
     /// The daemon could not be asked.
     #[error("{0}")]
     Rpc(String),
@@ -109,7 +138,11 @@ impl Failure {
             | Self::Memory(_)
             | Self::Open { .. }
             | Self::Host { .. }
-            | Self::Io { .. } => 1,
+            | Self::Io { .. }
+            | Self::Device { .. }
+            | Self::Refused(_)
+            | Self::Connection { .. }
+            | Self::Work { .. } => 1,
             Self::File { .. }
             | Self::SocketTaken { .. }
             | Self::NoBuffer { .. }

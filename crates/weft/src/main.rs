@@ -8,6 +8,7 @@ mod control_plane;
 mod error;
 mod output;
 mod pages;
+mod rdma;
 mod rpc;
 mod serve;
 mod signals;
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let log = log(cli.verbose);
     let style = Style::of(&cli);
-    match signals::install().map_err(Failure::Start).and_then(|()| run(&style, &cli.command, log)) {
+    match signals::install().map_err(Failure::Start).and_then(|()| run(&style, &cli, log)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if style.json {
@@ -42,8 +43,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(style: &Style, command: &Command, log: Arc<LogState>) -> Result<(), Failure> {
-    match command {
+fn run(style: &Style, cli: &Cli, log: Arc<LogState>) -> Result<(), Failure> {
+    match &cli.command {
         Command::Serve(args) => serve::run(style, args, log),
         Command::Info(args) => client::info::run(style, args),
         Command::Discover(args) => client::discover::run(style, args),
@@ -53,6 +54,7 @@ fn run(style: &Style, command: &Command, log: Arc<LogState>) -> Result<(), Failu
         Command::Verify(args) => client::verify::run(style, args),
         Command::Bench(args) => client::bench::run(style, args),
         Command::Rpc(args) => rpc::run(style, args),
+        Command::Rdma(command) => rdma::run(style, command, cli.verbose > 0),
         Command::Completions { shell } => pages::completions(*shell),
         Command::Man { directory } => pages::man(directory),
     }

@@ -2,6 +2,7 @@
 
 mod daemon;
 mod iscsi;
+mod rdma;
 mod support;
 
 use serde_json::Value;

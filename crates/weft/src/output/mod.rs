@@ -1,5 +1,6 @@
 //! What people and programs see: tables, colours, progress, JSON.
 
+pub mod latency;
 mod progress;
 mod style;
 mod table;

@@ -6,7 +6,7 @@ use super::flow::{Flow, Piece, buffer, check};
 use super::{Client, step};
 use crate::args::{BenchArgs, Pattern};
 use crate::error::Failure;
-use crate::output::{Progress, Style};
+use crate::output::{Progress, Style, latency};
 use block::Op;
 use hdrhistogram::Histogram;
 use report::Report;
@@ -114,7 +114,7 @@ impl Load {
             next: 0,
             free: (0..slots.len()).collect(),
             slots,
-            latency: Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("bounds of ours"),
+            latency: latency::histogram(),
             requests: 0,
             elapsed: Duration::ZERO,
         })

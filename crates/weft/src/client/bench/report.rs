@@ -2,7 +2,8 @@
 
 use super::Load;
 use crate::args::BenchArgs;
-use crate::output::{Style, Table, say};
+use crate::output::latency::{self, Latency, Steps};
+use crate::output::{Style, say};
 use clap::ValueEnum;
 use engine::size::format_size;
 use serde::Serialize;
@@ -20,29 +21,13 @@ pub(super) struct Report {
     iops: f64,
     bytes_per_second: f64,
     latency_us: Latency,
-    /// Pairs of (up to so many microseconds, requests).
-    histogram: Vec<(f64, u64)>,
-}
-
-#[derive(Debug, Serialize)]
-struct Latency {
-    min: f64,
-    mean: f64,
-    p50: f64,
-    p99: f64,
-    #[serde(rename = "p99.9")]
-    p99_9: f64,
-    max: f64,
+    histogram: Steps,
 }
 
 impl Report {
     pub(super) fn new(args: &BenchArgs, load: &Load) -> Self {
         let seconds = load.elapsed.as_secs_f64();
         let iops = load.requests as f64 / seconds;
-        let us = |ns: u64| ns as f64 / 1000.0;
-        let quantile = |q| us(load.latency.value_at_quantile(q));
-        let steps =
-            load.latency.iter_log(1000, 2.0).skip_while(|step| step.count_since_last_iteration() == 0);
         Self {
             url: args.url.to_string(),
             pattern: args
@@ -55,17 +40,8 @@ impl Report {
             requests: load.requests,
             iops,
             bytes_per_second: iops * args.size as f64,
-            latency_us: Latency {
-                min: us(load.latency.min()),
-                mean: load.latency.mean() / 1000.0,
-                p50: quantile(0.5),
-                p99: quantile(0.99),
-                p99_9: quantile(0.999),
-                max: us(load.latency.max()),
-            },
-            histogram: steps
-                .map(|step| (us(step.value_iterated_to() + 1), step.count_since_last_iteration()))
-                .collect(),
+            latency_us: Latency::of(&load.latency),
+            histogram: latency::steps(&load.latency),
         }
     }
 
@@ -74,7 +50,6 @@ impl Report {
             say!("{}", serde_json::to_string(self).expect("plain figures"));
             return;
         }
-        let Latency { min, mean, p50, p99, p99_9, max } = self.latency_us;
         say!("{}  {} x {}, depth {}", self.url, self.pattern, format_size(self.size_bytes), self.depth);
         say!(
             "{}  {}/s  ({} requests in {:.2} s)",
@@ -83,23 +58,9 @@ impl Report {
             self.requests,
             self.seconds
         );
-        let mut table = Table::new([">latency us", ">min", ">mean", ">p50", ">p99", ">p99.9", ">max"]);
-        let cell = |us: f64| format!("{us:.1}");
-        table.row(["".into(), cell(min), cell(mean), cell(p50), cell(p99), cell(p99_9), cell(max)]);
-        say!("{}", table.render(style));
+        self.latency_us.print(style);
         if histogram {
-            self.print_histogram(style);
-        }
-    }
-
-    fn print_histogram(&self, style: &Style) {
-        let most = self.histogram.iter().map(|(_, count)| *count).max().unwrap_or(1).max(1);
-        for (up_to, count) in &self.histogram {
-            let bar = "█".repeat((count * BAR_WIDTH / most) as usize);
-            say!("{:>12} {:>10}  {}", format!("< {up_to:.0} us"), count, style.good(&bar));
+            latency::print_steps(style, &self.histogram);
         }
     }
 }
-
-/// Columns of the longest bar.
-const BAR_WIDTH: u64 = 50;
