@@ -13,7 +13,7 @@ mod packages;
 mod process;
 
 pub use machine::{Machine, Settings};
-pub use network::HOST_ADDRESS;
+pub use network::{HOST_ADDRESS, TAP};
 
 use crate::workspace;
 use anyhow::{Context, Result, bail};

@@ -5,12 +5,14 @@
 //! the kernel's own target: it shows that the scripts are right, whatever Weft does.
 //!
 //! The peers: Linux as NVMe/TCP host (nvme-cli, ext4, fio) and target (nvmet), Linux as iSCSI initiator (open-iscsi) and target
-//! (LIO), libiscsi with its conformance suite, QEMU's iSCSI driver, tgt, and SPDK's JSON-RPC client. Debian has no NVMe/TCP in
+//! (LIO), libiscsi with its conformance suite, QEMU's iSCSI driver, tgt, Linux's rdma_rxe with rdma-core's programs, and SPDK's
+//! JSON-RPC client. Debian has no NVMe/TCP in
 //! user space: QEMU's `nvme://` is for PCI devices, and SPDK itself is not packaged.
 
 mod iscsi;
 mod lab;
 mod nvme;
+mod rdma;
 mod spdk;
 
 use crate::workspace;
@@ -97,6 +99,7 @@ pub fn run(options: &Options) -> Result<()> {
 fn wanted(options: &Options) -> Result<Vec<Scenario>> {
     let mut scenarios = nvme::scenarios();
     scenarios.extend(iscsi::scenarios());
+    scenarios.extend(rdma::scenarios());
     scenarios.extend(spdk::scenarios());
     for name in &options.names {
         if !scenarios.iter().any(|scenario| scenario.name.starts_with(name.as_str())) {

@@ -27,6 +27,8 @@ pub struct Lab {
     is_verbose: bool,
     capture: Option<PathBuf>,
     weft: PathBuf,
+    peer: OnceCell<PathBuf>,
+    profile: &'static str,
     directory: PathBuf,
 }
 
@@ -45,8 +47,9 @@ impl std::error::Error for Lacking {}
 impl Lab {
     /// Builds Weft and makes room for what the scenarios leave behind; the guest comes up when it is first needed.
     pub fn set_up(options: &Options) -> Result<Lab> {
+        let profile = if options.release { "release" } else { "dev" };
         if options.target == TargetKind::Weft {
-            build_weft(options)?;
+            build(profile, &["--bin", "weft"])?;
         }
         let directory = workspace::target_directory().join("interop");
         fs::create_dir_all(&directory)?;
@@ -61,6 +64,8 @@ impl Lab {
             } else {
                 "debug/weft"
             }),
+            peer: OnceCell::new(),
+            profile,
             directory,
         })
     }
@@ -85,6 +90,16 @@ impl Lab {
     /// Weft's binary.
     pub fn weft(&self) -> &Path {
         &self.weft
+    }
+
+    /// The program that stands in for those of rdma-core, built at the first call.
+    pub fn peer(&self) -> Result<PathBuf> {
+        if let Some(peer) = self.peer.get() {
+            return Ok(peer.clone());
+        }
+        build(self.profile, &["--example", "peer"])?;
+        let peer = self.weft.with_file_name("examples").join("peer");
+        Ok(self.peer.get_or_init(|| peer).clone())
     }
 
     /// A path for something a scenario leaves behind.
@@ -146,10 +161,11 @@ impl Lab {
     }
 }
 
-fn build_weft(options: &Options) -> Result<()> {
-    let profile = if options.release { "release" } else { "dev" };
+/// Builds a part of Weft's own crate.
+fn build(profile: &str, what: &[&str]) -> Result<()> {
     let built = Command::new("cargo")
-        .args(["build", "--quiet", "--package", "weft", "--bin", "weft", "--profile", profile])
+        .args(["build", "--quiet", "--package", "weft", "--profile", profile])
+        .args(what)
         .current_dir(workspace::root())
         .status()?;
     ensure!(built.success(), "Weft does not build");

@@ -1,0 +1,2 @@
+# Runs COMMAND, the client of a server on the other side.
+$COMMAND
