@@ -17,7 +17,20 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 #[test]
 fn nothing_is_allocated_for_a_request() {
-    let mut world = World::new(1, Faults::default(), |config| config);
+    let world = World::new(1, Faults::default(), |config| config);
+    assert_eq!(spent_on_requests(world), 0, "allocations in a hundred rounds of eight requests");
+}
+
+#[test]
+fn nothing_is_allocated_for_a_neighbours_request() {
+    for kind in [Kind::Published, Kind::Shared] {
+        let world = World::on_one_machine(kind, [1, 1], |config| config);
+        assert_eq!(spent_on_requests(world), 0, "{kind:?}: allocations in a hundred rounds");
+    }
+}
+
+/// What the later hundred of two hundred rounds allocate.
+fn spent_on_requests(mut world: World) -> u64 {
     let ends = [0, 1].map(|end| open(&mut world, end));
     let address = [0, 1].map(|end| world.address(end));
     let numbers = [0, 1].map(|end: usize| world.devices[end].query_qp(ends[end].0).unwrap().qpn);
@@ -33,7 +46,7 @@ fn nothing_is_allocated_for_a_request() {
             spent += in_devices(&world) - before;
         }
     }
-    assert_eq!(spent, 0, "allocations in a hundred rounds of eight requests");
+    spent
 }
 
 type End = (verbs::QpId, verbs::CqId, Registered);
@@ -44,8 +57,9 @@ fn in_devices(world: &World) -> u64 {
 }
 
 fn open(world: &mut World, end: usize) -> End {
+    let kind = world.memory_kind();
     let (device, env) = world.end(end);
-    let region = env.mem().map(Kind::Shared, 1 << 20).unwrap();
+    let region = env.mem().map(kind, 1 << 20).unwrap();
     let span = env.mem().whole(region);
     let pd = device.alloc_pd().unwrap();
     let cq = device.create_cq(Owner(1), 64).unwrap();

@@ -65,6 +65,7 @@ pub struct World {
     pub net: Rc<RefCell<Net>>,
     /// Both are processes of one machine, with memory of this kind.
     pub machine: Option<Kind>,
+    events: Vec<Event>,
 }
 
 impl World {
@@ -112,7 +113,7 @@ impl World {
             let config = configure(Config::new(addresses[end].parse().unwrap()));
             SoftDevice::open(&mut envs[end], Owner(1), config).unwrap()
         });
-        Self { devices, envs, net, machine }
+        Self { devices, envs, net, machine, events: Vec::with_capacity(64) }
     }
 
     /// What the network has allocated.
@@ -130,14 +131,26 @@ impl World {
     /// Has both devices do what there is to do now.
     pub fn work(&mut self) {
         for (device, env) in self.devices.iter_mut().zip(&mut self.envs) {
-            let mut events = Vec::new();
-            env.still.poll(&mut events, None);
-            events.iter().for_each(|event| device.handle_event(env, event));
+            self.events.clear();
+            env.still.poll(&mut self.events, None);
+            self.events.iter().for_each(|event| device.handle_event(env, event));
             let what = stdx::env::What::DatagramsReadable(DatagramsId(0));
             device.handle_event(env, &Event { owner: Owner(1), what });
             device.turn(env);
             device.check();
         }
+    }
+
+    /// Lets a little time pass at one end alone.
+    pub fn turn_alone(&mut self, end: usize) {
+        let now = self.envs[0].now() + LOOK;
+        self.set_now(now);
+        let (device, env) = (&mut self.devices[end], &mut self.envs[end]);
+        self.events.clear();
+        env.still.poll(&mut self.events, None);
+        self.events.iter().for_each(|event| device.handle_event(env, event));
+        device.turn(env);
+        device.check();
     }
 
     /// When something happens next.

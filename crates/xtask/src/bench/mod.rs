@@ -61,7 +61,7 @@ pub enum Subject {
     Iscsi,
     /// The reactor alone: an exchange of NVMe/TCP's sizes through it
     Reactor,
-    /// Soft RoCE between two devices, beside a bare loop of datagrams
+    /// Soft RoCE and shared memory between two devices, beside a bare loop of datagrams and what memory alone does
     Rdma,
 }
 
@@ -129,6 +129,7 @@ struct Programs {
     exchange: PathBuf,
     datagram_loop: PathBuf,
     rdma_load: PathBuf,
+    memory_loop: PathBuf,
 }
 
 fn build(options: &Options) -> Result<Programs> {
@@ -150,5 +151,6 @@ fn build(options: &Options) -> Result<Programs> {
         exchange: release.join("examples/exchange"),
         datagram_loop: release.join("examples/datagram_loop"),
         rdma_load: release.join("examples/rdma_load"),
+        memory_loop: release.join("examples/memory_loop"),
     })
 }

@@ -1,4 +1,4 @@
-//! Soft RoCE, between two devices on two addresses of this machine.
+//! RDMA between two devices on two addresses of this machine: as soft RoCE, and through shared memory.
 
 use super::contender::Contender;
 use super::process::{Server, output};
@@ -8,9 +8,15 @@ use super::{Options, Programs};
 use anyhow::{Context, Result};
 use std::path::Path;
 
-/// A bare loop of datagrams, and Weft's device.
+/// A bare loop of datagrams and Weft's device; what memory alone does, and Weft's device as a neighbour's.
 pub fn contenders(options: &Options, programs: &Programs) -> Vec<Contender> {
-    vec![bare(options, &programs.datagram_loop), soft(options, &programs.rdma_load)]
+    let load = &programs.rdma_load;
+    vec![
+        bare(options, &programs.datagram_loop),
+        device("soft RoCE", &[0], "packets", options, load),
+        memory(options, &programs.memory_loop),
+        device("neighbour", &[2], "memory", options, load),
+    ]
 }
 
 /// The yardstick: the same bytes by bare UDP.
@@ -26,13 +32,34 @@ fn bare(options: &Options, program: &Path) -> Contender {
     })
 }
 
-/// Weft's device.
-fn soft(options: &Options, program: &Path) -> Contender {
+/// The yardstick of neighbours: a cache line that goes to and fro, or a copy. Nothing compares with a stream of sends.
+fn memory(options: &Options, program: &Path) -> Contender {
+    let (place, program) = (options.client(), program.to_owned());
+    let seconds = options.seconds.to_string();
+    Contender::new("memory", &[], move |workload| {
+        let mode = match workload.pattern {
+            "ping" => "ping",
+            "write" | "read" => "copy",
+            _ => return Ok(None),
+        };
+        let (size, depth) = (workload.size.to_string(), workload.depth.to_string());
+        figures(&output(place, &program, &[mode, &size, &depth, &seconds])?)
+    })
+}
+
+/// Weft's device; its peers are reached in one way.
+fn device(
+    name: &'static str,
+    against: &'static [usize],
+    way: &'static str,
+    options: &Options,
+    program: &Path,
+) -> Contender {
     let (target, client, program) = (options.target(), options.client(), program.to_owned());
     let seconds = options.seconds.to_string();
-    Contender::new("soft RoCE", &[0], move |workload: &Workload| {
+    Contender::new(name, against, move |workload: &Workload| {
         let (size, depth) = (workload.size.to_string(), workload.depth.to_string());
-        let server = Server::start(target, &program, &["packets", "127.0.0.1"])?;
+        let server = Server::start(target, &program, &[way, "127.0.0.1"])?;
         let arguments =
             ["packets", "127.0.0.2", server.line.trim(), workload.pattern, &size, &depth, &seconds];
         figures(&output(client, &program, &arguments)?)
