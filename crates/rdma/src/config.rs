@@ -1,5 +1,6 @@
 //! Every limit and choice of a device, in one place.
 
+use crate::Congestion;
 use core::net::IpAddr;
 use core::time::Duration;
 use verbs::{Limits, Mtu};
@@ -34,6 +35,8 @@ pub struct Config {
     pub cm_timeout: Duration,
     /// How often it asks again.
     pub cm_retries: u8,
+    /// What is done about congestion.
+    pub congestion: Congestion,
     /// How long an ended connection is remembered, so that late packets find nothing.
     pub time_wait: Duration,
     /// Devices of other processes of this machine, which are reached through shared memory.
@@ -57,6 +60,7 @@ impl Config {
             rnr_timer: 12,
             cm_timeout: Duration::from_millis(500),
             cm_retries: 7,
+            congestion: Congestion::default(),
             time_wait: Duration::from_millis(250),
             neighbours: shm::Config::default(),
         }

@@ -41,11 +41,19 @@ pub struct Counters {
     pub dropped: u64,
     /// Management datagrams that were no messages.
     pub bad_mads: u64,
+    /// Packets received that were marked for congestion. These four have the names that mlx5 gives them.
+    pub np_ecn_marked_roce_packets: u64,
+    /// Congestion notifications sent.
+    pub np_cnp_sent: u64,
+    /// Congestion notifications received that slowed a queue pair down.
+    pub rp_cnp_handled: u64,
+    /// Congestion notifications received for a queue pair without a peer.
+    pub rp_cnp_ignored: u64,
 }
 
 impl Counters {
     /// Every counter with its name.
-    pub fn all(&self) -> [(&'static str, u64); 19] {
+    pub fn all(&self) -> [(&'static str, u64); 23] {
         [
             ("sent_pkts", self.sent_pkts),
             ("rcvd_pkts", self.rcvd_pkts),
@@ -66,6 +74,10 @@ impl Counters {
             ("unroutable", self.unroutable),
             ("dropped", self.dropped),
             ("bad_mads", self.bad_mads),
+            ("np_ecn_marked_roce_packets", self.np_ecn_marked_roce_packets),
+            ("np_cnp_sent", self.np_cnp_sent),
+            ("rp_cnp_handled", self.rp_cnp_handled),
+            ("rp_cnp_ignored", self.rp_cnp_ignored),
         ]
     }
 }

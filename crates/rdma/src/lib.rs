@@ -16,6 +16,7 @@
 mod capture;
 mod cm;
 mod config;
+mod congestion;
 mod counters;
 mod device;
 mod engine;
@@ -28,5 +29,6 @@ mod ud;
 
 pub use capture::{Recorder, Tap};
 pub use config::Config;
+pub use congestion::Congestion;
 pub use counters::Counters;
 pub use device::{OpenError, SoftDevice};

@@ -35,6 +35,8 @@ pub(crate) struct Transmitter {
     is_closed: bool,
     run_max: u16,
     run_bytes_max: usize,
+    /// Bytes of all datagrams that were ever added.
+    pub(crate) bytes_ever: u64,
     source: IpAddr,
     source_port: u16,
     port: u16,
@@ -57,6 +59,7 @@ impl Transmitter {
             is_closed: false,
             run_max: 1,
             run_bytes_max: 0,
+            bytes_ever: 0,
             source,
             source_port: port,
             port,
@@ -129,6 +132,7 @@ impl Transmitter {
         self.is_closed = datagram_len < self.datagram_len;
         self.count += 1;
         self.bytes += datagram_len;
+        self.bytes_ever += datagram_len as u64;
     }
 
     /// Sends the run. After an error other than that it would block, the run is dropped, as a network may.

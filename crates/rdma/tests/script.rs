@@ -2,7 +2,9 @@
 
 mod support;
 
+use rdma::{Config, Congestion};
 use std::net::SocketAddr;
+use std::time::Duration;
 use stdx::env::{Env, Owner};
 use stdx::mem::Kind;
 use support::{Faults, Packet, World};
@@ -151,6 +153,52 @@ fn more_reads_than_agreed_are_refused() {
 }
 
 #[test]
+fn marked_packets_are_told_of_now_and_then() {
+    let mut script = Script::new();
+    script.world.net.borrow_mut().traffic_class = 3;
+    for psn in 0..4 {
+        script.send(Opcode::RcSendOnly, psn, Extension::Plain, &[1]);
+    }
+    // Four packets in 120 microseconds: the first is told of, and the one 50 microseconds later.
+    let told: Vec<Headers> =
+        script.heard().into_iter().filter(|heard| heard.extension == Extension::Notification).collect();
+    assert_eq!(told.len(), 2);
+    for notification in told {
+        assert_eq!(notification.bth.opcode, Opcode::CongestionNotification);
+        assert_eq!((notification.bth.destination, notification.bth.psn), (PEER_QPN, Psn::new(0)));
+        assert!(notification.bth.backward_congestion && !notification.bth.ack_requested);
+    }
+    assert_eq!(script.world.devices[1].counters().np_ecn_marked_roce_packets, 4);
+}
+
+#[test]
+fn a_notification_slows_answers_down_and_nothing_is_lost() {
+    // Half of the line's rate is 5 bytes a microsecond, and it stays: no step is due.
+    let congestion = Congestion {
+        line_rate: 10_000_000,
+        burst_bytes: 512,
+        step_interval: Duration::from_secs(9),
+        step_bytes: u64::MAX,
+        ..Congestion::default()
+    };
+    let mut script = Script::with(congestion);
+    let read = Extension::Remote(Reth { address: 0, key: script.memory.key.0, len: 4096 });
+    script.send(Opcode::RcReadRequest, 0, read, &[]);
+    assert_eq!(script.heard().len(), 16, "without a notification all goes at once");
+    script.send(Opcode::CongestionNotification, 0, Extension::Notification, &[]);
+    script.send(Opcode::RcReadRequest, 16, read, &[]);
+    let first = script.heard().len();
+    assert!((2..5).contains(&first), "{first} packets of 272 bytes in 30 microseconds and a burst");
+    let mut rest = 0;
+    for _ in 0..33 {
+        script.settle();
+        rest += script.heard().len();
+    }
+    assert_eq!(first + rest, 16, "within a millisecond all has gone");
+    assert_eq!(script.world.devices[1].counters().rp_cnp_handled, 1);
+}
+
+#[test]
 fn strangers_and_damage_are_met_with_silence() {
     let mut script = Script::new();
     let good = script.packet(Opcode::RcSendOnly, 0, Extension::Plain, &[1; 20]);
@@ -202,7 +250,11 @@ fn refused(packets: &[(Opcode, Extension, usize)], nak: Nak) {
 
 impl Script {
     fn new() -> Self {
-        let mut world = World::new(1, Faults::default(), |config| config);
+        Self::with(Congestion::default())
+    }
+
+    fn with(congestion: Congestion) -> Self {
+        let mut world = World::new(1, Faults::default(), |config| Config { congestion, ..config });
         world.net.borrow_mut().record = Some(Vec::new());
         let peer = Peer {
             address: world.address(0),
@@ -293,7 +345,7 @@ impl Script {
 
     fn settle(&mut self) {
         for _ in 0..3 {
-            let now = self.world.envs[1].now() + std::time::Duration::from_micros(10);
+            let now = self.world.envs[1].now() + Duration::from_micros(10);
             self.world.set_now(now);
             self.world.work();
         }

@@ -1,17 +1,18 @@
 //! All queue pairs of a device, without a socket: packets in, packets out, time as a number.
 //!
 //! A packet is routed to its queue pair ([`receive`]) and handled by its service; whoever has something to send stands in a
-//! line ([`Core::transmit`]) and gets a burst at a time. Deadlines lie in a heap, at most one that counts for each queue pair.
+//! line ([`transmit`]) and gets a burst at a time. Deadlines lie in a heap, at most one that counts for each queue pair.
 
 mod pair;
 mod receive;
 mod timers;
+mod transmit;
 
 pub(crate) use pair::Engine;
 pub(crate) use receive::Arrival;
 
 use crate::transmit::{Payload, Transmitter};
-use crate::{Config, Counters, rc, uc, ud};
+use crate::{Config, Counters, rc};
 use core::net::IpAddr;
 use shm::Neighbourhood;
 use std::collections::VecDeque;
@@ -20,7 +21,7 @@ use stdx::planted::{Bug, planted};
 use stdx::time::Time;
 use timers::Timers;
 use verbs::parts::{QueuePair, Receive, Registry};
-use verbs::{Completion, CompletionKind, ModifyError, QpId, QpState, Status, Transition, Transport, What};
+use verbs::{Completion, CompletionKind, ModifyError, QpId, Status, Transition, What};
 use wire::roce::{Bth, Extension, Headers, Opcode, Psn};
 
 /// Every queue pair, and what they share.
@@ -87,29 +88,6 @@ impl Core {
         self.registry.qps.get_mut(qp.0)
     }
 
-    /// The queue pair gets a turn to send.
-    pub(crate) fn activate(&mut self, qp: QpId) {
-        let Some(pair) = self.registry.qps.get_mut(qp.0) else { return };
-        if !core::mem::replace(&mut pair.engine.is_active, true) {
-            self.active.push_back(qp);
-        }
-    }
-
-    /// True if some queue pair may have something to send.
-    pub(crate) fn is_active(&self) -> bool {
-        !self.active.is_empty() || !self.deferred.is_empty()
-    }
-
-    /// Acknowledgements that waited are sent now.
-    pub(crate) fn resume_deferred(&mut self) {
-        while let Some(qp) = self.deferred.pop() {
-            if let Some(pair) = self.pair(qp) {
-                pair.engine.is_deferred = false;
-                self.activate(qp);
-            }
-        }
-    }
-
     /// Changes a queue pair's state, and does what that means.
     pub(crate) fn modify(&mut self, qp: QpId, transition: &Transition) -> Result<(), ModifyError> {
         if let Transition::ReadyToReceive(Some(peer)) = transition
@@ -140,87 +118,6 @@ impl Core {
         Ok(())
     }
 
-    /// Lets queue pairs send until the run is full (`false`) or none has anything to send.
-    ///
-    /// An acknowledgement with nothing behind it goes out behind the queue pair's requests, so that it shares their run; if
-    /// it may wait (`defers`), it stays for [`Core::resume_deferred`]: what its receiver posts upon the message that it
-    /// acknowledges then goes before it.
-    pub(crate) fn transmit(
-        &mut self,
-        mem: &mut Memory,
-        now: Time,
-        defers: bool,
-        out: &mut Transmitter,
-    ) -> bool {
-        while let Some(&qp) = self.active.front() {
-            for _ in 0..self.config.burst_packets {
-                match self.send_one(mem, now, qp, defers, out) {
-                    Sent::Something => {}
-                    Sent::Full => return false,
-                    Sent::Nothing => {
-                        if let Some(pair) = self.pair(qp) {
-                            pair.engine.is_active = false;
-                        }
-                        break;
-                    }
-                }
-            }
-            self.active.pop_front();
-            if self.pair(qp).is_some_and(|pair| pair.engine.is_active) {
-                self.active.push_back(qp);
-            }
-        }
-        true
-    }
-
-    fn send_one(
-        &mut self,
-        mem: &mut Memory,
-        now: Time,
-        qp: QpId,
-        defers: bool,
-        out: &mut Transmitter,
-    ) -> Sent {
-        let Some(pair) = self.registry.qps.get(qp.0) else { return Sent::Nothing };
-        match (pair.init.transport, pair.state) {
-            (_, QpState::Reset | QpState::Initialized) => Sent::Nothing,
-            _ if !pair.engine.lane.is_network() => {
-                self.neighbours.serve(&mut self.registry, mem, now, qp);
-                Sent::Nothing
-            }
-            (Transport::ReliableConnection, state) => {
-                match rc::respond::poll(self, mem, qp, true, out) {
-                    Sent::Nothing => {}
-                    sent => return sent,
-                }
-                let sent = if state == QpState::Error {
-                    self.flush(qp)
-                } else {
-                    rc::requester::poll(self, mem, now, qp, out)
-                };
-                match sent {
-                    Sent::Something | Sent::Full => sent,
-                    Sent::Nothing if defers => self.defer(qp),
-                    Sent::Nothing => rc::respond::poll(self, mem, qp, false, out),
-                }
-            }
-            (_, QpState::Error) => self.flush(qp),
-            (Transport::UnreliableConnection, _) => uc::poll(self, mem, qp, out),
-            (Transport::UnreliableDatagram, _) => ud::poll(self, mem, qp, out),
-        }
-    }
-
-    /// What is left to be said waits for the next turn.
-    fn defer(&mut self, qp: QpId) -> Sent {
-        if let Some(pair) = self.registry.qps.get_mut(qp.0)
-            && pair.engine.responder.has_responses()
-            && !core::mem::replace(&mut pair.engine.is_deferred, true)
-        {
-            self.deferred.push(qp);
-        }
-        Sent::Nothing
-    }
-
     /// Takes what neighbours brought about.
     pub(crate) fn heed_neighbours(&mut self) {
         while let Some(qp) = self.neighbours.poll_heard() {
@@ -232,7 +129,7 @@ impl Core {
     }
 
     /// Completes everything as flushed.
-    fn flush(&mut self, qp: QpId) -> Sent {
+    pub(super) fn flush(&mut self, qp: QpId) -> Sent {
         let Some(pair) = self.registry.qps.get_mut(qp.0) else { return Sent::Nothing };
         pair.engine.requester.clear();
         let held = pair.engine.responder.abandon().filter(|_| !planted(Bug::HeldReceiveLost));
@@ -285,7 +182,7 @@ impl Core {
             pad_len: 0,
             partition_key: self.config.partition_key,
             forward_congestion: false,
-            backward_congestion: false,
+            backward_congestion: outgoing.opcode == Opcode::CongestionNotification,
             destination,
             ack_requested: outgoing.ack_requested,
             psn: outgoing.psn,
@@ -330,9 +227,10 @@ impl Core {
                 continue;
             }
             pair.engine.timer_at = None;
-            match pair.engine.requester.deadline() {
+            match pair.engine.deadline() {
                 Some(due) if due > now => self.schedule(qp),
                 Some(_) => {
+                    pair.engine.held_until = None;
                     rc::retransmission::handle_timeout(self, qp, now);
                     self.schedule(qp);
                 }
@@ -344,7 +242,7 @@ impl Core {
     /// Takes down when the queue pair waits no longer.
     pub(crate) fn schedule(&mut self, qp: QpId) {
         let Some(pair) = self.registry.qps.get_mut(qp.0) else { return };
-        let Some(due) = pair.engine.requester.deadline() else { return };
+        let Some(due) = pair.engine.deadline() else { return };
         if pair.engine.timer_at.is_none_or(|at| due < at) {
             pair.engine.timer_at = Some(due);
             self.timers.push(qp, due);

@@ -1,9 +1,11 @@
 //! What a queue pair needs besides its queues.
 
+use crate::congestion::limiter::Limiter;
+use crate::congestion::notifier::Notifier;
 use crate::rc::requester::Requester;
 use crate::rc::responder::Responder;
 use shm::{HasLane, Lane};
-use stdx::time::Time;
+use stdx::time::{Time, earliest};
 
 /// The state of both directions.
 #[derive(Debug, Default)]
@@ -14,6 +16,12 @@ pub(crate) struct Engine {
     pub(crate) responder: Responder,
     /// Both directions, if the peer is a neighbour.
     pub(crate) lane: Lane,
+    /// What the peer is to be told about congestion.
+    pub(crate) notifier: Notifier,
+    /// What congestion makes of our rate.
+    pub(crate) limiter: Limiter,
+    /// Until when no payload is sent because of it.
+    pub(crate) held_until: Option<Time>,
     /// It stands in the line of those who may send.
     pub(super) is_active: bool,
     /// Its acknowledgement waits for the next turn.
@@ -28,6 +36,12 @@ impl Engine {
         self.requester = Requester::default();
         self.responder = Responder::default();
         self.lane = Lane::default();
+        (self.notifier, self.limiter, self.held_until) = (Notifier::default(), Limiter::default(), None);
+    }
+
+    /// When something is due without a packet.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        earliest(self.requester.deadline(), self.held_until)
     }
 }
 

@@ -1,6 +1,7 @@
 //! A packet that has come: to which queue pair it goes, and whether it may (9.6.1, 9.7.1 to 9.7.3, 10.5.2.2).
 
 use super::Core;
+use crate::congestion::notifier::is_marked;
 use crate::{rc, uc, ud};
 use core::net::IpAddr;
 use stdx::mem::{Memory, Span};
@@ -35,6 +36,9 @@ impl Core {
             self.counters.unroutable += 1;
             return;
         }
+        if is_marked(arrival.traffic_class) {
+            self.handle_marked(now, qp);
+        }
         match bth.opcode.transport() {
             roce::Transport::ReliableConnection => {
                 self.note_first_packet(qp);
@@ -49,9 +53,32 @@ impl Core {
                 uc::handle(self, mem, qp, arrival);
             }
             roce::Transport::UnreliableDatagram => ud::handle(self, mem, qp, arrival),
-            roce::Transport::Congestion => {}
+            roce::Transport::Congestion => self.handle_notification(now, qp),
         }
         self.schedule(qp);
+    }
+
+    /// A packet met congestion on its way: its sender is to know. A datagram's sender is not told.
+    fn handle_marked(&mut self, now: Time, qp: QpId) {
+        self.counters.np_ecn_marked_roce_packets += 1;
+        let interval = self.config.congestion.notification_interval;
+        let Some(pair) = self.registry.qps.get_mut(qp.0) else { return };
+        if pair.peer.is_some() {
+            pair.engine.notifier.handle_marked(now, interval);
+            self.activate(qp);
+        }
+    }
+
+    /// Our packets meet congestion.
+    fn handle_notification(&mut self, now: Time, qp: QpId) {
+        let config = self.config.congestion;
+        let Some(pair) = self.registry.qps.get_mut(qp.0) else { return };
+        if pair.peer.is_some() {
+            pair.engine.limiter.handle_notification(now, &config);
+            self.counters.rp_cnp_handled += 1;
+        } else {
+            self.counters.rp_cnp_ignored += 1;
+        }
     }
 
     /// The packet is of the queue pair's service, partition and peer, and comes at a time for packets.

@@ -55,14 +55,13 @@ impl Responses {
         (self.fresh, self.again) = (0, 0);
     }
 
-    /// True if nothing is to be sent.
-    pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
-    }
-
-    /// The next one. One that only says that all is well, with nothing behind it, may wait if `waits`.
-    fn next(&self, waits: bool) -> Option<Response> {
+    /// The next one. One that only says that all is well, with nothing behind it, may wait if `waits`. One with payload may
+    /// be held.
+    pub(super) fn next(&self, waits: bool, is_held: bool) -> Option<Response> {
         let (response, _) = *self.queue.front()?;
+        if is_held && matches!(response, Response::Read { .. }) {
+            return None;
+        }
         let says_little = matches!(response, Response::Acknowledge { syndrome: Syndrome::Ack { .. }, .. });
         (!waits || !says_little || self.queue.len() > 1).then_some(response)
     }
@@ -142,7 +141,8 @@ impl Response {
 /// Sends the next packet; not a lone acknowledgement if that `waits`.
 pub(crate) fn poll(core: &mut Core, mem: &mut Memory, qp: QpId, waits: bool, out: &mut Transmitter) -> Sent {
     let Some(pair) = core.registry.qps.get(qp.0) else { return Sent::Nothing };
-    let Some(response) = pair.engine.responder.responses.next(waits) else { return Sent::Nothing };
+    let is_held = pair.engine.held_until.is_some();
+    let Some(response) = pair.engine.responder.responses.next(waits, is_held) else { return Sent::Nothing };
     let (outgoing, is_last) = match response {
         Response::Read { first, reth, message_number, sent } => {
             return send_read(core, mem, qp, first, &reth, message_number, sent, out);

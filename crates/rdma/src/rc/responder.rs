@@ -65,9 +65,9 @@ impl Responder {
         self.responses.begin(peer.responder_resources);
     }
 
-    /// Something is to be sent to the peer.
-    pub(crate) fn has_responses(&self) -> bool {
-        !self.responses.is_empty()
+    /// Something is to be sent to the peer, and may be: payload may be held.
+    pub(crate) fn has_responses(&self, is_held: bool) -> bool {
+        self.responses.next(false, is_held).is_some()
     }
 
     /// Sends nothing of what was to be sent.

@@ -46,6 +46,8 @@ pub struct Net {
     prng: Prng,
     pub faults: Faults,
     pub run_max: u16,
+    /// What every datagram carries when it arrives.
+    pub traffic_class: u8,
     allocations: u64,
     /// Everything that was sent, if it is to be kept.
     pub record: Option<Vec<Packet>>,
@@ -100,6 +102,7 @@ impl World {
             prng: Prng::new(seed),
             faults,
             run_max: 16,
+            traffic_class: 0,
             allocations: 0,
             record: None,
         };
@@ -267,7 +270,7 @@ impl NetEnv {
             to: self.address.ip(),
             len: all.len() as u32,
             datagram_len: datagram_len as u16,
-            traffic_class: 0,
+            traffic_class: net.traffic_class,
         })
     }
 }

@@ -1,0 +1,187 @@
+//! Whose turn it is to send, and what goes first.
+
+use super::{Core, Outgoing, Sent};
+use crate::transmit::{Payload, Transmitter};
+use crate::{rc, uc, ud};
+use stdx::mem::Memory;
+use stdx::time::Time;
+use verbs::{QpId, QpState, Transport};
+use wire::roce::{Extension, Opcode, Psn};
+
+impl Core {
+    /// The queue pair gets a turn to send.
+    pub(crate) fn activate(&mut self, qp: QpId) {
+        let Some(pair) = self.registry.qps.get_mut(qp.0) else { return };
+        if !core::mem::replace(&mut pair.engine.is_active, true) {
+            self.active.push_back(qp);
+        }
+    }
+
+    /// True if some queue pair may have something to send.
+    pub(crate) fn is_active(&self) -> bool {
+        !self.active.is_empty() || !self.deferred.is_empty()
+    }
+
+    /// Acknowledgements that waited are sent now.
+    pub(crate) fn resume_deferred(&mut self) {
+        while let Some(qp) = self.deferred.pop() {
+            if let Some(pair) = self.pair(qp) {
+                pair.engine.is_deferred = false;
+                self.activate(qp);
+            }
+        }
+    }
+
+    /// Lets queue pairs send until the run is full (`false`) or none has anything to send.
+    ///
+    /// An acknowledgement with nothing behind it goes out behind the queue pair's requests, so that it shares their run; if
+    /// it may wait (`defers`), it stays for [`Core::resume_deferred`]: what its receiver posts upon the message that it
+    /// acknowledges then goes before it.
+    pub(crate) fn transmit(
+        &mut self,
+        mem: &mut Memory,
+        now: Time,
+        defers: bool,
+        out: &mut Transmitter,
+    ) -> bool {
+        while let Some(&qp) = self.active.front() {
+            self.hold(now, qp);
+            let before = out.bytes_ever;
+            let sent = self.send_burst(mem, now, qp, defers, out);
+            self.charge(now, qp, out.bytes_ever - before);
+            if sent == Sent::Full {
+                return false;
+            }
+            self.active.pop_front();
+            if self.pair(qp).is_some_and(|pair| pair.engine.is_active) {
+                self.active.push_back(qp);
+            }
+        }
+        true
+    }
+
+    fn send_burst(
+        &mut self,
+        mem: &mut Memory,
+        now: Time,
+        qp: QpId,
+        defers: bool,
+        out: &mut Transmitter,
+    ) -> Sent {
+        for _ in 0..self.config.burst_packets {
+            match self.send_one(mem, now, qp, defers, out) {
+                Sent::Something => {}
+                Sent::Full => return Sent::Full,
+                Sent::Nothing => {
+                    if let Some(pair) = self.pair(qp) {
+                        pair.engine.is_active = false;
+                    }
+                    return Sent::Nothing;
+                }
+            }
+        }
+        Sent::Something
+    }
+
+    fn send_one(
+        &mut self,
+        mem: &mut Memory,
+        now: Time,
+        qp: QpId,
+        defers: bool,
+        out: &mut Transmitter,
+    ) -> Sent {
+        let Some(pair) = self.registry.qps.get(qp.0) else { return Sent::Nothing };
+        if pair.engine.notifier.owes() && pair.state.responds() {
+            return self.notify(mem, now, qp, out);
+        }
+        match (pair.init.transport, pair.state) {
+            (_, QpState::Reset | QpState::Initialized) => Sent::Nothing,
+            _ if !pair.engine.lane.is_network() => {
+                self.neighbours.serve(&mut self.registry, mem, now, qp);
+                Sent::Nothing
+            }
+            (Transport::ReliableConnection, state) => self.send_reliably(mem, now, qp, state, defers, out),
+            (_, QpState::Error) => self.flush(qp),
+            (Transport::UnreliableConnection, _) if pair.engine.held_until.is_some() => Sent::Nothing,
+            (Transport::UnreliableConnection, _) => uc::poll(self, mem, qp, out),
+            (Transport::UnreliableDatagram, _) => ud::poll(self, mem, qp, out),
+        }
+    }
+
+    fn send_reliably(
+        &mut self,
+        mem: &mut Memory,
+        now: Time,
+        qp: QpId,
+        state: QpState,
+        defers: bool,
+        out: &mut Transmitter,
+    ) -> Sent {
+        match rc::respond::poll(self, mem, qp, true, out) {
+            Sent::Nothing => {}
+            sent => return sent,
+        }
+        let is_held = self.pair(qp).is_some_and(|pair| pair.engine.held_until.is_some());
+        let sent = if state == QpState::Error {
+            self.flush(qp)
+        } else if is_held {
+            Sent::Nothing
+        } else {
+            rc::requester::poll(self, mem, now, qp, out)
+        };
+        match sent {
+            Sent::Something | Sent::Full => sent,
+            Sent::Nothing if defers => self.defer(qp),
+            Sent::Nothing => rc::respond::poll(self, mem, qp, false, out),
+        }
+    }
+
+    /// What is left to be said waits for the next turn.
+    fn defer(&mut self, qp: QpId) -> Sent {
+        if let Some(pair) = self.registry.qps.get_mut(qp.0)
+            && pair.engine.responder.has_responses(pair.engine.held_until.is_some())
+            && !core::mem::replace(&mut pair.engine.is_deferred, true)
+        {
+            self.deferred.push(qp);
+        }
+        Sent::Nothing
+    }
+
+    /// Finds out whether congestion holds the queue pair back, and until when.
+    fn hold(&mut self, now: Time, qp: QpId) {
+        let config = self.config.congestion;
+        let Some(pair) = self.registry.qps.get_mut(qp.0) else { return };
+        pair.engine.held_until = pair.engine.limiter.held_until(now, &config);
+        if pair.engine.held_until.is_some() {
+            self.schedule(qp);
+        }
+    }
+
+    /// The queue pair sent so many bytes.
+    fn charge(&mut self, now: Time, qp: QpId, bytes: u64) {
+        let config = self.config.congestion;
+        if let Some(pair) = self.registry.qps.get_mut(qp.0) {
+            pair.engine.limiter.sent(now, bytes, &config);
+        }
+    }
+
+    /// Tells the peer that its packets meet congestion (A17.9.3).
+    fn notify(&mut self, mem: &mut Memory, now: Time, qp: QpId, out: &mut Transmitter) -> Sent {
+        let outgoing = Outgoing {
+            opcode: Opcode::CongestionNotification,
+            extension: Extension::Notification,
+            psn: Psn::new(0),
+            solicited: false,
+            ack_requested: false,
+        };
+        let sent = self.emit(mem, qp, &outgoing, Payload::Bytes(&[]), out);
+        if let Some(pair) = self.pair(qp)
+            && sent == Sent::Something
+        {
+            pair.engine.notifier.told(now);
+            self.counters.np_cnp_sent += 1;
+        }
+        sent
+    }
+}
