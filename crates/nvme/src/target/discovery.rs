@@ -90,10 +90,13 @@ fn entry(
     let family = if address.is_ipv4() { AddressFamily::Ipv4 } else { AddressFamily::Ipv6 };
     let (ip, port) = (address.ip().to_string(), address.port().to_string());
     let mut entry = DiscoveryEntry::tcp(family, &ip, &port, kind, nqn);
-    entry.transport = match transport {
-        Transport::Tcp => TransportType::Tcp.code(),
-        Transport::Rdma => TransportType::Rdma.code(),
-    };
+    match transport {
+        Transport::Tcp => {}
+        Transport::Rdma => {
+            entry.transport = TransportType::Rdma.code();
+            entry.address_subtype[..RDMA_SUBTYPE.len()].copy_from_slice(&RDMA_SUBTYPE);
+        }
+    }
     entry.admin_queue_size_max = U16::new(options.max_aq_depth.max(ADMIN_QUEUE_ENTRIES_LEAST));
     entry.requirements |= FLOW_CONTROL_MAY_BE_DISABLED;
     entry
@@ -101,6 +104,8 @@ fn entry(
 
 /// ASQSZ is never less.
 const ADMIN_QUEUE_ENTRIES_LEAST: u16 = 32;
+/// What an entry over RDMA says of how (RDMA Transport 3.4): reliable connections, RoCEv2, the RDMA connection manager.
+const RDMA_SUBTYPE: [u8; 3] = [1, 4, 1];
 /// TREQ bit 2.
 const FLOW_CONTROL_MAY_BE_DISABLED: u8 = 1 << 2;
 /// Every way to this discovery service tells the same, and may be kept open.

@@ -1,8 +1,9 @@
-//! The data pointer of a command against the data the command moves (Base 4.1.2, TCP transport 3.3.1).
+//! The data pointer of a command against the data the command moves (Base 4.1.2, TCP transport 3.3.1, RDMA transport 3.1.2).
 //!
-//! A command carries one descriptor: data in its capsule, or data the transport moves. The length it gives is the length
+//! A command carries one descriptor: data in its capsule, or data the transport moves, over RDMA with a key. The length it gives is the length
 //! the command's other fields give, or more where the standard's hosts send more than they use.
 
+use super::Transport;
 use super::seam::Transfer;
 use wire::nvme::command::DataPointer;
 use wire::nvme::{Sgl, SglError, Status, SubmissionQueueEntry};
@@ -14,6 +15,8 @@ pub(super) struct Limits {
     pub(super) in_capsule: u32,
     /// Bytes of data of a command.
     pub(super) transfer: u32,
+    /// How the command came.
+    pub(super) transport: Transport,
 }
 
 /// Data to the controller, exactly `len` bytes.
@@ -78,7 +81,8 @@ fn check_pointer(command: &SubmissionQueueEntry) -> Result<(), Status> {
 fn descriptor(command: &SubmissionQueueEntry, limits: &Limits, to_controller: bool) -> Result<u32, Status> {
     check_pointer(command)?;
     match command.data.decode() {
-        Ok(Sgl::Transport { length } | Sgl::Keyed { length, .. }) => Ok(length),
+        Ok(Sgl::Transport { length }) if limits.transport == Transport::Tcp => Ok(length),
+        Ok(Sgl::Keyed { length, .. }) if limits.transport == Transport::Rdma => Ok(length),
         Ok(Sgl::InCapsule { offset, length }) => {
             if !to_controller {
                 return Err(Status::INVALID_FIELD);
@@ -88,9 +92,8 @@ fn descriptor(command: &SubmissionQueueEntry, limits: &Limits, to_controller: bo
             if fits { Ok(length) } else { Err(Status::SGL_OFFSET_INVALID) }
         }
         Ok(Sgl::Segment { .. }) => Err(Status::INVALID_SGL_DESCRIPTOR_COUNT),
-        Ok(Sgl::DataBlock { .. } | Sgl::BitBucket { .. }) | Err(SglError::Type(..)) => {
-            Err(Status::SGL_DESCRIPTOR_TYPE_INVALID)
-        }
+        Ok(Sgl::Transport { .. } | Sgl::Keyed { .. } | Sgl::DataBlock { .. } | Sgl::BitBucket { .. })
+        | Err(SglError::Type(..)) => Err(Status::SGL_DESCRIPTOR_TYPE_INVALID),
         Err(SglError::SegmentLength(_)) => Err(Status::INVALID_SGL_SEGMENT_DESCRIPTOR),
     }
 }
@@ -99,7 +102,7 @@ fn descriptor(command: &SubmissionQueueEntry, limits: &Limits, to_controller: bo
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { in_capsule: 8192, transfer: 1 << 20 };
+    const LIMITS: Limits = Limits { in_capsule: 8192, transfer: 1 << 20, transport: Transport::Tcp };
 
     fn command(sgl: Sgl) -> SubmissionQueueEntry {
         SubmissionQueueEntry::new(1, 0).with_data(sgl)

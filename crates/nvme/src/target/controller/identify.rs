@@ -3,7 +3,7 @@
 use super::super::namespace::Namespace;
 use super::super::nvm::ranges::{COPY_BLOCKS_MAX, COPY_RANGE_BLOCKS_MAX, COPY_RANGES_MAX};
 use super::super::subsystem::Subsystem;
-use super::super::{Options, Request, Target};
+use super::super::{Options, Request, Target, Transport};
 use super::admin::{Outcome, give};
 use super::{Controller, errors, events, keep_alive};
 use stdx::env::Env;
@@ -153,7 +153,11 @@ fn controller_data(options: &Options, controller: &Controller, subsystem: &Subsy
     data.firmware_updates = ONE_READ_ONLY_SLOT;
     data.keep_alive_granularity = U16::new((keep_alive::GRANULARITY_MS / 100) as u16);
     data.max_commands = U16::new(options.max_queue_depth);
-    let sgl = SglSupport::SUPPORTED | SglSupport::IN_CAPSULE_OFFSET | SglSupport::TRANSPORT_DATA_BLOCK;
+    let moved = match controller.arrival.portal.transport {
+        Transport::Tcp => SglSupport::TRANSPORT_DATA_BLOCK,
+        Transport::Rdma => SglSupport::KEYED,
+    };
+    let sgl = SglSupport::SUPPORTED | SglSupport::IN_CAPSULE_OFFSET | moved;
     data.sgl_support = U32::new(sgl.bits());
     data.subsystem_nqn = subsystem.config.nqn.to_field();
     data.command_capsule_size =

@@ -84,7 +84,8 @@ impl Target {
     /// What a queue's capsules may carry. Admin capsules carry 8 KiB (TCP transport 3.3.1.1).
     pub(in super::super) fn limits(&self, queue: &Queue) -> Limits {
         let in_capsule = if queue.is_admin() { ADMIN_IN_CAPSULE } else { self.options.in_capsule_data_size };
-        Limits { in_capsule, transfer: self.options.transfer_len_max() }
+        let transport = queue.arrival.portal.transport;
+        Limits { in_capsule, transfer: self.options.transfer_len_max(), transport }
     }
 
     /// The namespace an I/O command names. An identifier past the highest there can be is invalid, one without a

@@ -64,7 +64,7 @@ impl Established {
         // Without a response capsule the host learns neither a result nor how far the queue's head is (TCP transport
         // 3.3.2.1), so only a host that gave up flow control is spared it.
         let success = cx.target.options().c2h_success
-            && !self.submission_queue.flow_control
+            && !self.submission_queue.has_flow_control()
             && result == 0
             && status.to_wire() == 0;
         let read = ReadData { command_id, data, buffer: own.then_some(buffer), success };

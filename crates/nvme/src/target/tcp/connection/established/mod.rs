@@ -16,6 +16,7 @@ mod immediate;
 
 use super::super::Context;
 use super::slots::{Removed, Slots, Stage};
+use crate::target::submission::SubmissionQueue;
 use crate::target::{Connected, QueueKey, Transfer};
 use std::collections::VecDeque;
 use stdx::planted::{Bug, planted};
@@ -42,14 +43,6 @@ pub(crate) struct Established {
     reserved_bytes: usize,
 }
 
-/// The submission queue as far as a host sees it.
-#[derive(Clone, Copy, Debug)]
-struct SubmissionQueue {
-    entries: u32,
-    head: u32,
-    flow_control: bool,
-}
-
 impl Established {
     /// The queue that Connect made.
     pub(super) fn new(connection: Key, connected: &Connected) -> Self {
@@ -58,12 +51,7 @@ impl Established {
             queue: connected.queue,
             queue_id: connected.queue_id,
             controller_id: connected.controller_id,
-            submission_queue: SubmissionQueue {
-                entries: connected.entries,
-                // Connect itself took the first entry.
-                head: 1,
-                flow_control: !connected.flow_control_disabled,
-            },
+            submission_queue: SubmissionQueue::new(connected),
             slots: Slots::new(connected.entries as usize),
             decided: None,
             waiting: VecDeque::new(),
@@ -85,7 +73,7 @@ impl Established {
 
     /// Entries of the submission queue.
     pub(crate) const fn entries(&self) -> u32 {
-        self.submission_queue.entries
+        self.submission_queue.entries()
     }
 
     /// Commands under way.
@@ -175,18 +163,6 @@ impl Established {
         let held = self.slots.iter().filter(|slot| !slot.buffer.is_empty());
         let solicited = self.slots.iter().filter(|slot| slot.solicited).map(|slot| slot.buffer.len());
         (held.count(), solicited.sum())
-    }
-}
-
-impl SubmissionQueue {
-    /// A command was taken from it.
-    const fn advance(&mut self) {
-        self.head = (self.head + 1) % self.entries;
-    }
-
-    /// SQHD.
-    const fn head(&self) -> u16 {
-        if self.flow_control { self.head as u16 } else { 0 }
     }
 }
 

@@ -1,0 +1,420 @@
+//! The RDMA transport of the controller side, driven by a host that is played by hand over a loopback device.
+
+use block::device::{Geometry, Ram};
+use block::{BlockDevice, Identity, Volume};
+use nvme::target::rdma::{Limits, Server};
+use nvme::target::{Lanes, NamespaceConfig, Options, Portal, SubsystemConfig, Target, Transport};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use stdx::conformance::still::StillEnv;
+use stdx::env::Env;
+use stdx::mem::{Kind, Span};
+use stdx::slab::Key;
+use verbs::endpoint::{self, Endpoint, Happening};
+use verbs::loopback::Loopback;
+use verbs::{Access, Connections, Data, Parameters, PortSpace, Provider, Registered, Rejection, Work};
+use wire::nvme::fabrics::{Connect, ConnectAttributes, ConnectData, Property, PropertySet};
+use wire::nvme::nvm::{BlockCommand, Control};
+use wire::nvme::rdma::{QueueAccept, QueueRequest, RejectStatus};
+use wire::nvme::{CompletionQueueEntry, Nqn, NvmOpcode, Sgl, Status, SubmissionQueueEntry};
+use zerocopy::IntoBytes;
+
+const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const BASES: [u64; 2] = [1 << 32, 2 << 32];
+const BLOCK: usize = 512;
+const ENTRIES: u16 = 32;
+/// Bytes of the host's memory, all of it open to the controller.
+const MEMORY: usize = 1 << 20;
+
+/// A host (0) and a target (1).
+struct World {
+    env: StillEnv,
+    device: Loopback,
+    host: Endpoint,
+    server: Server,
+    target: Target,
+    lanes: Lanes,
+    address: SocketAddr,
+    span: Span,
+    memory: Registered,
+    happened: Vec<Happening>,
+}
+
+/// A queue of the host's.
+#[derive(Clone, Copy)]
+struct Queue {
+    connection: Key,
+    controller: u16,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(Limits::default())
+    }
+
+    fn with(limits: Limits) -> Self {
+        let mut env = StillEnv::new(1);
+        let mut device = Loopback::new(verbs::Limits::default(), HOST);
+        let options = endpoint::Options {
+            connections_max: 8,
+            receives: 256,
+            receive_len: CompletionQueueEntry::LEN as u32,
+            sends: 64,
+            pieces: 1,
+            inline_bytes: 64,
+            access: Access::LOCAL_WRITE.with(Access::REMOTE_READ).with(Access::REMOTE_WRITE),
+        };
+        let host = Endpoint::new(&mut env, &mut device, BASES[0], options).unwrap();
+        let mut target = Target::new(Options::default());
+        let mut server = Server::new(&mut env, &mut device, BASES[1], &target, limits).unwrap();
+        let address = server.listen(&mut device, SocketAddr::new(HOST, 4420)).unwrap();
+        let ram = Rc::new(Ram::new(&mut env, Geometry::new(BLOCK as u32, 4096).unwrap()).unwrap());
+        target.create_subsystem(SubsystemConfig::new(subsystem())).unwrap();
+        target.add_listener(&subsystem(), Portal { transport: Transport::Rdma, address }).unwrap();
+        let volume = Rc::new(Volume::new(ram, Identity([1; 16])));
+        let channel = volume.open();
+        let config = NamespaceConfig { uuid: [1; 16], ..NamespaceConfig::default() };
+        target.add_namespace(&subsystem(), config, volume, channel).unwrap();
+        let region = env.mem().map(Kind::Shared, MEMORY as u64).unwrap();
+        let span = env.mem().whole(region).first(MEMORY);
+        let registration =
+            verbs::Registration { pieces: &[span], address: 0x10_0000, access: options.access };
+        let memory = device.register(&mut env, host.pd(), &registration).unwrap();
+        let (lanes, happened) = (Lanes::default(), vec![]);
+        Self { env, device, host, server, target, lanes, address, span, memory, happened }
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..50 {
+            self.device.turn(&mut self.env);
+            self.env.poll(&mut Vec::new(), self.device.deadline());
+            self.turn();
+        }
+    }
+
+    /// Hands everything over once.
+    fn turn(&mut self) {
+        let Self { env, device, host, server, target, lanes, .. } = self;
+        while let Some(event) = device.poll_event() {
+            match event.owner.0 & !0xffff_ffff == BASES[0] {
+                true => host.handle_event(device, &event),
+                false => server.handle_event(device, &event),
+            }
+        }
+        while let Some(event) = device.poll_connection() {
+            match event.owner.0 & !0xffff_ffff == BASES[0] {
+                true => host.handle_connection(env, device, &event),
+                false => server.handle_connection(env, device, &event),
+            }
+        }
+        let lane = &mut lanes.of(target, Transport::Rdma);
+        server.handle_timeout(env, device, lane);
+        server.poll(env, device, lane);
+        while let Some(happening) = host.poll(env, device) {
+            self.happened.push(happening);
+        }
+        let buffers = server.check();
+        assert_eq!(env.mem().buffers_taken(), buffers);
+        target.check();
+    }
+
+    fn happened(&mut self) -> Vec<Happening> {
+        self.settle();
+        core::mem::take(&mut self.happened)
+    }
+
+    /// Asks for a connection with these words.
+    fn ask(&mut self, private_data: &[u8]) -> Result<(Key, QueueAccept), RejectStatus> {
+        let Self { env, device, host, address, .. } = self;
+        let parameters = Parameters::default();
+        self.happened.clear();
+        let asked = host.connect(env, device, PortSpace::Tcp, *address, parameters, private_data).unwrap();
+        match self.happened()[..] {
+            [Happening::Established { connection, private_data, .. }] if connection == asked => {
+                Ok((connection, QueueAccept::decode(private_data.bytes()).unwrap().unwrap()))
+            }
+            [Happening::Refused { why: Some((Rejection::Consumer, private_data)), .. }] => {
+                Err(RejectStatus::decode(private_data.bytes()).unwrap().unwrap())
+            }
+            ref other => panic!("{other:?}"),
+        }
+    }
+
+    fn open(&mut self, queue_id: u16) -> Key {
+        let (connection, accept) = self.ask(&request(queue_id).encode()).unwrap();
+        assert_eq!(accept.controller_receive_size, ENTRIES);
+        connection
+    }
+
+    /// A queue after its Connect. The data of an admin queue's is fetched, of another's it is in the capsule.
+    fn connect(&mut self, queue_id: u16, controller: u16) -> Queue {
+        let connection = self.open(queue_id);
+        let data = ConnectData::new([9; 16], controller, &subsystem(), &Nqn::from_uuid(&[9; 16]));
+        let connect = Connect {
+            record_format: 0,
+            queue_id,
+            queue_size_zero_based: ENTRIES - 1,
+            attributes: ConnectAttributes::NONE,
+            keep_alive_ms: 0,
+        };
+        let completion = if queue_id == 0 {
+            self.fill(0, data.as_bytes());
+            let command = connect.command(7).with_data(self.keyed(0, data.as_bytes().len()));
+            self.run(connection, &command, &[])
+        } else {
+            self.run(connection, &connect.command(7), data.as_bytes())
+        };
+        assert_eq!(completion.status(), Status::SUCCESS);
+        Queue { connection, controller: completion.dword0() as u16 }
+    }
+
+    /// An I/O queue of a controller that is ready.
+    fn ready(&mut self) -> [Queue; 2] {
+        let admin = self.connect(0, 0xffff);
+        let enable = PropertySet::command(Property::Configuration, 0x0046_0001, 1);
+        assert_eq!(self.run(admin.connection, &enable, &[]).status(), Status::SUCCESS);
+        [admin, self.connect(1, admin.controller)]
+    }
+
+    fn send(&mut self, connection: Key, command: &SubmissionQueueEntry, in_capsule: &[u8]) {
+        if in_capsule.is_empty() {
+            return self
+                .host
+                .send(&mut self.device, connection, 1, Data::Inline(command.as_bytes()))
+                .unwrap();
+        }
+        let capsule = [command.as_bytes(), in_capsule].concat();
+        let at = self.span.slice(MEMORY - 16384, capsule.len());
+        self.env.mem().write(at, &capsule);
+        let list = [at];
+        self.host.send(&mut self.device, connection, 1, Data::Own(&list)).unwrap();
+    }
+
+    /// The completions that came for a connection, and which keys were closed with them.
+    fn completions(&mut self, connection: Key) -> Vec<(CompletionQueueEntry, bool)> {
+        let mut found = vec![];
+        for happening in self.happened() {
+            let Happening::Received { connection: on, received } = happening else { continue };
+            assert_eq!(on, connection);
+            let mut bytes = [0; CompletionQueueEntry::LEN];
+            self.env.mem().read(self.host.message(&received), &mut bytes);
+            found.push((*CompletionQueueEntry::view(&bytes).unwrap(), received.invalidated.is_some()));
+            self.host.release(&mut self.device, on, received);
+        }
+        found
+    }
+
+    fn run(
+        &mut self,
+        connection: Key,
+        command: &SubmissionQueueEntry,
+        in_capsule: &[u8],
+    ) -> CompletionQueueEntry {
+        self.send(connection, command, in_capsule);
+        let completions = self.completions(connection);
+        assert_eq!(completions.len(), 1, "{completions:?}");
+        assert_eq!(completions[0].0.command_id, command.command_id);
+        completions[0].0
+    }
+
+    fn fill(&mut self, offset: usize, bytes: &[u8]) {
+        let at = self.span.slice(offset, bytes.len());
+        self.env.mem().write(at, bytes);
+    }
+
+    fn bytes(&mut self, offset: usize, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.env.mem().read(self.span.slice(offset, len), &mut bytes);
+        bytes
+    }
+
+    fn keyed(&self, offset: usize, len: usize) -> Sgl {
+        let address = self.memory.address + offset as u64;
+        Sgl::Keyed { address, length: len as u32, key: self.memory.key.0, invalidate: false }
+    }
+
+    fn is_alive(&self, queue: Queue) -> bool {
+        self.host.connections().any(|info| info.connection == queue.connection)
+    }
+}
+
+fn subsystem() -> Nqn {
+    Nqn::parse("nqn.2016-06.io.example:volumes").unwrap()
+}
+
+fn request(queue_id: u16) -> QueueRequest {
+    QueueRequest {
+        queue_id,
+        host_receive_size: ENTRIES,
+        host_send_size_zero_based: ENTRIES - 1,
+        controller_id: 0,
+    }
+}
+
+fn block(opcode: NvmOpcode, id: u16, first: u64, blocks: u32, sgl: Sgl) -> SubmissionQueueEntry {
+    let mut command = SubmissionQueueEntry::new(opcode.code(), id).with_namespace(1).with_data(sgl);
+    BlockCommand { first_block: first, blocks, control: Control::NONE }.write(&mut command);
+    command
+}
+
+fn pattern(len: usize, seed: u8) -> Vec<u8> {
+    (0..len).map(|at| (at as u8).wrapping_mul(31).wrapping_add((at >> 8) as u8).wrapping_add(seed)).collect()
+}
+
+#[test]
+fn data_goes_both_ways_by_capsule_and_by_memory() {
+    let mut world = World::new();
+    let [_, io] = world.ready();
+    let bytes = pattern(4096, 1);
+    let in_capsule = Sgl::InCapsule { offset: 0, length: 4096 };
+    let write = block(NvmOpcode::Write, 1, 0, 8, in_capsule);
+    assert_eq!(world.run(io.connection, &write, &bytes).status(), Status::SUCCESS);
+    let large = pattern(256 << 10, 2);
+    world.fill(0, &large);
+    let write = block(NvmOpcode::Write, 2, 8, 512, world.keyed(0, large.len()));
+    assert_eq!(world.run(io.connection, &write, &[]).status(), Status::SUCCESS);
+    world.fill(0, &vec![0; large.len()]);
+    let read = block(NvmOpcode::Read, 3, 0, 8, world.keyed(300_000, 4096));
+    assert_eq!(world.run(io.connection, &read, &[]).status(), Status::SUCCESS);
+    assert_eq!(world.bytes(300_000, 4096), bytes);
+    let read = block(NvmOpcode::Read, 4, 8, 512, world.keyed(1, large.len()));
+    assert_eq!(world.run(io.connection, &read, &[]).status(), Status::SUCCESS);
+    assert_eq!(world.bytes(1, large.len()), large);
+}
+
+#[test]
+fn many_commands_at_once_are_all_answered() {
+    let mut world = World::with(Limits { sends: 3, ..Limits::default() });
+    let [_, io] = world.ready();
+    for round in 0..4u8 {
+        for id in 0..ENTRIES - 1 {
+            let bytes = pattern(BLOCK, id as u8 ^ round);
+            world.fill(usize::from(id) * BLOCK, &bytes);
+            let sgl = world.keyed(usize::from(id) * BLOCK, BLOCK);
+            world.send(io.connection, &block(NvmOpcode::Write, id, id.into(), 1, sgl), &[]);
+            if id % 8 == 7 {
+                world.turn();
+            }
+        }
+        assert_eq!(world.completions(io.connection).len(), usize::from(ENTRIES) - 1);
+        let sgl = world.keyed(100_000, 31 * BLOCK);
+        world.run(io.connection, &block(NvmOpcode::Read, 99, 0, 31, sgl), &[]);
+        for id in 0..ENTRIES - 1 {
+            let bytes = world.bytes(100_000 + usize::from(id) * BLOCK, BLOCK);
+            assert_eq!(bytes, pattern(BLOCK, id as u8 ^ round), "block {id}");
+        }
+    }
+    assert!(world.server.counters().stalls > 0, "there was less room than commands");
+}
+
+#[test]
+fn a_region_is_closed_with_the_response_if_the_host_asks() {
+    let mut world = World::new();
+    let [_, io] = world.ready();
+    let key = world.device.alloc_region(world.host.pd(), 1).unwrap().with_life(3);
+    let access = Access::LOCAL_WRITE.with(Access::REMOTE_WRITE);
+    let pieces = [world.span.first(BLOCK)];
+    let register = Work::Register { key, pieces: &pieces, address: 0, access };
+    world.host.post(&mut world.device, io.connection, 2, register, Data::NONE, false).unwrap();
+    let sgl = Sgl::Keyed { address: 0, length: BLOCK as u32, key: key.0, invalidate: true };
+    world.send(io.connection, &block(NvmOpcode::Read, 5, 0, 1, sgl), &[]);
+    let completions = world.completions(io.connection);
+    assert_eq!((completions[0].0.status(), completions[0].1), (Status::SUCCESS, true));
+    // The key opens nothing any more: the next command with it ends the connection.
+    world.send(io.connection, &block(NvmOpcode::Read, 6, 0, 1, sgl), &[]);
+    assert_eq!(world.completions(io.connection).len(), 0);
+    assert!(!world.is_alive(io));
+}
+
+#[test]
+fn queues_that_cannot_be_had_are_refused_with_the_reason() {
+    let mut world = World::with(Limits { connections_max: 1, ..Limits::default() });
+    let with = |change: fn(&mut QueueRequest)| {
+        let mut asked = request(0);
+        change(&mut asked);
+        asked.encode()
+    };
+    let mut ask = |bytes: &[u8]| world.ask(bytes).map(|_| ());
+    let mut format = request(0).encode();
+    format[0] = 1;
+    assert_eq!(ask(&format), Err(RejectStatus::RecordFormat));
+    assert_eq!(ask(&with(|asked| asked.queue_id = 1000)), Err(RejectStatus::QueueId));
+    assert_eq!(ask(&with(|asked| asked.host_send_size_zero_based = 0)), Err(RejectStatus::HostSendSize));
+    assert_eq!(ask(&with(|asked| asked.host_send_size_zero_based = 200)), Err(RejectStatus::HostSendSize));
+    assert_eq!(ask(&with(|asked| asked.host_receive_size = 3)), Err(RejectStatus::HostReceiveSize));
+    assert_eq!(ask(&request(0).encode()), Ok(()));
+    assert_eq!(ask(&request(0).encode()), Err(RejectStatus::NoResources));
+}
+
+#[test]
+fn what_a_command_may_not_say_is_answered_and_harms_no_other() {
+    let mut world = World::new();
+    let [_, io] = world.ready();
+    let bytes = pattern(BLOCK, 1);
+    let mut status = |sgl: Sgl, data: &[u8]| {
+        world.run(io.connection, &block(NvmOpcode::Write, 1, 0, 1, sgl), data).status().with_do_not_retry()
+    };
+    let length = BLOCK as u32;
+    assert_eq!(
+        status(Sgl::InCapsule { offset: 1, length }, &bytes),
+        Status::SGL_OFFSET_INVALID.with_do_not_retry()
+    );
+    assert_eq!(
+        status(Sgl::InCapsule { offset: u64::MAX, length }, &bytes),
+        Status::SGL_OFFSET_INVALID.with_do_not_retry()
+    );
+    assert_eq!(
+        status(Sgl::Transport { length }, &[]),
+        Status::SGL_DESCRIPTOR_TYPE_INVALID.with_do_not_retry()
+    );
+    assert_eq!(
+        status(Sgl::InCapsule { offset: 0, length: 3 }, &bytes),
+        Status::DATA_SGL_LENGTH_INVALID.with_do_not_retry()
+    );
+    assert_eq!(status(Sgl::InCapsule { offset: 0, length }, &bytes), Status::SUCCESS.with_do_not_retry());
+    assert!(world.is_alive(io));
+}
+
+#[test]
+fn hosts_that_break_the_rules_lose_their_connection_and_no_other() {
+    let mut world = World::new();
+    let [admin, io] = world.ready();
+    // Memory that is not theirs.
+    let other = world.connect(2, admin.controller);
+    let sgl = Sgl::Keyed { address: 5, length: BLOCK as u32, key: 77, invalidate: false };
+    world.send(other.connection, &block(NvmOpcode::Write, 1, 0, 1, sgl), &[]);
+    world.settle();
+    assert!(!world.is_alive(other));
+    // A capsule shorter than a command.
+    let short = world.connect(3, admin.controller);
+    world.host.send(&mut world.device, short.connection, 1, Data::Inline(&[0; 63])).unwrap();
+    world.settle();
+    assert!(!world.is_alive(short));
+    // A command before Connect is answered, a queue that was never connected is ended in time.
+    let early = world.open(4);
+    let read = block(NvmOpcode::Read, 1, 0, 1, world.keyed(0, BLOCK));
+    assert_eq!(
+        world.run(early, &read, &[]).status().with_do_not_retry(),
+        Status::COMMAND_SEQUENCE_ERROR.with_do_not_retry()
+    );
+    world.happened.clear();
+    let late = world.env.now() + Limits::default().handshake_time;
+    world.env.set_now(late);
+    world.settle();
+    assert_eq!(world.server.counters().handshakes_timed_out, 1);
+    let read = block(NvmOpcode::Read, 1, 0, 1, world.keyed(0, BLOCK));
+    world.happened.clear();
+    assert_eq!(world.run(io.connection, &read, &[]).status(), Status::SUCCESS);
+}
+
+#[test]
+fn a_server_drains_and_gives_everything_back() {
+    let mut world = World::new();
+    world.ready();
+    let World { env, device, server, target, lanes, .. } = &mut world;
+    server.drain(env, device, &mut lanes.of(target, Transport::Rdma));
+    world.settle();
+    assert!(world.server.is_drained());
+    assert_eq!(world.host.connections().count(), 0);
+    world.server.free(&mut world.env, &mut world.device);
+}
