@@ -106,8 +106,10 @@ pub(crate) fn handle(core: &mut Core, mem: &mut Memory, qp: QpId, arrival: &Arri
     };
     let Some(pair) = core.registry.qps.get(qp.0) else { return };
     let pd = pair.init.pd;
+    // A packet longer than the port's MTU is none (9.8.3).
+    let fits = arrival.payload.len <= core.config.mtu.bytes();
     let is_asked_for = deth.queue_key == pair.queue_key || planted(Bug::QueueKeyUnchecked);
-    if !is_asked_for || !core.registry.take_receive(qp, &mut core.receive) {
+    if !fits || !is_asked_for || !core.registry.take_receive(qp, &mut core.receive) {
         core.counters.dropped += 1;
         return;
     }

@@ -3,25 +3,23 @@
 mod support;
 
 use rdma::{Config, Congestion};
-use std::net::SocketAddr;
 use std::time::Duration;
 use stdx::env::{Env, Owner};
 use stdx::mem::Kind;
-use support::{Faults, Packet, World};
+use support::{Faults, Packet, World, forge};
 use verbs::conformance::Setting;
 use verbs::{
-    Access, Mtu, Peer, Provider, QpId, QpInit, QpState, ReceiveQueue, ReceiveRequest, Receives, Registered,
-    Registration, Transition, Transport,
+    Access, CqId, Data, Mtu, Peer, Provider, QpId, QpInit, QpState, ReceiveQueue, ReceiveRequest, Receives,
+    Registered, Registration, Remote, SendRequest, Status, Transition, Transport, Work,
 };
-use wire::roce::icrc::{Network, Prefix};
-use wire::roce::{
-    AtomicEth, BTH_LEN, Bth, Extension, Headers, ICRC_LEN, Nak, Opcode, Psn, Reth, Syndrome, pad_len,
-};
+use wire::roce::{Acknowledge, AtomicEth, Extension, Headers, Nak, Opcode, Psn, Reth, Syndrome};
 
 /// Our responder, and a peer of ink and paper.
 struct Script {
     world: World,
+    cq: CqId,
     qp: QpId,
+    other: QpId,
     qpn: u32,
     memory: Registered,
     heard: usize,
@@ -218,14 +216,14 @@ fn strangers_and_damage_are_met_with_silence() {
     let sealed = |change: &dyn Fn(&mut Headers)| {
         let mut headers = script.headers(Opcode::RcSendOnly, 0, Extension::Plain);
         change(&mut headers);
-        seal(&headers, &[1; 20], "10.0.0.1")
+        forge::seal(&headers, &[1; 20], "10.0.0.1", "10.0.0.2")
     };
     cases.push(sealed(&|headers| headers.bth.partition_key = 0x1234));
     cases.push(sealed(&|headers| headers.bth.destination ^= 0x1_0000));
     cases.push(sealed(&|headers| headers.bth.destination = 0xff_ffff));
     cases.push(sealed(&|headers| headers.bth.opcode = Opcode::UcSendOnly));
     let headers = script.headers(Opcode::RcSendOnly, 0, Extension::Plain);
-    cases.push(seal(&headers, &[1; 20], "10.0.0.3"));
+    cases.push(forge::seal(&headers, &[1; 20], "10.0.0.3", "10.0.0.2"));
     for packet in cases {
         script.inject(packet);
         script.settle();
@@ -234,6 +232,52 @@ fn strangers_and_damage_are_met_with_silence() {
     assert_eq!(script.state(), QpState::ReadyToSend);
     script.send(Opcode::RcSendOnly, 0, Extension::Plain, &[1]);
     assert_eq!(script.answers(), [(0, Syndrome::ACK, 1)]);
+}
+
+#[test]
+fn answers_to_what_was_not_asked_change_nothing() {
+    let mut script = Script::new();
+    let source = [script.memory.sge(0, 300)];
+    let to = Remote { address: 0, key: script.memory.key };
+    script.post(SendRequest::new(5, Work::Write(to), Data::Gather(&source)));
+    let acknowledge = |syndrome| Extension::Acknowledge(Acknowledge { syndrome, message_number: 1 });
+    let ack = acknowledge(Syndrome::ACK);
+    let nak = acknowledge(Syndrome::Nak(Nak::RemoteAccess));
+    let atomic = Extension::AtomicAcknowledge(Acknowledge { syndrome: Syndrome::ACK, message_number: 1 }, 7);
+    for (opcode, psn, extension, payload) in [
+        (Opcode::RcAcknowledge, 2, ack, 0),
+        (Opcode::RcAcknowledge, 0xff_ffff, ack, 0),
+        (Opcode::RcAcknowledge, 2, nak, 0),
+        (Opcode::RcReadResponseOnly, 0, ack, 300),
+        (Opcode::RcReadResponseMiddle, 1, Extension::Plain, MTU),
+        (Opcode::RcAtomicAcknowledge, 0, atomic, 0),
+    ] {
+        script.answer(opcode, psn, extension, payload, "10.0.0.1");
+        assert_eq!((script.state(), script.completions()), (QpState::ReadyToSend, vec![]), "{opcode:?}");
+    }
+    script.answer(Opcode::RcAcknowledge, 1, ack, 0, "10.0.0.3");
+    assert_eq!(script.completions(), [], "a stranger acknowledges nothing");
+    script.answer(Opcode::RcAcknowledge, 1, ack, 0, "10.0.0.1");
+    assert_eq!(script.completions(), [(5, Status::Success)]);
+}
+
+#[test]
+fn an_answer_of_another_length_ends_the_connection() {
+    for (opcode, payload) in [
+        (Opcode::RcReadResponseOnly, MTU),
+        (Opcode::RcReadResponseFirst, MTU - 4),
+        (Opcode::RcReadResponseFirst, 0),
+        (Opcode::RcReadResponseLast, MTU),
+    ] {
+        let mut script = Script::new();
+        let into = [script.memory.sge(0, 300)];
+        let from = Remote { address: 0, key: script.memory.key };
+        script.post(SendRequest::new(6, Work::Read(from), Data::Gather(&into)));
+        let ack = Extension::Acknowledge(Acknowledge { syndrome: Syndrome::ACK, message_number: 1 });
+        script.answer(opcode, 0, ack, payload, "10.0.0.1");
+        assert_eq!(script.state(), QpState::Error, "{opcode:?}");
+        assert_eq!(script.completions()[0], (6, Status::BadResponse), "{opcode:?}");
+    }
 }
 
 /// The last of these packets is refused so, and the queue pair is in error; another of the same device is not.
@@ -246,6 +290,7 @@ fn refused(packets: &[(Opcode, Extension, usize)], nak: Nak) {
     let last = answers.last().unwrap_or_else(|| panic!("{packets:?}: nothing"));
     assert_eq!(last.1, Syndrome::Nak(nak), "{packets:?}");
     assert_eq!(script.state(), QpState::Error, "{packets:?}");
+    assert_eq!(script.neighbour(), QpState::ReadyToSend, "another of the same device goes on");
 }
 
 impl Script {
@@ -292,12 +337,32 @@ impl Script {
             initiator_depth: 1,
         };
         let initialize = Transition::Initialize { access, queue_key: 0 };
+        let other = device.create_qp(Owner(1), &init).unwrap();
         for transition in [initialize, Transition::ReadyToReceive(Some(peer)), ready] {
             device.modify_qp(qp, &transition).unwrap();
+            device.modify_qp(other, &transition).unwrap();
         }
-        let mut script = Self { world, qp, qpn, memory, heard: 0 };
+        let mut script = Self { world, cq, qp, other, qpn, memory, heard: 0 };
         (0..4).for_each(|_| script.post_receive());
         script
+    }
+
+    fn post(&mut self, request: SendRequest<'_>) {
+        self.world.devices[1].post_send(self.qp, request).unwrap();
+        self.settle();
+    }
+
+    /// A packet comes for our requests, whose numbers begin with 0.
+    fn answer(&mut self, opcode: Opcode, psn: u32, extension: Extension, len: usize, source: &str) {
+        let headers = Headers { bth: forge::bth(opcode, self.qpn, Psn::new(psn)), extension };
+        self.inject(forge::seal(&headers, &vec![3; len], source, "10.0.0.2"));
+        self.settle();
+    }
+
+    fn completions(&mut self) -> Vec<(u64, Status)> {
+        let mut done = Vec::new();
+        self.world.devices[1].poll_cq(self.cq, usize::MAX, &mut done);
+        done.iter().map(|completion| (completion.id, completion.status)).collect()
     }
 
     fn post_receive(&mut self) {
@@ -308,23 +373,12 @@ impl Script {
     }
 
     fn headers(&self, opcode: Opcode, psn: u32, extension: Extension) -> Headers {
-        let bth = Bth {
-            opcode,
-            solicited: false,
-            migrated: false,
-            pad_len: 0,
-            partition_key: 0xffff,
-            forward_congestion: false,
-            backward_congestion: false,
-            destination: self.qpn,
-            ack_requested: true,
-            psn: Psn::new(PSN).plus(psn),
-        };
+        let bth = forge::bth(opcode, self.qpn, Psn::new(PSN).plus(psn));
         Headers { bth, extension }
     }
 
     fn packet(&self, opcode: Opcode, psn: u32, extension: Extension, payload: &[u8]) -> Packet {
-        seal(&self.headers(opcode, psn, extension), payload, "10.0.0.1")
+        forge::seal(&self.headers(opcode, psn, extension), payload, "10.0.0.1", "10.0.0.2")
     }
 
     /// A packet comes, and whatever it causes happens.
@@ -372,32 +426,12 @@ impl Script {
         heard.iter().filter_map(answer).collect()
     }
 
+    /// The state of another queue pair of the device, which has the same peer.
+    fn neighbour(&self) -> QpState {
+        self.world.devices[1].query_qp(self.other).unwrap().state
+    }
+
     fn state(&self) -> QpState {
         self.world.devices[1].query_qp(self.qp).unwrap().state
     }
-}
-
-/// A whole datagram from `source`.
-fn seal(headers: &Headers, payload: &[u8], source: &str) -> Packet {
-    let mut headers = *headers;
-    headers.bth.pad_len = pad_len(payload.len());
-    let mut bytes = vec![0; 64];
-    let len = headers.encode(&mut bytes).unwrap();
-    bytes.truncate(len);
-    bytes.extend_from_slice(payload);
-    bytes.resize(bytes.len() + usize::from(headers.bth.pad_len), 0);
-    let network = Network::V4 {
-        source: source.parse().unwrap(),
-        destination: "10.0.0.2".parse().unwrap(),
-        identification: 0,
-        dont_fragment: true,
-    };
-    let datagram_len = (bytes.len() + ICRC_LEN) as u16;
-    let prefix = Prefix::new(network, 4791, 4791, datagram_len, bytes.first_chunk().unwrap());
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(prefix.bytes());
-    hasher.update(&bytes[BTH_LEN..]);
-    bytes.extend_from_slice(&hasher.finalize().to_le_bytes());
-    let address = |text: &str| SocketAddr::new(text.parse().unwrap(), 4791);
-    Packet { from: address(source), to: address("10.0.0.2"), bytes }
 }

@@ -3,6 +3,8 @@
 
 #![allow(dead_code)] // Each test file uses only a part.
 
+pub mod forge;
+
 use rdma::{Config, SoftDevice};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -49,6 +51,8 @@ pub struct Net {
     /// What every datagram carries when it arrives.
     pub traffic_class: u8,
     allocations: u64,
+    /// Who is there; what is for others goes nowhere.
+    addresses: [SocketAddr; 2],
     /// Everything that was sent, if it is to be kept.
     pub record: Option<Vec<Packet>>,
 }
@@ -104,6 +108,7 @@ impl World {
             run_max: 16,
             traffic_class: 0,
             allocations: 0,
+            addresses: addresses.map(|address| SocketAddr::new(address.parse().unwrap(), 4791)),
             record: None,
         };
         let net = Rc::new(RefCell::new(net));
@@ -192,6 +197,9 @@ impl Net {
     fn send(&mut self, now: Time, packet: Packet) {
         if let Some(record) = &mut self.record {
             record.push(packet.clone());
+        }
+        if !self.addresses.contains(&packet.to) {
+            return;
         }
         let faults = self.faults;
         let copies = 1 + u64::from(self.prng.chance(faults.doubled, 1000));
