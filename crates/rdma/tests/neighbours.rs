@@ -3,9 +3,12 @@
 mod support;
 
 use rdma::Config;
+use std::cell::Cell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use stdx::env::{Env, Owner};
 use stdx::mem::Kind;
+use stdx::time::Time;
 use support::World;
 use verbs::conformance::{CHECKS, Setting, run};
 use verbs::{
@@ -70,6 +73,34 @@ fn another_users_device_is_reached_over_the_network() {
     });
     check(&mut world);
     assert!(through_memory(&mut world) > 0, "unless it is let in");
+}
+
+/// Sees that there was something.
+#[derive(Debug)]
+struct Glimpse(Rc<Cell<u64>>);
+
+impl rdma::Tap for Glimpse {
+    fn datagram(&mut self, _now: Time, _datagram: &wire::pcap::Datagram<'_>) {
+        self.0.set(self.0.get() + 1);
+    }
+
+    fn finish(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Who looks at a device's datagrams sees them all; the peer, who would rather be a neighbour, follows.
+#[test]
+fn a_device_that_is_looked_at_makes_datagrams() {
+    let check = CHECKS.iter().find(|(name, _)| *name == "messages of all lengths arrive").unwrap().1;
+    for end in [0, 1] {
+        let mut world = World::on_one_machine(Kind::Published, USERS, |config| config);
+        let seen = Rc::new(Cell::new(0));
+        world.devices[end].set_tap(Box::new(Glimpse(Rc::clone(&seen))));
+        check(&mut world);
+        assert_eq!((through_memory(&mut world), world.devices[0].neighbours()), (0, 0));
+        assert!(seen.get() > 10);
+    }
 }
 
 /// One is killed while requests of the other are under way: they fail at once, and so does the connection.

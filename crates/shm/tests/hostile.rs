@@ -140,3 +140,21 @@ fn whatever_comes_the_laws_hold() {
         }
     }
 }
+
+/// Who rings late, for a record that was taken already, rings once for each sleep: it must find a new one next time.
+#[test]
+fn a_bell_ends_a_sleep() {
+    let mut world = World::new();
+    for _ in 0..3 {
+        world.turn();
+    }
+    let before = world.asleep();
+    assert_eq!(before % 2, 1, "nothing comes");
+    world.say(&[4], false);
+    world.turn();
+    for _ in 0..3 {
+        world.turn();
+    }
+    assert_eq!(world.asleep() % 2, 1);
+    assert_ne!(world.asleep(), before);
+}

@@ -94,8 +94,10 @@ impl SoftDevice {
         &self.core.counters
     }
 
-    /// Has someone see every datagram from now on, until [`SoftDevice::take_tap`].
+    /// Has someone see every datagram from now on, until [`SoftDevice::take_tap`]. Connections with devices of this machine that
+    /// are made from now on go over the network, too, so that there is something to be seen.
     pub fn set_tap(&mut self, tap: Box<dyn Tap>) {
+        self.core.neighbours.suspend();
         self.tap = Some(tap);
     }
 

@@ -38,7 +38,7 @@ impl Neighbourhood {
         for _ in 0..ACCEPTED_PER_TURN {
             match env.accept_link(listener, self.owner) {
                 Ok(link) => {
-                    if self.add(env, link, None).is_none() {
+                    if self.is_suspended || self.add(env, link, None).is_none() {
                         env.close_link(link);
                     }
                 }
@@ -57,7 +57,9 @@ impl Neighbourhood {
             let Some(peer) = pair.peer.filter(|_| pair.engine.lane().path == Path::Undecided) else {
                 continue;
             };
-            if let Some(key) = self.linked_with(peer.address) {
+            if self.is_suspended {
+                self.settle_path(registry, qp, Path::Network);
+            } else if let Some(key) = self.linked_with(peer.address) {
                 self.settle_path(registry, qp, Path::Local(key));
             } else if self.is_greeting(peer.address) || self.ask(env, peer.address) {
                 self.greeting.push(qp);
@@ -68,7 +70,9 @@ impl Neighbourhood {
     }
 
     pub(super) fn settle_path<E: HasLane>(&mut self, registry: &mut Registry<E>, qp: QpId, path: Path) {
-        if let Some(pair) = registry.qps.get_mut(qp.0) {
+        if let Some(pair) = registry.qps.get_mut(qp.0)
+            && pair.engine.lane().path == Path::Undecided
+        {
             pair.engine.lane_mut().path = path;
             self.woken.push(qp);
         }
@@ -79,7 +83,7 @@ impl Neighbourhood {
         let is_known = self.wanted.contains(&address)
             || self.strangers.iter().any(|(stranger, _)| *stranger == address)
             || self.is_greeting(address);
-        if self.listener.is_some() && !is_known && self.wanted.len() < STRANGERS_MAX {
+        if self.listener.is_some() && !self.is_suspended && !is_known && self.wanted.len() < STRANGERS_MAX {
             self.wanted.push(address);
         }
     }
@@ -177,7 +181,12 @@ impl Neighbourhood {
     /// Does what a message says; false if it may not say so. Memory that is not kept is unmapped.
     fn heed(&mut self, env: &mut dyn Env, key: Key, message: Message, memory: Option<RegionId>) -> bool {
         let kept = match message {
-            Message::Bell => Some(false),
+            Message::Bell => {
+                // Also if it rings for what was taken already: it rings once for each sleep, so this one is over.
+                self.found_at = env.now();
+                self.wake_up(env.mem());
+                Some(false)
+            }
             Message::Hello(hello) => self.link(env, key, hello, memory).then_some(true),
             Message::Memory(number) => self.learn(env, key, number, memory).then_some(true),
             Message::Forget(number) => {
@@ -249,9 +258,14 @@ impl Neighbourhood {
 
     /// The link ended: its queue pairs have lost their peer.
     pub(super) fn lose_link<E: HasLane>(&mut self, registry: &mut Registry<E>, env: &mut dyn Env, key: Key) {
+        let Some(neighbour) = self.neighbours.get(key) else { return };
+        if neighbour.inbox.is_none() {
+            let address = neighbour.address;
+            self.part(env, key);
+            return self.give_up(registry, env, address);
+        }
         self.counters.broken += 1;
         self.part(env, key);
-        self.undecided.append(&mut self.greeting);
         for place in 0..registry.qps.places() {
             let Some(found) = registry.qps.key_at(place) else { continue };
             let is_lost =
@@ -259,6 +273,29 @@ impl Neighbourhood {
             if is_lost {
                 self.lose(registry, QpId(found));
             }
+        }
+    }
+
+    /// A device does not want to be a neighbour: it is reached over the network.
+    fn give_up<E: HasLane>(
+        &mut self,
+        registry: &mut Registry<E>,
+        env: &mut dyn Env,
+        address: Option<IpAddr>,
+    ) {
+        self.counters.refused += 1;
+        for qp in core::mem::take(&mut self.greeting) {
+            let peer = registry.qps.get(qp.0).and_then(|pair| pair.peer);
+            if peer.is_some_and(|peer| Some(peer.address) != address) {
+                self.greeting.push(qp);
+            } else {
+                self.settle_path(registry, qp, Path::Network);
+            }
+        }
+        if let Some(address) = address
+            && self.strangers.len() < STRANGERS_MAX
+        {
+            self.strangers.push((address, env.now() + STRANGE_FOR));
         }
     }
 

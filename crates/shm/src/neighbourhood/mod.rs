@@ -53,6 +53,8 @@ pub struct Neighbourhood {
     /// Queue pairs that owe an acknowledgement: since this turn, and since the one before.
     owing: Vec<QpId>,
     owing_longer: Vec<QpId>,
+    /// No more links are made.
+    is_suspended: bool,
     /// Links may wait to be accepted.
     may_accept: bool,
     /// Links may have messages.
@@ -93,6 +95,7 @@ impl Neighbourhood {
             strangers: Vec::new(),
             owing: Vec::new(),
             owing_longer: Vec::new(),
+            is_suspended: false,
             may_accept: true,
             readable: Vec::new(),
             epoch: 1,
@@ -113,6 +116,11 @@ impl Neighbourhood {
                 self.part(env, key);
             }
         }
+    }
+
+    /// Makes no more links: who is not a neighbour yet is reached over the network.
+    pub const fn suspend(&mut self) {
+        self.is_suspended = true;
     }
 
     /// What it has seen.

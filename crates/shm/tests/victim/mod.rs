@@ -46,6 +46,8 @@ pub struct World {
     /// Its area, and how many records it wrote.
     pub area: RegionId,
     written: u32,
+    /// The victim's area, once it was looked at.
+    theirs: Option<RegionId>,
 }
 
 impl World {
@@ -84,7 +86,8 @@ impl World {
             hostile.connect_link(Owner(2), &LinkName::new(&format!("weft-rdma/{PORT}/{OURS}"))).unwrap();
         let area = hostile.mem().map(Kind::Published, AREA_LEN).unwrap();
         hostile.send_link(link, &hello(), Some(area)).unwrap();
-        let mut world = Self { env, registry, hood, qps, cq, open, span, hostile, link, area, written: 0 };
+        let mut world =
+            Self { env, registry, hood, qps, cq, open, span, hostile, link, area, written: 0, theirs: None };
         world.turn();
         for (qp, transport) in world.qps.into_iter().zip(SERVICES) {
             world.raise(qp, transport);
@@ -183,6 +186,17 @@ impl World {
         self.hood.finish(&mut self.registry, &mut self.env);
         self.hood.check(&self.registry);
         assert!(self.is_guarded(), "no byte outside the region changes");
+    }
+
+    /// What the victim says of its sleep.
+    pub fn asleep(&mut self) -> u32 {
+        let mut bytes = [0; 256];
+        while let Ok(message) = self.hostile.recv_link(self.link, &mut bytes) {
+            self.theirs = self.theirs.or(message.memory);
+        }
+        let theirs = self.theirs.expect("the victim said hello");
+        let mem = self.hostile.mem();
+        mem.load(mem.whole(theirs).first(4))
     }
 
     /// What has completed.
