@@ -200,7 +200,7 @@ enum Moment {
 
 /// What the state of the medium forbids a command. While it is sanitized nearly everything; after that failed, SANITIZE
 /// alone goes on (SBC-3, section 4.11).
-fn check_state(unit: &Unit, row: &CommandRow) -> Result<(), Sense> {
+pub(super) fn check_state(unit: &Unit, row: &CommandRow) -> Result<(), Sense> {
     match unit.medium {
         Medium::Sanitizing { done } if !row.always => Err(sanitizing(done)),
         Medium::SanitizeFailed { .. } if row.operation_code == SANITIZE => check_writable(unit, row.medium),

@@ -21,6 +21,15 @@ pub trait Executor {
     /// A task enters its logical unit's task set. Called in the order of delivery.
     fn begin(&mut self, env: &mut dyn Env, command: &Command) -> Begun;
 
+    /// Executes a command now, if that takes no waiting and all goes well: it is no task, and has no outcome but this. `data`
+    /// is what a write brings, wherever it lies, or empty for a read, of which the volume's own memory is the answer; it
+    /// holds until the next call. `None` if nothing was done: the command then takes the long way. [`Command::slot`] means
+    /// nothing.
+    fn perform(&mut self, env: &mut dyn Env, command: &Command, data: Span) -> Option<Span> {
+        let _ = (env, command, data);
+        None
+    }
+
     /// The data of a task is there (or the buffer for it; [`Span::EMPTY`] if there is none, or the volume lends). It is the
     /// target's until the task's outcome.
     fn submit(&mut self, env: &mut dyn Env, task: TaskKey, data: Span);

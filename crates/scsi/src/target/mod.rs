@@ -11,7 +11,7 @@
 //!
 //! - `device`, `nexus`, `unit`, `task`, `task_set`, `attention`: what there is. `registry`: how it changes.
 //! - `command`: the one table of commands. `begin`, `execute`, `end`: a task's way through the target. `management`: how it
-//!   is cut short.
+//!   is cut short. `immediate`: the way of a command that needs no task.
 //! - `spc`: the commands all devices have; `pages`, `reservation`: what they tell and change. `sbc`: the commands of disks.
 
 mod attention;
@@ -25,6 +25,7 @@ mod end;
 mod execute;
 mod executor;
 mod groups;
+mod immediate;
 mod management;
 mod nexus;
 pub mod options;
@@ -212,6 +213,15 @@ impl Executor for Target {
 
     fn begin(&mut self, env: &mut dyn Env, command: &Command) -> Begun {
         self.begin_task(env, command)
+    }
+
+    fn perform(
+        &mut self,
+        env: &mut dyn Env,
+        command: &Command,
+        data: stdx::mem::Span,
+    ) -> Option<stdx::mem::Span> {
+        self.perform_command(env, command, data)
     }
 
     fn submit(&mut self, env: &mut dyn Env, task: TaskKey, data: stdx::mem::Span) {

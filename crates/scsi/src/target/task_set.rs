@@ -35,6 +35,11 @@ impl TaskSet {
         begins
     }
 
+    /// True if a simple task would begin at once.
+    pub(super) fn admits_simple(&self) -> bool {
+        self.dormant.is_empty() && self.may_begin(TaskAttribute::Simple)
+    }
+
     /// The task that [`TaskSet::enter`] let not begin.
     pub(super) fn queue(&mut self, task: Key, attribute: TaskAttribute) {
         self.dormant.push_back((task, attribute));

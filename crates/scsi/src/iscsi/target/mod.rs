@@ -6,7 +6,7 @@
 //! What it is not: it executes no command and knows no volume; text, negotiation and CHAP are [`login`](super::login)'s.
 //!
 //! Invariants: what one initiator sends can end its own session and no other; commands are begun in the order of CmdSN;
-//! nothing is allocated for a command in steady state; every connection has at most one send and a few receives in a turn.
+//! nothing is allocated for a command in steady state; every connection has at most one receive and one send in a round.
 
 mod connection;
 mod counters;

@@ -21,4 +21,6 @@ pub(super) mod verify;
 mod work;
 pub(super) mod write_same;
 
+pub(super) use range::force_unit_access;
+pub(super) use transfer::plain_range;
 pub(super) use work::{Work, after_rest, resume};

@@ -6,11 +6,11 @@ use wire::scsi::{Cdb, Sense};
 
 /// A range of blocks of a CDB in one of the four usual layouts (SBC-3, sections 5.8 and following).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct BlockRange {
+pub(in super::super) struct BlockRange {
     /// LOGICAL BLOCK ADDRESS.
-    pub(super) lba: u64,
+    pub(in super::super) lba: u64,
     /// TRANSFER LENGTH, VERIFICATION LENGTH or NUMBER OF LOGICAL BLOCKS.
-    pub(super) blocks: u32,
+    pub(in super::super) blocks: u32,
 }
 
 impl BlockRange {
@@ -29,7 +29,7 @@ impl BlockRange {
     }
 
     /// The same range if it lies on the volume. One without blocks begins on it, too.
-    pub(super) const fn on(self, info: &Info) -> Result<Self, Sense> {
+    pub(in super::super) const fn on(self, info: &Info) -> Result<Self, Sense> {
         if self.lba < info.blocks && info.contains(self.lba, self.blocks as u64) {
             Ok(self)
         } else {
@@ -38,7 +38,7 @@ impl BlockRange {
     }
 
     /// How many bytes the blocks are, if one command may move so many (MAXIMUM TRANSFER LENGTH).
-    pub(super) fn bytes(self, info: &Info, cdb: &Cdb) -> Result<u32, Sense> {
+    pub(in super::super) fn bytes(self, info: &Info, cdb: &Cdb) -> Result<u32, Sense> {
         match self.blocks.checked_mul(info.block_size) {
             Some(bytes) if bytes <= TRANSFER_MAX => Ok(bytes),
             _ => Err(Sense::INVALID_FIELD_IN_CDB.at_cdb_byte(length_at(cdb))),
@@ -57,6 +57,6 @@ const fn length_at(cdb: &Cdb) -> u16 {
 }
 
 /// FUA of READ and WRITE, from the 10-byte CDB on.
-pub(super) const fn force_unit_access(cdb: &Cdb) -> bool {
+pub(in super::super) const fn force_unit_access(cdb: &Cdb) -> bool {
     !matches!(cdb.group_len(), Some(6)) && cdb.bit(1, 3)
 }

@@ -73,6 +73,16 @@ pub(super) fn write_data(info: &Info, cdb: &Cdb) -> Result<Transfer, Sense> {
     }
 }
 
+/// What a READ or a WRITE does, and to which blocks. `None`: it is another command.
+pub(in super::super) fn plain_range(cdb: &Cdb) -> Option<(Op, BlockRange)> {
+    let op = match cdb.operation_code() {
+        0x08 | 0x28 | 0xa8 | 0x88 => Op::Read,
+        0x0a | 0x2a | 0xaa | 0x8a => Op::Write,
+        _ => return None,
+    };
+    Some((op, BlockRange::read(cdb)))
+}
+
 fn execute_read(call: &mut Call<'_>) -> Result<Step, Fault> {
     let info = call.info()?;
     let range = BlockRange::read(call.cdb()).on(&info)?;

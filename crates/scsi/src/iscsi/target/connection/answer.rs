@@ -8,7 +8,7 @@ use crate::target::{Outcome, Transfer};
 use stdx::mem::Span;
 use stdx::planted::{Bug, planted};
 use wire::iscsi::{DataInStatus, Residual, Serial, ServiceResponse};
-use wire::scsi::{Sense, SenseKey, Status};
+use wire::scsi::{Lun, Sense, SenseKey, Status};
 
 impl Connection {
     /// A task has ended.
@@ -55,6 +55,13 @@ impl Connection {
         let lun = task.request.lun;
         let data = outcome.data.first(outcome.data.len().min(task.request.in_len as usize));
         let Some(buffer) = session.remove(slot, &mut cx.shard.solicited_bytes) else { return };
+        let sense = outcome.sense;
+        self.tell(cx, &Ended { tag, lun, status, sense, data, buffer, residual, r2ts });
+    }
+
+    /// Says how a command ended.
+    pub(super) fn tell(&mut self, cx: &mut Context<'_>, ended: &Ended) {
+        let &Ended { tag, lun, status, sense, data, buffer, residual, r2ts } = ended;
         if planted(Bug::CompletionLost) && self.outgoing.bytes() > 0 {
             return give(cx.env, buffer);
         }
@@ -69,7 +76,7 @@ impl Connection {
             && self.outgoing.push_kept_read(tag, lun, data, buffer);
         self.account_kept(cx);
         // Section 11.4.2: a status without sense data may come with the last data.
-        let collapsed = outcome.sense.is_none() && status == Status::Good && !data.is_empty();
+        let collapsed = sense.is_none() && status == Status::Good && !data.is_empty();
         let collapsed = collapsed && !self.outgoing.keeps();
         let exp_data_sn = if data.is_empty() { r2ts } else { self.outgoing.data_pdus(data.len) };
         if !data.is_empty() && !is_kept {
@@ -90,7 +97,7 @@ impl Connection {
                 status,
                 residual,
                 exp_data_sn: Serial(exp_data_sn),
-                sense: outcome.sense,
+                sense,
                 read_bytes: data.len,
             }));
         }
@@ -106,6 +113,21 @@ impl Connection {
             give(cx.env, buffer);
         }
     }
+}
+
+/// How a command ended.
+pub(super) struct Ended {
+    pub(super) tag: u32,
+    pub(super) lun: Lun,
+    pub(super) status: Status,
+    pub(super) sense: Option<Sense>,
+    /// What it read, no longer than the initiator takes.
+    pub(super) data: Span,
+    /// The task's own buffer, if it has one: it goes back now, or when the data in it is sent.
+    pub(super) buffer: Span,
+    pub(super) residual: Residual,
+    /// R2Ts that were sent for it.
+    pub(super) r2ts: u32,
 }
 
 /// The difference between the data the initiator expected and what the command has (section 11.4.5).

@@ -270,7 +270,7 @@ fn objection(session: &Session, command: &ScsiCommand) -> Option<RejectReason> {
     }
 }
 
-const fn attribute(code: TaskAttributeCode) -> TaskAttribute {
+pub(super) const fn attribute(code: TaskAttributeCode) -> TaskAttribute {
     match code {
         TaskAttributeCode::Untagged | TaskAttributeCode::Simple => TaskAttribute::Simple,
         TaskAttributeCode::Ordered => TaskAttribute::Ordered,

@@ -21,6 +21,7 @@ mod command;
 mod data;
 mod framer;
 mod hold;
+mod immediate;
 mod login;
 mod logout;
 mod numbered;

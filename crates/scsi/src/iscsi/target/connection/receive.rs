@@ -65,14 +65,23 @@ impl Connection {
             let done = match piece {
                 Piece::Need => return,
                 Piece::Data { owner, intact } => self.handle_landed(cx, owner, intact),
-                Piece::Header(layout, checked) => match self.handle_pdu(cx, &layout, checked) {
-                    Ok(Taken(incoming)) => {
-                        self.framer.accept(incoming);
-                        Ok(())
+                Piece::Header(layout, checked) => {
+                    if checked.is_ok()
+                        && let Some(used) = self.perform(cx, &layout, bytes)
+                    {
+                        self.framer.accept(None);
+                        bytes = bytes.from(used);
+                        continue;
                     }
-                    Err(Problem::Held(held)) => return self.hold(cx, held, bytes),
-                    Err(problem) => Err(problem),
-                },
+                    match self.handle_pdu(cx, &layout, checked) {
+                        Ok(Taken(incoming)) => {
+                            self.framer.accept(incoming);
+                            Ok(())
+                        }
+                        Err(Problem::Held(held)) => return self.hold(cx, held, bytes),
+                        Err(problem) => Err(problem),
+                    }
+                }
             };
             if let Err(problem) = done {
                 return self.fail(cx, problem);

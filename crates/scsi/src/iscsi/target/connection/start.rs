@@ -5,7 +5,7 @@ use super::super::{Context, Order};
 use super::Connection;
 use super::hold::Problem;
 use super::outgoing::Item;
-use crate::target::{Command, Function, Management, Transfer};
+use crate::target::{Command, Function, Management, TaskAttribute, Transfer};
 use stdx::mem::Span;
 use wire::iscsi::{Bhs, ScsiCommand, Serial};
 
@@ -49,7 +49,14 @@ impl Connection {
 
     /// A task enters its task set.
     pub(super) fn begin(&mut self, cx: &mut Context<'_>, slot: u32) {
-        let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else { return };
+        let key = self.session;
+        let ordered = key.and_then(|key| cx.shard.sessions.get(key)?.tasks.get(slot));
+        let ordered = ordered.is_some_and(|task| task.request.attribute != TaskAttribute::Simple);
+        // What was read before an ordered command is what was there before it.
+        if ordered && !self.settle(cx) {
+            return self.leave(cx);
+        }
+        let Some(session) = key.and_then(|key| cx.shard.sessions.get_mut(key)) else { return };
         let (Some(nexus), Some(task)) = (session.nexus, session.tasks.get_mut(slot)) else { return };
         let request = task.request;
         let command = Command {

@@ -77,22 +77,17 @@ impl Server {
         if peer.connection.may_resume(cx) {
             peer.connection.resume(cx);
         }
-        let mut ended = None;
-        for _ in 0..RECEIVES_MAX {
-            if !peer.readable || peer.connection.held().is_some() || peer.connection.is_leaving() {
-                break;
-            }
-            match stream::receive(cx, &mut peer.connection, peer.stream, 1) {
-                Ok(more) => peer.readable = more || peer.connection.held().is_some(),
-                Err(how) => {
-                    ended = Some(how);
-                    break;
-                }
-            }
+        if !peer.readable || peer.connection.held().is_some() || peer.connection.is_leaving() {
+            return;
         }
-        if let Some(how) = ended {
-            self.shard.counters.broken += u64::from(peer.connection.phase() == Phase::FullFeature);
-            self.end(env, executor, key, matches!(how, stream::Ended::Broken(_)));
+        // One receive: what it brought is answered before more is taken, so that the initiator has something to do meanwhile,
+        // and no other initiator waits for this one.
+        match stream::receive(cx, &mut peer.connection, peer.stream, 1) {
+            Ok(more) => peer.readable = more || peer.connection.held().is_some(),
+            Err(how) => {
+                self.shard.counters.broken += u64::from(peer.connection.phase() == Phase::FullFeature);
+                self.end(env, executor, key, matches!(how, stream::Ended::Broken(_)));
+            }
         }
     }
 
@@ -188,7 +183,4 @@ impl Peer {
 }
 
 /// Rounds of one poll: with the outcomes of one, the next may receive what was held.
-const ROUNDS_MAX: usize = 4;
-
-/// Receives of a connection in a round, so that one initiator cannot starve the others.
-const RECEIVES_MAX: usize = 8;
+const ROUNDS_MAX: usize = 32;

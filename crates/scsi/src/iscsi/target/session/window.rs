@@ -103,6 +103,11 @@ impl Window {
         self.parked.insert(place, (number, what));
     }
 
+    /// Whether something came before its turn.
+    pub(crate) fn has_parked(&self) -> bool {
+        !self.parked.is_empty()
+    }
+
     /// What was parked and is due now. The caller then calls [`Window::advance`].
     pub(crate) fn due(&mut self) -> Option<Parked> {
         let expected = self.expected;
