@@ -97,7 +97,7 @@ impl WeftBench {
     /// Writes all over the volume: one that was never written is one page of zeros over and over again, which no cache
     /// ever misses.
     pub fn fill(&self) -> Result<()> {
-        eprint!("\rfilling the volume");
+        super::progress::show("filling the volume");
         self.run("write", 1 << 20, 4, FILL_SECONDS).map(drop)
     }
 

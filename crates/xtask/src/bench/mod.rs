@@ -9,6 +9,7 @@ mod daemon;
 mod iscsi;
 mod nvme;
 mod process;
+mod progress;
 mod rdma;
 mod reactor;
 mod report;
@@ -86,19 +87,14 @@ pub fn run(options: &Options) -> Result<()> {
     for round in 0..options.rounds {
         for (row, workload) in workloads.iter().enumerate() {
             for (column, contender) in contenders.iter().enumerate() {
-                eprint!(
-                    "\rround {} of {}: {}, {:<24}",
-                    round + 1,
-                    options.rounds,
-                    workload.name,
-                    contender.name
-                );
+                let (rounds, name) = (options.rounds, contender.name);
+                progress::show(&format!("round {} of {rounds}: {}, {name}", round + 1, workload.name));
                 report.add(row, column, contender.measure(workload)?);
             }
         }
     }
     drop(contenders);
-    eprint!("\r{:<72}\r", "");
+    progress::clear();
     if options.subject == Subject::Nvme {
         report.daemon = Some(daemon::measure(options.target(), &programs.weft)?);
     }
