@@ -2,6 +2,10 @@
 //!
 //! Everything happens in `submit`, so that flush has nothing to do. Reads may be answered with the volume's own memory
 //! instead of a copy ([`Io::lend`]).
+//!
+//! Memory behind large pages is found sooner when it is read here and there, but a large page is all there once a byte of it
+//! is. So they are used while what is written is mostly written whole, and a volume costs at most about twice what was
+//! written to it.
 
 use super::Geometry;
 use super::pages::Pages;
@@ -25,6 +29,8 @@ struct Shared {
     region: Cell<Option<RegionId>>,
     /// Which pages were written and not given back.
     pages: RefCell<Pages>,
+    /// What is written first is given a large page.
+    large: Cell<bool>,
 }
 
 impl Ram {
@@ -33,8 +39,8 @@ impl Ram {
         let region = env.mem().map(Kind::Shared, geometry.bytes())?;
         let mut pages = Pages::default();
         pages.resize(geometry.bytes().div_ceil(PAGE));
-        let (geometry, region) = (Cell::new(geometry), Cell::new(Some(region)));
-        Ok(Self { shared: Rc::new(Shared { geometry, region, pages: RefCell::new(pages) }) })
+        let (geometry, region, large) = (Cell::new(geometry), Cell::new(Some(region)), Cell::new(false));
+        Ok(Self { shared: Rc::new(Shared { geometry, region, pages: RefCell::new(pages), large }) })
     }
 }
 
@@ -108,8 +114,14 @@ impl Channel for RamChannel {
 
 impl Shared {
     /// The pages of these bytes have space.
-    fn touch(&self, offset: u64, len: u64) {
-        self.pages.borrow_mut().set(offset / PAGE..(offset + len).div_ceil(PAGE), true);
+    fn touch(&self, env: &mut dyn Env, region: RegionId, offset: u64, len: u64) {
+        let mut pages = self.pages.borrow_mut();
+        pages.set(offset / PAGE..(offset + len).div_ceil(PAGE), true);
+        let large = self.large.get();
+        if if large { pages.is_scattered() } else { pages.is_dense() } {
+            self.large.set(!large);
+            env.mem().prefer_large_pages(region, !large);
+        }
     }
 
     /// The pages that lie within these bytes have none.
@@ -158,12 +170,12 @@ impl Shared {
                 } else {
                     env.mem().copy(here, io.data);
                 }
-                self.touch(offset, len);
+                self.touch(env, region, offset, len);
             }
             Op::Flush => {}
             Op::Zero { deallocate: false } if len <= FILL_MAX => {
                 env.mem().fill(here, 0);
-                self.touch(offset, len);
+                self.touch(env, region, offset, len);
             }
             Op::Zero { .. } | Op::Discard => {
                 env.mem().release(region, offset, len);

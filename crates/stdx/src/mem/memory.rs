@@ -220,6 +220,12 @@ impl Memory {
         region.release(offset, len);
     }
 
+    /// From here on what is first written of a region is to lie in large pages, or in small ones. A wish: the system does
+    /// what it can, and no byte changes.
+    pub fn prefer_large_pages(&mut self, id: RegionId, large: bool) {
+        self.region_mut(id).prefer_large_pages(large);
+    }
+
     /// Where `a` and `b`, equally long, first differ; `None` if they are equal.
     pub fn first_difference(&self, a: Span, b: Span) -> Option<usize> {
         assert_eq!(a.len, b.len, "spans of one length");

@@ -103,6 +103,11 @@ impl Region {
         }
     }
 
+    /// Says which pages the system should use for what is first written from here on.
+    pub(super) fn prefer_large_pages(&mut self, large: bool) {
+        sys::prefer_large_pages(self.base.as_ptr(), self.len, large);
+    }
+
     fn zero(&mut self, offset: u64, len: usize) {
         let at = self.at(offset, len);
         // SAFETY: `at` checked that the bytes lie inside the mapping, which is writable.
@@ -143,6 +148,12 @@ mod sys {
         unsafe { libc::madvise(at.cast(), len, libc::MADV_DONTNEED) == 0 }
     }
 
+    pub(super) fn prefer_large_pages(base: *mut u8, len: usize, large: bool) {
+        let advice = if large { libc::MADV_HUGEPAGE } else { libc::MADV_NOHUGEPAGE };
+        // SAFETY: a whole mapping of ours; the advice changes no byte of it. A kernel without large pages refuses.
+        unsafe { libc::madvise(base.cast(), len, advice) };
+    }
+
     pub(super) fn unmap(base: *mut u8, len: usize) {
         // SAFETY: a whole mapping of ours, which nobody uses any more. It cannot fail for one.
         unsafe { libc::munmap(base.cast(), len) };
@@ -178,6 +189,8 @@ mod sys {
     pub(super) fn discard(_at: *mut u8, _len: usize) -> bool {
         false
     }
+
+    pub(super) fn prefer_large_pages(_base: *mut u8, _len: usize, _large: bool) {}
 
     pub(super) fn unmap(base: *mut u8, len: usize) {
         // SAFETY: nothing is shared here, so `base` came from `map` with this length.
