@@ -26,6 +26,7 @@ pub struct Station<E, D> {
     events: Vec<Event>,
     polled: Vec<Completion>,
     done: VecDeque<Completion>,
+    connections: VecDeque<Box<ConnectionEvent>>,
     /// Where the next buffer begins, as peers see it.
     next_address: u64,
 }
@@ -56,8 +57,9 @@ impl<E: Env, D: Device> Station<E, D> {
     pub fn new(env: E, mut device: D, entries: u32) -> Result<Self, CreateError> {
         let pd = device.alloc_pd()?;
         let cq = device.create_cq(OWNER, entries)?;
-        let (events, polled, done) = (Vec::new(), Vec::new(), VecDeque::new());
-        Ok(Self { env, device, pd, cq, events, polled, done, next_address: ADDRESS_STEP })
+        let (events, polled) = (Vec::new(), Vec::new());
+        let (done, connections) = (VecDeque::new(), VecDeque::new());
+        Ok(Self { env, device, pd, cq, events, polled, done, connections, next_address: ADDRESS_STEP })
     }
 
     /// `len` bytes of new memory, registered.
@@ -132,29 +134,41 @@ impl<E: Env, D: Device> Station<E, D> {
         }
     }
 
-    /// Does what there is to do, then waits until something happens, at most until `until`. True if someone called the
-    /// environment's waker.
+    /// Does what there is to do, then waits until something happens, at most until `until`; not at all if something has
+    /// happened that was not told yet. True if someone called the environment's waker.
     pub fn step(&mut self, until: Option<Time>) -> bool {
-        self.device.turn(&mut self.env);
-        let until = earliest(self.device.deadline(), until);
+        self.turn();
+        let is_quiet = self.done.is_empty() && self.connections.is_empty();
+        let until = if is_quiet { earliest(self.device.deadline(), until) } else { Some(Time::ZERO) };
         self.env.poll(&mut self.events, until);
         let mut is_woken = false;
         for event in self.events.drain(..) {
             is_woken |= event.what == stdx::env::What::Woken;
             self.device.handle_event(&mut self.env, &event);
         }
-        self.device.turn(&mut self.env);
+        self.turn();
         is_woken
     }
 
-    fn happened(&mut self) -> Option<Happening> {
-        if self.done.is_empty() {
-            self.device.poll_cq(self.cq, POLL_MAX, &mut self.polled);
-            self.done.extend(self.polled.drain(..));
+    /// Appends the completions that were not told yet to `done`, instead of [`Station::next`].
+    pub fn take_done(&mut self, done: &mut Vec<Completion>) {
+        done.extend(self.done.drain(..));
+    }
+
+    /// Has the device do what there is to do, and takes down what came of it.
+    fn turn(&mut self) {
+        self.device.turn(&mut self.env);
+        self.device.poll_cq(self.cq, POLL_MAX, &mut self.polled);
+        self.done.extend(self.polled.drain(..));
+        while let Some(event) = self.device.poll_connection() {
+            self.connections.push_back(Box::new(event));
         }
+    }
+
+    fn happened(&mut self) -> Option<Happening> {
         // What was done before a connection ended is told before its end.
         let done = self.done.pop_front().map(Happening::Done);
-        done.or_else(|| self.device.poll_connection().map(Box::new).map(Happening::Connection))
+        done.or_else(|| self.connections.pop_front().map(Happening::Connection))
     }
 }
 
@@ -169,4 +183,4 @@ const ADDRESS_STEP: u64 = 1 << 20;
 /// Bytes that a send may carry inline.
 const INLINE_BYTES: u32 = 64;
 /// Completions taken at once.
-const POLL_MAX: usize = 64;
+const POLL_MAX: usize = 1024;
