@@ -1,15 +1,22 @@
-//! What a capture of ours must look like to tshark.
+//! What a capture of ours must look like: to tshark, which knows what packets are but not their CRCs, and to
+//! `weft rdma capture`, which checks those.
 
-use crate::interop::lab::Lacking;
+use crate::interop::lab::{Lab, Lacking};
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
 
-/// Has tshark look at every packet.
+/// Has both look at every packet.
 ///
 /// # Errors
-/// When it warns of one, does not know one, or there are none.
-pub fn check(file: &Path) -> Result<()> {
+/// When tshark warns of one or does not know one, a CRC is wrong, or there are none.
+pub fn check(lab: &Lab, file: &Path) -> Result<()> {
+    let seen = lab.weft_says(&["rdma", "capture", &file.display().to_string(), "--json"])?;
+    let seen: Value = serde_json::from_str(&seen)?;
+    for what in ["malformed", "wrong_crcs"] {
+        ensure!(seen[what] == 0, "{}: {what}: {seen}", file.display());
+    }
     let all = read(file, "frame")?;
     ensure!(!all.is_empty(), "{}: nothing was captured", file.display());
     for (what, filter) in [("is not RoCE", "!infiniband"), ("is warned of", "_ws.expert || _ws.malformed")] {

@@ -42,7 +42,7 @@ pub fn ask_guest(lab: &Lab, guest: &str, ours: &Ours<'_>) -> Result<(String, Str
         (Err(error), served) => bail!("{error:#}\n{guest}: {}", served.unwrap_or_else(|why| why.to_string())),
         (Ok(asked), Err(error)) => bail!("{guest}: {error:#}\nours:\n{}", tail(&asked)),
     };
-    captured::check(&capture(lab))?;
+    captured::check(lab, &capture(lab))?;
     Ok((served, asked))
 }
 
@@ -53,7 +53,7 @@ pub fn serve_guest(lab: &Lab, guest: &str, ours: &Ours<'_>) -> Result<(String, S
     let asked = lab.inside(&script(include_str!("inside/ask.sh")).set("COMMAND", guest).within(150));
     let asked = asked.with_context(|| format!("{guest}\nours: {}", running.said()))?;
     let served = running.finish()?;
-    captured::check(&capture(lab))?;
+    captured::check(lab, &capture(lab))?;
     Ok((asked, served))
 }
 

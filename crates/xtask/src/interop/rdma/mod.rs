@@ -1,8 +1,8 @@
 //! RDMA: the kernel's rdma_rxe in the guest with rdma-core's programs, each as client and as server of ours, over networks of
 //! several packet sizes, and over some that lose packets.
 //!
-//! Of every run all that our device sent and received is captured, and looked at by tshark: each packet must be one that it
-//! understands, and each CRC right.
+//! Of every run all that our device sent and received is captured: tshark must understand each packet without a warning, and each
+//! CRC must be right.
 
 mod captured;
 mod meeting;
