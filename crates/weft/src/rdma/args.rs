@@ -28,7 +28,10 @@ pub struct DeviceArgs {
     /// Payload of a packet: 256, 512, 1024, 2048 or 4096; the most that the interface allows if not given
     #[arg(long, value_name = "BYTES", value_parser = parse_mtu)]
     pub mtu: Option<Mtu>,
-    /// Write every packet sent and received to this pcap file
+    /// Reach devices of this machine by packets, too, not through shared memory
+    #[arg(long)]
+    pub packets: bool,
+    /// Write every packet sent and received to this pcap file; implies --packets
     #[arg(long, value_name = "FILE")]
     pub capture: Option<PathBuf>,
     /// Show the device's counters at the end, by the names that Linux's rdma_rxe gives them

@@ -25,7 +25,8 @@ pub fn open(args: &DeviceArgs, address: IpAddr) -> Result<Local, Failure> {
     let wake = env.waker();
     crate::signals::on_first(move || wake()).map_err(Failure::Start)?;
     let mtu = args.mtu.unwrap_or_else(|| mtu(address));
-    let config = Config { mtu, ..Config::new(address) };
+    let mut config = Config { mtu, ..Config::new(address) };
+    config.neighbours.enabled = !args.packets && args.capture.is_none();
     let device = SoftDevice::open(&mut env, OWNER, config);
     let mut device = device.map_err(|why| Failure::Device { address, why })?;
     if let Some(path) = &args.capture {
@@ -39,7 +40,7 @@ pub fn open(args: &DeviceArgs, address: IpAddr) -> Result<Local, Failure> {
 /// Ends the capture, and shows the counters.
 pub fn close(mut local: Local, style: &Style, args: &DeviceArgs) -> Result<(), Failure> {
     if args.counters {
-        counters::print(style, local.device.counters());
+        counters::print(style, &local.device);
     }
     let finished = local.device.take_tap().map_or(Ok(()), |mut tap| tap.finish());
     let path = args.capture.clone().unwrap_or_default();

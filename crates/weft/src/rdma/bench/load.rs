@@ -104,7 +104,7 @@ impl Load {
         if is_woken && crate::signals::interrupted() {
             return Err(Failure::Interrupted);
         }
-        local.device.poll_cq(local.cq, POLL_MAX, &mut self.done);
+        local.take_done(&mut self.done);
         let now = Instant::now();
         for done in self.done.drain(..).filter(|done| done.qp == self.qp) {
             if done.status != Status::Success {
@@ -135,5 +135,3 @@ impl Load {
 
 /// After this long an answer will not come any more.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// Completions taken at once.
-const POLL_MAX: usize = 1024;
