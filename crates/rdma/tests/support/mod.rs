@@ -4,6 +4,7 @@
 #![allow(dead_code)] // Each test file uses only a part.
 
 pub mod forge;
+pub mod victim;
 
 use rdma::{Config, SoftDevice};
 use std::cell::RefCell;
