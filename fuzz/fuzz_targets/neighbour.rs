@@ -39,8 +39,9 @@ fn aimed(world: &World, what: u8, bytes: &[u8]) -> [u8; 60] {
     record[4..8].copy_from_slice(&world.qpn(usize::from(what >> 4) % 3).to_ne_bytes());
     record[8..12].copy_from_slice(&THEIR_QPN.to_ne_bytes());
     let base: u32 = if what & 4 == 0 { 100 } else { 500 };
-    record[12..16].copy_from_slice(&(base + u32::from(record[12] % 8)).to_ne_bytes());
-    record[16..20].copy_from_slice(&(500 + u32::from(record[16] % 8)).to_ne_bytes());
+    let numbers = [base + u32::from(record[12] % 8), 500 + u32::from(record[16] % 8)];
+    record[12..16].copy_from_slice(&numbers[0].to_ne_bytes());
+    record[16..20].copy_from_slice(&numbers[1].to_ne_bytes());
     record[32..36].copy_from_slice(&world.open.key.0.to_ne_bytes());
     record
 }
