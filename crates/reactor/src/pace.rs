@@ -24,6 +24,8 @@ pub(crate) struct Pace {
     memory_until: Time,
     /// How often it was looked into in vain since it last brought something.
     vain_looks: u32,
+    /// How often the owner came back.
+    looks: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +65,7 @@ impl Pace {
             ask_at: Time::ZERO,
             memory_until: Time::ZERO,
             vain_looks: 0,
+            looks: 0,
         }
     }
 
@@ -93,6 +96,12 @@ impl Pace {
         } else {
             self.vain_looks = self.vain_looks.saturating_add(1);
         }
+    }
+
+    /// True while who looks into memory comes back so soon that the time is as good as the same.
+    pub(crate) const fn is_same_time(&mut self, now: Time) -> bool {
+        self.looks = self.looks.wrapping_add(1);
+        now.as_nanos() < self.memory_until.as_nanos() && !self.looks.is_multiple_of(LOOKS_A_TIME)
     }
 
     /// True now and then while memory is looked into in vain: who is to write it may need this processor.
@@ -135,6 +144,9 @@ const ACTIVE_MAX: usize = 8;
 /// So often memory is looked into before the processor is offered to others, and so often between two offers.
 const LOOKS: u32 = 200;
 const LOOKS_BETWEEN: u32 = 8;
+
+/// Turns for which the clock is read once: reading it costs as much as looking into memory.
+const LOOKS_A_TIME: u32 = 8;
 
 /// How long the set is not asked, at most: new connections and quiet sockets wait no longer than this, and one turn.
 const ASK_AFTER: Duration = Duration::from_micros(50);

@@ -116,7 +116,7 @@ pub(crate) fn handle<E: HasLane>(
         Opcode::Datagram | Opcode::Acknowledge | Opcode::Refuse | Opcode::Answer => return false,
     };
     conclude(registry, qp, record, done);
-    hood.owe(registry, qp);
+    hood.owe(registry, qp, record.total);
     true
 }
 

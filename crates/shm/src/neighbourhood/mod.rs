@@ -275,12 +275,14 @@ impl Neighbourhood {
         }
     }
 
-    /// The queue pair is to acknowledge, if nothing it writes does so before.
-    pub(crate) fn owe<E: HasLane>(&mut self, registry: &mut Registry<E>, qp: QpId) {
+    /// The queue pair is to acknowledge a message of `len` bytes, if nothing it writes does so before: a long one at the end of
+    /// this turn, for its sender to go on.
+    pub(crate) fn owe<E: HasLane>(&mut self, registry: &mut Registry<E>, qp: QpId, len: u32) {
         let Some(pair) = registry.qps.get_mut(qp.0) else { return };
         let responder = &mut pair.engine.lane_mut().responder;
         if responder.owes && !core::mem::replace(&mut responder.is_owing, true) {
-            self.owing.push(qp);
+            let line = if len < LONG { &mut self.owing } else { &mut self.owing_longer };
+            line.push(qp);
         }
     }
 
@@ -317,6 +319,9 @@ impl Neighbourhood {
 fn name(address: IpAddr, port: u16) -> LinkName {
     LinkName::new(&format!("weft-rdma/{port}/{address}"))
 }
+
+/// Bytes of a message that is acknowledged soon.
+const LONG: u32 = 16 << 10;
 
 /// Pieces of a request that are worth room from the start.
 const SPANS: usize = 64;

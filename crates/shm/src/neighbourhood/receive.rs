@@ -48,8 +48,9 @@ impl Neighbourhood {
 
     /// Takes a neighbour's records; true if there were any.
     fn take_records<E: HasLane>(&mut self, registry: &mut Registry<E>, env: &mut dyn Env, key: Key) -> bool {
-        let mut count = 0;
-        while count < self.config.records_per_turn {
+        let (mut count, mut copied) = (0, 0);
+        // Who waits for the first of many long messages is told before the last is copied.
+        while count < self.config.records_per_turn && copied < COPIED_PER_TURN {
             let Some(neighbour) = self.neighbours.get_mut(key) else { break };
             let Some(inbox) = neighbour.inbox.as_mut() else { break };
             // What cannot be refused is not looked at.
@@ -60,7 +61,10 @@ impl Neighbourhood {
             count += 1;
             self.counters.received_records += 1;
             let is_sane = match taken {
-                Taken::Record(record) => self.handle(registry, env, key, &record),
+                Taken::Record(record) => {
+                    copied += u64::from(record.len);
+                    self.handle(registry, env, key, &record)
+                }
                 Taken::Malformed => false,
             };
             if !is_sane {
@@ -186,6 +190,9 @@ const fn is_request(record: &Record) -> bool {
         Opcode::Datagram | Opcode::Acknowledge | Opcode::Refuse | Opcode::Answer => false,
     }
 }
+
+/// Bytes copied in one turn, and one record more.
+const COPIED_PER_TURN: u64 = 256 << 10;
 
 /// Refusals that wait for room, at most.
 const STRAYS_MAX: usize = 4096;
