@@ -67,6 +67,13 @@ pub trait Channel: fmt::Debug {
         None
     }
 
+    /// Takes a request back that nothing has been done of yet: true if it is as if it had never been submitted, and its
+    /// memory free. False if the device has begun with it, cannot tell, or knows no such request: then it completes, or has.
+    fn withdraw(&mut self, tag: u64) -> bool {
+        let _ = tag;
+        false
+    }
+
     /// Appends the requests that are done. Cheap when there is none.
     fn poll(&mut self, env: &mut dyn Env, done: &mut Vec<Done>);
 }

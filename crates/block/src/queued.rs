@@ -56,11 +56,16 @@ impl QueuedChannel {
         }
     }
 
-    /// Takes a request back that the channel has not seen; false if it has, or is done.
+    /// Takes a request back that waits, or that the channel gives back ([`Channel::withdraw`]); false if it goes on, or is
+    /// done.
     pub fn withdraw(&mut self, tag: u64) -> bool {
-        let Some(place) = self.waiting.iter().position(|io| io.tag == tag) else { return false };
-        self.waiting.remove(place);
-        true
+        if let Some(place) = self.waiting.iter().position(|io| io.tag == tag) {
+            self.waiting.remove(place);
+            return true;
+        }
+        let withdrawn = self.channel.withdraw(tag);
+        self.under_way -= usize::from(withdrawn);
+        withdrawn
     }
 
     /// True if no request is under way or waits.

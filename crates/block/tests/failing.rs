@@ -2,8 +2,8 @@
 
 mod common;
 
-use block::device::{Error, File, FileError, Geometry, Injection, Ram, Target};
-use block::{BlockDevice, Channel, Done, Io, Op, Status};
+use block::device::{Error, File, FileError, Geometry, Injection, Partition, Ram, Target};
+use block::{BlockDevice, Channel, Done, Identity, Io, Op, Status, Volume};
 use common::World;
 use std::path::Path;
 use std::rc::Rc;
@@ -49,6 +49,33 @@ fn failures_hit_their_kind_as_often_as_planned() {
     device.inject(Target::All, Injection::Failure, 1);
     assert_eq!(read(Op::Write), Status::WriteError);
     assert_eq!(read(Op::Read), Status::ReadError);
+}
+
+#[test]
+fn a_request_that_nothing_was_done_of_can_be_taken_back() {
+    let mut world = World::new(1);
+    let ram = Ram::new(&mut world, Geometry::new(512, 100).unwrap()).unwrap();
+    let device = Rc::new(Error::new(Rc::new(ram)));
+    let part = Partition::new(device.clone(), 10, 50).unwrap();
+    let volume = Volume::new(Rc::new(part), Identity::default());
+    let (mut mine, mut other) = (volume.open(), volume.open());
+    let data = world.mem().take(512).unwrap();
+    device.inject(Target::Write, Injection::Pending, u64::MAX);
+    for channel in [&mut mine, &mut other] {
+        channel.submit(&mut world, io(Op::Write, 7, data)).unwrap();
+    }
+    assert!(!mine.withdraw(8), "there is no such request");
+    assert!(mine.withdraw(7));
+    assert!(!mine.withdraw(7), "it is not there any more");
+    assert_eq!(volume.under_way(), 1, "the other channel's request of the same tag is");
+    device.clear(Target::Write);
+    let mut done = Vec::new();
+    mine.poll(&mut world, &mut done);
+    assert_eq!(done, [], "what was taken back is never told");
+    other.poll(&mut world, &mut done);
+    assert_eq!(done.len(), 1);
+    assert_eq!(finish(&mut world, &volume, &mut *mine, io(Op::Write, 7, data)), Status::Ok);
+    assert!(!mine.withdraw(7), "it is done");
 }
 
 #[test]

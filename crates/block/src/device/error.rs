@@ -198,6 +198,12 @@ impl Channel for ErrorChannel {
         self.start(env, io, struck)
     }
 
+    /// What hangs has not begun.
+    fn withdraw(&mut self, tag: u64) -> bool {
+        let place = self.hanging.iter().position(|hanging| hanging.io.tag == tag);
+        place.map(|place| self.hanging.remove(place)).is_some()
+    }
+
     fn poll(&mut self, env: &mut dyn Env, done: &mut Vec<Done>) {
         self.let_go(done);
         self.go_on(env);

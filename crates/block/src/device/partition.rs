@@ -131,6 +131,10 @@ impl Channel for PartitionChannel {
         self.base.submit(env, moved).map_err(|_| Refused(io))
     }
 
+    fn withdraw(&mut self, tag: u64) -> bool {
+        self.base.withdraw(tag)
+    }
+
     fn poll(&mut self, env: &mut dyn Env, done: &mut Vec<Done>) {
         done.append(&mut self.misfits);
         self.base.poll(env, done);

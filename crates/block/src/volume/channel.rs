@@ -14,6 +14,8 @@ use stdx::time::{Time, earliest};
 /// A request that the device is working on, or a part of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct UnderWay {
+    /// The channel it came by.
+    channel: u64,
     pub(super) io: Io,
     pub(super) started: Time,
     pub(super) step: Step,
@@ -23,6 +25,8 @@ pub(super) struct UnderWay {
 #[derive(Debug)]
 pub(super) struct VolumeChannel {
     shared: Rc<Shared>,
+    /// Its number among the channels that the volume ever had.
+    number: u64,
     inner: Box<dyn Channel>,
     waiting: VecDeque<(Io, Time)>,
     ready: Vec<Done>,
@@ -45,7 +49,8 @@ enum Hold {
 impl VolumeChannel {
     pub(super) fn new(shared: Rc<Shared>, inner: Box<dyn Channel>) -> Self {
         let (waiting, ready, stalled, finished) = (VecDeque::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { shared, inner, waiting, ready, stalled, finished }
+        let number = shared.channels.replace(shared.channels.get() + 1);
+        Self { shared, number, inner, waiting, ready, stalled, finished }
     }
 
     /// Begins with a request, unless something holds it.
@@ -68,7 +73,9 @@ impl VolumeChannel {
             step.release(env);
             return Err(Hold::Until(at));
         }
-        let Ok(key) = shared.under_way.borrow_mut().insert(UnderWay { io, started, step }) else {
+        let Ok(key) =
+            shared.under_way.borrow_mut().insert(UnderWay { channel: self.number, io, started, step })
+        else {
             step.release(env);
             return Err(Hold::Full);
         };
@@ -173,6 +180,18 @@ impl Channel for VolumeChannel {
         let now = env.now();
         self.shared.finish(io, now, now, Status::Ok);
         Some(data)
+    }
+
+    /// A request made of several is with the volume to its end.
+    fn withdraw(&mut self, tag: u64) -> bool {
+        if let Some(place) = self.waiting.iter().position(|(io, _)| io.tag == tag) {
+            self.waiting.remove(place);
+            return true;
+        }
+        let is_it = |at: &UnderWay| at.channel == self.number && at.io.tag == tag && at.step == Step::Plain;
+        let found = self.shared.under_way.borrow().iter().find(|(_, at)| is_it(at)).map(|(key, _)| key);
+        let withdrawn = found.filter(|key| self.inner.withdraw(key.as_u64()));
+        withdrawn.and_then(|key| self.shared.forget(key)).is_some()
     }
 
     fn poll(&mut self, env: &mut dyn Env, done: &mut Vec<Done>) {

@@ -118,6 +118,10 @@ impl Channel for ClaimChannel {
         if self.ended.get() { None } else { self.inner.perform(env, io) }
     }
 
+    fn withdraw(&mut self, tag: u64) -> bool {
+        self.inner.withdraw(tag)
+    }
+
     fn poll(&mut self, env: &mut dyn Env, done: &mut Vec<Done>) {
         done.append(&mut self.late);
         self.inner.poll(env, done);

@@ -50,6 +50,8 @@ struct Shared {
     blocked: Cell<bool>,
     /// When a request that waits may be able to go on.
     retry_at: Cell<Option<Time>>,
+    /// Channels there ever were.
+    channels: Cell<u64>,
 }
 
 impl Volume {
@@ -67,6 +69,7 @@ impl Volume {
                 bad: RefCell::default(),
                 blocked: Cell::new(false),
                 retry_at: Cell::new(None),
+                channels: Cell::new(0),
             }),
         }
     }

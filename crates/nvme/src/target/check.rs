@@ -1,7 +1,6 @@
 //! The laws of a target, asserted (for the simulator after each step, and for tests).
 
 use super::Target;
-use super::outstanding::Work;
 
 impl Target {
     /// Panics if a law is broken: a bug of this crate, never of a peer.
@@ -14,22 +13,22 @@ impl Target {
 
     /// Every submitted request is answered, held, or with a volume; and of those, exactly one.
     fn check_requests(&self) {
-        let with_volumes: u64 =
-            self.outstanding.iter().map(|(_, one)| if fused(&one.work) { 2 } else { 1 }).sum();
+        let with_volumes: usize = self.outstanding.iter().map(|(_, one)| one.answers()).sum();
         let held = self.controllers.iter().map(|(_, controller)| controller.events.parked());
         let halves = self.queues.iter().map(|(_, queue)| queue.fusing.held());
-        let held: usize = held.sum::<usize>() + halves.sum::<usize>();
+        let held: usize = held.sum::<usize>() + halves.sum::<usize>() + self.parked.len();
         assert_eq!(held as u64, self.counters.held, "requests held");
         let open = self.counters.submitted - self.counters.answered;
-        assert_eq!(open, with_volumes + self.counters.held, "requests submitted and not answered");
+        assert_eq!(open, with_volumes as u64 + self.counters.held, "requests submitted and not answered");
     }
 
     /// A queue's count is that of the tables, and its controller lives and knows it.
     fn check_queues(&self) {
         for (key, queue) in self.queues.iter() {
             let volumes = self.outstanding.iter().filter(|(_, one)| one.queue == key);
-            let mut count: usize = volumes.map(|(_, one)| if fused(&one.work) { 2 } else { 1 }).sum();
+            let mut count: usize = volumes.map(|(_, one)| one.answers()).sum();
             count += queue.fusing.held();
+            count += self.parked.iter().filter(|parked| parked.queue == key).count();
             if let Some(controller) = self.controllers.get(queue.controller) {
                 assert_eq!(controller.queues[usize::from(queue.id)], Some(key), "a controller's queue");
                 count += if queue.is_admin() { controller.events.parked() } else { 0 };
@@ -67,8 +66,4 @@ impl Target {
             assert!(namespace.removed || active == Some(key), "a namespace its subsystem knows");
         }
     }
-}
-
-const fn fused(work: &Work) -> bool {
-    matches!(work, Work::Fused { .. })
 }

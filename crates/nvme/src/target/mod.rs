@@ -57,6 +57,7 @@ use controller::Controller;
 use controller::connect::Caller;
 use discovery::Discovery;
 use namespace::Namespace;
+use nvm::reservation::Parked;
 use options::{CONTROLLERS_MAX, NAMESPACES_MAX, OUTSTANDING_MAX, QUEUES_MAX, SUBSYSTEMS_MAX};
 use outstanding::Outstanding;
 use queue::Queue;
@@ -94,6 +95,8 @@ pub struct Target {
     next_timer: Option<Time>,
     /// Namespaces whose reservations changed and are to persist.
     reservation_changes: VecDeque<Key>,
+    /// Commands that changed reservations and are not answered yet.
+    parked: Vec<Parked>,
     counters: Counters,
 }
 
@@ -102,7 +105,8 @@ pub struct Target {
 struct Counters {
     submitted: u64,
     answered: u64,
-    /// Requests that wait inside the target without a volume: parked event requests, halves of fused commands.
+    /// Requests that wait inside the target without a volume: parked event requests, halves of fused
+    /// commands, changes of reservations that are being stored.
     held: u64,
 }
 
@@ -127,6 +131,7 @@ impl Target {
             done: Vec::new(),
             next_timer: None,
             reservation_changes: VecDeque::new(),
+            parked: Vec::new(),
             counters: Counters::default(),
         }
     }
@@ -181,6 +186,7 @@ impl Target {
     /// Drives volumes with I/O under way, and appends what is answered since the last call.
     pub fn poll(&mut self, env: &mut dyn Env, responses: &mut Vec<Response>) {
         while self.poll_volumes(env) {}
+        self.settle_parked();
         responses.append(&mut self.responses);
     }
 
@@ -199,7 +205,8 @@ impl Target {
 
     /// When [`Target::handle_timeout`] wants to be called at the latest.
     pub fn deadline(&self) -> Option<Time> {
-        self.next_timer
+        // What was answered since the last poll wants to be told.
+        if self.responses.is_empty() { self.next_timer } else { Some(Time::ZERO) }
     }
 
     /// The deadline has come, or any time later.

@@ -26,6 +26,18 @@ pub(super) struct Outstanding {
     pub(super) changes_for: Option<wire::nvme::fabrics::HostId>,
 }
 
+impl Outstanding {
+    /// How many responses it will have.
+    pub(super) const fn answers(&self) -> usize {
+        match self.work {
+            Work::Shutdown { .. } => 0,
+            Work::Fused { .. } => 2,
+            Work::Whole | Work::Pieces(_) | Work::Discard { .. } | Work::Copy { .. } => 1,
+            Work::FlushAll { .. } => 1,
+        }
+    }
+}
+
 /// What a request counts as in the SMART / Health log (Base 5.16.1.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Count {
@@ -64,6 +76,11 @@ pub(super) enum Work {
     },
     /// More namespaces of a Flush of all.
     FlushAll {
+        /// The highest identifier flushed.
+        flushed: u32,
+    },
+    /// More namespaces to flush before a controller is shut down. No command asked for it: there is no response.
+    Shutdown {
         /// The highest identifier flushed.
         flushed: u32,
     },

@@ -133,6 +133,10 @@ impl Channel for FileChannel {
         Ok(())
     }
 
+    fn withdraw(&mut self, tag: u64) -> bool {
+        self.requests.borrow_mut().withdraw(self.key, tag)
+    }
+
     fn poll(&mut self, _: &mut dyn Env, done: &mut Vec<Done>) {
         self.requests.borrow_mut().poll(self.key, done);
     }

@@ -113,6 +113,22 @@ impl Requests {
         }
     }
 
+    /// Takes a request back that the environment has seen nothing of.
+    pub(super) fn withdraw(&mut self, channel: Key, tag: u64) -> bool {
+        let can_punch = self.info.can_punch;
+        let is_it = |request: &Request| {
+            let begun = request.step != Step::first(request.io.op, can_punch) || !request.bounce.is_empty();
+            request.channel == channel && request.io.tag == tag && !begun
+        };
+        let place = self.waiting.iter().position(|key| self.requests.get(*key).is_some_and(is_it));
+        let Some(key) = place.and_then(|place| self.waiting.remove(place)) else { return false };
+        self.requests.remove(key);
+        if let Some(outbox) = self.channels.get_mut(channel) {
+            outbox.under_way -= 1;
+        }
+        true
+    }
+
     /// How the request ends without any operation, if it does.
     fn settled(&self, io: &Io) -> Option<Status> {
         if self.file.is_none() {

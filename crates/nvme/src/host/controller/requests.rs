@@ -237,6 +237,19 @@ impl Controller {
         }
     }
 
+    /// Takes a request back that no command was sent for.
+    pub fn withdraw(&mut self, channel: Key, tag: u64) -> bool {
+        let is_it = |request: &Request| {
+            request.channel == channel && request.io.tag == tag && !request.sent && request.issued == 0
+        };
+        let Some(key) = self.requests.iter().find(|(_, request)| is_it(request)).map(|(key, _)| key) else {
+            return false;
+        };
+        self.waiting.retain(|other| *other != key);
+        self.parked.retain(|other| *other != key);
+        self.requests.remove(key).is_some()
+    }
+
     /// The moment is over: parked requests are tried again.
     pub(super) fn unpark(&mut self) {
         self.parked_until = None;

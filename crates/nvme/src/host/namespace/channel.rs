@@ -29,6 +29,10 @@ impl Channel for NamespaceChannel {
         self.controller.borrow_mut().submit(env, key, self.namespace_id, io)
     }
 
+    fn withdraw(&mut self, tag: u64) -> bool {
+        self.key.is_some_and(|key| self.controller.borrow_mut().withdraw(key, tag))
+    }
+
     fn poll(&mut self, env: &mut dyn Env, done: &mut Vec<Done>) {
         if let Some(key) = self.key {
             self.controller.borrow_mut().poll_channel(env, key, done);

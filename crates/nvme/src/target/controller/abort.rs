@@ -1,5 +1,5 @@
-//! Abort (Base 5.1): a command that waits inside the target is given back at once; one that a volume works on is not,
-//! because it may be done already.
+//! Abort (Base 5.1): a command that waits inside the target, or that its volume gives back because nothing was done of it,
+//! ends at once. One that a volume works on goes on, and dword 0 says so: it may be done already.
 
 use super::super::{Request, Target};
 use stdx::mem::Span;
@@ -33,9 +33,9 @@ impl Target {
         Ok(u64::from(if done { 0 } else { ABORT_NOT_DONE }))
     }
 
-    /// Takes requests back that wait for room in their namespace's channel; the caller finishes them.
+    /// Takes requests back that nothing was done of yet; the caller finishes them.
     pub(in super::super) fn withdraw(&mut self, of: impl Fn(&super::super::Outstanding) -> bool) -> Vec<Key> {
-        let chosen = self.outstanding.iter().filter(|(_, outstanding)| of(outstanding));
+        let chosen = self.outstanding.iter().filter(|(_, one)| one.answers() > 0 && of(one));
         let chosen: Vec<(Key, Key)> = chosen.map(|(key, outstanding)| (key, outstanding.namespace)).collect();
         let mut withdrawn = Vec::new();
         for (key, namespace) in chosen {

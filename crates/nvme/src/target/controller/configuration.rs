@@ -1,12 +1,10 @@
-//! CC and CSTS: enabling, shutting down and resetting a controller (Base 3.1.3.5, 3.1.3.6, 3.5, 3.6, 3.7).
+//! CC and CSTS: enabling and resetting a controller (Base 3.1.3.5, 3.1.3.6, 3.5, 3.7).
 
 use super::super::Target;
 use super::{no_configuration, no_status};
 use stdx::env::Env;
 use stdx::slab::Key;
-use wire::nvme::fabrics::{
-    CC_COMMAND_SET_ALL, CC_COMMAND_SET_NVM, Configuration, ShutdownNotification, ShutdownStatus,
-};
+use wire::nvme::fabrics::{CC_COMMAND_SET_ALL, CC_COMMAND_SET_NVM, Configuration};
 
 impl Target {
     /// The host wrote CC. What it asks for is done before the response, but for the end of I/O connections.
@@ -23,26 +21,7 @@ impl Target {
             (true, false) => self.reset(env, key),
             (true, true) | (false, false) => {}
         }
-        self.notify_shutdown(key, old.shutdown, new.shutdown);
-    }
-
-    /// CC.SHN changed. Completed writes are the volumes' own; a host that wants them on stable storage flushes.
-    fn notify_shutdown(
-        &mut self,
-        key: Key,
-        old: Option<ShutdownNotification>,
-        new: Option<ShutdownNotification>,
-    ) {
-        let Some(controller) = self.controllers.get_mut(key) else { return };
-        match new {
-            Some(ShutdownNotification::Normal | ShutdownNotification::Abrupt) => {
-                controller.status.shutdown = Some(ShutdownStatus::Complete);
-            }
-            Some(ShutdownNotification::None) if old != new => {
-                controller.status.shutdown = Some(ShutdownStatus::Normal);
-            }
-            Some(ShutdownNotification::None) | None => {}
-        }
+        self.notify_shutdown(env, key, old.shutdown, new.shutdown);
     }
 
     /// CC.EN went from 1 to 0: a controller level reset. I/O queues end with their connections; the admin queue stays;
@@ -52,6 +31,7 @@ impl Target {
         let Some(controller) = self.controllers.get_mut(key) else { return };
         controller.configuration = Configuration { enable: false, ..no_configuration() };
         controller.status = no_status();
+        controller.shutdown = None;
         controller.features.reset(env);
         controller.events.reset();
         controller.changed.clear();

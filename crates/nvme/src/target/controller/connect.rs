@@ -132,6 +132,7 @@ impl Target {
             queues: vec![None; 1 + usize::from(self.options.max_io_qpairs_per_ctrlr)],
             configuration: no_configuration(),
             status: no_status(),
+            shutdown: None,
             keep_alive: KeepAlive::new(env.now(), caller.connect.keep_alive_ms, silence),
             features: Features::new(env, self.options.max_io_qpairs_per_ctrlr),
             events: Events::default(),

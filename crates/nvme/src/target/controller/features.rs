@@ -254,8 +254,7 @@ impl Target {
                 self.set_reservation_mask(key, id, dword11)?;
             }
             Feature::ReservationPersistence => {
-                let id = request.command.namespace_id.get();
-                self.set_reservation_persistence(key, id, dword11 & 1 != 0)?;
+                return self.set_reservation_persistence(key, request, dword11 & 1 != 0);
             }
             Feature::HostIdentifier => return Err(Status::COMMAND_SEQUENCE_ERROR),
             // Settings without an effect on a volume: kept, and told when asked.
@@ -289,11 +288,21 @@ impl Target {
         Ok(())
     }
 
-    fn set_reservation_persistence(&mut self, key: Key, id: u32, on: bool) -> Result<(), Status> {
+    /// Answered when the owner has stored it.
+    fn set_reservation_persistence(
+        &mut self,
+        key: Key,
+        request: &Request,
+        on: bool,
+    ) -> Result<Outcome, Status> {
         let controller = self.controllers.get(key).ok_or(Status::ABORTED_QUEUE_DELETION)?;
-        let namespace = self.active_namespace(controller, id)?;
-        let namespace = self.namespaces.get_mut(namespace).ok_or(Status::INVALID_FIELD)?;
-        namespace.reservations.set_persistence(on)
+        let queue = controller.admin_queue().ok_or(Status::ABORTED_QUEUE_DELETION)?;
+        let namespace = self.active_namespace(controller, request.command.namespace_id.get())?;
+        let entry = self.namespaces.get_mut(namespace).ok_or(Status::INVALID_FIELD)?;
+        let persisted = entry.reservations.persists();
+        entry.reservations.set_persistence(on)?;
+        self.answer_change(queue, request, namespace, persisted, Vec::new());
+        Ok(Outcome::Parked)
     }
 
     /// True if some group is not optimized through the controller's portal: then each command looks.

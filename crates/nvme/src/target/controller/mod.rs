@@ -5,9 +5,10 @@
 //! command.
 //!
 //! ```text
-//!  Connect (admin) --> disabled --CC.EN=1--> ready --CC.SHN--> shut down
-//!                         ^                    |                  |
-//!                         +------CC.EN=0-------+------------------+     (reset: I/O queues end, settings are forgotten)
+//!  Connect (admin) --> disabled --CC.EN=1--> ready --CC.SHN--> flushing --> shut down
+//!                         ^                    |                  |            |
+//!                         +------CC.EN=0-------+------------------+------------+   (reset: I/O queues end, settings are
+//!                                                                                   forgotten)
 //!  The admin connection ends, keep alive expires, or the owner removes what the controller stands on: it is gone.
 //! ```
 
@@ -24,6 +25,7 @@ mod health;
 mod identify;
 mod keep_alive;
 mod log;
+mod shutdown;
 mod teardown;
 
 use super::nvm::reservation::NotificationLog;
@@ -53,6 +55,8 @@ pub(super) struct Controller {
     pub(super) queues: Vec<Option<Key>>,
     pub(super) configuration: Configuration,
     pub(super) status: ControllerStatus,
+    /// The flushes that a shutdown waits for.
+    pub(super) shutdown: Option<Key>,
     pub(super) keep_alive: KeepAlive,
     pub(super) features: Features,
     pub(super) events: Events,

@@ -30,6 +30,7 @@ impl Target {
                 waiting.extend(controller.events.drain());
             }
         }
+        waiting.extend(self.take_parked(key));
         for request in waiting {
             self.counters.held -= 1;
             self.push_response(&request, Status::ABORTED_QUEUE_DELETION, 0, Span::EMPTY);
@@ -38,7 +39,9 @@ impl Target {
             for withdrawn in self.withdraw(|outstanding| outstanding.queue == key) {
                 self.finish(withdrawn, Status::ABORTED_QUEUE_DELETION, Span::EMPTY);
             }
-            for (_, outstanding) in self.outstanding.iter_mut().filter(|(_, one)| one.queue == key) {
+            for (_, outstanding) in
+                self.outstanding.iter_mut().filter(|(_, one)| one.answers() > 0 && one.queue == key)
+            {
                 outstanding.given_up = Some(Status::ABORTED_QUEUE_DELETION);
             }
         }

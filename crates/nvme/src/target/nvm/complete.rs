@@ -17,11 +17,10 @@ impl Target {
             debug_assert!(false, "a volume completed a request it was not given");
             return;
         };
-        if outstanding.work != Work::Whole
-            && done.status == block::Status::Ok
-            && outstanding.given_up.is_none()
-            && self.proceed(env, key)
-        {
+        // A volume that cannot be flushed keeps no other from being flushed before a shutdown.
+        let shuts_down = matches!(outstanding.work, Work::Shutdown { .. });
+        let goes_on = done.status == block::Status::Ok && outstanding.given_up.is_none() || shuts_down;
+        if outstanding.work != Work::Whole && goes_on && self.proceed(env, key) {
             return;
         }
         self.finish(key, of_volume(done.status), done.data);
@@ -35,7 +34,7 @@ impl Target {
             Work::Pieces(pieces) => self.next_piece(env, key, pieces),
             Work::Discard { .. } => self.next_discard(env, key),
             Work::Copy { .. } => self.next_copy(env, key),
-            Work::FlushAll { flushed } => self.next_flush(env, key, flushed),
+            Work::FlushAll { flushed } | Work::Shutdown { flushed } => self.next_flush(env, key, flushed),
         }
     }
 
@@ -64,6 +63,9 @@ impl Target {
     pub(in super::super) fn finish(&mut self, key: Key, status: Status, data: Span) {
         let Some(outstanding) = self.outstanding.remove(key) else { return };
         let status = outstanding.given_up.unwrap_or(status);
+        if let Work::Shutdown { .. } = outstanding.work {
+            return self.finish_shutdown(outstanding.controller, key);
+        }
         if let Work::Fused { compare_slot, compare_id } = outstanding.work {
             let (compare, write) = fused_statuses(status);
             self.respond(&outstanding, compare_slot, compare_id, compare, Span::EMPTY);

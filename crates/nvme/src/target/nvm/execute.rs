@@ -120,7 +120,7 @@ impl Target {
     }
 
     /// Gives a request to a namespace's channel.
-    pub(super) fn give(&mut self, env: &mut dyn Env, key: Key, io: Io) {
+    pub(in super::super) fn give(&mut self, env: &mut dyn Env, key: Key, io: Io) {
         let Some(namespace) = self.namespaces.get_mut(key) else { return };
         namespace.channel.start(env, io);
         if !core::mem::replace(&mut namespace.busy, true) {

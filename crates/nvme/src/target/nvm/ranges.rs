@@ -134,12 +134,15 @@ impl Target {
     /// The next namespace to flush; false if there is none.
     pub(super) fn next_flush(&mut self, env: &mut dyn Env, key: Key, flushed: u32) -> bool {
         let Some(outstanding) = self.outstanding.get_mut(key) else { return false };
-        let Some(controller) = self.controllers.get(outstanding.controller) else { return false };
-        let Some(subsystem) = self.subsystems.get(controller.subsystem) else { return false };
+        let Some(namespace) = self.namespaces.get(outstanding.namespace) else { return false };
+        let Some(subsystem) = self.subsystems.get(namespace.subsystem) else { return false };
         let Some((id, namespace)) = subsystem.active_ids().find(|&(id, _)| id > flushed) else {
             return false;
         };
-        outstanding.work = Work::FlushAll { flushed: id };
+        outstanding.work = match outstanding.work {
+            Work::Shutdown { .. } => Work::Shutdown { flushed: id },
+            _ => Work::FlushAll { flushed: id },
+        };
         outstanding.namespace = namespace;
         self.give(env, namespace, follow(key, Op::Flush, 0, 0, false));
         true

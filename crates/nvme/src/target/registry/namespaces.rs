@@ -84,22 +84,6 @@ impl Target {
         Ok(())
     }
 
-    /// The next namespace whose reservations changed and are to persist: its subsystem and identifier.
-    pub fn poll_reservation_change(&mut self) -> Option<(Nqn, u32)> {
-        let key = self.reservation_changes.pop_front()?;
-        let namespace = self.namespaces.get(key)?;
-        let subsystem = self.subsystems.get(namespace.subsystem)?;
-        Some((subsystem.config.nqn, namespace.id))
-    }
-
-    /// Remembers that a namespace's reservations changed, if anyone is to know.
-    pub(in super::super) fn reservation_changed(&mut self, key: Key) {
-        let persistent = self.namespaces.get(key).is_some_and(|namespace| namespace.config.ptpl);
-        if persistent && !self.reservation_changes.contains(&key) {
-            self.reservation_changes.push_back(key);
-        }
-    }
-
     /// Lets a namespace go as soon as its volume holds no buffer.
     pub(super) fn detach(&mut self, key: Key) {
         let Some(namespace) = self.namespaces.get_mut(key) else { return };
@@ -107,9 +91,10 @@ impl Target {
         if namespace.channel.is_idle() && !namespace.busy {
             self.namespaces.remove(key);
         }
+        self.abandon_changes(key);
     }
 
-    fn namespace_key(&self, nqn: &Nqn, id: u32) -> Result<Key, ConfigError> {
+    pub(in super::super) fn namespace_key(&self, nqn: &Nqn, id: u32) -> Result<Key, ConfigError> {
         let key = self.nvm_subsystem_key(nqn)?;
         let subsystem = self.subsystems.get(key).ok_or(ConfigError::UnknownSubsystem)?;
         subsystem.namespace(id).ok_or(ConfigError::UnknownNamespace)

@@ -45,6 +45,67 @@ fn properties_tell_what_hosts_expect() {
     assert_eq!(world.run(admin, set, &[]).status.kind(), Status::INVALID_FIELD);
 }
 
+const SHUT_DOWN: [u64; 2] = [0x0046_4001, 0x0046_8001];
+
+fn shutdown_status(world: &mut World, admin: super::world::Client) -> Option<ShutdownStatus> {
+    let bits = world.run(admin, PropertyGet::command(Property::Status, 2), &[]).result;
+    ControllerStatus::from_bits(bits as u32).shutdown
+}
+
+#[test]
+fn a_shutdown_is_complete_when_caches_are_flushed() {
+    for notification in SHUT_DOWN {
+        let mut world = World::new();
+        let slow = [2, 3].map(|name| {
+            let slow = Slow::new(1, 64);
+            world.add_device(slow.clone(), name);
+            slow
+        });
+        let admin = world.admin(1);
+        assert_eq!(shutdown_status(&mut world, admin), Some(ShutdownStatus::Normal));
+        world.run(admin, PropertySet::command(Property::Configuration, notification, 3), &[]);
+        for (slow, status) in slow.iter().zip([block::Status::WriteError, block::Status::Ok]) {
+            assert_eq!(shutdown_status(&mut world, admin), Some(ShutdownStatus::Occurring));
+            assert_eq!(slow.complete(status).op, block::Op::Flush);
+            world.settle();
+        }
+        assert_eq!(shutdown_status(&mut world, admin), Some(ShutdownStatus::Complete));
+        // Said again, it is as it was.
+        world.run(admin, PropertySet::command(Property::Configuration, notification, 3), &[]);
+        assert_eq!(shutdown_status(&mut world, admin), Some(ShutdownStatus::Complete));
+    }
+}
+
+#[test]
+fn a_shutdown_that_nobody_waits_for_flushes_all_the_same() {
+    let mut world = World::new();
+    let slow = [2, 3].map(|name| {
+        let slow = Slow::new(1, 64);
+        world.add_device(slow.clone(), name);
+        slow
+    });
+    let admin = world.admin(1);
+    world.run(admin, PropertySet::command(Property::Configuration, SHUT_DOWN[0], 3), &[]);
+    world.disconnect(admin);
+    for slow in &slow {
+        slow.complete(block::Status::Ok);
+        world.settle();
+    }
+}
+
+#[test]
+fn a_reset_ends_a_shutdown() {
+    let mut world = World::new();
+    let slow = Slow::new(1, 64);
+    world.add_device(slow.clone(), 2);
+    let admin = world.admin(1);
+    world.run(admin, PropertySet::command(Property::Configuration, SHUT_DOWN[0], 3), &[]);
+    world.run(admin, PropertySet::command(Property::Configuration, 0x0046_0000, 3), &[]);
+    slow.complete(block::Status::Ok);
+    world.settle();
+    assert_eq!(shutdown_status(&mut world, admin), Some(ShutdownStatus::Normal), "the flush was of before");
+}
+
 #[test]
 fn a_controller_that_cannot_run_like_that_is_fatal() {
     for bits in [0x0046_0081, 0x0046_0801, 0x0046_0011, 0x0045_0001, 0x0036_0001, 1] {

@@ -6,6 +6,8 @@ use super::slow::Slow;
 use super::world::{Client, World, portal, subsystem_nqn};
 use crate::target::{AnaState, ConfigError, Options, SubsystemConfig};
 use block::BlockDevice;
+use block::device::{Error, Geometry, Injection, Ram, Target};
+use std::rc::Rc;
 use wire::nvme::admin::{AbortRequest, SetFeatures};
 use wire::nvme::aer::{AsyncEvent, AsyncEventResult};
 use wire::nvme::features::Feature;
@@ -111,6 +113,23 @@ fn abort_takes_back_what_the_volume_has_not_seen() {
     slow.complete(block::Status::Ok);
     world.settle();
     assert_eq!(world.answer(first).unwrap().status, Status::SUCCESS);
+}
+
+#[test]
+fn abort_takes_back_what_the_volume_gives_back() {
+    let mut world = World::new();
+    let ram = Ram::new(&mut world.env, Geometry::new(512, 64).unwrap()).unwrap();
+    let hangs = Rc::new(Error::new(Rc::new(ram)));
+    hangs.inject(Target::Flush, Injection::Pending, 1);
+    let id = world.add_device(hangs, 2);
+    let admin = world.admin(1);
+    let client = world.io(admin, 1);
+    let slot = world.send(client, command(NvmOpcode::Flush, 0, 1).with_namespace(id), &[]).unwrap();
+    let command_id = command(NvmOpcode::Flush, 0, 1).command_id.get();
+    let abort = AbortRequest { queue_id: 1, command_id }.command(9);
+    assert_eq!(world.run(admin, abort, &[]).result, 0);
+    assert_eq!(world.answer(slot).unwrap().status, Status::ABORT_REQUESTED);
+    assert_eq!(world.run(admin, abort, &[]).result, 1, "it is gone");
 }
 
 #[test]

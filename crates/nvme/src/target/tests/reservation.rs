@@ -2,8 +2,10 @@
 
 use super::io::{command, read, write};
 use super::slow::Slow;
-use super::world::{Answer, Client, World, reading};
-use wire::nvme::admin::LogPageRequest;
+use super::world::{Answer, Client, World, reading, subsystem_nqn, writing};
+use stdx::time::Time;
+use wire::nvme::admin::{LogPageRequest, SetFeatures};
+use wire::nvme::features::Feature;
 use wire::nvme::log::{LogPage, ReservationNotification, ReservationNotificationType};
 use wire::nvme::reservation::{
     Acquire, AcquireAction, ExtendedRegistrant, PersistChange, Register, RegisterAction, Release,
@@ -219,12 +221,78 @@ fn preempt_and_abort_gives_back_what_waits() {
         kind: ReservationType::WriteExclusive,
     };
     let command = on(with_dword10(NvmOpcode::ReservationAcquire, acquire.dword10()));
-    assert_eq!(world.run(two, command, keys(2, 1).as_bytes()).status, Status::SUCCESS);
+    let preempt = world.send(two, writing(command, 16), keys(2, 1).as_bytes()).unwrap();
     assert_eq!(world.answer(waits).unwrap().status, Status::ABORTED_PREEMPT);
-    assert!(world.answer(with_volume).is_none());
+    assert!(world.answer(with_volume).is_none() && world.answer(preempt).is_none());
     slow.complete(block::Status::Ok);
     world.settle();
-    assert!(world.answer(with_volume).is_some());
+    assert_eq!(world.answer(with_volume).unwrap().status, Status::ABORTED_PREEMPT);
+    assert_eq!(world.answer(preempt).unwrap().status, Status::SUCCESS, "nothing of the other's is under way");
+}
+
+fn register_to_persist(persist: PersistChange) -> SubmissionQueueEntry {
+    let register = Register { action: RegisterAction::Register, ignore_existing_key: true, persist };
+    writing(with_dword10(NvmOpcode::ReservationRegister, register.dword10()).with_namespace(2), 16)
+}
+
+#[test]
+fn what_is_to_persist_is_acknowledged_when_it_is_stored() {
+    let mut world = World::new();
+    let nqn = subsystem_nqn();
+    assert_eq!(world.add_persistent(2), 2);
+    let client = world.host(1);
+    let volatile = world.run(client, register_to_persist(PersistChange::NoChange), keys(0, 1).as_bytes());
+    assert_eq!(volatile.status, Status::SUCCESS, "nothing is to persist yet");
+    let kept = register_to_persist(PersistChange::Persist);
+    let slot = world.send(client, kept, keys(1, 1).as_bytes()).unwrap();
+    assert!(world.answer(slot).is_none());
+    assert_eq!(world.target.poll_reservation_change(), Some((nqn, 2)));
+    assert_eq!(world.target.poll_reservation_change(), None);
+    // What changes while that is being stored is not stored with it.
+    let later = world.send(client, kept, keys(1, 1).as_bytes()).unwrap();
+    world.target.reservations_stored(&nqn, 2, true).unwrap();
+    assert_eq!(world.target.deadline(), Some(Time::ZERO), "there is something to tell");
+    world.settle();
+    assert_eq!(world.answer(slot).unwrap().status, Status::SUCCESS);
+    assert!(world.answer(later).is_none());
+    assert_eq!(world.target.poll_reservation_change(), Some((nqn, 2)));
+    world.target.reservations_stored(&nqn, 2, false).unwrap();
+    world.settle();
+    assert_eq!(world.answer(later).unwrap().status, Status::INTERNAL_ERROR);
+    assert!(world.target.reservation_state(&nqn, 2).unwrap().persist);
+}
+
+#[test]
+fn a_change_that_is_being_stored_ends_with_its_queue_or_namespace() {
+    let mut world = World::new();
+    let nqn = subsystem_nqn();
+    world.add_persistent(2);
+    let (one, two) = (world.host(1), world.host(2));
+    let kept = register_to_persist(PersistChange::Persist);
+    let slots = [one, two].map(|client| world.send(client, kept, keys(0, 1).as_bytes()).unwrap());
+    world.disconnect(one);
+    assert_eq!(world.answer(slots[0]).unwrap().status, Status::ABORTED_QUEUE_DELETION);
+    world.target.remove_namespace(&nqn, 2).unwrap();
+    world.settle();
+    assert_eq!(world.answer(slots[1]).unwrap().status, Status::INTERNAL_ERROR);
+    assert_eq!(world.target.poll_reservation_change(), None);
+}
+
+#[test]
+fn the_feature_that_makes_reservations_persist_is_stored_too() {
+    let mut world = World::new();
+    let nqn = subsystem_nqn();
+    world.add_persistent(2);
+    let admin = world.admin(1);
+    let feature = Feature::ReservationPersistence.code();
+    let on = |id| SetFeatures { feature, save: false, dword11: 1 }.command(9).with_namespace(id);
+    let slot = world.send(admin, on(2), &[]).unwrap();
+    assert!(world.answer(slot).is_none());
+    assert_eq!(world.target.poll_reservation_change(), Some((nqn, 2)));
+    world.target.reservations_stored(&nqn, 2, true).unwrap();
+    world.settle();
+    assert_eq!(world.answer(slot).unwrap().status, Status::SUCCESS);
+    assert_eq!(world.run(admin, on(1), &[]).status.kind(), Status::INVALID_FIELD, "it cannot persist");
 }
 
 #[test]

@@ -146,6 +146,14 @@ impl World {
         self.target.add_namespace(&subsystem_nqn(), config, volume, channel).unwrap()
     }
 
+    /// A RAM volume as the next namespace, whose reservations can persist.
+    pub(super) fn add_persistent(&mut self, name: u8) -> u32 {
+        let ram = Rc::new(Ram::new(&mut self.env, Geometry::new(BLOCK as u32, BLOCKS).unwrap()).unwrap());
+        let channel = ram.open();
+        let config = NamespaceConfig { uuid: [name; 16], ptpl: true, ..NamespaceConfig::default() };
+        self.target.add_namespace(&subsystem_nqn(), config, ram, channel).unwrap()
+    }
+
     /// Another RAM volume as the next namespace.
     pub(super) fn add_ram(&mut self, blocks: u64, name: u8) -> u32 {
         let geometry = Geometry::new(BLOCK as u32, blocks).unwrap();

@@ -2,6 +2,7 @@
 
 use super::change::Effects;
 use crate::target::controller::events::tell_reservation;
+use crate::target::outstanding::Outstanding;
 use crate::target::seam::Transfer;
 use crate::target::sgl::{self, Limits};
 use crate::target::{Request, Target};
@@ -49,6 +50,7 @@ impl Target {
         let host = self.host_of(key)?;
         let entry = self.namespaces.get_mut(namespace).ok_or(Status::INVALID_FIELD)?;
         let state = &mut entry.reservations;
+        let persisted = state.persists();
         let effects = match opcode {
             NvmOpcode::ReservationRegister => {
                 let register = Register::read(command).map_err(|_| Status::INVALID_FIELD)?;
@@ -63,9 +65,8 @@ impl Target {
                 state.release(&host, &release, keys.current.get())?
             }
         };
-        self.reservation_changed(namespace);
-        self.apply(namespace, &effects);
-        self.answer(key, request, Status::SUCCESS, 0, Span::EMPTY);
+        let waits = self.apply(namespace, &effects);
+        self.answer_change(key, request, namespace, persisted, waits);
         Ok(())
     }
 
@@ -100,27 +101,34 @@ impl Target {
         Ok(controller.host_id)
     }
 
-    /// Tells hosts, and aborts what waits of those that lost their registration. What a volume works on already ends as it
-    /// will; the response to the preempting host does not wait for it.
-    fn apply(&mut self, namespace: Key, effects: &Effects) {
-        let Some(entry) = self.namespaces.get(namespace) else { return };
+    /// Tells hosts, and aborts commands of those that lost their registration, if that was asked for: what a volume works on
+    /// already is given up, and returned to be waited for.
+    fn apply(&mut self, namespace: Key, effects: &Effects) -> Vec<Key> {
+        let Some(entry) = self.namespaces.get(namespace) else { return Vec::new() };
         let (id, subsystem) = (entry.id, entry.subsystem);
         for (host, notice) in &effects.notices {
             self.notify(subsystem, id, host, *notice);
         }
         if effects.aborted.is_empty() {
-            return;
+            return Vec::new();
         }
         let theirs = self.controllers.iter().filter(|(_, controller)| {
             controller.subsystem == subsystem && effects.aborted.contains(&controller.host_id)
         });
         let theirs: Vec<Key> = theirs.map(|(key, _)| key).collect();
-        let withdrawn = self.withdraw(|outstanding| {
+        let of_theirs = |outstanding: &Outstanding| {
             outstanding.namespace == namespace && theirs.contains(&outstanding.controller)
-        });
-        for key in withdrawn {
+        };
+        for key in self.withdraw(of_theirs) {
             self.finish(key, Status::ABORTED_PREEMPT, Span::EMPTY);
         }
+        let running = self.outstanding.iter_mut().filter(|(_, one)| one.answers() > 0 && of_theirs(one));
+        running
+            .map(|(key, one)| {
+                one.given_up.get_or_insert(Status::ABORTED_PREEMPT);
+                key
+            })
+            .collect()
     }
 
     /// A notification for every controller of a host that did not mask it.

@@ -12,9 +12,11 @@ mod change;
 mod command;
 mod notification;
 mod report;
+mod storing;
 
 pub(in super::super) use command::transfer;
 pub(in super::super) use notification::NotificationLog;
+pub(in super::super) use storing::Parked;
 
 use wire::nvme::fabrics::HostId;
 use wire::nvme::reservation::ReservationType;
