@@ -1,21 +1,19 @@
 //! In steady state a request allocates nothing.
 
-mod common;
-
 use block::device::{File, Geometry, Ram};
 use block::{BlockDevice, Done, Identity, Io, Op, Status, Volume};
-use common::World;
 use std::path::Path;
 use std::rc::Rc;
 use stdx::env::{Env, OpenFile, Owner};
 use stdx::mem::{CountingAllocator, Span};
+use stdx::testing::TestEnv;
 
 #[global_allocator]
 static COUNTING: CountingAllocator = CountingAllocator;
 
 /// How often the device allocates in a thousand requests of each kind, after a hundred to warm up. What the world does is
 /// not counted.
-fn allocations(world: &mut World, device: &dyn BlockDevice, ops: &[Op]) -> u64 {
+fn allocations(world: &mut TestEnv, device: &dyn BlockDevice, ops: &[Op]) -> u64 {
     let mut channel = device.open();
     let (data, expected) = (world.mem().take(4096).unwrap(), world.mem().take(4096).unwrap());
     world.mem().fill(data, 0);
@@ -48,14 +46,14 @@ const BARE: [Op; 5] = [Op::Read, Op::Write, Op::Flush, Op::Zero { deallocate: fa
 
 #[test]
 fn ram() {
-    let mut world = World::new(1);
+    let mut world = TestEnv::seeded(1, 256 << 20);
     let ram = Ram::new(&mut world, Geometry::new(4096, 1000).unwrap()).unwrap();
     assert_eq!(allocations(&mut world, &ram, &BARE), 0);
 }
 
 #[test]
 fn volume() {
-    let mut world = World::new(1);
+    let mut world = TestEnv::seeded(1, 256 << 20);
     let ram = Ram::new(&mut world, Geometry::new(4096, 1000).unwrap()).unwrap();
     let volume = Volume::new(Rc::new(ram), Identity::default());
     assert_eq!(allocations(&mut world, &volume, &BARE), 0);
@@ -65,7 +63,7 @@ fn volume() {
 
 #[test]
 fn file() {
-    let mut world = World::new(1);
+    let mut world = TestEnv::seeded(1, 256 << 20);
     let open = OpenFile { create: Some(4096 * 1000), ..OpenFile::existing(Path::new("volume")) };
     let file = File::open(&mut world, Owner(1), &open, Some(4096)).unwrap();
     assert_eq!(allocations(&mut world, &file, &BARE), 0);

@@ -1,28 +1,26 @@
 //! Every device of this crate passes the suite, and devices with planted bugs do not.
 
-mod common;
-
 use block::conformance::{self, Fault, Promises, Setting};
 use block::device::{Delay, Error, File, Geometry, Latencies, Null, Partition, Ram};
 use block::{BlockDevice, Identity, Volume};
-use common::World;
 use core::time::Duration;
 use std::path::Path;
 use std::rc::Rc;
 use stdx::env::{Env, OpenFile, Owner};
+use stdx::testing::TestEnv;
 
 /// A world and how to make a device in it.
 struct Bench<F> {
-    world: World,
+    world: TestEnv,
     promises: Promises,
     make: F,
     /// How to make it again after a crash, if it survives one.
     again: Option<Make>,
 }
 
-type Make = fn(&mut World) -> Rc<dyn BlockDevice>;
+type Make = fn(&mut TestEnv) -> Rc<dyn BlockDevice>;
 
-impl<F: FnMut(&mut World) -> Rc<dyn BlockDevice>> Setting for Bench<F> {
+impl<F: FnMut(&mut TestEnv) -> Rc<dyn BlockDevice>> Setting for Bench<F> {
     fn env(&mut self) -> &mut dyn Env {
         &mut self.world
     }
@@ -38,7 +36,7 @@ impl<F: FnMut(&mut World) -> Rc<dyn BlockDevice>> Setting for Bench<F> {
     fn crash(&mut self, device: Rc<dyn BlockDevice>) -> Option<Rc<dyn BlockDevice>> {
         let again = self.again?;
         device.close(&mut self.world);
-        self.world.cut_power();
+        self.world.files.cut_power();
         Some(again(&mut self.world))
     }
 }
@@ -46,31 +44,31 @@ impl<F: FnMut(&mut World) -> Rc<dyn BlockDevice>> Setting for Bench<F> {
 const BARE: Promises = Promises { keeps: true, grows: true, composes: false };
 
 /// Runs the suite over a few seeds.
-fn examine(promises: Promises, make: impl Fn(&mut World) -> Rc<dyn BlockDevice>) -> Result<(), Fault> {
+fn examine(promises: Promises, make: impl Fn(&mut TestEnv) -> Rc<dyn BlockDevice>) -> Result<(), Fault> {
     (0..SEEDS).try_for_each(|seed| {
-        let world = World::new(seed);
+        let world = TestEnv::seeded(seed, 256 << 20);
         conformance::run(&mut Bench { world, promises, make: &make, again: None }, seed)
     })
 }
 
 /// Runs the suite over a few seeds with a volume in a file, in worlds that `prepare` makes special and that lose power.
-fn examine_stable(promises: Promises, prepare: fn(&mut World), open: Make) -> Result<(), Fault> {
+fn examine_stable(promises: Promises, prepare: fn(&mut TestEnv), open: Make) -> Result<(), Fault> {
     (0..SEEDS).try_for_each(|seed| {
-        let mut world = World::new(seed);
+        let mut world = TestEnv::seeded(seed, 256 << 20);
         prepare(&mut world);
-        let make = |world: &mut World| {
-            world.remove_file("volume");
+        let make = |world: &mut TestEnv| {
+            world.files.remove("volume");
             open(world)
         };
         conformance::run(&mut Bench { world, promises, make, again: Some(open) }, seed)
     })
 }
 
-fn examine_file(prepare: fn(&mut World), open: Make) -> Result<(), Fault> {
+fn examine_file(prepare: fn(&mut TestEnv), open: Make) -> Result<(), Fault> {
     examine_stable(BARE, prepare, open)
 }
 
-fn open_file(world: &mut World, block_size: u32, direct: bool) -> Rc<dyn BlockDevice> {
+fn open_file(world: &mut TestEnv, block_size: u32, direct: bool) -> Rc<dyn BlockDevice> {
     let create = Some(1000 * u64::from(block_size) + 100);
     let open = OpenFile { direct, create, ..OpenFile::existing(Path::new("volume")) };
     Rc::new(File::open(world, Owner(7), &open, Some(block_size)).unwrap())
@@ -171,22 +169,22 @@ fn file() {
 
 #[test]
 fn file_past_the_page_cache() {
-    examine_file(|world| world.alignment = 4096, |world| open_file(world, 4096, true)).unwrap();
-    examine_file(|world| world.alignment = 512, |world| open_file(world, 512, true)).unwrap();
+    examine_file(|world| world.files.alignment = 4096, |world| open_file(world, 4096, true)).unwrap();
+    examine_file(|world| world.files.alignment = 512, |world| open_file(world, 512, true)).unwrap();
 }
 
 #[test]
 fn file_that_cannot_punch() {
-    examine_file(|world| world.can_punch = false, |world| open_file(world, 512, false)).unwrap();
+    examine_file(|world| world.files.can_punch = false, |world| open_file(world, 512, false)).unwrap();
 }
 
 #[test]
 fn file_in_a_narrow_world() {
-    examine_file(|world| world.under_way_max = 2, |world| open_file(world, 512, false)).unwrap();
+    examine_file(|world| world.files.under_way_max = 2, |world| open_file(world, 512, false)).unwrap();
 }
 
 #[test]
 fn a_disk_that_lies_about_sync_is_found() {
-    let found = examine_file(|world| world.sync_lies = true, |world| open_file(world, 512, false));
+    let found = examine_file(|world| world.files.sync_lies = true, |world| open_file(world, 512, false));
     assert!(matches!(found, Err(Fault::Lost { .. })), "{found:?}");
 }

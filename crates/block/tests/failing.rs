@@ -1,21 +1,19 @@
 //! Devices that fail: what the error-injecting device does, and what a file volume makes of its file's failures.
 
-mod common;
-
 use block::device::{Error, File, FileError, Geometry, Injection, Partition, Ram, Target};
 use block::{BlockDevice, Channel, Done, Identity, Io, Op, Status, Volume};
-use common::World;
 use std::path::Path;
 use std::rc::Rc;
 use stdx::env::{Env, IoError, OpenFile, Owner};
 use stdx::mem::Span;
+use stdx::testing::TestEnv;
 
 fn io(op: Op, lba: u64, data: Span) -> Io {
     Io { tag: lba, op, lba, blocks: 1, fua: false, lend: false, data }
 }
 
 /// One request to its end.
-fn finish(world: &mut World, device: &dyn BlockDevice, channel: &mut dyn Channel, io: Io) -> Status {
+fn finish(world: &mut TestEnv, device: &dyn BlockDevice, channel: &mut dyn Channel, io: Io) -> Status {
     let (mut done, mut events): (Vec<Done>, _) = (Vec::new(), Vec::new());
     channel.submit(world, io).unwrap();
     loop {
@@ -29,7 +27,7 @@ fn finish(world: &mut World, device: &dyn BlockDevice, channel: &mut dyn Channel
     }
 }
 
-fn injected(world: &mut World) -> (Error, Box<dyn Channel>, Span) {
+fn injected(world: &mut TestEnv) -> (Error, Box<dyn Channel>, Span) {
     let ram = Ram::new(world, Geometry::new(512, 100).unwrap()).unwrap();
     let device = Error::new(Rc::new(ram));
     let channel = device.open();
@@ -40,7 +38,7 @@ fn injected(world: &mut World) -> (Error, Box<dyn Channel>, Span) {
 
 #[test]
 fn failures_hit_their_kind_as_often_as_planned() {
-    let mut world = World::new(1);
+    let mut world = TestEnv::seeded(1, 256 << 20);
     let (device, mut channel, data) = injected(&mut world);
     device.inject(Target::Read, Injection::Failure, 2);
     let mut read = |op| finish(&mut world, &device, &mut *channel, io(op, 0, data));
@@ -53,7 +51,7 @@ fn failures_hit_their_kind_as_often_as_planned() {
 
 #[test]
 fn a_request_that_nothing_was_done_of_can_be_taken_back() {
-    let mut world = World::new(1);
+    let mut world = TestEnv::seeded(1, 256 << 20);
     let ram = Ram::new(&mut world, Geometry::new(512, 100).unwrap()).unwrap();
     let device = Rc::new(Error::new(Rc::new(ram)));
     let part = Partition::new(device.clone(), 10, 50).unwrap();
@@ -80,7 +78,7 @@ fn a_request_that_nothing_was_done_of_can_be_taken_back() {
 
 #[test]
 fn corruption_reaches_the_data_and_not_the_writers_memory() {
-    let mut world = World::new(1);
+    let mut world = TestEnv::seeded(1, 256 << 20);
     let (device, mut channel, data) = injected(&mut world);
     device.inject(Target::Write, Injection::Corrupt { offset: 5, flip: 0x80 }, 1);
     assert_eq!(finish(&mut world, &device, &mut *channel, io(Op::Write, 3, data)), Status::Ok);
@@ -94,7 +92,7 @@ fn corruption_reaches_the_data_and_not_the_writers_memory() {
 
 #[test]
 fn what_hangs_is_let_go_when_cleared_or_closed() {
-    let mut world = World::new(1);
+    let mut world = TestEnv::seeded(1, 256 << 20);
     let (device, mut channel, data) = injected(&mut world);
     device.inject(Target::Write, Injection::Pending, 2);
     let mut done = Vec::new();
@@ -113,7 +111,7 @@ fn what_hangs_is_let_go_when_cleared_or_closed() {
 
 #[test]
 fn what_hangs_is_carried_out_when_resumed() {
-    let mut world = World::new(1);
+    let mut world = TestEnv::seeded(1, 256 << 20);
     let (device, mut channel, data) = injected(&mut world);
     device.inject(Target::Write, Injection::Pending, 5);
     device.inject(Target::Read, Injection::Failure, 1);
@@ -133,7 +131,7 @@ fn what_hangs_is_carried_out_when_resumed() {
 
 #[test]
 fn refusal_spares_an_idle_channel() {
-    let mut world = World::new(1);
+    let mut world = TestEnv::seeded(1, 256 << 20);
     let (device, mut channel, data) = injected(&mut world);
     device.inject(Target::Read, Injection::Refusal, 1);
     channel.submit(&mut world, io(Op::Read, 0, data)).unwrap();
@@ -143,14 +141,14 @@ fn refusal_spares_an_idle_channel() {
     channel.submit(&mut world, io(Op::Read, 2, data)).unwrap();
 }
 
-fn file(world: &mut World, block_size: Option<u32>) -> Result<File, FileError> {
+fn file(world: &mut TestEnv, block_size: Option<u32>) -> Result<File, FileError> {
     let open = OpenFile { create: Some(512 * 100), ..OpenFile::existing(Path::new("volume")) };
     File::open(world, Owner(1), &open, block_size)
 }
 
 #[test]
 fn a_files_failures_become_statuses() {
-    let mut world = World::new(1);
+    let mut world = TestEnv::seeded(1, 256 << 20);
     let file = file(&mut world, None).unwrap();
     let mut channel = file.open();
     let data = world.mem().take(512).unwrap();
@@ -163,21 +161,21 @@ fn a_files_failures_become_statuses() {
         (IoError::Os(5), Op::Zero { deallocate: true }, Status::WriteError),
     ];
     for (error, op, expected) in cases {
-        world.fail = Some(error);
+        world.files.fail = Some(error);
         let data = if op.moves_data() { data } else { Span::EMPTY };
         assert_eq!(finish(&mut world, &file, &mut *channel, io(op, 0, data)), expected, "{error:?} {op:?}");
     }
-    world.fail = None;
+    world.files.fail = None;
     assert_eq!(finish(&mut world, &file, &mut *channel, io(Op::Read, 0, data)), Status::Ok);
 }
 
 #[test]
 fn a_file_that_shrank_fails_reads_until_it_is_looked_at_again() {
-    let mut world = World::new(1);
+    let mut world = TestEnv::seeded(1, 256 << 20);
     let file = file(&mut world, Some(512)).unwrap();
     let mut channel = file.open();
     let data = world.mem().take(512).unwrap();
-    world.truncate_file("volume", 512 * 50 + 100);
+    world.files.truncate("volume", 512 * 50 + 100);
     assert_eq!(finish(&mut world, &file, &mut *channel, io(Op::Read, 50, data)), Status::ReadError);
     file.rescan(&mut world).unwrap();
     assert_eq!(file.info().blocks, 50);
@@ -188,9 +186,9 @@ fn a_file_that_shrank_fails_reads_until_it_is_looked_at_again() {
 /// The system said that it can punch, and then it cannot.
 #[test]
 fn a_file_that_turns_out_not_to_punch_is_zeroed_by_writing() {
-    let mut world = World::new(1);
+    let mut world = TestEnv::seeded(1, 256 << 20);
     let file = file(&mut world, Some(512)).unwrap();
-    world.can_punch = false;
+    world.files.can_punch = false;
     let mut channel = file.open();
     let data = world.mem().take(512).unwrap();
     world.mem().fill(data, 9);
@@ -205,11 +203,11 @@ fn a_file_that_turns_out_not_to_punch_is_zeroed_by_writing() {
 
 #[test]
 fn a_file_of_no_volumes_size_is_refused() {
-    let mut world = World::new(1);
+    let mut world = TestEnv::seeded(1, 256 << 20);
     assert!(matches!(file(&mut world, Some(520)), Err(FileError::Geometry(_))));
-    world.truncate_file("volume", 100);
+    world.files.truncate("volume", 100);
     assert!(matches!(file(&mut world, None), Err(FileError::Geometry(_))));
-    world.alignment = 4096;
+    world.files.alignment = 4096;
     let open = OpenFile { direct: true, ..OpenFile::existing(Path::new("volume")) };
     let refused = File::open(&mut world, Owner(1), &open, Some(512));
     assert!(matches!(refused, Err(FileError::Alignment { block_size: 512, alignment: 4096 })));

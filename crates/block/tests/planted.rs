@@ -1,13 +1,11 @@
 //! Devices with planted bugs: the suite finds each of them. A suite that never found a bug is not known to work.
 
-mod common;
-
 use block::conformance::{self, Fault, Promises, Setting};
 use block::device::{Geometry, Ram};
 use block::{BlockDevice, Channel, Done, Identity, Info, Io, Op, Refused, Status, Volume};
-use common::World;
 use std::rc::Rc;
 use stdx::env::Env;
+use stdx::testing::TestEnv;
 
 /// What is wrong with a device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -148,7 +146,7 @@ impl Channel for BrokenChannel {
 }
 
 struct Bench {
-    world: World,
+    world: TestEnv,
     bug: Option<Bug>,
 }
 
@@ -171,7 +169,7 @@ impl Setting for Bench {
 }
 
 fn examine(bug: Option<Bug>) -> Result<(), Fault> {
-    conformance::run(&mut Bench { world: World::new(1), bug }, 1)
+    conformance::run(&mut Bench { world: TestEnv::seeded(1, 256 << 20), bug }, 1)
 }
 
 #[test]
@@ -211,6 +209,6 @@ fn a_volume_hides_no_bug() {
             Promises { composes: true, ..self.0.promises() }
         }
     }
-    let bench = Bench { world: World::new(1), bug: Some(Bug::Dropped) };
+    let bench = Bench { world: TestEnv::seeded(1, 256 << 20), bug: Some(Bug::Dropped) };
     assert!(conformance::run(&mut Above(bench), 1).is_err());
 }

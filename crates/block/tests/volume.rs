@@ -1,19 +1,17 @@
 //! What a volume adds to its device: atomic compare-and-write, limits, statistics.
 
-mod common;
-
 use block::device::{Delay, File, Geometry, Latencies, Ram};
 use block::volume::QosLimits;
 use block::{BlockDevice, Channel, Done, Identity, Io, Op, Status, Volume};
-use common::World;
 use core::time::Duration;
 use std::path::Path;
 use std::rc::Rc;
 use stdx::env::{Env, OpenFile, Owner};
 use stdx::mem::Span;
+use stdx::testing::TestEnv;
 use stdx::time::Time;
 
-fn ram(world: &mut World) -> Volume {
+fn ram(world: &mut TestEnv) -> Volume {
     let ram = Ram::new(world, Geometry::new(512, 1000).unwrap()).unwrap();
     Volume::new(Rc::new(ram), Identity::default())
 }
@@ -22,14 +20,14 @@ fn io(op: Op, lba: u64, blocks: u32, data: Span) -> Io {
     Io { tag: lba, op, lba, blocks, fua: false, lend: false, data }
 }
 
-fn buffer(world: &mut World, value: u8) -> Span {
+fn buffer(world: &mut TestEnv, value: u8) -> Span {
     let buffer = world.mem().take(512).unwrap();
     world.mem().fill(buffer, value);
     buffer
 }
 
 /// Turns the world until the channels have completed `count` requests among them.
-fn drive(world: &mut World, volume: &Volume, channels: &mut [Box<dyn Channel>], count: usize) -> Vec<Done> {
+fn drive(world: &mut TestEnv, volume: &Volume, channels: &mut [Box<dyn Channel>], count: usize) -> Vec<Done> {
     let (mut done, mut events) = (Vec::new(), Vec::new());
     loop {
         channels.iter_mut().for_each(|channel| channel.poll(world, &mut done));
@@ -46,7 +44,7 @@ fn drive(world: &mut World, volume: &Volume, channels: &mut [Box<dyn Channel>], 
 #[test]
 fn one_of_many_compare_and_writes_wins() {
     for seed in 0..50 {
-        let mut world = World::new(seed);
+        let mut world = TestEnv::seeded(seed, 256 << 20);
         let open = OpenFile { create: Some(512 * 100), ..OpenFile::existing(Path::new("lock")) };
         let file = File::open(&mut world, Owner(1), &open, Some(512)).unwrap();
         let volume = Volume::new(Rc::new(file), Identity::default());
@@ -65,7 +63,7 @@ fn one_of_many_compare_and_writes_wins() {
 /// Blocks no volume has, beside a request that looks at what else is under way.
 #[test]
 fn a_request_at_the_end_of_numbers_is_harmless() {
-    let mut world = World::new(1);
+    let mut world = TestEnv::seeded(1, 256 << 20);
     let volume = ram(&mut world);
     let data = buffer(&mut world, 0);
     let mut channel = volume.open();
@@ -81,7 +79,7 @@ fn a_request_at_the_end_of_numbers_is_harmless() {
 
 #[test]
 fn limits_hold_over_all_channels() {
-    let mut world = World::new(1);
+    let mut world = TestEnv::seeded(1, 256 << 20);
     let volume = ram(&mut world);
     let data = buffer(&mut world, 0);
     volume.set_qos(world.now(), QosLimits { rw_ios_per_sec: Some(1000), ..QosLimits::default() });
@@ -96,7 +94,7 @@ fn limits_hold_over_all_channels() {
 
 #[test]
 fn statistics_tell_what_was_done_and_how_long_it_took() {
-    let mut world = World::new(1);
+    let mut world = TestEnv::seeded(1, 256 << 20);
     let base = Rc::new(Ram::new(&mut world, Geometry::new(512, 1000).unwrap()).unwrap());
     let latencies = Latencies {
         read_average: Duration::from_micros(7),
@@ -119,7 +117,7 @@ fn statistics_tell_what_was_done_and_how_long_it_took() {
 
 #[test]
 fn at_once_is_only_what_nothing_stands_in_the_way_of() {
-    let mut world = World::new(1);
+    let mut world = TestEnv::seeded(1, 256 << 20);
     let volume = Rc::new(ram(&mut world));
     let (data, read) = (buffer(&mut world, 7), buffer(&mut world, 0));
     let mut channel = volume.open();
@@ -149,7 +147,7 @@ fn at_once_is_only_what_nothing_stands_in_the_way_of() {
 
 #[test]
 fn a_claim_is_one_users_until_it_ends() {
-    let mut world = World::new(1);
+    let mut world = TestEnv::seeded(1, 256 << 20);
     let volume = Rc::new(ram(&mut world));
     let claim = volume.claim("the first").unwrap();
     assert_eq!(volume.claim("the second").unwrap_err().by, "the first");

@@ -1,13 +1,8 @@
 //! What the target costs per command, without a transport: `transfer`, `submit` and `poll` over a RAM volume. Run with
 //! `cargo bench -p nvme --bench target_io`.
 
-#[path = "../tests/support/env.rs"]
-#[allow(dead_code, reason = "streams are not used here")]
-mod env;
-
 use block::device::{Geometry, Ram};
 use block::{BlockDevice, Identity, Volume};
-use env::TestEnv;
 use nvme::target::{
     Arrival, NamespaceConfig, Options, Portal, QueueKey, Request, Response, SubsystemConfig, Target,
     Transfer, Transport,
@@ -17,6 +12,7 @@ use std::time::Instant;
 use stdx::env::Env;
 use stdx::mem::Span;
 use stdx::slab::{Key, Slab};
+use stdx::testing::TestEnv;
 use wire::nvme::fabrics::{Connect, ConnectAttributes, ConnectData, Property, PropertySet};
 use wire::nvme::nvm::{BlockCommand, Control};
 use wire::nvme::{CONTROLLER_ANY, Nqn, NvmOpcode, Sgl, SubmissionQueueEntry};

@@ -1,12 +1,7 @@
 //! The target allocates nothing per command in steady state.
 
-#[path = "support/env.rs"]
-#[allow(dead_code, reason = "streams are not used here")]
-mod env;
-
 use block::device::{Geometry, Ram};
 use block::{BlockDevice, Identity, Volume};
-use env::TestEnv;
 use nvme::target::{
     Arrival, NamespaceConfig, Options, Portal, Request, SubsystemConfig, Target, Transfer, Transport,
 };
@@ -14,6 +9,7 @@ use std::rc::Rc;
 use stdx::env::Env;
 use stdx::mem::{CountingAllocator, Span};
 use stdx::slab::Slab;
+use stdx::testing::TestEnv;
 use wire::nvme::fabrics::{Connect, ConnectAttributes, ConnectData, Property, PropertySet};
 use wire::nvme::nvm::{BlockCommand, Control};
 use wire::nvme::{CONTROLLER_ANY, Nqn, NvmOpcode, Sgl, SubmissionQueueEntry};

@@ -17,6 +17,8 @@ pub mod planted;
 pub mod prng;
 pub mod slab;
 pub mod stream;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 pub mod transmit;
 pub mod uuid;

@@ -3,7 +3,6 @@
 
 #[path = "../../../wire/tests/support/mod.rs"]
 pub mod captures;
-pub mod env;
 pub mod host;
 pub mod nvme;
 pub mod ram;
@@ -11,11 +10,11 @@ pub mod replay;
 
 use ::nvme::target::Executor;
 use ::nvme::target::tcp::{Limits, Server};
-use env::TestEnv;
 use host::{Answer, Form};
 use ram::Ram;
 use std::net::SocketAddr;
 use stdx::env::StreamId;
+use stdx::testing::TestEnv;
 use wire::nvme::{NvmOpcode, Sgl, SubmissionQueueEntry};
 use zerocopy::little_endian::U32;
 

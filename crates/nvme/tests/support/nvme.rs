@@ -1,6 +1,5 @@
 //! A whole target behind the server: one subsystem, one RAM volume.
 
-use super::env::TestEnv;
 use super::host::{Answer, Form};
 use super::{World, address};
 use ::nvme::target::tcp::Limits;
@@ -9,6 +8,7 @@ use block::BlockDevice;
 use block::device::{Geometry, Ram};
 use std::rc::Rc;
 use stdx::env::StreamId;
+use stdx::testing::TestEnv;
 use wire::nvme::Nqn;
 use wire::nvme::fabrics::{Property, PropertySet};
 

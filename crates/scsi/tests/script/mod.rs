@@ -2,17 +2,14 @@
 //! commands to the script.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-#[path = "../../../nvme/tests/support/env.rs"]
-pub mod env;
-
 use block::{Channel, Done, Io, Op};
-use env::TestEnv;
 use scsi::iscsi::IscsiName;
 use scsi::iscsi::initiator::{Initiator, InitiatorEvent, InitiatorOptions};
 use scsi::iscsi::login::{Admission, Authentication, Limits, Refusal, TargetLogin, Turn};
 use std::collections::BTreeMap;
 use stdx::env::{Env, Owner, StreamId};
 use stdx::mem::Span;
+use stdx::testing::TestEnv;
 use wire::iscsi::{
     Bhs, DIGEST_LEN, DataIn, DataInStatus, Digests, HeaderRules, LoginRequest, LoginResponse, LoginStatus,
     NopIn, NopOut, Numbers, Opcode, R2t, RESERVED_TAG, Receiver, Residual, ScsiCommand, ScsiResponse, Serial,

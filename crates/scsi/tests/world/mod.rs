@@ -2,13 +2,10 @@
 //! a test wants them to.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-#[path = "../../../nvme/tests/support/env.rs"]
-pub mod env;
 pub mod initiator;
 
 use block::device::{Geometry, Ram};
 use block::{BlockDevice, Identity, Volume};
-use env::TestEnv;
 use initiator::{Answer, Initiator};
 use scsi::iscsi::IscsiName;
 use scsi::iscsi::login;
@@ -20,6 +17,7 @@ use scsi::target::{DeviceConfig, PortConfig, Protocol, Target, UnitConfig};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use stdx::testing::TestEnv;
 
 /// A server, the target behind it, and the world around them.
 pub struct World {

@@ -1,4 +1,4 @@
-//! An environment without a network, and a transport that keeps buffers and answers in plain vectors.
+//! A transport that keeps buffers and answers in plain vectors.
 
 use crate::target::{
     Arrival, Connected, NamespaceConfig, Options, Portal, QueueKey, Refusal, Request, Response,
@@ -7,77 +7,14 @@ use crate::target::{
 use block::device::{Geometry, Ram};
 use block::{BlockDevice, Identity, Volume};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
-use stdx::env::{
-    Accepted, Env, Event, FileId, FileInfo, FileOp, IoError, ListenerId, OpenFile, Owner, Refused, StreamId,
-    Waker,
-};
-use stdx::mem::{Memory, MemoryLimits, Span};
+use stdx::mem::Span;
 use stdx::slab::{Key, Slab};
+use stdx::testing::TestEnv;
 use stdx::time::Time;
 use wire::nvme::fabrics::{Connect, ConnectAttributes, ConnectData, Property, PropertySet};
 use wire::nvme::{Nqn, Sgl, Status, SubmissionQueueEntry};
-
-/// Time and memory, nothing else.
-pub(super) struct TestEnv {
-    memory: Memory,
-    now: Time,
-}
-
-impl Env for TestEnv {
-    fn now(&self) -> Time {
-        self.now
-    }
-    fn calendar_ms(&self) -> u64 {
-        0
-    }
-    fn entropy(&mut self) -> u64 {
-        4
-    }
-    fn mem(&mut self) -> &mut Memory {
-        &mut self.memory
-    }
-    fn listen(&mut self, _: Owner, _: SocketAddr) -> Result<ListenerId, IoError> {
-        Err(IoError::Unsupported)
-    }
-    fn listener_address(&self, _: ListenerId) -> SocketAddr {
-        unreachable!("nobody listens")
-    }
-    fn close_listener(&mut self, _: ListenerId) {}
-    fn accept(&mut self, _: ListenerId, _: Owner) -> Result<Accepted, IoError> {
-        Err(IoError::Unsupported)
-    }
-    fn connect(&mut self, _: Owner, _: SocketAddr) -> Result<StreamId, IoError> {
-        Err(IoError::Unsupported)
-    }
-    fn recv(&mut self, _: StreamId, _: Span) -> Result<usize, IoError> {
-        Err(IoError::Unsupported)
-    }
-    fn send(&mut self, _: StreamId, _: &[Span]) -> Result<usize, IoError> {
-        Err(IoError::Unsupported)
-    }
-    fn close(&mut self, _: StreamId, _: bool) {}
-    fn open_file(&mut self, _: &OpenFile) -> Result<FileId, IoError> {
-        Err(IoError::Unsupported)
-    }
-    fn file_info(&mut self, _: FileId) -> Result<FileInfo, IoError> {
-        Err(IoError::Unsupported)
-    }
-    fn resize_file(&mut self, _: FileId, _: u64) -> Result<(), IoError> {
-        Err(IoError::Unsupported)
-    }
-    fn close_file(&mut self, _: FileId) {}
-    fn submit(&mut self, op: FileOp) -> Result<(), Refused<FileOp>> {
-        Err(Refused(op))
-    }
-    fn poll(&mut self, _: &mut Vec<Event>, _: Option<Time>) {}
-    fn waker(&self) -> Waker {
-        Arc::new(|| {})
-    }
-}
 
 /// A target and its only transport.
 pub(super) struct World {
@@ -120,8 +57,8 @@ impl World {
     }
 
     pub(super) fn with(options: Options, config: SubsystemConfig) -> Self {
-        let memory = Memory::new(MemoryLimits { buffer_bytes: 64 << 20 }).unwrap();
-        let mut env = TestEnv { memory, now: Time::from_nanos(1_000_000_000) };
+        let mut env = TestEnv::new(64 << 20);
+        env.now = Time::from_nanos(1_000_000_000);
         let ram = Rc::new(Ram::new(&mut env, Geometry::new(BLOCK as u32, BLOCKS).unwrap()).unwrap());
         let mut world = Self {
             env,

@@ -1,4 +1,4 @@
-//! An environment without a network, and a transport that keeps buffers and outcomes in plain maps.
+//! A transport that keeps buffers and outcomes in plain maps.
 
 use crate::target::{
     Command, DeviceConfig, DeviceKey, Executor, Function, Management, ManagementOutcome, NexusKey, Outcome,
@@ -7,74 +7,11 @@ use crate::target::{
 use block::device::{Geometry, Ram};
 use block::{BlockDevice, Identity, Volume};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
-use stdx::env::{
-    Accepted, Env, Event, FileId, FileInfo, FileOp, IoError, ListenerId, OpenFile, Owner, Refused, StreamId,
-    Waker,
-};
-use stdx::mem::{Memory, MemoryLimits, Span};
+use stdx::mem::Span;
+use stdx::testing::TestEnv;
 use stdx::time::Time;
 use wire::scsi::{Cdb, Lun, Sense, Status, TransportId};
-
-/// Time and memory, nothing else.
-pub(in super::super) struct TestEnv {
-    pub(in super::super) memory: Memory,
-    pub(in super::super) now: Time,
-}
-
-impl Env for TestEnv {
-    fn now(&self) -> Time {
-        self.now
-    }
-    fn calendar_ms(&self) -> u64 {
-        0
-    }
-    fn entropy(&mut self) -> u64 {
-        4
-    }
-    fn mem(&mut self) -> &mut Memory {
-        &mut self.memory
-    }
-    fn listen(&mut self, _: Owner, _: SocketAddr) -> Result<ListenerId, IoError> {
-        Err(IoError::Unsupported)
-    }
-    fn listener_address(&self, _: ListenerId) -> SocketAddr {
-        unreachable!("nobody listens")
-    }
-    fn close_listener(&mut self, _: ListenerId) {}
-    fn accept(&mut self, _: ListenerId, _: Owner) -> Result<Accepted, IoError> {
-        Err(IoError::Unsupported)
-    }
-    fn connect(&mut self, _: Owner, _: SocketAddr) -> Result<StreamId, IoError> {
-        Err(IoError::Unsupported)
-    }
-    fn recv(&mut self, _: StreamId, _: Span) -> Result<usize, IoError> {
-        Err(IoError::Unsupported)
-    }
-    fn send(&mut self, _: StreamId, _: &[Span]) -> Result<usize, IoError> {
-        Err(IoError::Unsupported)
-    }
-    fn close(&mut self, _: StreamId, _: bool) {}
-    fn open_file(&mut self, _: &OpenFile) -> Result<FileId, IoError> {
-        Err(IoError::Unsupported)
-    }
-    fn file_info(&mut self, _: FileId) -> Result<FileInfo, IoError> {
-        Err(IoError::Unsupported)
-    }
-    fn resize_file(&mut self, _: FileId, _: u64) -> Result<(), IoError> {
-        Err(IoError::Unsupported)
-    }
-    fn close_file(&mut self, _: FileId) {}
-    fn submit(&mut self, op: FileOp) -> Result<(), Refused<FileOp>> {
-        Err(Refused(op))
-    }
-    fn poll(&mut self, _: &mut Vec<Event>, _: Option<Time>) {}
-    fn waker(&self) -> Waker {
-        Arc::new(|| {})
-    }
-}
 
 /// A target with one device on two ports, and its only transport.
 pub(in super::super) struct World {
@@ -136,8 +73,8 @@ impl World {
 
     /// A volume of this geometry behind LUN 0.
     pub(in super::super) fn of(geometry: Geometry) -> Self {
-        let memory = Memory::new(MemoryLimits { buffer_bytes: 64 << 20 }).unwrap();
-        let mut env = TestEnv { memory, now: Time::from_nanos(1_000_000_000) };
+        let mut env = TestEnv::new(64 << 20);
+        env.now = Time::from_nanos(1_000_000_000);
         let ram = Rc::new(Ram::new(&mut env, geometry).unwrap());
         let mut target = Target::new();
         let config = DeviceConfig { name: "iqn.2016-06.io.example:disk".into(), protocol: Protocol::Iscsi };
