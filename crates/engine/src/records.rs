@@ -10,7 +10,7 @@
 
 use crate::owners::Part;
 use core::time::Duration;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use stdx::env::{Env, Event, FileId, FileOp, FileOpKind, IoError, OpenFile, What};
 use stdx::mem::Span;
 use stdx::time::{Time, earliest};
@@ -21,6 +21,7 @@ pub(crate) struct Records(Vec<Option<Record>>);
 
 #[derive(Debug)]
 struct Record {
+    path: PathBuf,
     file: FileId,
     phase: Phase,
     buffer: Span,
@@ -51,6 +52,11 @@ pub(crate) enum Told {
 }
 
 impl Records {
+    /// True if a record is kept in the file, under this name: two cannot share one.
+    pub(crate) fn is_open(&self, path: &Path) -> bool {
+        self.0.iter().flatten().any(|record| record.path == path)
+    }
+
     /// Opens the file, made if there is none, and begins to read it; [`Told::Read`] follows under the place it gets.
     pub(crate) fn open(&mut self, env: &mut dyn Env, path: &Path) -> Result<u32, IoError> {
         let place = self.0.iter().position(Option::is_none).unwrap_or(self.0.len());
@@ -60,8 +66,15 @@ impl Records {
         let buffer = env.mem().take(2 * PLACE_BYTES).ok_or(IoError::Limit)?;
         let open = OpenFile { create: Some(2 * PLACE_BYTES as u64), ..OpenFile::existing(path) };
         let file = env.open_file(&open).inspect_err(|_| env.mem().give(buffer))?;
-        let mut record =
-            Record { file, phase: Phase::Reading, buffer, serial: 0, next: None, retry_at: None };
+        let mut record = Record {
+            path: path.into(),
+            file,
+            phase: Phase::Reading,
+            buffer,
+            serial: 0,
+            next: None,
+            retry_at: None,
+        };
         record.submit(env, place as u32);
         if place == self.0.len() {
             self.0.push(None);

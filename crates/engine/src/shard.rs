@@ -264,6 +264,7 @@ impl Shard {
         self.discoveries.poll(env, &mut self.hosts, &mut self.volumes);
         self.apply_changes(env);
         self.server.poll(env, &mut self.target);
+        self.keep_namespaces(env);
         self.iscsi.server.poll(env, &mut self.iscsi.target);
         self.iscsi.store_reservations(env, &mut self.records);
         self.iscsi.close_kept(env, &mut self.records);
@@ -284,7 +285,6 @@ impl Shard {
             self.records.deadline(),
             self.target.deadline(),
             self.server.deadline(),
-            matches!(self.ending, Ending::Flushing(_)).then_some(Time::ZERO),
         ];
         parts.into_iter().fold(None, earliest)
     }
@@ -312,7 +312,10 @@ impl Shard {
             Some(Part::Iscsi) => self.iscsi.server.handle_event(env, &mut self.iscsi.target, event),
             Some(Part::Initiator(place)) => self.initiators.handle_event(env, place, event),
             Some(Part::Record(place)) => {
-                if let Some(told) = self.records.handle_event(env, place, event) {
+                let told = self.records.handle_event(env, place, event);
+                if self.keeps_namespace(place) {
+                    told.into_iter().for_each(|told| self.handle_namespace_record(env, place, told));
+                } else if let Some(told) = told {
                     self.iscsi.handle_record(env, &mut self.records, &self.volumes, place, told);
                 }
             }
@@ -348,20 +351,25 @@ impl Shard {
                     Flush { volume: entry.name.clone(), channel, done }
                 };
                 self.ending = Ending::Flushing(self.volumes.iter().map(flush).collect());
+                self.finish_flushes(env);
             }
-            Ending::Flushing(flushes) => {
-                let mut finished: Vec<Done> = Vec::new();
-                for Flush { volume, channel, done } in flushes.iter_mut().filter(|flush| !flush.done) {
-                    finished.clear();
-                    channel.poll(env, &mut finished);
-                    // Nobody waits for a peer that is gone, least of all for our own target, which has been drained.
-                    let reachable = is_reachable(&self.volumes, &self.hosts, &self.initiators, volume);
-                    *done = !finished.is_empty() || !reachable;
-                }
-                if flushes.iter().all(|flush| flush.done) {
-                    self.ending = Ending::Done;
-                }
-            }
+            Ending::Flushing(_) => self.finish_flushes(env),
+        }
+    }
+
+    /// Looks which volumes are flushed. One that is not says by an event, or a deadline of its own, when to look again.
+    fn finish_flushes(&mut self, env: &mut dyn Env) {
+        let Ending::Flushing(flushes) = &mut self.ending else { return };
+        let mut finished: Vec<Done> = Vec::new();
+        for Flush { volume, channel, done } in flushes.iter_mut().filter(|flush| !flush.done) {
+            finished.clear();
+            channel.poll(env, &mut finished);
+            // Nobody waits for a peer that is gone, least of all for our own target, which has been drained.
+            let reachable = is_reachable(&self.volumes, &self.hosts, &self.initiators, volume);
+            *done = !finished.is_empty() || !reachable;
+        }
+        if flushes.iter().all(|flush| flush.done) {
+            self.ending = Ending::Done;
         }
     }
 }
@@ -382,7 +390,8 @@ fn is_reachable(volumes: &Volumes, hosts: &Hosts, initiators: &Initiators, name:
             attached.is_some_and(|attached| attached.initiator.is_live())
         }
         Some(Spec::Remote { controller, .. }) => {
-            hosts.get(controller).is_some_and(|attached| attached.host.is_live())
+            let is_live = hosts.get(controller).is_some_and(|attached| attached.host.is_live());
+            is_live && lowest.is_some_and(|entry| !entry.volume.info().offline)
         }
         Some(_) => true,
         None => false,
@@ -390,3 +399,31 @@ fn is_reachable(volumes: &Volumes, hosts: &Hosts, initiators: &Initiators, name:
 }
 
 const FLUSH: Io = Io { tag: 0, op: Op::Flush, lba: 0, blocks: 0, fua: false, lend: false, data: Span::EMPTY };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::volumes::FileSpec;
+    use stdx::testing::TestEnv;
+
+    /// A disk may take its time; the shard sleeps meanwhile, and time passes for those who only simulate it.
+    #[test]
+    fn the_end_waits_for_flushes_without_turning() {
+        let mut env = TestEnv::new(64 << 20);
+        let mut shard = Shard::new(&mut env, Limits::default()).expect("memory");
+        let file = FileSpec {
+            path: "disk".into(),
+            block_size: Some(512),
+            read_only: false,
+            direct: false,
+            create: Some(1 << 20),
+        };
+        shard.add_volume(&mut env, "disk", Spec::File(file), None).expect("a volume");
+        shard.drain(&mut env);
+        shard.end(&mut env);
+        assert!(!shard.is_drained(), "the disk flushes");
+        assert_eq!(shard.deadline(), None, "nothing is due before it has");
+        shard.turn(&mut env);
+        assert!(shard.is_drained());
+    }
+}

@@ -3,6 +3,7 @@
 mod daemon;
 mod iscsi;
 mod rdma;
+mod reservations;
 mod support;
 
 use serde_json::Value;

@@ -51,7 +51,7 @@ impl Iscsi {
         then: Waiting,
     ) {
         let (node, volume, config) = lun;
-        if self.kept.iter().any(|kept| kept.path == path) {
+        if records.is_open(path) {
             return then(Err(IscsiError::FileInUse));
         }
         let record = match records.open(env, path) {

@@ -1,17 +1,24 @@
 //! Where volumes meet subsystems: namespaces served from volumes, listeners opened and closed as subsystems need them.
 
+mod kept;
+
 use crate::Shard;
 use crate::volumes::Change;
 use block::BlockDevice;
+use kept::Kept;
 use nvme::target::{ConfigError, NamespaceConfig, Portal, Transport};
 use std::net::SocketAddr;
-use stdx::env::Env;
+use stdx::env::{Env, IoError};
 use thiserror::Error;
 use wire::nvme::Nqn;
 
 /// Which namespaces are served from which volumes.
 #[derive(Debug, Default)]
-pub(crate) struct Exports(Vec<Export>);
+pub(crate) struct Exports {
+    served: Vec<Export>,
+    /// Those whose reservations are kept in files, and those that wait to be served for theirs.
+    kept: Vec<Kept>,
+}
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Export {
@@ -29,6 +36,15 @@ pub enum NamespaceError {
     /// The target refuses.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The file for reservations cannot be used.
+    #[error("the file for reservations: {0}")]
+    File(IoError),
+    /// The file keeps those of another namespace or logical unit.
+    #[error("the file keeps other reservations already")]
+    FileInUse,
+    /// The file holds something else.
+    #[error("the file holds something else than reservations")]
+    FileContents,
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {why}")]
     Listen {
@@ -52,21 +68,21 @@ impl Shard {
             config.uuid = entry.volume.identity().0;
         }
         let nsid = self.target.add_namespace(subsystem, config, entry.volume.clone(), entry.volume.open())?;
-        self.exports.0.push(Export { volume: volume.into(), subsystem: *subsystem, nsid });
+        self.exports.served.push(Export { volume: volume.into(), subsystem: *subsystem, nsid });
         Ok(nsid)
     }
 
     /// Stops serving a namespace. Its volume stays.
     pub fn remove_namespace(&mut self, subsystem: &Nqn, nsid: u32) -> Result<(), NamespaceError> {
         self.target.remove_namespace(subsystem, nsid)?;
-        self.exports.0.retain(|export| export.subsystem != *subsystem || export.nsid != nsid);
+        self.exports.served.retain(|export| export.subsystem != *subsystem || export.nsid != nsid);
         Ok(())
     }
 
     /// Takes a subsystem away, with its namespaces and the listeners that no other uses.
     pub fn delete_subsystem(&mut self, env: &mut dyn Env, subsystem: &Nqn) -> Result<(), NamespaceError> {
         self.target.delete_subsystem(subsystem)?;
-        self.exports.0.retain(|export| export.subsystem != *subsystem);
+        self.exports.served.retain(|export| export.subsystem != *subsystem);
         self.close_unused_listeners(env);
         Ok(())
     }
@@ -105,13 +121,13 @@ impl Shard {
     /// The volume a namespace is served from.
     pub fn exported(&self, subsystem: &Nqn, nsid: u32) -> Option<&str> {
         let export =
-            self.exports.0.iter().find(|export| export.subsystem == *subsystem && export.nsid == nsid);
+            self.exports.served.iter().find(|export| export.subsystem == *subsystem && export.nsid == nsid);
         export.map(|export| export.volume.as_str())
     }
 
     /// True if a namespace is served from the volume.
     pub fn is_exported(&self, volume: &str) -> bool {
-        self.exports.0.iter().any(|export| export.volume == volume)
+        self.exports.served.iter().any(|export| export.volume == volume)
     }
 
     fn close_unused_listeners(&mut self, env: &mut dyn Env) {
@@ -134,7 +150,7 @@ impl Shard {
             };
             self.iscsi.volume_changed(env, volume, gone);
             let served: Vec<_> =
-                self.exports.0.iter().filter(|export| export.volume == *volume).cloned().collect();
+                self.exports.served.iter().filter(|export| export.volume == *volume).cloned().collect();
             // A namespace that was removed meanwhile needs to be told nothing.
             for Export { subsystem, nsid, .. } in served {
                 if gone {

@@ -63,6 +63,12 @@ impl Daemon {
         self.child.id()
     }
 
+    /// Ends it as a power cut would: it does not get to know.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it was started");
+    }
+
     /// Asks it to end; says how it did.
     pub fn stop(mut self) -> Option<i32> {
         signal(self.child.id(), "TERM");

@@ -19,6 +19,7 @@ use wire::nvme::Nqn;
 
 use crate::error::{Errno, RpcError};
 use crate::fabric::FabricMethod;
+use crate::methods::bdev::io_errno;
 
 pub(crate) use address::{family_of, is_tcp, socket_address};
 pub(crate) use save::save;
@@ -64,7 +65,7 @@ fn subsystem_methods() -> Vec<FabricMethod> {
             "Shows subsystems and what belongs to them.",
             subsystem::get,
         ),
-        FabricMethod::new(
+        FabricMethod::later(
             "nvmf_subsystem_add_ns",
             "Serves a volume as a namespace; hosts are told.",
             namespace::add,
@@ -136,6 +137,9 @@ fn namespace_error(error: NamespaceError) -> RpcError {
     match error {
         NamespaceError::NoVolume => Errno::NoDevice.because(error),
         NamespaceError::Config(error) => config_error(error),
+        NamespaceError::File(why) => io_errno(why).because(error),
+        NamespaceError::FileInUse => Errno::Busy.because(error),
+        NamespaceError::FileContents => Errno::Invalid.because(error),
         NamespaceError::Listen { .. } => Errno::AddressNotAvailable.because(error),
     }
 }

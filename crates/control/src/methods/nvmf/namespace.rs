@@ -1,17 +1,24 @@
 //! Namespaces of a subsystem.
 
+use engine::NamespaceError;
 use nvme::target::NamespaceConfig;
+use std::path::Path;
 
 use super::params::{AddNs, RemoveNs};
 use super::{namespace_error, parse_nqn};
 use crate::error::RpcError;
 use crate::fabric::At;
+use crate::method::Reply;
 use crate::methods::bdev::entry;
 
-pub(super) fn add(at: At<'_>, params: AddNs) -> Result<u32, RpcError> {
-    let nqn = parse_nqn(&params.nqn)?;
+/// Answers when the namespace is served: with a file of reservations, when that was read.
+pub(super) fn add(At { shard, env }: At<'_>, params: AddNs, reply: Reply<u32>) {
     let namespace = params.namespace;
-    let volume = entry(at.shard, &namespace.bdev_name)?.name.clone();
+    let parse = || Ok((parse_nqn(&params.nqn)?, entry(shard, &namespace.bdev_name)?.name.clone()));
+    let (nqn, volume) = match parse() {
+        Ok(parsed) => parsed,
+        Err(error) => return reply.send(Err(error)),
+    };
     let config = NamespaceConfig {
         nsid: namespace.nsid.filter(|nsid| *nsid > 0),
         uuid: namespace.uuid.map(|uuid| uuid.0).unwrap_or_default(),
@@ -20,7 +27,11 @@ pub(super) fn add(at: At<'_>, params: AddNs) -> Result<u32, RpcError> {
         anagrpid: namespace.anagrpid.filter(|group| *group > 0),
         ptpl: false,
     };
-    at.shard.add_namespace(&nqn, &volume, config).map_err(namespace_error)
+    let answer = |served: Result<u32, NamespaceError>| reply.send(served.map_err(namespace_error));
+    match &namespace.ptpl_file {
+        Some(file) => shard.add_kept_namespace(env, (&nqn, &volume, config), Path::new(file), answer),
+        None => answer(shard.add_namespace(&nqn, &volume, config)),
+    }
 }
 
 pub(super) fn remove(at: At<'_>, params: RemoveNs) -> Result<bool, RpcError> {

@@ -225,6 +225,8 @@ pub struct Namespace {
     pub uuid: Option<Uuid>,
     /// Its ANA group; the namespace id by default.
     pub anagrpid: Option<u32>,
+    /// A file to keep reservations in, over a power loss; they are not kept by default.
+    pub ptpl_file: Option<String>,
     /// Namespaces are visible to every host of the subsystem.
     pub no_auto_visible: Option<Off>,
 }

@@ -86,9 +86,11 @@ fn add_ns(shard: &Shard, info: &SubsystemInfo, namespace: &NamespaceInfo, round:
     if Rounds::new(shard).of_volume(entry) != round {
         return None;
     }
+    let file = shard.reservation_file(&info.config.nqn, namespace.nsid);
     let namespace = Namespace {
         bdev_name: volume.to_owned(),
         nsid: Some(namespace.nsid),
+        ptpl_file: file.map(|file| file.display().to_string()),
         nguid: config.nguid.map(Hex),
         eui64: config.eui64.map(Hex),
         uuid: Some(Uuid(config.uuid)),

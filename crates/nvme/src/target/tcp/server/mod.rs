@@ -194,12 +194,8 @@ impl Server {
     pub fn drain(&mut self, env: &mut dyn Env) {
         self.draining = true;
         self.listeners.close(env);
-        for (key, peer) in self.connections.iter_mut() {
-            peer.connection.drain();
-            if !core::mem::replace(&mut peer.listed, true) {
-                self.active.push(key);
-            }
-        }
+        self.connections.iter_mut().for_each(|(_, peer)| peer.connection.drain());
+        self.list_all();
     }
 
     /// Whether no connection is left.
@@ -227,6 +223,7 @@ impl Server {
     /// Ends a connection: the stream is closed, the queue given up. The target may still have commands of it.
     fn end(&mut self, env: &mut dyn Env, target: &mut dyn Executor, key: Key, abort: bool) {
         let Some(peer) = self.connections.get_mut(key) else { return };
+        let was_io = peer.is_io();
         if !core::mem::replace(&mut peer.closed, true) {
             env.close(peer.stream, abort);
             peer.connection.end(&mut Context { env, target, shard: &mut self.shard });
@@ -234,6 +231,15 @@ impl Server {
         if peer.connection.is_over() {
             self.connections.remove(key);
         }
+        if self.draining && was_io && !self.has_io_connections() {
+            self.list_all();
+        }
+    }
+
+    /// Whether there are I/O queues still. Draining, their commands are answered before an admin queue's end is the end of
+    /// its controller.
+    fn has_io_connections(&self) -> bool {
+        self.connections.iter().any(|(_, peer)| peer.is_io())
     }
 
     /// The connection at a place, if the stream is still its.
@@ -248,6 +254,15 @@ impl Server {
             && !core::mem::replace(&mut peer.listed, true)
         {
             self.active.push(key);
+        }
+    }
+
+    /// Has every connection looked at.
+    fn list_all(&mut self) {
+        for (key, peer) in self.connections.iter_mut() {
+            if !core::mem::replace(&mut peer.listed, true) {
+                self.active.push(key);
+            }
         }
     }
 

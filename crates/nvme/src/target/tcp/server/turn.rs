@@ -140,9 +140,11 @@ impl Server {
             return self.end(env, target, key, true);
         }
         let drained = self.draining && peer.connection.is_drained();
-        if peer.connection.is_leaving() || drained {
+        if peer.connection.is_leaving() || drained && (!peer.is_admin() || !self.has_io_connections()) {
             return self.end(env, target, key, false);
         }
+        let Some(peer) = self.connections.get_mut(key) else { return };
+        let cx = &mut Context { env, target, shard: &mut self.shard };
         let again = peer.wants_turn(cx);
         if peer.connection.is_starved() && !core::mem::replace(&mut peer.starved, true) {
             self.starved.push_back(key);
@@ -157,6 +159,16 @@ impl Server {
 }
 
 impl Peer {
+    /// Whether it is the connection of an admin queue, whose end is that of its controller and all its queues.
+    pub(super) fn is_admin(&self) -> bool {
+        self.connection.established().is_some_and(|established| established.queue_id() == 0)
+    }
+
+    /// Whether it is the connection of an I/O queue.
+    pub(super) fn is_io(&self) -> bool {
+        self.connection.established().is_some_and(|established| established.queue_id() != 0)
+    }
+
     /// Whether something can go on without another event.
     fn wants_turn(&self, cx: &mut Context<'_>) -> bool {
         match self.connection.held() {
