@@ -13,6 +13,8 @@ use script::pdu::{self, Sent};
 use script::{Script, options};
 use stdx::env::{Env, StreamId};
 use stdx::mem::Span;
+use wire::nvme::aer::AsyncEvent;
+use wire::nvme::log::AnaState;
 use wire::nvme::tcp::Digests;
 use wire::nvme::{Status, SubmissionQueueEntry};
 
@@ -26,7 +28,9 @@ fuzz_target!(|input: &[u8]| {
         requests_max: REQUESTS_MAX,
         ..options()
     };
-    let mut run = Run { script: Script::connected(options), submitted: 0, completed: [0; 256] };
+    let mut script = Script::begin(options);
+    script.access = (first & 32 != 0).then_some(AnaState::Optimized);
+    let mut run = Run { script: script.up(), submitted: 0, completed: [0; 256] };
     let mut rest = rest;
     for _ in 0..STEPS_MAX {
         let Some(left) = run.step(rest) else { break };
@@ -57,11 +61,29 @@ impl Run {
             5 => self.script.env.advance(Duration::from_millis(u64::from(argument) * 40)),
             6 if argument < 16 => self.script.env.finish(stream),
             6 => self.script.env.stream(stream).cut = usize::from(argument),
-            _ => self.script.mute = argument & 1 != 0,
+            _ if argument & 1 == 0 => self.access(argument >> 1),
+            _ => self.script.mute = argument & 2 != 0,
         }
         self.script.run();
         self.take_done();
         Some(rest)
+    }
+
+    /// The controller reaches its namespaces otherwise from now on, and says so if it was asked to.
+    fn access(&mut self, argument: u8) {
+        self.script.mute = false;
+        if self.script.access.is_none() {
+            return;
+        }
+        self.script.access = Some(AnaState::ALL[usize::from(argument) % AnaState::ALL.len()]);
+        let is_request = |(_, sent): &mut (StreamId, Sent)| sent.is_event_request();
+        let later = self.script.seen.extract_if(.., is_request);
+        self.script.event_requests.extend(later);
+        if let Some((stream, Sent::Command { command, .. })) = self.script.event_requests.pop() {
+            let result = AsyncEvent::AnaChange.result().to_dword();
+            let told = pdu::response(&command, Status::SUCCESS, result.into(), self.script.digests);
+            self.script.deliver(stream, &told);
+        }
     }
 
     fn stream(&self, io: bool) -> StreamId {

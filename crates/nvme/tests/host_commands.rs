@@ -2,16 +2,23 @@
 
 mod script;
 
-use block::{Op, Status as Outcome};
+use block::{Io, Op, Status as Outcome};
 use core::time::Duration;
 use nvme::host::{Failure, HostEvent, HostOptions};
 use script::pdu::{self, Sent};
 use script::{Script, options};
 use stdx::env::Env;
+use stdx::mem::Span;
+use wire::nvme::dsm::DatasetRange;
+use wire::nvme::identify::NvmControllerData;
+use wire::nvme::nvm::{BlockCommand, Control};
 use wire::nvme::tcp::Digests;
 use wire::nvme::{AdminOpcode, NvmOpcode, Sgl, Status, SubmissionQueueEntry};
+use zerocopy::FromBytes;
 
 const NONE: Digests = Digests { header: false, data: false };
+const NOTHING: Io =
+    Io { tag: 1, op: Op::Flush, lba: 0, blocks: 0, fua: false, lend: false, data: Span::EMPTY };
 
 fn succeed(script: &mut Script, command: &SubmissionQueueEntry) {
     let stream = script.io_stream();
@@ -73,6 +80,64 @@ fn a_long_write_is_sent_as_it_is_asked_for() {
     assert_eq!(got, blocks);
     succeed(&mut script, &command);
     assert_eq!(script.done()[0].status, Outcome::Ok);
+}
+
+/// A host whose controller has these limits: Write Zeroes of 32 KiB, ranges of 100 blocks.
+fn limited() -> Script {
+    let mut limits = NvmControllerData::zeroed();
+    limits.write_zeroes_size_limit = 3;
+    limits.dataset_range_size_limit = 100.into();
+    limits.dataset_size_limit = 1000.into();
+    let mut script = Script::begin(options());
+    script.limits = Some(limits);
+    script.up()
+}
+
+/// What the commands of a request without data say, each answered when it was seen: opcode, first block, blocks, and FUA.
+fn commands_of(script: &mut Script, io: Io) -> Vec<(u8, u64, u32, bool)> {
+    let channel = script.channel.as_mut().unwrap();
+    channel.submit(&mut script.env, io).unwrap();
+    channel.poll(&mut script.env, &mut Vec::new());
+    script.run();
+    let mut said = Vec::new();
+    while !script.seen.is_empty() {
+        for (_, sent) in std::mem::take(&mut script.seen) {
+            let Sent::Command { command, data } = sent else { panic!("{sent:?}") };
+            let block = BlockCommand::read(&command);
+            let range = DatasetRange::read_from_bytes(&data).ok();
+            let (first, blocks) = match range {
+                Some(range) => (range.first_block.get(), range.blocks.get()),
+                None if command.opcode == NvmOpcode::Flush.code() => (0, 0),
+                None => (block.first_block, block.blocks),
+            };
+            let durable = range.is_none() && block.control.contains(Control::FORCE_UNIT_ACCESS);
+            said.push((command.opcode, first, blocks, durable));
+            succeed(script, &command);
+        }
+    }
+    assert_eq!(script.done()[0].status, Outcome::Ok);
+    said
+}
+
+#[test]
+fn zeroing_is_cut_as_the_controller_limits_it() {
+    let mut script = limited();
+    let zero = Io { op: Op::Zero { deallocate: false }, lba: 5, blocks: 20, fua: true, ..NOTHING };
+    let opcode = NvmOpcode::WriteZeroes.code();
+    let said = commands_of(&mut script, zero);
+    assert_eq!(said, [(opcode, 5, 8, true), (opcode, 13, 8, true), (opcode, 21, 4, true)]);
+}
+
+#[test]
+fn discards_are_cut_and_a_durable_one_is_flushed() {
+    let mut script = limited();
+    let discard = Io { op: Op::Discard, lba: 5, blocks: 210, ..NOTHING };
+    let opcode = NvmOpcode::DatasetManagement.code();
+    let pieces = [(opcode, 5, 100, false), (opcode, 105, 100, false), (opcode, 205, 10, false)];
+    assert_eq!(commands_of(&mut script, discard), pieces);
+    let said = commands_of(&mut script, Io { fua: true, ..discard });
+    assert_eq!(said[..3], pieces);
+    assert_eq!(said[3..], [(NvmOpcode::Flush.code(), 0, 0, false)]);
 }
 
 #[test]

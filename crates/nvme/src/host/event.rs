@@ -68,6 +68,9 @@ pub enum Failure {
     /// The controller wants to know who we are by a secret we do not have.
     #[error("the controller demands authentication")]
     AuthenticationRequired,
+    /// An access state that was to change for a while did not settle in the time the controller names itself (ANATT).
+    #[error("a namespace's access state did not settle in time")]
+    AccessNotSettled,
     /// The controller reports something that cannot be.
     #[error("the controller's data makes no sense ({0})")]
     Nonsense(Step),
@@ -94,6 +97,8 @@ pub enum Step {
     Ready,
     /// Identify Controller.
     Identify,
+    /// Identify: limits of the commands of the NVM command set.
+    CommandLimits,
     /// Set Features: asynchronous events wanted.
     AsyncEvents,
     /// Set Features: number of queues.
@@ -113,6 +118,7 @@ impl fmt::Display for Step {
             Step::Enable => "being enabled",
             Step::Ready => "telling its status",
             Step::Identify => "Identify Controller",
+            Step::CommandLimits => "telling limits of its commands",
             Step::AsyncEvents => "configuring asynchronous events",
             Step::QueueCount => "setting the number of queues",
             Step::IoQueues => "Connect of an I/O queue",
@@ -130,6 +136,7 @@ impl Failure {
             Failure::Queue(QueueEnd::Digests) => true,
             Failure::Queue(_) | Failure::ConnectTimedOut(_) => false,
             Failure::CommandTimedOut | Failure::NotReady | Failure::Nonsense(_) => false,
+            Failure::AccessNotSettled => false,
             Failure::OutOfMemory(_) => false,
         }
     }

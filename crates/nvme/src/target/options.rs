@@ -73,7 +73,7 @@ pub const SUBSYSTEMS_MAX: usize = 1024;
 /// Namespaces of one target.
 pub const NAMESPACES_MAX: usize = 4096;
 /// Namespaces of one subsystem, at most.
-pub const NAMESPACES_PER_SUBSYSTEM_MAX: u32 = 1024;
+pub const NAMESPACES_PER_SUBSYSTEM_MAX: u32 = NAMESPACES_MAX as u32;
 /// Listeners of one subsystem.
 pub const LISTENERS_MAX: usize = 64;
 /// Hosts one subsystem lets in by name.

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use block::conformance::{Promises, Setting};
-use block::device::{Geometry, Ram};
+use block::device::{Geometry, Null, Ram};
 use block::{BlockDevice, Identity, Volume};
 use core::time::Duration;
 use nvme::host::{Host, HostEvent, HostOptions, Namespace};
@@ -35,8 +35,13 @@ impl TargetNode {
     fn boot(world: &SharedWorld) -> Self {
         let mut env = NodeEnv::boot(world, TARGET, LIMITS);
         let mut target = Target::new(Options::default());
-        target.create_subsystem(SubsystemConfig::new(subsystem())).unwrap();
-        target.add_listener(&subsystem(), Portal { transport: Transport::Tcp, address: address() }).unwrap();
+        let config = SubsystemConfig {
+            max_namespaces: 2048,
+            ana_reporting: true,
+            ..SubsystemConfig::new(subsystem())
+        };
+        target.create_subsystem(config).unwrap();
+        target.add_listener(&subsystem(), portal()).unwrap();
         let server = Some(serve(&mut env));
         Self { env, target, server, events: Vec::new() }
     }
@@ -49,6 +54,13 @@ impl TargetNode {
         let config = NamespaceConfig { uuid: [uuid; 16], ..Default::default() };
         let id = self.target.add_namespace(&subsystem(), config, volume.clone(), channel).unwrap();
         (volume, id)
+    }
+
+    /// A volume that keeps nothing, behind a namespace.
+    pub fn add_null(&mut self) -> u32 {
+        let null: Rc<dyn BlockDevice> = Rc::new(Null::new(Geometry::new(512, 8).unwrap()));
+        let channel = null.open();
+        self.target.add_namespace(&subsystem(), NamespaceConfig::default(), null, channel).unwrap()
     }
 
     /// All connections break; nobody listens any more.
@@ -226,6 +238,10 @@ impl Setting for Remote {
 
 pub fn subsystem() -> Nqn {
     Nqn::parse("nqn.2026-01.test.weft:pair").unwrap()
+}
+
+pub fn portal() -> Portal {
+    Portal { transport: Transport::Tcp, address: address() }
 }
 
 pub fn address() -> SocketAddr {

@@ -1,19 +1,22 @@
 //! A controller that does what a test says: it brings a host up by itself, and then leaves the I/O to the script.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-#[path = "../support/env.rs"]
-pub mod env;
 pub mod pdu;
 
 use block::{BlockDevice, Channel, Done, Io, Op};
-use env::TestEnv;
 use nvme::host::{Host, HostEvent, HostOptions};
 use pdu::Sent;
 use stdx::env::{Env, Owner, StreamId};
-use wire::nvme::fabrics::{Capabilities, Property, PropertyGet};
-use wire::nvme::identify::{ControllerData, LbaFormat, NamespaceData, NamespaceList, Structure};
+use stdx::testing::TestEnv;
+use wire::nvme::admin::LogPageRequest;
+use wire::nvme::fabrics::{Capabilities, Property, PropertyGet, Version};
+use wire::nvme::identify::{
+    ControllerData, LbaFormat, MultiPath, NamespaceData, NamespaceList, NvmControllerData, Structure,
+};
+use wire::nvme::log::{AnaGroupHeader, AnaHeader, AnaState, LogPage};
 use wire::nvme::tcp::{Digests, IcResp};
 use wire::nvme::{AdminOpcode, FABRICS_OPCODE, FabricsCommandType, Nqn, Status, SubmissionQueueEntry};
+use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32, U64};
 
 /// The host and the scripted controller.
@@ -23,8 +26,14 @@ pub struct Script {
     pub digests: Digests,
     /// In the ICResp that the next queue gets.
     pub max_h2c_data: u32,
+    /// The controller is one of Base 2.0, and has these limits.
+    pub limits: Option<NvmControllerData>,
+    /// The controller tells this access state of its only group of namespaces.
+    pub access: Option<AnaState>,
     /// Everything the host sent and the controller did not answer by itself.
     pub seen: Vec<(StreamId, Sent)>,
+    /// Requests for events from the way up, not answered.
+    pub event_requests: Vec<(StreamId, Sent)>,
     /// The queues: stream and queue identifier.
     pub queues: Vec<(StreamId, u16)>,
     pub channel: Option<Box<dyn Channel>>,
@@ -38,13 +47,18 @@ pub struct Script {
 impl Script {
     /// A host that is connected, with one channel to its namespace: 65,536 blocks of 4 KiB.
     pub fn connected(options: HostOptions) -> Self {
-        let mut script = Self::begin(options);
+        Self::begin(options).up()
+    }
+
+    /// The way up.
+    pub fn up(self) -> Self {
+        let mut script = self;
         script.run();
         assert_eq!(script.host.poll_event(), Some(HostEvent::NamespaceAdded(1)));
         assert_eq!(script.host.poll_event(), Some(HostEvent::Connected));
         script.channel = Some(script.host.namespace(1).unwrap().open());
         assert!(script.seen.is_empty() || script.seen.iter().all(|(_, sent)| sent.is_event_request()));
-        script.seen.clear();
+        script.event_requests = std::mem::take(&mut script.seen);
         script
     }
 
@@ -59,6 +73,9 @@ impl Script {
             host,
             digests,
             max_h2c_data: 16 << 10,
+            limits: None,
+            access: None,
+            event_requests: Vec::new(),
             seen,
             queues,
             channel: None,
@@ -189,8 +206,8 @@ impl Script {
 
     fn answer_admin(&mut self, stream: StreamId, command: &SubmissionQueueEntry) -> bool {
         let data = match AdminOpcode::from_code(command.opcode) {
-            Some(AdminOpcode::Identify) => identify(command),
-            Some(AdminOpcode::GetLogPage) => vec![0; 4096],
+            Some(AdminOpcode::Identify) => self.identify(command),
+            Some(AdminOpcode::GetLogPage) => self.log_page(command),
             Some(AdminOpcode::SetFeatures | AdminOpcode::KeepAlive) => Vec::new(),
             _ => return false,
         };
@@ -202,6 +219,58 @@ impl Script {
         self.env.deliver(stream, &bytes);
         true
     }
+
+    fn identify(&self, command: &SubmissionQueueEntry) -> Vec<u8> {
+        let mut out = vec![0; 4096];
+        match Structure::from_code(command.cdw10.to_bytes()[0]) {
+            Some(Structure::Controller) => {
+                let mut data = ControllerData::zeroed();
+                data.command_capsule_size = U32::new((64 + 8192) / 16);
+                data.volatile_write_cache = 1;
+                data.nvm_commands = U16::new(0x0c);
+                data.version = U32::new(self.limits.map_or(0, |_| Version::V2_0.bits()));
+                data.async_events = U32::new(1 << 8);
+                if self.access.is_some() {
+                    data.multi_path = MultiPath::ANA_REPORTING.bits();
+                    data.ana_groups = U32::new(1);
+                    data.ana_transition_seconds = 10;
+                }
+                data.encode(&mut out).unwrap();
+            }
+            Some(Structure::CommandSetController) => {
+                self.limits.expect("asked of a controller that has them").encode(&mut out).unwrap();
+            }
+            Some(Structure::ActiveNamespaceList) => {
+                NamespaceList::collect([1]).encode(&mut out).unwrap();
+            }
+            Some(Structure::Namespace) => {
+                let mut data = NamespaceData::zeroed();
+                data.size = U64::new(65_536);
+                data.formats[0] = LbaFormat::of_block_size(4096);
+                data.nguid = [5; 16];
+                data.ana_group_id = U32::new(u32::from(self.access.is_some()));
+                data.encode(&mut out).unwrap();
+            }
+            _ => {}
+        }
+        out
+    }
+
+    fn log_page(&self, command: &SubmissionQueueEntry) -> Vec<u8> {
+        let request = LogPageRequest::read(command);
+        let mut out = vec![0; request.length as usize];
+        let is_access = request.page == LogPage::AsymmetricNamespaceAccess.code();
+        if let Some(state) = self.access.filter(|_| is_access) {
+            let page = [
+                AnaHeader::new(0, 1).as_bytes().to_vec(),
+                AnaGroupHeader::new(1, 0, 0, state).as_bytes().to_vec(),
+            ];
+            let page = page.concat();
+            let len = page.len().min(out.len());
+            out[..len].copy_from_slice(&page[..len]);
+        }
+        out
+    }
 }
 
 fn capabilities() -> Capabilities {
@@ -210,32 +279,6 @@ fn capabilities() -> Capabilities {
     capabilities.ready_timeout = 4;
     capabilities.command_sets = 0x41;
     capabilities
-}
-
-fn identify(command: &SubmissionQueueEntry) -> Vec<u8> {
-    let mut out = vec![0; 4096];
-    match Structure::from_code(command.cdw10.to_bytes()[0]) {
-        Some(Structure::Controller) => {
-            let mut data = ControllerData::zeroed();
-            data.command_capsule_size = U32::new((64 + 8192) / 16);
-            data.volatile_write_cache = 1;
-            data.nvm_commands = U16::new(0x0c);
-            data.async_events = U32::new(1 << 8);
-            data.encode(&mut out).unwrap();
-        }
-        Some(Structure::ActiveNamespaceList) => {
-            NamespaceList::collect([1]).encode(&mut out).unwrap();
-        }
-        Some(Structure::Namespace) => {
-            let mut data = NamespaceData::zeroed();
-            data.size = U64::new(65_536);
-            data.formats[0] = LbaFormat::of_block_size(4096);
-            data.nguid = [5; 16];
-            data.encode(&mut out).unwrap();
-        }
-        _ => {}
-    }
-    out
 }
 
 pub fn options() -> HostOptions {

@@ -20,6 +20,8 @@ pub(super) enum AdminCommand {
     AsyncEvent,
     /// The log page that an event told of is read, so that the next event may come.
     EventLog,
+    /// So many bytes of the log of access states are read.
+    AccessLog { length: usize },
     /// A command took too long.
     Abort,
     /// The owner's.
@@ -74,6 +76,7 @@ impl Controller {
             AdminCommand::KeepAlive => self.handle_keep_alive_done(env, done.status),
             AdminCommand::AsyncEvent => self.handle_async_event(env, done.status, done.result),
             AdminCommand::EventLog => self.begin_scan(env),
+            AdminCommand::AccessLog { length } => self.handle_access_log(env, done.status, length),
             AdminCommand::Abort => {}
             AdminCommand::Passed { tag } => {
                 let (status, result) = (done.status, done.result);

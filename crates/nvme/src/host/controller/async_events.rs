@@ -31,7 +31,7 @@ impl Controller {
             Some(AsyncEvent::NamespaceAttributeChanged) => {
                 self.read_event_log(env, LogPage::ChangedNamespaceList);
             }
-            Some(AsyncEvent::AnaChange) => self.begin_scan(env),
+            Some(AsyncEvent::AnaChange) => self.read_access(env),
             Some(AsyncEvent::DiscoveryLogChange) => self.events.push_back(HostEvent::DiscoveryLogChanged),
             Some(
                 AsyncEvent::PersistentInternalError

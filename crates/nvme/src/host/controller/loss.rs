@@ -44,6 +44,7 @@ impl Controller {
             self.spare.insert(id, queue.memory());
         }
         self.scan = Scan::idle();
+        self.access.forget_reading();
         self.keep_alive_at = None;
         self.overdue_at = None;
         self.drop_admin_commands();
@@ -116,6 +117,7 @@ impl Controller {
     fn finish_all(&mut self, status: Status) {
         let keys: Vec<Key> = self.requests.iter().map(|(key, _)| key).collect();
         self.waiting.clear();
+        self.access.held.clear();
         self.parked.clear();
         self.parked_until = None;
         keys.into_iter().for_each(|key| self.finish(key, status));

@@ -11,9 +11,11 @@
 //! Invariants: a request is completed exactly once, whatever happens to the connection; at most one stream a queue; the
 //! events of a stream that is no longer ours are ignored.
 
+mod access;
 mod admin;
 mod async_events;
 mod keep_alive;
+mod limits;
 mod loss;
 mod records;
 mod requests;
@@ -21,8 +23,10 @@ mod rising;
 mod scan;
 mod timeouts;
 
+use self::access::Access;
 use self::admin::AdminCommand;
 pub use self::admin::AdminRequest;
+use self::limits::CommandLimits;
 pub(in crate::host) use self::records::Record;
 use self::requests::{ChannelState, Request};
 use self::scan::Scan;
@@ -55,6 +59,8 @@ pub(in crate::host) struct Controller {
     page: Span,
     /// Private memory for log pages whose content is not needed.
     event_page: Span,
+    /// Private memory for the log of access states.
+    access_page: Span,
     /// Private memory for Connect's data.
     connect_data: Span,
     /// Private memory of 16 bytes for each request: a range of Dataset Management.
@@ -68,7 +74,10 @@ pub(in crate::host) struct Controller {
     controller_id: u16,
     granted_queues: u16,
     admin_commands: Slab<AdminCommand>,
+    /// Limits of the NVM command set's commands.
+    limits: CommandLimits,
     scan: Scan,
+    access: Access,
     records: BTreeMap<u32, Record>,
     requests: Slab<Request>,
     /// Requests that found no room in their queue, or no queue.
@@ -109,7 +118,7 @@ impl Controller {
     pub fn connect(env: &mut dyn Env, owner: Owner, options: HostOptions) -> Result<Self, OutOfMemory> {
         let requests_max = options.requests_max;
         let mem = env.mem();
-        let fixed_len = 2 * IDENTIFY_LEN + CONNECT_DATA_LEN;
+        let fixed_len = 3 * IDENTIFY_LEN + CONNECT_DATA_LEN;
         let private = mem.map(Kind::Private, (fixed_len + requests_max * RANGE_LEN) as u64)?;
         let private = mem.whole(private);
         let zeros = mem.map(Kind::Shared, ZEROS_LEN)?;
@@ -124,7 +133,8 @@ impl Controller {
             spare: BTreeMap::new(),
             page: private.first(IDENTIFY_LEN),
             event_page: private.slice(IDENTIFY_LEN, IDENTIFY_LEN),
-            connect_data: private.slice(2 * IDENTIFY_LEN, CONNECT_DATA_LEN),
+            access_page: private.slice(2 * IDENTIFY_LEN, IDENTIFY_LEN),
+            connect_data: private.slice(3 * IDENTIFY_LEN, CONNECT_DATA_LEN),
             ranges: private.from(fixed_len),
             zeros,
             flow_control: options.flow_control,
@@ -133,7 +143,9 @@ impl Controller {
             controller_id: 0,
             granted_queues: 0,
             admin_commands: Slab::new(ADMIN_COMMANDS_MAX),
+            limits: CommandLimits::default(),
             scan: Scan::idle(),
+            access: Access::default(),
             records: BTreeMap::new(),
             requests: Slab::new(requests_max),
             waiting: VecDeque::with_capacity(requests_max),
@@ -225,7 +237,7 @@ impl Controller {
             Phase::Rising { deadline, .. } => Some(deadline),
             Phase::Polling { at, deadline, .. } => Some(at.min(deadline)),
             Phase::Waiting { until } => Some(until),
-            Phase::Live => earliest(self.keep_alive_at, self.overdue_at),
+            Phase::Live => earliest(earliest(self.keep_alive_at, self.overdue_at), self.access.deadline()),
             Phase::Failed(_) => None,
         };
         earliest(earliest(unread, self.loss_deadline()), earliest(phase, self.parked_until))
@@ -249,6 +261,7 @@ impl Controller {
             Phase::Live => {
                 self.handle_overdue(env);
                 self.handle_keep_alive(env);
+                self.handle_change_deadline(env);
             }
             Phase::Rising { .. } | Phase::Polling { .. } => {}
             Phase::Waiting { .. } | Phase::Failed(_) => {}

@@ -1,5 +1,6 @@
 //! What is known of a namespace.
 
+use super::limits::{CommandLimits, blocks_of};
 use block::{Identity, Info};
 use stdx::mem::Memory;
 use wire::nvme::identify::{ControllerData, NamespaceData, NvmCommands, VolatileWriteCache};
@@ -15,8 +16,10 @@ pub(in crate::host) struct Record {
     pub data: Box<NamespaceData>,
     /// The longest command that moves data, in blocks (MDTS).
     pub transfer_blocks_max: u32,
-    /// The controller has Write Zeroes.
-    pub has_write_zeroes: bool,
+    /// The longest Write Zeroes, in blocks (WZSL); `None` if the controller has none.
+    pub zero_blocks_max: Option<u32>,
+    /// The longest Dataset Management of one range, in blocks (DMRSL, DMSL).
+    pub discard_blocks_max: u32,
     /// Its owner closed it.
     pub closed: bool,
 }
@@ -24,7 +27,12 @@ pub(in crate::host) struct Record {
 impl Record {
     /// The namespace that `data` describes; `None` if we cannot use it: not active, metadata, or blocks of another size
     /// than 512 and 4096 bytes.
-    pub fn new(controller: &ControllerData, page_size_min: u8, data: &NamespaceData) -> Option<Self> {
+    pub fn new(
+        controller: &ControllerData,
+        page_size_min: u8,
+        limits: &CommandLimits,
+        data: &NamespaceData,
+    ) -> Option<Self> {
         let format = data.format();
         let block_size = format.block_size().filter(|size| matches!(size, 512 | 4096))?;
         let blocks = data.size.get();
@@ -45,25 +53,23 @@ impl Record {
             lends: false,
             offline: false,
         };
+        let transfer_blocks_max = blocks_of(controller.max_data_transfer, page_size_min, block_size);
+        let zero_blocks_max = limits.zero_blocks_max(page_size_min, block_size, transfer_blocks_max);
         Some(Self {
             info,
             identity: identity_in(data),
             data: Box::new(*data),
-            transfer_blocks_max: transfer_blocks_max(controller, page_size_min, block_size),
-            has_write_zeroes: commands.contains(NvmCommands::WRITE_ZEROES),
+            transfer_blocks_max,
+            zero_blocks_max: commands.contains(NvmCommands::WRITE_ZEROES).then_some(zero_blocks_max),
+            discard_blocks_max: limits.discard_blocks_max(),
             closed: false,
         })
     }
-}
 
-/// MDTS in blocks: a power of two of the smallest page; 0 for no limit.
-fn transfer_blocks_max(controller: &ControllerData, page_size_min: u8, block_size: u32) -> u32 {
-    let shift = match controller.max_data_transfer {
-        0 => return wire::nvme::nvm::BLOCKS_MAX,
-        exponent => u32::from(exponent) + u32::from(page_size_min) + PAGE_SHIFT,
-    };
-    let bytes = 1_u64.checked_shl(shift).unwrap_or(u64::MAX);
-    (bytes / u64::from(block_size)).clamp(1, u64::from(wire::nvme::nvm::BLOCKS_MAX)) as u32
+    /// The group of namespaces that are reached alike (ANAGRPID).
+    pub fn ana_group(&self) -> u32 {
+        self.data.ana_group_id.get()
+    }
 }
 
 /// NGUID or EUI64, if they are there.
@@ -83,8 +89,6 @@ pub(super) fn eui64_identity(eui64: &[u8; 8]) -> Identity {
 
 /// NSATTR: write protected.
 const WRITE_PROTECTED: u8 = 1;
-/// The unit of MDTS is 2^(12 + MPSMIN) bytes.
-const PAGE_SHIFT: u32 = 12;
 
 impl super::Controller {
     /// What is known of a namespace.

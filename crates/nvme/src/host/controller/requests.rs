@@ -8,6 +8,7 @@
 //!
 //! Invariant: a request is in the table from submission to completion, and completed by [`Controller::finish`] alone.
 
+use super::access::Reach;
 use super::rising::CONNECT_TOKEN;
 use super::{Controller, Phase};
 use crate::host::namespace::{Answer, Piece, answer_of};
@@ -41,6 +42,8 @@ pub(super) struct Request {
     pub answered_before: u64,
     pub aborted: bool,
     retries: u8,
+    /// A flush follows its last block: a discard that is to be durable.
+    flush_follows: bool,
 }
 
 /// A channel's completions.
@@ -62,9 +65,20 @@ impl Request {
         self.aborted = false;
     }
 
-    /// How many blocks (for a flush: how many flushes) make it.
+    /// It did not fail by itself: its retries count anew.
+    pub fn forgive(&mut self) {
+        self.retries = 0;
+    }
+
+    /// How many blocks and flushes make it.
     fn total(&self) -> u32 {
-        if self.io.op == Op::Flush { 1 } else { self.io.blocks }
+        let blocks = if self.io.op == Op::Flush { 1 } else { self.io.blocks };
+        blocks.saturating_add(self.flush_follows.into())
+    }
+
+    /// Its commands go one after the other: they use the same memory, or one needs what the other did.
+    fn is_in_turn(&self) -> bool {
+        self.io.op == Op::Discard
     }
 }
 
@@ -82,9 +96,10 @@ impl Controller {
 
     /// What a namespace is now; `None` if it is gone.
     pub fn namespace_info(&self, namespace_id: u32) -> Option<Info> {
-        let offline = !self.is_live();
+        let reach = self.reach(namespace_id);
+        let offline = !self.is_live() || reach == Reach::Later;
         let record = self.records.get(&namespace_id).filter(|record| !record.closed)?;
-        if let Phase::Failed(_) = self.phase {
+        if matches!(self.phase, Phase::Failed(_)) || reach == Reach::Never {
             return None;
         }
         Some(Info { offline, ..record.info })
@@ -117,13 +132,22 @@ impl Controller {
             answered_before: self.acknowledged.count(),
             aborted: false,
             retries: 0,
+            flush_follows: io.op == Op::Discard && io.fua && self.has_cache(namespace_id),
         };
         let key = self.requests.insert(request).map_err(|request| Refused(request.io))?;
         self.next_serial += 1;
-        if !self.is_live() || !self.waiting.is_empty() || !self.issue(env, key) {
+        if !self.is_live() {
+            self.waiting.push_back(key);
+        } else if self.reach(namespace_id) != Reach::Now {
+            self.access.held.push(key);
+        } else if !self.waiting.is_empty() || !self.issue(env, key) {
             self.waiting.push_back(key);
         }
         Ok(())
+    }
+
+    fn has_cache(&self, namespace_id: u32) -> bool {
+        self.records.get(&namespace_id).is_some_and(|record| record.info.volatile_cache)
     }
 
     /// The answer to requests that need no command.
@@ -154,7 +178,7 @@ impl Controller {
         }
     }
 
-    /// Sends the commands of a request, as far as there is room. True once all are sent.
+    /// Sends the commands of a request, as far as there is room. True once all are sent that can be sent now.
     fn issue(&mut self, env: &mut dyn Env, key: Key) -> bool {
         let queues = self.io.len();
         let Some(request) = self.requests.get_mut(key) else { return true };
@@ -170,6 +194,9 @@ impl Controller {
         let queue = &mut self.io[request.queue % queues];
         let range = self.ranges.slice(key.index() * super::RANGE_LEN, super::RANGE_LEN);
         while request.issued < request.total() && request.failed.is_none() {
+            if request.is_in_turn() && request.parts > 0 {
+                break;
+            }
             let piece =
                 Piece::of(request.namespace_id, &request.io, request.issued, record, range, self.zeros);
             if let Some(bytes) = piece.range {
@@ -187,7 +214,10 @@ impl Controller {
 
     pub(super) fn issue_waiting(&mut self, env: &mut dyn Env) {
         while let Some(&key) = self.waiting.front() {
-            if !self.issue(env, key) {
+            let namespace = self.requests.get(key).map(|request| request.namespace_id);
+            if namespace.is_some_and(|id| self.reach(id) == Reach::Later) {
+                self.access.held.push(key);
+            } else if !self.issue(env, key) {
                 break;
             }
             self.waiting.pop_front();
@@ -221,7 +251,11 @@ impl Controller {
         if answer != Answer::Done(Status::Ok) {
             request.failed.get_or_insert(answer);
         }
-        if request.parts > 0 || (request.issued < request.total() && request.failed.is_none()) {
+        let goes_on = request.issued < request.total() && request.failed.is_none();
+        if request.parts > 0 || goes_on {
+            if goes_on && request.is_in_turn() && !self.waiting.contains(&key) && !self.issue(env, key) {
+                self.waiting.push_front(key);
+            }
             return;
         }
         match request.failed {
@@ -233,6 +267,7 @@ impl Controller {
                 request.retries += 1;
                 self.parked.push(key);
                 self.parked_until.get_or_insert(env.now() + RETRY_DELAY);
+                self.refused_for_access(env, done.status);
             }
         }
     }
@@ -246,6 +281,7 @@ impl Controller {
             return false;
         };
         self.waiting.retain(|other| *other != key);
+        self.access.held.retain(|other| *other != key);
         self.parked.retain(|other| *other != key);
         self.requests.remove(key).is_some()
     }

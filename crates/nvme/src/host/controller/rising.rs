@@ -1,15 +1,16 @@
 //! The way up: from a stream to a controller whose namespaces are known (Base 3.5, Fabrics 3.3; TCP Transport 3.3).
 //!
 //! ```text
-//!   Stream -> Connect -> Capabilities -> Enable -> Ready (polled) -> Identify -> AsyncEvents -> QueueCount
-//!          -> IoQueues (each: stream, Connect) -> Namespaces -> Live
+//!   Stream -> Connect -> Capabilities -> Enable -> Ready (polled) -> Identify -> CommandLimits -> AsyncEvents
+//!          -> QueueCount -> IoQueues (each: stream, Connect) -> Namespaces -> Live
 //! ```
 //!
-//! Each step is one command whose completion begins the next. AsyncEvents is skipped if the controller has none of those
+//! Each step is one command whose completion begins the next. CommandLimits is skipped if the controller is older than
+//! they are, AsyncEvents if the controller has none of those
 //! we use, QueueCount and the two after it if no I/O queue is wanted.
 
 use super::admin::AdminCommand;
-use super::{Controller, Phase};
+use super::{CommandLimits, Controller, Phase};
 use crate::host::event::{Failure, HostEvent, Step};
 use crate::host::tcp::{Data, Parameters, QueueMemory, QueuePair, State};
 use core::time::Duration;
@@ -91,6 +92,7 @@ impl Controller {
                     IdentifyRequest { structure: Structure::Controller.code(), ..Default::default() };
                 self.send_step(env, &request.command(0, 0), Data::FromController(self.page));
             }
+            Step::CommandLimits => self.request_limits(env),
             Step::AsyncEvents => self.configure_async_events(env),
             Step::QueueCount => self.request_queues(env),
             Step::IoQueues => self.open_io_queue(env),
@@ -98,14 +100,14 @@ impl Controller {
         }
     }
 
-    fn send_step(&mut self, env: &mut dyn Env, command: &SubmissionQueueEntry, data: Data) {
+    pub(super) fn send_step(&mut self, env: &mut dyn Env, command: &SubmissionQueueEntry, data: Data) {
         let Phase::Rising { step, .. } = self.phase else { return };
         let sent = self.send_admin(env, AdminCommand::Rising(step), command, data);
         self.admin_or_lose(env, sent);
     }
 
     pub(super) fn handle_step_done(&mut self, env: &mut dyn Env, step: Step, status: Status, result: u64) {
-        if !status.is_success() && !matches!(step, Step::AsyncEvents) {
+        if !status.is_success() && !matches!(step, Step::CommandLimits | Step::AsyncEvents) {
             return self.handle_step_refused(env, step, status);
         }
         match step {
@@ -123,6 +125,10 @@ impl Controller {
             }
             Step::Ready => self.handle_status(env, ControllerStatus::from_bits(result as u32)),
             Step::Identify => self.handle_identified(env),
+            Step::CommandLimits => {
+                self.handle_limits(env, status);
+                self.begin_step_after_limits(env);
+            }
             Step::AsyncEvents => {
                 if status.is_success() {
                     self.request_async_event(env);
@@ -208,9 +214,18 @@ impl Controller {
             Ok(data) => Box::new(*data),
             Err(_) => return self.lose(env, Failure::Nonsense(Step::Identify)),
         };
-        let wanted = wanted_events(&data);
         self.data = Some(data);
+        self.limits = CommandLimits::default();
         self.start_keep_alive(env);
+        if self.tells_limits() {
+            self.begin_step(env, Step::CommandLimits);
+        } else {
+            self.begin_step_after_limits(env);
+        }
+    }
+
+    fn begin_step_after_limits(&mut self, env: &mut dyn Env) {
+        let wanted = self.data.as_ref().map_or(AsyncEvents::NONE, |data| wanted_events(data));
         let next = if wanted != AsyncEvents::NONE {
             Step::AsyncEvents
         } else if self.options.io_queues == 0 {

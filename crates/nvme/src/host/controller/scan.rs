@@ -42,6 +42,10 @@ impl Scan {
     pub fn idle() -> Self {
         Self { stage: Stage::Idle, again: false, pending: Vec::new(), found: BTreeMap::new() }
     }
+
+    pub fn is_idle(&self) -> bool {
+        self.stage == Stage::Idle
+    }
 }
 
 impl Controller {
@@ -82,9 +86,23 @@ impl Controller {
 
     fn handle_list(&mut self, env: &mut dyn Env) {
         let Ok(list) = NamespaceList::view(env.mem().bytes(self.page)) else { return };
-        self.scan.pending.extend(list.iter().take(NAMESPACES_MAX));
-        self.scan.pending.reverse();
-        self.next_namespace(env);
+        // Identifiers ascend over all lists: one that does not is of a controller that would never come to an end.
+        let known = self.scan.pending.last().copied().unwrap_or(0);
+        let mut last = known;
+        let ascending = list.iter().take_while(|&id| core::mem::replace(&mut last, id) < id);
+        let room = NAMESPACES_MAX - self.scan.pending.len();
+        let before = self.scan.pending.len();
+        self.scan.pending.extend(ascending.take(room));
+        let is_full = self.scan.pending.len() - before == NamespaceList::CAPACITY;
+        match self.scan.pending.last() {
+            Some(&last) if is_full && self.scan.pending.len() < NAMESPACES_MAX => {
+                self.identify(env, Structure::ActiveNamespaceList, last);
+            }
+            _ => {
+                self.scan.pending.reverse();
+                self.next_namespace(env);
+            }
+        }
     }
 
     fn handle_list_refused(&mut self, env: &mut dyn Env, status: Status) {
@@ -96,7 +114,7 @@ impl Controller {
 
     /// True if the way up ends with the look under way. One that an event asked for on the way up may end before I/O
     /// queues are there: it is not the last step.
-    fn rises_by_scan(&self) -> bool {
+    pub(super) fn rises_by_scan(&self) -> bool {
         let early = planted(Bug::LiveBeforeItsQueues) && matches!(self.phase, Phase::Rising { .. });
         early || matches!(self.phase, Phase::Rising { step: Step::Namespaces, .. })
     }
@@ -116,7 +134,7 @@ impl Controller {
         let Some(controller) = &self.data else { return };
         let page_size_min = self.capabilities.page_size_min;
         let data = NamespaceData::view(env.mem().bytes(self.page)).ok().filter(|_| status.is_success());
-        match data.and_then(|data| Record::new(controller, page_size_min, data)) {
+        match data.and_then(|data| Record::new(controller, page_size_min, &self.limits, data)) {
             Some(record) => {
                 self.scan.found.insert(id, record);
                 self.scan.stage = Stage::Descriptors(id);
@@ -144,9 +162,8 @@ impl Controller {
         let found = core::mem::take(&mut self.scan.found);
         self.scan = Scan::idle();
         self.replace_records(found);
-        if self.rises_by_scan() {
-            self.handle_risen(env);
-        }
+        // Which group a namespace is in, and how that is reached, are two questions: the way up ends with the second.
+        self.read_access(env);
         if again {
             self.begin_scan(env);
         }
@@ -206,5 +223,5 @@ fn best_identity(bytes: &[u8]) -> Option<Identity> {
     ranked.max_by_key(|(rank, _)| *rank).map(|(_, identity)| identity)
 }
 
-/// How many namespaces of a controller we look at: one list.
-const NAMESPACES_MAX: usize = NamespaceList::CAPACITY;
+/// How many namespaces of a controller we look at. What is known of one takes 4 KiB.
+const NAMESPACES_MAX: usize = 8 * NamespaceList::CAPACITY;

@@ -20,7 +20,8 @@ pub(in crate::host) struct Piece {
 }
 
 impl Piece {
-    /// The command for what follows the first `done` blocks of `io`. `range` is 16 bytes of private memory for this
+    /// The command for what follows the first `done` blocks of `io`; after all blocks of a discard, the flush that makes it
+    /// durable, since Dataset Management knows no FUA. `range` is 16 bytes of private memory for this
     /// request, `zeros` shared memory of zeros.
     pub fn of(namespace_id: u32, io: &Io, done: u32, record: &Record, range: Span, zeros: Span) -> Self {
         let (lba, left) = (io.lba + u64::from(done), io.blocks.saturating_sub(done));
@@ -36,21 +37,18 @@ impl Piece {
         match io.op {
             Op::Read => block(NvmOpcode::Read, transfer, Control::NONE, Data::FromController(of_data())),
             Op::Write => block(NvmOpcode::Write, transfer, durable, Data::ToController(of_data())),
-            Op::Zero { deallocate } if record.has_write_zeroes => {
+            Op::Zero { deallocate } if let Some(zeros_max) = record.zero_blocks_max => {
                 let may = if deallocate { Control::DEALLOCATE } else { Control::NONE };
-                block(NvmOpcode::WriteZeroes, transfer, durable | may, Data::None)
+                block(NvmOpcode::WriteZeroes, left.min(zeros_max), durable | may, Data::None)
             }
             Op::Zero { .. } => {
                 let blocks = transfer.min(zeros.len / block_size);
                 let data = zeros.first((blocks * block_size) as usize);
                 block(NvmOpcode::Write, blocks, durable, Data::ToController(data))
             }
-            Op::Discard => Self::deallocate(namespace_id, lba, left, range),
-            Op::Flush => {
-                let command =
-                    SubmissionQueueEntry::new(NvmOpcode::Flush.code(), 0).with_namespace(namespace_id);
-                Self { command, data: Data::None, blocks: 1, range: None }
-            }
+            Op::Discard if left == 0 => Self::flush(namespace_id),
+            Op::Discard => Self::deallocate(namespace_id, lba, left.min(record.discard_blocks_max), range),
+            Op::Flush => Self::flush(namespace_id),
             Op::Compare
             | Op::CompareWrite { .. }
             | Op::OrWrite
@@ -60,6 +58,11 @@ impl Piece {
                 unreachable!("answered as unsupported before it became a request")
             }
         }
+    }
+
+    fn flush(namespace_id: u32) -> Self {
+        let command = SubmissionQueueEntry::new(NvmOpcode::Flush.code(), 0).with_namespace(namespace_id);
+        Self { command, data: Data::None, blocks: 1, range: None }
     }
 
     fn deallocate(namespace_id: u32, lba: u64, blocks: u32, range: Span) -> Self {

@@ -15,6 +15,7 @@ use std::rc::Rc;
 use stdx::env::{Env, Event};
 use stdx::time::Time;
 use wire::nvme::identify::NamespaceData;
+use wire::nvme::log::AnaState;
 
 /// A namespace. It may be used as long as its host lives; when it goes away, its requests complete as gone.
 #[derive(Clone, Debug)]
@@ -40,6 +41,11 @@ impl Namespace {
     /// Its UUID, else NGUID, else EUI64 (followed by zeros); `None` if the controller gives none, or it is gone.
     pub fn identity(&self) -> Option<Identity> {
         self.controller.borrow().record(self.id)?.identity
+    }
+
+    /// How well it is reached through this controller; `None` if the controller does not tell, or it is gone.
+    pub fn access_state(&self) -> Option<AnaState> {
+        self.controller.borrow().access_state(self.id)
     }
 
     /// What Identify Namespace said last; `None` if it is gone.

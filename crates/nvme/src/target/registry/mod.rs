@@ -34,7 +34,7 @@ pub enum ConfigError {
     #[error("controller identifiers go from 1 to 65519")]
     ControllerIds,
     /// More namespaces than a subsystem can have.
-    #[error("a subsystem has 1 to 1024 namespaces")]
+    #[error("a subsystem has 1 to 4096 namespaces")]
     MaxNamespaces,
     /// No namespace has this identifier.
     #[error("there is no namespace with this identifier")]
