@@ -199,7 +199,49 @@ fn stacked_volumes(it: &mut Fixture) {
     assert_eq!(it.code("bdev_set_qos_limit", json!({ "name": "ram", "rw_ios_per_sec": 1 })), -22);
     let ram = it.call("bdev_get_bdevs", json!({ "name": "ram" }))[0].clone();
     assert_eq!(ram["assigned_rate_limits"]["w_mbytes_per_sec"], 7);
+    histogram(it);
     assert_eq!(ram["claimed"], true);
+}
+
+/// Latencies are counted when asked for, and told in SPDK's layout.
+fn histogram(it: &mut Fixture) {
+    let ram = json!({ "name": "ram" });
+    assert_eq!(it.code("bdev_get_histogram", ram.clone()), -22);
+    let enable = |fields: Value| {
+        let mut params = json!({ "name": "ram", "enable": true });
+        params.as_object_mut().expect("an object").extend(fields.as_object().expect("an object").clone());
+        params
+    };
+    assert_eq!(it.code("bdev_enable_histogram", enable(json!({ "granularity": 11 }))), -22);
+    assert_eq!(it.code("bdev_enable_histogram", enable(json!({ "opc": "zcopy" }))), -32602);
+    let narrow = json!({ "opc": "read", "granularity": 2, "min_nsec": 0, "max_nsec": 16 });
+    assert_eq!(it.call("bdev_enable_histogram", enable(narrow)), true);
+    let counts = it.call("bdev_get_histogram", ram.clone());
+    // Three ranges of four buckets of eight bytes: 96 zeros.
+    let expected = json!({ "histogram": "A".repeat(128), "granularity": 2, "min_range": 0, "max_range": 2,
+        "tsc_rate": 1_000_000_000 });
+    assert_eq!(counts, expected);
+    let borders = it.call("bdev_get_histogram_borders", json!({ "name": "ram", "borders": [1, 100] }));
+    assert_eq!(borders, json!({ "borders_count": [0, 0, 0] }));
+    assert!(it.call("save_config", json!({})).to_string().contains("bdev_enable_histogram"));
+    assert_eq!(it.call("bdev_enable_histogram", json!({ "name": "ram", "enable": false })), true);
+    assert_eq!(it.code("bdev_get_histogram", ram), -22);
+}
+
+/// A namespace whose reservations are kept in a file, which no other can have meanwhile.
+fn kept_namespace(it: &mut Fixture) {
+    let file = std::env::temp_dir().join(format!("weft-shard-{}-nvme.ptpl", std::process::id()));
+    let kept = |nsid: u32| {
+        let namespace = json!({ "bdev_name": "part", "nsid": nsid, "ptpl_file": file,
+            "uuid": format!("00000000-0000-4000-8000-00000000000{nsid}") });
+        json!({ "nqn": NQN, "namespace": namespace })
+    };
+    assert_eq!(it.call("nvmf_subsystem_add_ns", kept(5)), 5);
+    assert_eq!(it.code("nvmf_subsystem_add_ns", kept(6)), -16);
+    let saved = it.call("framework_get_config", json!({ "name": "nvmf" })).to_string();
+    assert!(saved.contains(file.to_str().expect("a plain path")), "{saved}");
+    assert_eq!(it.call("nvmf_subsystem_remove_ns", json!({ "nqn": NQN, "nsid": 5 })), true);
+    std::fs::remove_file(&file).expect("it was made");
 }
 
 /// Builds a target over the volumes, and returns its port.
@@ -226,6 +268,7 @@ fn target(it: &mut Fixture) -> String {
         it.code("nvmf_subsystem_add_ns", json!({ "nqn": NQN, "namespace": { "bdev_name": "none" } })),
         -19
     );
+    kept_namespace(it);
     it.call("nvmf_subsystem_add_listener", json!({ "nqn": NQN, "listen_address": address("0") }));
     let listeners = it.call("nvmf_subsystem_get_listeners", json!({ "nqn": NQN }));
     let port = listeners[0]["address"]["trsvcid"].as_str().expect("a port").to_owned();

@@ -287,6 +287,9 @@ impl Shared {
 
     fn finish(&self, io: &Io, started: Time, now: Time, status: Status) {
         self.stats.borrow_mut().count(io.op, self.bytes(io), now - started, status);
+        if let Some(histogram) = &mut *self.histogram.borrow_mut() {
+            histogram.count(io.op, now - started);
+        }
         let written = io.op.is_write() && io.op != Op::MarkBad && status == Status::Ok;
         if written && !self.bad.borrow().is_empty() {
             self.bad.borrow_mut().remove(io.lba, u64::from(io.blocks));

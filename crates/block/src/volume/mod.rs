@@ -10,11 +10,13 @@
 mod channel;
 mod claim;
 mod compound;
+mod histogram;
 mod qos;
 mod ranges;
 mod stats;
 
 pub use claim::{Claim, Claimed};
+pub use histogram::{GRANULARITY_MAX, Histogram, HistogramConfig, RequestKind};
 pub use qos::QosLimits;
 pub use stats::{Counter, Stats};
 
@@ -40,6 +42,7 @@ struct Shared {
     device: Rc<dyn BlockDevice>,
     identity: Identity,
     stats: RefCell<Stats>,
+    histogram: RefCell<Option<Histogram>>,
     qos: RefCell<Option<Qos>>,
     under_way: RefCell<Slab<UnderWay>>,
     /// Blocks that one request holds for itself.
@@ -63,6 +66,7 @@ impl Volume {
                 device,
                 identity,
                 stats: RefCell::default(),
+                histogram: RefCell::default(),
                 qos: RefCell::default(),
                 under_way: RefCell::new(Slab::new(UNDER_WAY_MAX)),
                 held: RefCell::default(),
@@ -87,6 +91,16 @@ impl Volume {
     /// Starts the counters anew.
     pub fn reset_stats(&self) {
         *self.shared.stats.borrow_mut() = Stats::default();
+    }
+
+    /// Counts latencies from now on, from zero; `None` counts none.
+    pub fn set_histogram(&self, histogram: Option<Histogram>) {
+        *self.shared.histogram.borrow_mut() = histogram;
+    }
+
+    /// The latencies counted, if they are.
+    pub fn histogram(&self) -> Option<Histogram> {
+        self.shared.histogram.borrow().clone()
     }
 
     /// The limits in force.

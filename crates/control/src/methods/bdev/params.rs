@@ -348,6 +348,64 @@ pub struct SetQosLimit {
     pub w_mbytes_per_sec: Option<u64>,
 }
 
+/// Whether to count latencies, and which.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EnableHistogram {
+    /// The volume.
+    pub name: String,
+    /// Count, from zero, or do not.
+    pub enable: bool,
+    /// Requests of this kind; all by default.
+    pub opc: Option<RequestKind>,
+    /// Each range of latencies has 2 to this power buckets, at most 10; 7 by default.
+    pub granularity: Option<u8>,
+    /// The shortest latency to tell from others, in nanoseconds; 1000 by default.
+    pub min_nsec: Option<u64>,
+    /// The latency from which on all are alike, in nanoseconds; two minutes by default.
+    pub max_nsec: Option<u64>,
+}
+
+/// A kind of request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestKind {
+    /// Reads.
+    Read,
+    /// Writes.
+    Write,
+    /// Discards.
+    Unmap,
+    /// Flushes.
+    Flush,
+    /// Zeroing.
+    WriteZeroes,
+    /// Compares.
+    Compare,
+    /// Compare-and-writes.
+    CompareAndWrite,
+    /// Copies.
+    Copy,
+}
+
+/// Whose latencies to show.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GetHistogram {
+    /// The volume.
+    pub name: String,
+}
+
+/// Whose latencies to show, and how to sum them up.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GetHistogramBorders {
+    /// The volume.
+    pub name: String,
+    /// Up to 256 latencies in microseconds.
+    pub borders: Vec<u64>,
+}
+
 /// Which counters to show.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

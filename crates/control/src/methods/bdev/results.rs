@@ -80,6 +80,28 @@ pub struct IoTypes {
     pub copy: bool,
 }
 
+/// Latencies that were counted.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct HistogramCounts {
+    /// The counts of all buckets, range by range: 64-bit numbers, lowest byte first, in Base64.
+    pub histogram: String,
+    /// Each range has 2 to this power buckets.
+    pub granularity: u8,
+    /// The first range: range 0 is of one tick a bucket, as is range 1, and each after it of twice as many.
+    pub min_range: u32,
+    /// The last range.
+    pub max_range: u32,
+    /// Ticks a second.
+    pub tsc_rate: u64,
+}
+
+/// Latencies that were counted, summed up.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct BordersCount {
+    /// How many took less than each of the borders, and in the end how many there were.
+    pub borders_count: Vec<u64>,
+}
+
 /// Counters.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Iostat {

@@ -18,7 +18,8 @@ pub(crate) fn save(shard: &Shard, round: usize) -> Vec<Call> {
     entries.sort_by_key(|entry| height(shard, entry));
     let limits = entries.iter().filter_map(|entry| limit(entry));
     let made = entries.iter().filter_map(|entry| create(entry, round));
-    made.chain(limits).collect()
+    let histograms = entries.iter().filter_map(|entry| super::histogram::save(entry));
+    made.chain(limits).chain(histograms).collect()
 }
 
 /// How many volumes there are below.
