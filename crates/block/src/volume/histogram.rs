@@ -112,7 +112,7 @@ impl Histogram {
         let next = (bucket as u64 & ((1 << granularity) - 1)) + 1;
         match range.checked_sub(1) {
             None => next,
-            Some(shift) => ((1_u64 << granularity) + next).checked_mul(1 << shift).unwrap_or(u64::MAX),
+            Some(shift) => ((1_u64 << granularity) + next).saturating_mul(1 << shift),
         }
     }
 }
