@@ -9,9 +9,26 @@ use super::params::{EnableHistogram, GetHistogram, GetHistogramBorders, RequestK
 use super::results::{BordersCount, HistogramCounts};
 use crate::config::Call;
 use crate::error::{Errno, RpcError};
-use crate::fabric::At;
+use crate::fabric::{At, FabricMethod};
 
-pub(super) fn enable(at: At<'_>, params: EnableHistogram) -> Result<bool, RpcError> {
+/// The methods of this module.
+pub(super) fn methods() -> [FabricMethod; 3] {
+    [
+        FabricMethod::new(
+            "bdev_enable_histogram",
+            "Counts the latencies of a volume, or stops that.",
+            enable,
+        ),
+        FabricMethod::new("bdev_get_histogram", "Shows the latencies that were counted.", get),
+        FabricMethod::new(
+            "bdev_get_histogram_borders",
+            "Shows how many requests took less than given times.",
+            borders,
+        ),
+    ]
+}
+
+fn enable(at: At<'_>, params: EnableHistogram) -> Result<bool, RpcError> {
     let volume = &entry(at.shard, &params.name)?.volume;
     if !params.enable {
         volume.set_histogram(None);
@@ -29,7 +46,7 @@ pub(super) fn enable(at: At<'_>, params: EnableHistogram) -> Result<bool, RpcErr
     Ok(true)
 }
 
-pub(super) fn get(at: At<'_>, params: GetHistogram) -> Result<HistogramCounts, RpcError> {
+fn get(at: At<'_>, params: GetHistogram) -> Result<HistogramCounts, RpcError> {
     let histogram = counted(at, &params.name)?;
     let bytes: Vec<u8> = histogram.counts().iter().flat_map(|count| count.to_le_bytes()).collect();
     Ok(HistogramCounts {
@@ -41,7 +58,7 @@ pub(super) fn get(at: At<'_>, params: GetHistogram) -> Result<HistogramCounts, R
     })
 }
 
-pub(super) fn borders(at: At<'_>, params: GetHistogramBorders) -> Result<BordersCount, RpcError> {
+fn borders(at: At<'_>, params: GetHistogramBorders) -> Result<BordersCount, RpcError> {
     if params.borders.len() > BORDERS_MAX {
         return Err(Errno::Invalid.because("more than 256 borders"));
     }

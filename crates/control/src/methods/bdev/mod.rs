@@ -27,17 +27,6 @@ pub fn methods() -> Vec<FabricMethod> {
         FabricMethod::composed("bdev_get_bdevs", "Shows volumes.", show::get_bdevs),
         FabricMethod::new("bdev_get_iostat", "Shows the counters of volumes.", iostat::get),
         FabricMethod::new("bdev_reset_iostat", "Sets the counters of volumes back.", iostat::reset),
-        FabricMethod::new(
-            "bdev_enable_histogram",
-            "Counts the latencies of a volume, or stops that.",
-            histogram::enable,
-        ),
-        FabricMethod::new("bdev_get_histogram", "Shows the latencies that were counted.", histogram::get),
-        FabricMethod::new(
-            "bdev_get_histogram_borders",
-            "Shows how many requests took less than given times.",
-            histogram::borders,
-        ),
         FabricMethod::new("bdev_set_qos_limit", "Limits the rate of a volume.", change::set_qos_limit),
         FabricMethod::new("bdev_malloc_create", "Makes a volume in RAM.", create::malloc),
         FabricMethod::new("bdev_malloc_delete", "Takes a volume in RAM away.", create::delete(is_ram)),
@@ -95,6 +84,7 @@ pub fn methods() -> Vec<FabricMethod> {
         FabricMethod::new("bdev_split_create", "Makes equal parts of a volume.", create::split),
         FabricMethod::new("bdev_split_delete", "Takes the parts of a volume away.", create::split_delete),
     ];
+    all.extend(histogram::methods());
     let (examined, set) = (|_: NoParams| Ok(true), |_: SetOptions| Ok(true));
     all.push(FabricMethod::local(
         "bdev_set_options",
