@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use stdx::env::{Env, Owner};
 use stdx::mem::{Kind, MemoryLimits};
 use stdx::time::earliest;
-use verbs::conformance::{Setting, run};
+use verbs::conformance::{CHECKS, Setting, run};
 use verbs::{
     Accept, Access, Connect, ConnectionEvent, ConnectionWhat, Connections, CqId, Data, Device, Parameters,
     PortSpace, Provider, QpId, QpInit, ReceiveQueue, ReceiveRequest, Receives, SendRequest, Status,
@@ -71,6 +71,34 @@ fn devices_conform_with_published_memory() {
 #[test]
 fn devices_conform_with_memory_of_any_kind() {
     run(|| Box::new(Pair::new(Kind::Shared)));
+}
+
+/// Neighbours that have nothing to say sleep in the kernel: a few turns to come to rest, and then none.
+#[test]
+fn idle_neighbours_sleep() {
+    let mut pair = Pair::new(Kind::Published);
+    let check = CHECKS.iter().find(|(name, _)| *name == "messages of all lengths arrive").unwrap().1;
+    check(&mut pair);
+    assert_eq!(pair.devices[0].neighbours(), 1);
+    let span = Duration::from_millis(50);
+    for _ in 0..50 {
+        pair.turn();
+    }
+    for (device, env) in pair.devices.iter_mut().zip(&mut pair.envs) {
+        let (mut events, mut turns) = (Vec::new(), 0);
+        env.poll(&mut events, Some(env.now()));
+        let until = env.now() + span;
+        while env.now() < until {
+            env.poll(&mut events, earliest(device.deadline(), Some(until)));
+            for event in events.drain(..) {
+                device.handle_event(env, &event);
+            }
+            device.turn(env);
+            turns += 1;
+        }
+        assert!(turns < 2000, "{turns} turns in {span:?} of silence");
+        assert!(device.deadline().is_none_or(|at| at > env.now()), "it waits to be woken");
+    }
 }
 
 /// One end in a process of its own.
