@@ -273,6 +273,30 @@ fn half_open_logins_are_bounded() {
 }
 
 #[test]
+fn a_hundred_thousand_half_open_logins_leave_nothing() {
+    let limits = Limits { connections_max: 256, ..Limits::default() };
+    let mut world = World::with(Settings { limits, ..Settings::default() });
+    let mut session = world.log_in("");
+    let taken = stdx::env::Env::mem(&mut world.env).buffers_taken();
+    let names = format!("InitiatorName={INITIATOR} TargetName={TARGET}");
+    for _ in 0..400 {
+        let streams: Vec<_> = (0..250).map(|_| world.env.arrive()).collect();
+        world.run();
+        for stream in streams {
+            let bytes = Initiator::new(stream).login_with(&names, Stage::Operational, Stage::Operational);
+            world.env.deliver(stream, &bytes[..bytes.len() - 7]);
+        }
+        world.run();
+        let alive = session.ping(1, b"still here");
+        assert_eq!(world.exchange(&mut session, &alive)[0].data, b"still here");
+        world.env.advance(limits.login_time + Duration::from_millis(1));
+        world.run();
+    }
+    assert_eq!((world.server.connections().count(), world.server.counters().logins_timed_out), (1, 100_000));
+    assert_eq!(stdx::env::Env::mem(&mut world.env).buffers_taken(), taken);
+}
+
+#[test]
 fn an_initiator_that_does_not_read_is_not_read() {
     let mut world = World::new();
     let mut initiator = world.log_in("");

@@ -379,6 +379,23 @@ fn what_nobody_takes_over_is_given_up() {
 }
 
 #[test]
+fn what_is_kept_for_lost_connections_has_a_limit() {
+    let (mut world, mut initiator) = begin(LOST);
+    let taken = taken_in(&mut world);
+    for round in 0..100 {
+        let bytes = initiator.read_blocks(round * 2, 8, 128);
+        assert_eq!(good(&world.exchange(&mut initiator, &bytes)), 1);
+        world.env.finish(initiator.stream);
+        world.run();
+        initiator = join(&mut world, &initiator, 1);
+    }
+    assert!(taken_in(&mut world) - taken <= 9, "the last few");
+    assert_eq!(world.server.counters().connections_lost, 100);
+    let bytes = initiator.reassign(0x500, 198, 0);
+    assert_eq!(good(&world.exchange(&mut initiator, &bytes)), 1, "the newest is there");
+}
+
+#[test]
 fn a_server_that_shuts_down_keeps_nothing() {
     for first in [true, false] {
         let (mut world, mut old) = begin(LOST);

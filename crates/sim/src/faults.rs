@@ -34,6 +34,8 @@ pub struct Faults {
     /// One bit of what is sent changes on the way. Only digests can tell, so it is drawn only where both are in use, and
     /// spares the bytes by which they are agreed on.
     pub flip: u64,
+    /// Bytes at the beginning of each direction that are spared: by them digests are agreed on.
+    pub flip_spares: u64,
     /// A connection attempt is refused.
     pub refuse: u64,
     /// Longest ordinary latency of a disk.
@@ -81,6 +83,7 @@ impl Faults {
             flap_time: Duration::from_secs(pick(&[2, 8])),
             vanish: pick(&[0, 0, 0, 1]),
             flip: pick(&[0, 1, 10]),
+            flip_spares: 0,
             refuse: pick(&[0, 0, 100, 500]),
             disk_latency: Duration::from_micros(pick(&[10, 200, 20_000])),
             disk_stall_chance: pick(&[0, 0, 5, 30]),

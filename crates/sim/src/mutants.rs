@@ -33,11 +33,9 @@ pub const fn bugs_of(protocol: Protocol) -> &'static [Bug] {
     }
 }
 
-/// How many seeds a bug may take to be found. Of iSCSI no more are known to pass without one (see `docs/simulation.md`).
+/// How many seeds a bug may take to be found.
 pub const fn seeds_max(protocol: Protocol) -> u64 {
     match protocol {
-        Protocol::Nvme => 300,
-        Protocol::Iscsi => 40,
-        Protocol::Rdma => 300,
+        Protocol::Nvme | Protocol::Iscsi | Protocol::Rdma => 300,
     }
 }

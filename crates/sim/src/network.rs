@@ -86,7 +86,7 @@ impl Pipe {
         let len = if cut { prng.between(1, room as u64) as usize } else { room };
         let at = self.arrival(now, faults, prng);
         let mut bytes = bytes[..len].to_vec();
-        if prng.chance(faults.flip, 1000) && self.sent >= INITIALIZATION {
+        if prng.chance(faults.flip, 1000) && self.sent >= faults.flip_spares {
             bytes[prng.below(len as u64) as usize] ^= 1 << prng.below(8);
         }
         self.flight.push_back((at, Flying::Bytes(bytes)));
@@ -161,9 +161,6 @@ impl Pipe {
         self.ended || !self.arrived.is_empty()
     }
 }
-
-/// The bytes of a direction by which digests are agreed on (ICReq, ICResp).
-const INITIALIZATION: u64 = 128;
 
 /// Up to `most`, at least a nanosecond.
 pub fn draw(most: Duration, prng: &mut Prng) -> Duration {

@@ -102,6 +102,14 @@ pub enum Bug {
     StartingPsnsConfused,
     /// The bytes that fill a packet up are taken for payload.
     PaddingDelivered,
+    /// Data that is sent again is that of the PDU before.
+    RepeatedDataShifted,
+    /// Data that was landing when its connection broke counts as landed.
+    LandingTakenForLanded,
+    /// A session's commands do not wait for what the session before it left.
+    PredecessorNotAwaited,
+    /// A write that has its buffer waits behind one that waits for a buffer.
+    BuffersInOrder,
 }
 
 /// The bugs of volumes and of NVMe's machines.
@@ -125,7 +133,7 @@ pub const NVME_BUGS: [Bug; 16] = [
 ];
 
 /// The bugs of volumes and of iSCSI's machines.
-pub const ISCSI_BUGS: [Bug; 13] = [
+pub const ISCSI_BUGS: [Bug; 17] = [
     Bug::FlushForgotten,
     Bug::FuaForgotten,
     Bug::BlockOffByOne,
@@ -139,6 +147,10 @@ pub const ISCSI_BUGS: [Bug; 13] = [
     Bug::SerialComparedPlainly,
     Bug::AttentionTakenForDone,
     Bug::SolicitedDataShifted,
+    Bug::RepeatedDataShifted,
+    Bug::LandingTakenForLanded,
+    Bug::PredecessorNotAwaited,
+    Bug::BuffersInOrder,
 ];
 
 /// The bugs of RDMA's devices.

@@ -5,7 +5,7 @@
 use block::{Channel, Done, Io, Op};
 use scsi::iscsi::IscsiName;
 use scsi::iscsi::initiator::{Initiator, InitiatorEvent, InitiatorOptions};
-use scsi::iscsi::login::{Admission, Authentication, Limits, Refusal, TargetLogin, Turn};
+use scsi::iscsi::login::{Admission, Authentication, Limits, Parameters, Refusal, TargetLogin, Turn};
 use std::collections::BTreeMap;
 use stdx::env::{Env, Owner, StreamId};
 use stdx::mem::Span;
@@ -36,6 +36,9 @@ pub struct Script {
     pub attentions: Vec<Sense>,
     /// How far the window is open beyond what has come.
     pub window: u32,
+    /// What the last session agreed on, and the command that is expected when it is joined by another connection.
+    pub agreed: Option<Parameters>,
+    pub resume_at: Serial,
 }
 
 /// The target's half of a connection.
@@ -97,6 +100,8 @@ impl Script {
             mute: false,
             attentions: Vec::new(),
             window: 64,
+            agreed: None,
+            resume_at: Serial(0),
         }
     }
 
@@ -313,7 +318,8 @@ impl Script {
         let (limits, authentication) = (self.limits.clone(), self.authentication.clone());
         let refuse = self.refuse.clone();
         let connection = self.connections.get_mut(&sent.stream).expect("a connection");
-        connection.exp_cmd_sn = request.cmd_sn;
+        let joins = self.agreed.filter(|_| request.tsih != 0);
+        connection.exp_cmd_sn = if joins.is_some() { self.resume_at } else { request.cmd_sn };
         let login = connection.login.as_mut().expect("a login under way");
         let handled =
             login.handle(&mut || 7, Turn::of_request(&request), &sent.data, &mut |_| match &refuse {
@@ -321,7 +327,7 @@ impl Script {
                 None => Ok(Admission {
                     authentication: authentication.clone(),
                     limits: limits.clone(),
-                    joins: None,
+                    joins,
                     portal_group_tag: 1,
                     target_alias: String::new(),
                 }),
@@ -349,6 +355,7 @@ impl Script {
             let login = connection.login.take().expect("a login under way");
             let agreed = login.parameters().expect("parameters");
             connection.digests = Digests { header: agreed.header_digest, data: agreed.data_digest };
+            self.agreed = Some(agreed);
         }
         self.env.deliver(sent.stream, &bytes);
     }

@@ -17,6 +17,18 @@ pub(super) enum Storage {
     Iscsi,
 }
 
+impl Storage {
+    /// Bytes of each direction before digests are in use, at most.
+    const fn bytes_before_digests(self) -> u64 {
+        match self {
+            // ICReq and ICResp.
+            Self::Nvme => 128,
+            // A login with proof of both ends.
+            Self::Iscsi => 4096,
+        }
+    }
+}
+
 /// What the protocol draws for a run.
 #[derive(Clone, Debug)]
 enum Terms {
@@ -55,7 +67,8 @@ impl Plan {
         let file = prng.chance(1, 2);
         let block_size = if prng.chance(1, 4) { 4096 } else { 512 };
         // A volume promises that a power cut tears no block, and its disk must promise that first.
-        let mut faults = Faults { disk_sector: block_size as usize, ..Faults::draw(prng) };
+        let (disk_sector, flip_spares) = (block_size as usize, protocol.bytes_before_digests());
+        let mut faults = Faults { disk_sector, flip_spares, ..Faults::draw(prng) };
         let terms = match protocol {
             Storage::Nvme => Terms::Nvme(nvme::Terms::draw(prng)),
             Storage::Iscsi => Terms::Iscsi(iscsi::Terms::draw(prng)),

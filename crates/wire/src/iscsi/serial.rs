@@ -40,7 +40,8 @@ pub struct Numbers {
 }
 
 impl Numbers {
-    pub(super) const fn read(bhs: &Bhs) -> Self {
+    /// Those of any PDU of a target's, which has them in the same place.
+    pub const fn read(bhs: &Bhs) -> Self {
         Self {
             stat_sn: Serial(bhs.word(Word::At24)),
             exp_cmd_sn: Serial(bhs.word(Word::At28)),

@@ -29,6 +29,9 @@ pub struct InitiatorOptions {
     pub header_digest: DigestPolicy,
     /// Digests behind data.
     pub data_digest: DigestPolicy,
+    /// The highest error recovery level, 0 to 2: from 1 on damaged data is asked for again, at 2 commands go on by another
+    /// connection when theirs is lost. The target may want less.
+    pub error_recovery_level: u8,
     /// The one logical unit to look at; `None` for all the target lists.
     pub lun: Option<u16>,
     /// Sessions to the target, of one connection each; channels are spread over them. 1 to 64.
@@ -71,6 +74,9 @@ pub enum InitiatorOptionsError {
     /// A time-out of nothing would end every connection.
     #[error("time-outs are longer than zero")]
     Timeout,
+    /// There are three levels.
+    #[error("error recovery levels are 0, 1 and 2, not {0}")]
+    RecoveryLevel(u8),
     /// There is room for no request.
     #[error("at least one request must be allowed")]
     Requests,
@@ -98,6 +104,7 @@ impl InitiatorOptions {
             chap: None,
             header_digest: DigestPolicy::Allowed,
             data_digest: DigestPolicy::Allowed,
+            error_recovery_level: 0,
             lun: None,
             sessions: 1,
             commands_max: 128,
@@ -121,6 +128,9 @@ impl InitiatorOptions {
         }
         if !(1..=Self::SESSIONS_MAX).contains(&self.sessions) {
             return Err(InitiatorOptionsError::Sessions(self.sessions));
+        }
+        if self.error_recovery_level > 2 {
+            return Err(InitiatorOptionsError::RecoveryLevel(self.error_recovery_level));
         }
         if let Some(lun) = self.lun.filter(|lun| *lun >= 1 << 14) {
             return Err(InitiatorOptionsError::Lun(lun));

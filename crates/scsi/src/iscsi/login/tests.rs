@@ -270,6 +270,22 @@ fn our_own_challenge_sent_back_is_refused() {
 }
 
 #[test]
+fn proofs_of_any_length_but_the_right_ones_are_refused() {
+    for len in [0, 1, 15, 16, 17, 31, 32, 33, 64, 255, 1023, 1024, 1025, 4000] {
+        for prefix in ["0x", "0b", ""] {
+            let mut script = Script::new(Authentication::Required(accounts()));
+            let stay = Turn::stay(Stage::Security);
+            script.begin(stay, "AuthMethod=CHAP\0").unwrap();
+            script.say(stay, "CHAP_A=7,5\0").unwrap();
+            let digits = if prefix == "0b" { "AAAA" } else { "00" };
+            let text = format!("CHAP_N=user\0CHAP_R={prefix}{}\0", digits.repeat(len));
+            let answer = script.say(to(Stage::Security, Stage::Operational), &text);
+            assert!(answer.is_err() && script.target.proven_name().is_none(), "{prefix} {len}");
+        }
+    }
+}
+
+#[test]
 fn a_discovery_session_needs_no_target() {
     let mut script = Script::new(Authentication::None);
     let text = format!("InitiatorName={INITIATOR}\0SessionType=Discovery\0");

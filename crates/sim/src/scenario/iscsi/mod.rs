@@ -55,6 +55,9 @@ impl Terms {
             watch_interval: seconds(pick(&[2, 5])),
             command_timeout: seconds(pick(&[5, 10, 30])),
             loss_timeout: pick(&[0, 60, 600]).checked_sub(1).map(seconds),
+            error_recovery_level: pick(&[0, 1, 2, 2]) as u8,
+            // Soon enough to come upon what is left of the session before.
+            reconnect_delay: Duration::from_millis(pick(&[1, 20, 250])),
             ..InitiatorOptions::new(Plan::address(), node_name(), initiator(0))
         };
         let (limits, transport) = (Limits::default(), target::Limits::default());
@@ -71,6 +74,8 @@ impl Terms {
             max_burst_len: pick(&[4096, 8192, 1 << 20]) as u32,
             first_burst_len: pick(&[512, 4096, 256 << 10]) as u32,
             time_to_wait_s: pick(&[0, 0, 1]) as u16,
+            time_to_retain_s: pick(&[0, 5, 20]) as u16,
+            error_recovery_level: pick(&[0, 1, 2, 2]) as u8,
             ..Limits::default()
         };
         self.queue_depth = pick(&[1, 2, 8, 128]) as u32;
@@ -79,6 +84,7 @@ impl Terms {
             read_ahead_bytes_max: pick(&[16 << 10, 4 << 20]) as usize,
             lent_ahead_bytes_max: pick(&[16 << 10, 1 << 20]) as usize,
             solicited_bytes_max: pick(&[16 << 10, 4 << 20]) as usize,
+            kept_bytes_max: pick(&[64 << 10, 4 << 20]) as usize,
             ..target::Limits::default()
         };
     }

@@ -73,6 +73,7 @@ impl Attachment {
             self.spare.insert(index, session.memory());
             self.cmd_sns.insert(index, session.cmd_sn());
         }
+        self.recoveries.clear();
         self.scan = Scan::idle();
         self.look_at = None;
         self.asking = false;

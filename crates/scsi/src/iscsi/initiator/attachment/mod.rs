@@ -14,6 +14,7 @@
 mod loss;
 mod pages;
 mod records;
+mod recovery;
 mod requests;
 mod rising;
 mod scan;
@@ -21,6 +22,7 @@ mod timeouts;
 
 pub(super) use self::records::Record;
 
+use self::recovery::Recovery;
 use self::requests::{ChannelState, Request};
 use self::scan::Scan;
 use super::connection::{Answer, Completed, Connection, ConnectionMemory, News, State};
@@ -54,6 +56,8 @@ pub(super) struct Attachment {
     /// There was a Live once.
     was_live: bool,
     sessions: Vec<Connection>,
+    /// Sessions that have lost their connection and go on by another, by their places.
+    recoveries: BTreeMap<usize, Recovery>,
     /// Memory of connections that are no more, by session.
     spare: BTreeMap<usize, ConnectionMemory>,
     /// Where the orders of commands go on, by session.
@@ -134,6 +138,7 @@ impl Attachment {
             phase: Phase::Waiting { until: env.now() },
             was_live: false,
             sessions: Vec::new(),
+            recoveries: BTreeMap::new(),
             spare: BTreeMap::new(),
             cmd_sns: BTreeMap::new(),
             page: private.first(pages::ANSWER_LEN),
@@ -238,7 +243,10 @@ impl Attachment {
     }
 
     fn handle_states(&mut self, env: &mut dyn Env) {
-        let ended = self.sessions.iter().find_map(|session| match session.state() {
+        self.recover_ended(env);
+        let unrecovered =
+            self.sessions.iter().enumerate().filter(|(index, _)| !self.waits_to_recover(*index));
+        let ended = unrecovered.map(|(_, session)| session.state()).find_map(|state| match state {
             State::Ended(why) => Some(why.clone()),
             State::Connecting | State::LoggingIn | State::FullFeature => None,
         });
@@ -253,7 +261,7 @@ impl Attachment {
         let phase = match self.phase {
             Phase::Rising { deadline, .. } => Some(deadline),
             Phase::Waiting { until } => Some(until),
-            Phase::Live => self.look_at,
+            Phase::Live => earliest(self.look_at, self.recovery_deadline()),
             Phase::Failed => None,
         };
         earliest(earliest(unread, self.loss_deadline()), earliest(phase, self.parked_until))
@@ -270,7 +278,10 @@ impl Attachment {
                 self.lose(env, Failure::ConnectTimedOut(stage));
             }
             Phase::Waiting { until } if now >= until => self.rise(env),
-            Phase::Live => self.look(env),
+            Phase::Live => {
+                self.continue_recoveries(env);
+                self.look(env);
+            }
             Phase::Rising { .. } | Phase::Waiting { .. } | Phase::Failed => {}
         }
         if self.parked_until.is_some_and(|until| now >= until) {
@@ -302,9 +313,13 @@ impl Attachment {
     /// Asserts what always holds.
     pub fn check(&self) {
         self.sessions.iter().for_each(Connection::check);
-        let is_up = |session: &Connection| matches!(session.state(), State::FullFeature | State::Ended(_));
+        let is_up = |(index, session): (usize, &Connection)| {
+            let up = matches!(session.state(), State::FullFeature | State::Ended(_));
+            up || self.recoveries.contains_key(&index)
+        };
         let is_whole = self.sessions.len() == usize::from(self.options.sessions);
-        assert!(!self.is_live() || is_whole && self.sessions.iter().all(is_up), "live without all sessions");
+        let all_up = self.sessions.iter().enumerate().all(is_up);
+        assert!(!self.is_live() || is_whole && all_up, "live without all sessions");
         let waits = |key: &Key| self.requests.get(*key).is_some();
         assert!(
             self.waiting.iter().all(waits) && self.parked.iter().all(waits),

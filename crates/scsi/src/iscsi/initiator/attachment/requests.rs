@@ -145,7 +145,9 @@ impl Attachment {
         };
         let key = self.requests.insert(request).map_err(|request| Refused(request.io))?;
         self.next_serial += 1;
-        if !self.is_live() || !self.waiting.is_empty() || !self.issue(env, key) {
+        // Those that wait were tried when there was room last; other sessions need not wait with them.
+        let behind = self.sessions.len() == 1 && !self.waiting.is_empty();
+        if !self.is_live() || behind || !self.issue(env, key) {
             self.waiting.push_back(key);
         }
         Ok(())
@@ -224,11 +226,22 @@ impl Attachment {
         true
     }
 
+    /// Sends what waits, each session's in its order. One without room does not hold back the others.
     pub(super) fn issue_waiting(&mut self, env: &mut dyn Env) {
-        while let Some(key) = self.waiting.pop_front() {
+        let sessions = self.sessions.len().max(1);
+        let (mut place, mut full) = (0, 0u64);
+        while place < self.waiting.len() && (full.count_ones() as usize) < sessions {
+            let Some(&key) = self.waiting.get(place) else { break };
+            let session = self.requests.get(key).map_or(0, |request| request.session % sessions);
+            if full & 1 << session != 0 {
+                place += 1;
+                continue;
+            }
+            self.waiting.remove(place);
             if !self.issue(env, key) {
-                self.waiting.push_front(key);
-                break;
+                full |= 1 << session;
+                self.waiting.insert(place, key);
+                place += 1;
             }
         }
         for session in &mut self.sessions {

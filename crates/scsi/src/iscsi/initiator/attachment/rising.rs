@@ -26,12 +26,13 @@ impl Attachment {
         }
     }
 
-    fn connect_session(&mut self, env: &mut dyn Env, index: usize) -> Result<Connection, Failure> {
+    /// What the connection of the session at a place is to be like.
+    pub(super) fn settings(&mut self, env: &mut dyn Env, index: usize) -> Settings {
         let cmd_sn = match self.cmd_sns.get(&index) {
             Some(cmd_sn) => *cmd_sn,
             None => self.options.cmd_sn.unwrap_or_else(|| Serial(env.entropy() as u32)),
         };
-        let settings = Settings {
+        Settings {
             address: self.address,
             identity: Rc::clone(&self.identity),
             limits: self.limits(),
@@ -40,7 +41,11 @@ impl Attachment {
             commands_max: self.options.commands_max,
             receive_len: RECEIVE_LEN,
             text_max: 0,
-        };
+        }
+    }
+
+    fn connect_session(&mut self, env: &mut dyn Env, index: usize) -> Result<Connection, Failure> {
+        let settings = self.settings(env, index);
         let memory = match self.spare.remove(&index) {
             Some(memory) => memory,
             None => ConnectionMemory::map(env.mem(), &settings)?,
@@ -51,13 +56,14 @@ impl Attachment {
         })
     }
 
-    /// One R2T at a time, nothing to take over after a loss: that is all we need.
+    /// One R2T at a time: that is all we need. Tasks need to outlive a connection only where they are taken over.
     fn limits(&self) -> Limits {
         Limits {
             header_digest: self.options.header_digest,
             data_digest: self.options.data_digest,
             max_outstanding_r2t: 1,
-            time_to_retain_s: 0,
+            time_to_retain_s: if self.options.error_recovery_level == 2 { RETAIN_S } else { 0 },
+            error_recovery_level: self.options.error_recovery_level,
             ..Limits::default()
         }
     }
@@ -114,6 +120,9 @@ impl Attachment {
         self.issue_waiting(env);
     }
 }
+
+/// For how many seconds tasks are to wait for another connection.
+const RETAIN_S: u16 = 20;
 
 /// Bytes of a connection's receive buffer: many small PDUs in one receive.
 const RECEIVE_LEN: usize = 128 << 10;

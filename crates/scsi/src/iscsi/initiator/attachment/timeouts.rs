@@ -2,7 +2,7 @@
 //! one; a late command is aborted, and if that does not help the connection counts as lost.
 
 use super::{Attachment, OTHER_TOKEN, WATCH_TOKEN};
-use crate::iscsi::initiator::connection::Connection;
+use crate::iscsi::initiator::connection::{Connection, ConnectionEnd};
 use crate::iscsi::initiator::connection::{Data, Ending};
 use crate::iscsi::initiator::disk::{Answer, answer_of};
 use crate::iscsi::initiator::event::Failure;
@@ -32,7 +32,7 @@ impl Attachment {
             return;
         }
         self.watch(env);
-        if self.is_silent(now) {
+        if !self.close_silent(env, now) {
             return self.lose(env, Failure::Silent);
         }
         let late = |session: &Connection| {
@@ -46,17 +46,18 @@ impl Attachment {
         self.ask_next_disk(env);
     }
 
-    /// True if a sign of life was asked for, and nothing at all was heard since for as long as the options allow.
-    fn is_silent(&self, now: Time) -> bool {
-        self.sessions.iter().any(|session| {
-            let asked = session
-                .unanswered()
-                .filter(|(_, token, _)| *token == OTHER_TOKEN)
-                .map(|(_, _, since)| since)
-                .min();
-            let nothing_since = asked.is_some_and(|asked| session.last_heard() <= asked);
-            nothing_since && asked.is_some_and(|asked| now >= asked + self.options.nop_timeout)
-        })
+    /// Closes connections by which a sign of life was asked for, and nothing at all was heard since for as long as the options
+    /// allow. False if there is one whose session cannot go on by another.
+    fn close_silent(&mut self, env: &mut dyn Env, now: Time) -> bool {
+        let timeout = self.options.nop_timeout;
+        let silent = self.sessions.iter_mut().filter(|session| is_silent(session, now, timeout));
+        for session in silent {
+            if !session.recovers(&ConnectionEnd::Closed) {
+                return false;
+            }
+            session.close(env);
+        }
+        true
     }
 
     fn ping_silent(&mut self, env: &mut dyn Env) {
@@ -128,6 +129,12 @@ impl Attachment {
             session.flush(env);
         }
     }
+}
+
+fn is_silent(session: &Connection, now: Time, timeout: Duration) -> bool {
+    let asked = session.unanswered().filter(|(_, token, _)| *token == OTHER_TOKEN);
+    let asked = asked.map(|(_, _, since)| since).min();
+    asked.is_some_and(|asked| session.last_heard() <= asked && now >= asked + timeout)
 }
 
 /// Since when the oldest command waits for its answer.

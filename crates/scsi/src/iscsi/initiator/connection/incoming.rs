@@ -1,6 +1,7 @@
 //! What the target sends, as far as it is bytes: headers, digests, data put where it belongs.
 
 use super::receive::Payload;
+use super::tasks::Missing;
 use super::{Connection, ConnectionEnd, Misbehaviour, State};
 use stdx::env::Env;
 use stdx::mem::{Memory, Span};
@@ -34,11 +35,10 @@ impl Connection {
         self.receive.consume(trailer);
         self.receive.payload = None;
         if !intact && !planted(Bug::DigestUnchecked) {
-            return Err(ConnectionEnd::DataDigest);
+            self.miss_data(memory, &payload)?;
+            return Ok(true);
         }
-        if payload.last {
-            self.finish(payload.slot);
-        }
+        self.handle_data_landed(memory, &payload);
         Ok(true)
     }
 
@@ -67,8 +67,13 @@ impl Connection {
         if bytes.len() < layout.pdu_len() {
             return Ok(false);
         }
-        let data = self.data_of(env.mem(), &layout, buffered)?;
+        let data = self.data_of(env.mem(), &layout, buffered);
         self.receive.consume(layout.pdu_len());
+        if data == Err(ConnectionEnd::DataDigest) {
+            self.miss_response(env.mem(), layout.opcode, &bhs)?;
+            return Ok(true);
+        }
+        let data = data?;
         self.handle_pdu(env, layout.opcode, &bhs, &data)?;
         Ok(true)
     }
@@ -104,25 +109,42 @@ impl Connection {
         let Some(task) = self.tasks.get_mut(slot) else { return misbehaved(Misbehaviour::UnknownTask) };
         let Some(span) = task.in_span() else { return misbehaved(Misbehaviour::UnknownTask) };
         let fits = u64::from(data.offset) + u64::from(layout.data_len) <= u64::from(span.len);
+        let (data_sn, offset, len) = (data.data_sn, data.offset, layout.data_len);
+        let again = task.missing.contains(&Missing { data_sn, offset, len });
+        if again && fits {
+            self.receive.payload = Some(payload_of(slot, span, layout, data, true));
+            return Ok(());
+        }
         let in_order = data.offset == task.moved && data.data_sn == task.next_sn;
         if !fits || !in_order || task.answer.is_some() {
             return misbehaved(Misbehaviour::DataOrder);
         }
         task.moved += layout.data_len;
         task.next_sn = task.next_sn.next();
-        if let Some(status) = &data.status {
-            self.set_ending(slot, Some(status.status), None, status.residual)?;
+        if data.acknowledge {
+            task.acknowledge = Some((data.transfer_tag, data.lun));
         }
-        let at = if planted(Bug::DataOffsetForgotten) { 0 } else { data.offset };
-        let place = span.slice(at as usize, layout.data_len as usize);
-        self.receive.payload = Some(Payload {
-            slot,
-            whole: place,
-            missing: place,
-            padding: layout.padding_len(),
-            digest: layout.data_digest,
-            last: data.status.is_some(),
-        });
+        if let Some(status) = &data.status {
+            self.set_ending(slot, Some(status.status), None, status.residual, data.numbers.stat_sn)?;
+        }
+        self.receive.payload = Some(payload_of(slot, span, layout, data, false));
         Ok(())
+    }
+}
+
+/// Where the data of a Data-In goes.
+fn payload_of(slot: u16, span: Span, layout: &PduLayout, data: &DataIn, again: bool) -> Payload {
+    let at = if planted(Bug::DataOffsetForgotten) { 0 } else { data.offset };
+    let place = span.slice(at as usize, layout.data_len as usize);
+    Payload {
+        slot,
+        whole: place,
+        missing: place,
+        padding: layout.padding_len(),
+        digest: layout.data_digest,
+        last: data.status.is_some(),
+        data_sn: data.data_sn,
+        offset: data.offset,
+        again,
     }
 }

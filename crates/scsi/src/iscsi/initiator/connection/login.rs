@@ -5,7 +5,7 @@ use super::{Connection, ConnectionEnd, Misbehaviour, State};
 use crate::iscsi::login::{Step, Turn};
 use stdx::env::Env;
 use stdx::mem::Memory;
-use wire::iscsi::{Digests, LoginResponse};
+use wire::iscsi::{Digests, LoginResponse, Stage};
 
 impl Connection {
     /// The stream is there.
@@ -33,7 +33,10 @@ impl Connection {
         if response.status.is_success() && !self.order.advance(&response.numbers) {
             return misbehaved(Misbehaviour::StatusOrder);
         }
-        self.order.update(&response.numbers);
+        // While a connection is being added, only its last response is sure to speak of the session.
+        if self.tsih == 0 || response.next == Stage::FullFeature && response.transit {
+            self.order.update(&response.numbers);
+        }
         let Some(login) = &mut self.login else { return misbehaved(Misbehaviour::Phase) };
         let step = login.handle(&mut || env.entropy(), response.status, Turn::of_response(response), text)?;
         match step {
@@ -49,6 +52,7 @@ impl Connection {
                 (*header, *data) = (self.parameters.header_digest, self.parameters.data_digest);
                 self.rules.data_max = self.parameters.max_recv_data_segment_len;
                 self.state = State::FullFeature;
+                self.resume();
                 Ok(())
             }
         }

@@ -8,28 +8,33 @@
 //!        +--- broken, closed, refused, malformed PDU, number missing ---+--> Ended(why)
 //! ```
 //!
-//! The error recovery level is 0: a damaged PDU, a response that is missing, a Reject end the connection, and its owner
-//! makes another one (section 7.1.4.1).
+//! At error recovery level 0 a damaged PDU, a response that is missing, a Reject end the connection, and its owner makes
+//! another session (section 7.1.4.1). At level 1 what is damaged is asked for again (`again`), and at level 2 the session
+//! goes on by another stream with the tasks it had (`recovery`).
 //!
 //! Invariants: no input panics or grows memory; a command's memory is not touched after it was told completed; commands
 //! are sent in the order of their CmdSN and only within the target's window; once ended, the stream is closed, and the
 //! tasks that got no answer are to be had from [`Connection::unanswered`].
 
+mod again;
+mod end;
 mod incoming;
 mod login;
 mod order;
 mod outgoing;
 mod receive;
+mod recovery;
 mod responses;
 mod session;
 mod tasks;
 
+pub use self::end::{ConnectionEnd, Misbehaviour};
 pub use self::tasks::{Data, TASKS_MAX};
 
 use self::order::Order;
 use self::receive::Receive;
 use self::tasks::{Kind, Task, Tasks};
-use crate::iscsi::login::{Gathering, InitiatorIdentity, InitiatorLogin, Limits, LoginError, Parameters};
+use crate::iscsi::login::{Gathering, InitiatorIdentity, InitiatorLogin, Limits, Parameters};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -37,10 +42,9 @@ use stdx::env::{Env, IoError, Owner, StreamId, What};
 use stdx::mem::{Kind as MemoryKind, Memory, OutOfMemory, Span};
 use stdx::time::Time;
 use stdx::transmit::Transmit;
-use thiserror::Error;
 use wire::iscsi::{
-    Digests, HeaderError, HeaderRules, Isid, LOGIN_DATA_MAX, LogoutReason, Receiver, RejectReason, Residual,
-    Serial, TaskFunction, TaskResult,
+    Digests, HeaderRules, Isid, LOGIN_DATA_MAX, LogoutReason, Receiver, Residual, Serial, TaskFunction,
+    TaskResult,
 };
 use wire::scsi::{Cdb, Lun, Sense};
 
@@ -63,6 +67,10 @@ pub(super) struct Connection {
     receive: Receive,
     /// Places of commands with Data-Out to send.
     sending: VecDeque<u16>,
+    /// Places of commands that another connection could not bring to their end, in the order of their numbers.
+    resuming: VecDeque<u16>,
+    /// Tasks whose answers are not acknowledged because data is missing.
+    holding: usize,
     text: Gathering,
     completed: Vec<Completed>,
     news: VecDeque<News>,
@@ -87,70 +95,6 @@ pub(super) enum State {
     FullFeature,
     /// It is over.
     Ended(ConnectionEnd),
-}
-
-/// Why a connection ended.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
-pub enum ConnectionEnd {
-    /// The stream could not be made, or broke.
-    #[error("{0}")]
-    Stream(#[from] IoError),
-    /// The target closed the stream.
-    #[error("the target closed the connection")]
-    ByPeer,
-    /// The login came to nothing.
-    #[error("{0}")]
-    Login(#[from] LoginError),
-    /// The target sent something it must not send.
-    #[error("the target broke the protocol: {0}")]
-    Malformed(#[from] HeaderError),
-    /// The target broke the protocol with a PDU that is well formed.
-    #[error("the target broke the protocol: {0}")]
-    Misbehaved(Misbehaviour),
-    /// Data that does not match its digest.
-    #[error("a data digest does not match")]
-    DataDigest,
-    /// The target says we broke the protocol.
-    #[error("the target rejected a PDU: {0}")]
-    Rejected(RejectReason),
-    /// The target dropped the connection or the session, and said so before.
-    #[error("the target dropped the connection")]
-    Dropped,
-    /// The target asked us to go.
-    #[error("the target asked us to log out")]
-    AskedToLeave,
-    /// Its owner closed it.
-    #[error("closed")]
-    Closed,
-}
-
-/// A PDU that is well formed, and wrong.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-pub enum Misbehaviour {
-    /// A tag that names no task, or a task of another kind.
-    #[error("a PDU for a task that is not there")]
-    UnknownTask,
-    /// A response is missing, or came twice.
-    #[error("a response out of order")]
-    StatusOrder,
-    /// Data or R2T out of order, or not within the command's data.
-    #[error("data or R2T out of order")]
-    DataOrder,
-    /// Another R2T before the last was answered.
-    #[error("more R2Ts than were agreed on")]
-    R2tLimit,
-    /// Good status, and data is missing.
-    #[error("a command is done without its data")]
-    DataMissing,
-    /// A PDU that has no place in this phase.
-    #[error("a PDU out of its phase")]
-    Phase,
-    /// More data than such a PDU has.
-    #[error("a PDU with too much data")]
-    TooLong,
-    /// Pings faster than they can be answered.
-    #[error("more pings than can be answered")]
-    Flood,
 }
 
 /// What a connection is to be like.
@@ -291,6 +235,8 @@ impl Connection {
             transmit: Transmit::new(memory.ring, usize::from(places) * 4),
             receive: Receive::new(memory.receive),
             sending: VecDeque::with_capacity(usize::from(places)),
+            resuming: VecDeque::new(),
+            holding: 0,
             text: Gathering::new(settings.text_max),
             completed: Vec::with_capacity(usize::from(places)),
             news: VecDeque::new(),
@@ -353,18 +299,20 @@ impl Connection {
     ) -> Result<(), Refused> {
         // The last places are for tasks that must always find one.
         let full = self.tasks.room() <= usize::from(OWN_TASKS) || !self.has_room();
-        if full || self.state != State::FullFeature || !self.order.is_open() {
+        let closed = self.state != State::FullFeature || !self.resuming.is_empty();
+        if full || closed || !self.order.is_open() {
             return Err(Refused);
         }
         let cmd_sn = self.order.take();
-        let task = self.new_task(env.now(), Kind::Command, token, lun, data, cmd_sn);
+        let mut task = self.new_task(env.now(), Kind::Command, token, lun, data, cmd_sn);
+        task.cdb = *cdb;
         let slot = self.tasks.insert(task).ok_or(Refused)?;
         if let Data::In(span) = data
             && span.len() >= receive::DIRECT_LEN_MIN
         {
             self.large_reads += 1;
         }
-        self.put_command(env.mem(), slot, cdb);
+        self.put_command(env.mem(), slot);
         Ok(())
     }
 
@@ -444,6 +392,7 @@ impl Connection {
             assert!(task.cmd_sn.precedes(self.order.cmd_sn), "a command bears a number that is yet to come");
             assert!(task.moved <= task.data.len());
         }
+        assert_eq!(self.tasks.iter().filter(|(_, task)| task.answer_sn.is_some()).count(), self.holding);
     }
 
     fn end(&mut self, env: &mut dyn Env, why: ConnectionEnd) {
@@ -466,7 +415,26 @@ impl Connection {
     fn new_task(&self, since: Time, kind: Kind, token: u64, lun: Lun, data: Data, cmd_sn: Serial) -> Task {
         let (moved, unsent, next_sn) = (0, 0, Serial(0));
         let (sequence, queued, answer) = (None, None, None);
-        Task { kind, token, lun, data, moved, next_sn, sequence, queued, unsent, answer, cmd_sn, since }
+        let (answer_sn, missing, repairs, acknowledge, cdb) = (None, Vec::new(), 0, None, Cdb([0; 16]));
+        Task {
+            kind,
+            token,
+            lun,
+            data,
+            moved,
+            next_sn,
+            sequence,
+            queued,
+            unsent,
+            answer,
+            answer_sn,
+            missing,
+            repairs,
+            acknowledge,
+            cdb,
+            cmd_sn,
+            since,
+        }
     }
 
     fn has_room(&self) -> bool {

@@ -4,7 +4,7 @@ use stdx::planted::{Bug, planted};
 use wire::iscsi::{Numbers, Serial};
 
 /// Where commands and responses are in their orders.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Order {
     /// What the next command bears.
     pub cmd_sn: Serial,
@@ -14,12 +14,14 @@ pub(super) struct Order {
     pub max_cmd_sn: Serial,
     /// The next response.
     pub exp_stat_sn: Serial,
+    /// Responses before that which were damaged and are to come again.
+    missing: Vec<Serial>,
 }
 
 impl Order {
     /// Before the first response: one command is the target's window.
     pub fn new(cmd_sn: Serial) -> Self {
-        Self { cmd_sn, exp_cmd_sn: cmd_sn, max_cmd_sn: cmd_sn, exp_stat_sn: Serial(0) }
+        Self { cmd_sn, exp_cmd_sn: cmd_sn, max_cmd_sn: cmd_sn, exp_stat_sn: Serial(0), missing: Vec::new() }
     }
 
     /// True if the target takes another command.
@@ -57,10 +59,39 @@ impl Order {
         let expected = numbers.stat_sn == self.exp_stat_sn;
         if expected {
             self.exp_stat_sn = self.exp_stat_sn.next();
+            return true;
         }
-        expected
+        let place = self.missing.iter().position(|missing| *missing == numbers.stat_sn);
+        place.map(|place| self.missing.swap_remove(place)).is_some()
+    }
+
+    /// A response was damaged, and is to come again. False if there are too many, or it was not one that is expected.
+    pub fn miss(&mut self, numbers: &Numbers) -> bool {
+        if self.missing.contains(&numbers.stat_sn) {
+            return true;
+        }
+        let takes = numbers.stat_sn == self.exp_stat_sn && self.missing.len() < MISSING_MAX;
+        if takes {
+            self.missing.push(numbers.stat_sn);
+            self.exp_stat_sn = self.exp_stat_sn.next();
+        }
+        takes
+    }
+
+    /// What may be said to have come: all responses before this one.
+    pub fn acknowledged(&self) -> Serial {
+        let first = |first: Serial, next: &Serial| if next.precedes(first) { *next } else { first };
+        self.missing.iter().fold(self.exp_stat_sn, first)
+    }
+
+    /// Responses go by another connection, with numbers of its own.
+    pub fn restart(&mut self) {
+        self.missing.clear();
     }
 }
+
+/// Responses that may be missing at once.
+const MISSING_MAX: usize = 32;
 
 #[cfg(test)]
 mod tests {

@@ -10,12 +10,12 @@ use wire::iscsi::{
     Bhs, DIGEST_LEN, DataOut, LoginRequest, LogoutReason, LogoutRequest, NopIn, NopOut, RESERVED_TAG,
     ScsiCommand, Serial, TaskAttributeCode, TaskFunction, TaskRequest, TextRequest, VERSION, padding,
 };
-use wire::scsi::{Cdb, Lun};
+use wire::scsi::Lun;
 
 impl Connection {
     /// A command, with its immediate data; what else may go unasked follows in Data-Out (RFC 7143, section 4.2.5.2).
-    pub(super) fn put_command(&mut self, memory: &mut Memory, slot: u16, cdb: &Cdb) {
-        let task_tag = self.tasks.tag(slot);
+    pub(super) fn put_command(&mut self, memory: &mut Memory, slot: u16) {
+        let (task_tag, exp_stat_sn) = (self.tasks.tag(slot), self.acknowledged());
         let (immediate_max, unasked_max) = self.unasked();
         let Some(task) = self.tasks.get_mut(slot) else { return };
         let out = task.out_span();
@@ -26,7 +26,9 @@ impl Connection {
         if unasked > immediate {
             let (offset, left) = (immediate, unasked - immediate);
             task.sequence = Some(Sequence { transfer_tag: RESERVED_TAG, offset, left, data_sn: Serial(0) });
-            self.sending.push_back(slot);
+            if !self.sending.contains(&slot) {
+                self.sending.push_back(slot);
+            }
         }
         let header = ScsiCommand {
             immediate: false,
@@ -38,8 +40,8 @@ impl Connection {
             task_tag,
             expected_length: task.data.len(),
             cmd_sn: task.cmd_sn,
-            exp_stat_sn: self.order.exp_stat_sn,
-            cdb: *cdb,
+            exp_stat_sn,
+            cdb: task.cdb,
         };
         let data = out.map(|span| span.first(immediate as usize)).filter(|span| !span.is_empty());
         self.put_pdu(memory, &header.encode(immediate), data, slot);
@@ -67,7 +69,7 @@ impl Connection {
 
     /// The next Data-Out of a task. False once there is no more to send.
     fn put_next_data(&mut self, memory: &mut Memory, slot: u16) -> bool {
-        let task_tag = self.tasks.tag(slot);
+        let (task_tag, exp_stat_sn) = (self.tasks.tag(slot), self.acknowledged());
         let segment_max = self.parameters.max_send_data_segment_len;
         let Some(task) = self.tasks.get_mut(slot) else { return false };
         let (Some(sequence), Some(span)) = (task.sequence, task.out_span()) else { return false };
@@ -85,7 +87,7 @@ impl Connection {
             lun: task.lun,
             task_tag,
             transfer_tag: sequence.transfer_tag,
-            exp_stat_sn: self.order.exp_stat_sn,
+            exp_stat_sn,
             data_sn: sequence.data_sn,
             offset: sequence.offset,
         };
@@ -97,26 +99,28 @@ impl Connection {
 
     /// Asks for a sign of life. It is immediate: it takes no place in the order of commands.
     pub(super) fn put_ping(&mut self, memory: &mut Memory, slot: u16) {
+        let exp_stat_sn = self.acknowledged();
         let header = NopOut {
             immediate: true,
             lun: Lun::default(),
             task_tag: self.tasks.tag(slot),
             transfer_tag: RESERVED_TAG,
             cmd_sn: self.order.cmd_sn,
-            exp_stat_sn: self.order.exp_stat_sn,
+            exp_stat_sn,
         };
         self.put_bytes(memory, &header.encode(0), &[]);
     }
 
     /// Gives a sign of life. There is no answer to it.
     pub(super) fn put_pong(&mut self, memory: &mut Memory, ping: &NopIn) {
+        let exp_stat_sn = self.acknowledged();
         let header = NopOut {
             immediate: true,
             lun: ping.lun,
             task_tag: RESERVED_TAG,
             transfer_tag: ping.transfer_tag,
             cmd_sn: self.order.cmd_sn,
-            exp_stat_sn: self.order.exp_stat_sn,
+            exp_stat_sn,
         };
         self.put_bytes(memory, &header.encode(0), &[]);
     }
@@ -130,6 +134,7 @@ impl Connection {
         referenced_tag: u32,
         referenced_cmd_sn: Serial,
     ) {
+        let exp_stat_sn = self.acknowledged();
         let header = TaskRequest {
             immediate: true,
             function: function.code(),
@@ -137,21 +142,41 @@ impl Connection {
             task_tag: self.tasks.tag(slot),
             referenced_tag,
             cmd_sn: self.order.cmd_sn,
-            exp_stat_sn: self.order.exp_stat_sn,
+            exp_stat_sn,
             referenced_cmd_sn,
             exp_data_sn: Serial(0),
         };
         self.put_bytes(memory, &header.encode(), &[]);
     }
 
+    /// The task at a place is to go on by this connection; of its Data-In or R2Ts, those before `exp_data_sn` have come. The
+    /// request bears the task's tag with a mark: it needs no place of its own.
+    pub(super) fn put_reassign(&mut self, memory: &mut Memory, slot: u16, exp_data_sn: Serial) {
+        let (tag, exp_stat_sn) = (self.tasks.tag(slot), self.acknowledged());
+        let Some(task) = self.tasks.get_mut(slot) else { return };
+        let header = TaskRequest {
+            immediate: true,
+            function: TaskFunction::TaskReassign.code(),
+            lun: task.lun,
+            task_tag: tag | REASSIGN_MARK,
+            referenced_tag: tag,
+            cmd_sn: self.order.cmd_sn,
+            exp_stat_sn,
+            referenced_cmd_sn: Serial(0),
+            exp_data_sn,
+        };
+        self.put_bytes(memory, &header.encode(), &[]);
+    }
+
     pub(super) fn put_logout(&mut self, memory: &mut Memory, slot: u16, reason: LogoutReason) {
+        let exp_stat_sn = self.acknowledged();
         let header = LogoutRequest {
             immediate: true,
             reason,
             task_tag: self.tasks.tag(slot),
             connection_id: CONNECTION_ID,
             cmd_sn: self.order.cmd_sn,
-            exp_stat_sn: self.order.exp_stat_sn,
+            exp_stat_sn,
         };
         self.put_bytes(memory, &header.encode(), &[]);
     }
@@ -165,6 +190,7 @@ impl Connection {
         transfer_tag: u32,
         lun: Lun,
     ) {
+        let exp_stat_sn = self.acknowledged();
         let header = TextRequest {
             immediate: true,
             is_final: true,
@@ -173,12 +199,13 @@ impl Connection {
             task_tag: self.tasks.tag(slot),
             transfer_tag,
             cmd_sn: self.order.cmd_sn,
-            exp_stat_sn: self.order.exp_stat_sn,
+            exp_stat_sn,
         };
         self.put_bytes(memory, &header.encode(text.len() as u32), text);
     }
 
     pub(super) fn put_login(&mut self, memory: &mut Memory, turn: Turn, text: &[u8]) {
+        let exp_stat_sn = self.acknowledged();
         let header = LoginRequest {
             transit: turn.next.is_some(),
             continues: turn.more,
@@ -191,7 +218,7 @@ impl Connection {
             task_tag: LOGIN_TAG,
             connection_id: CONNECTION_ID,
             cmd_sn: self.order.cmd_sn,
-            exp_stat_sn: self.order.exp_stat_sn,
+            exp_stat_sn,
         };
         self.put_bytes(memory, &header.encode(text.len() as u32), text);
     }
@@ -211,7 +238,7 @@ impl Connection {
     }
 
     /// A PDU whose data is at hand.
-    fn put_bytes(&mut self, memory: &mut Memory, bhs: &Bhs, data: &[u8]) {
+    pub(super) fn put_bytes(&mut self, memory: &mut Memory, bhs: &Bhs, data: &[u8]) {
         self.put_header(memory, bhs);
         if data.is_empty() {
             return;
@@ -248,5 +275,7 @@ impl Connection {
 
 /// Each session has one connection, which bears this number.
 pub(super) const CONNECTION_ID: u16 = 0;
+/// Set in the tags of requests to reassign, and in no tag of a task.
+pub(super) const REASSIGN_MARK: u32 = 1 << 31;
 /// The tag of login requests: the table of tasks is not in use yet.
 pub(super) const LOGIN_TAG: u32 = 0;

@@ -5,6 +5,7 @@
 //! their data is not received into it by accident.
 
 use stdx::mem::{Memory, Span};
+use wire::iscsi::Serial;
 
 /// The buffer and the data being received.
 #[derive(Debug)]
@@ -35,6 +36,11 @@ pub(super) struct Payload {
     pub digest: bool,
     /// It ends its task.
     pub last: bool,
+    /// Its number, and where it begins in the command's data.
+    pub data_sn: Serial,
+    pub offset: u32,
+    /// It comes again.
+    pub again: bool,
 }
 
 impl Receive {

@@ -1,5 +1,6 @@
 //! What the target sends, as far as it means something: responses, R2Ts, pings, messages.
 
+use super::outgoing::REASSIGN_MARK;
 use super::tasks::{Kind, Sequence};
 use super::{Answer, Completed, Connection, ConnectionEnd, Ending, Misbehaviour, News, State, receive};
 use stdx::env::Env;
@@ -33,7 +34,7 @@ impl Connection {
             Opcode::TextResponse => self.handle_text(env, &TextResponse::decode(bhs)?, data),
             Opcode::LogoutResponse => self.handle_logged_out(&LogoutResponse::decode(bhs)?),
             Opcode::AsyncMessage => self.handle_message(&AsyncMessage::decode(bhs)?),
-            Opcode::Reject => Err(ConnectionEnd::Rejected(Reject::decode(bhs)?.reason)),
+            Opcode::Reject => self.handle_reject(env.mem(), &Reject::decode(bhs)?, data),
             Opcode::DataIn => misbehaved(Misbehaviour::Phase),
             Opcode::NopOut
             | Opcode::ScsiCommand
@@ -52,7 +53,8 @@ impl Connection {
         let slot = self.task_of(response.task_tag, Kind::Command)?;
         let completed = response.response == ServiceResponse::Completed;
         let sense = data.get(2..).and_then(Sense::read);
-        self.set_ending(slot, completed.then_some(response.status), sense, response.residual)?;
+        let (status, number) = (completed.then_some(response.status), response.numbers.stat_sn);
+        self.set_ending(slot, status, sense, response.residual, number)?;
         self.finish(slot);
         Ok(())
     }
@@ -72,10 +74,13 @@ impl Connection {
         }
         let fits =
             u64::from(r2t.offset) + u64::from(r2t.length) <= u64::from(span.len) && r2t.length <= burst_max;
-        if !fits || r2t.offset != task.moved || r2t.r2t_sn != task.next_sn || task.answer.is_some() {
+        // With recovery, data may be asked for again.
+        let recovers = self.parameters.error_recovery_level > 0;
+        let in_order = r2t.offset == task.moved || recovers && r2t.offset < task.moved;
+        if !fits || !in_order || r2t.r2t_sn != task.next_sn || task.answer.is_some() {
             return misbehaved(Misbehaviour::DataOrder);
         }
-        task.moved += r2t.length;
+        task.moved = task.moved.max(r2t.offset + r2t.length);
         task.next_sn = task.next_sn.next();
         let (transfer_tag, offset, left) = (r2t.transfer_tag, r2t.offset, r2t.length);
         let asked = Sequence { transfer_tag, offset, left, data_sn: Serial(0) };
@@ -108,6 +113,9 @@ impl Connection {
 
     fn handle_management(&mut self, response: &TaskResponse) -> Handled {
         self.count(&response.numbers)?;
+        if response.task_tag & REASSIGN_MARK != 0 {
+            return self.handle_reassigned(response);
+        }
         let slot = self.task_of(response.task_tag, Kind::Management)?;
         self.answer(slot, Answer::Management(response.result))
     }
@@ -162,6 +170,7 @@ impl Connection {
         status: Option<u8>,
         sense: Option<Sense>,
         residual: Residual,
+        number: Serial,
     ) -> Handled {
         let Some(task) = self.tasks.get_mut(slot) else { return misbehaved(Misbehaviour::UnknownTask) };
         let unexplained = task.moved != task.data.len() && residual == Residual::None;
@@ -170,6 +179,11 @@ impl Connection {
         }
         (task.sequence, task.queued) = (None, None);
         let moved = task.moved;
+        if !task.missing.is_empty() {
+            // Section 11.16.1: what is asked for again must be before the status is acknowledged.
+            task.answer_sn = Some(number);
+            self.holding += 1;
+        }
         task.answer = Some(Answer::Command(Ending { status, sense, moved, residual }));
         Ok(())
     }
@@ -177,12 +191,17 @@ impl Connection {
     /// The task at a place has its answer: it is told once none of its memory is in use.
     pub(super) fn finish(&mut self, slot: u16) {
         let Some(task) = self.tasks.get_mut(slot) else { return };
-        if task.unsent > 0 || task.answer.is_none() {
+        if task.unsent > 0 || task.answer.is_none() || !task.missing.is_empty() {
+            return;
+        }
+        // What comes again is still landing.
+        if self.receive.payload.is_some_and(|payload| payload.slot == slot) {
             return;
         }
         let large = task.in_span().is_some_and(|span| span.len() >= receive::DIRECT_LEN_MIN);
         let Some(mut task) = self.tasks.remove(slot) else { return };
         self.large_reads -= usize::from(large);
+        self.holding -= usize::from(task.answer_sn.is_some());
         if let Some(answer) = task.answer.take() {
             self.completed.push(Completed { token: task.token, answer });
         }
@@ -203,8 +222,9 @@ impl Connection {
         Ok(())
     }
 
-    /// A response takes its place in the order; with error recovery level 0 there is no asking for one that is missing.
-    fn count(&mut self, numbers: &Numbers) -> Handled {
+    /// A response takes its place in the order. One that is missing without a trace is beyond all recovery of ours: streams lose
+    /// nothing.
+    pub(super) fn count(&mut self, numbers: &Numbers) -> Handled {
         self.order.update(numbers);
         if self.order.advance(numbers) { Ok(()) } else { misbehaved(Misbehaviour::StatusOrder) }
     }

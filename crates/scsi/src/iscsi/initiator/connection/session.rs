@@ -21,7 +21,7 @@ impl Connection {
         if self.blocked || !matches!(self.state, State::LoggingIn | State::FullFeature) {
             return;
         }
-        if self.transmit.is_empty() && self.sending.is_empty() {
+        if self.transmit.is_empty() && self.sending.is_empty() && self.resuming.is_empty() {
             return;
         }
         if let Err(ended) = self.send(env) {
@@ -75,6 +75,7 @@ impl Session<Outside<'_>> for Connection {
 
     fn poll_transmit(&mut self, cx: &mut Outside<'_>, out: &mut Vec<Span>) {
         if self.state == State::FullFeature {
+            self.put_resumed(cx.0.mem());
             self.put_data(cx.0.mem());
         }
         self.transmit.collect(out);

@@ -7,7 +7,7 @@ use super::Answer;
 use stdx::mem::Span;
 use stdx::time::Time;
 use wire::iscsi::Serial;
-use wire::scsi::Lun;
+use wire::scsi::{Cdb, Lun};
 
 /// The table.
 #[derive(Debug)]
@@ -66,12 +66,30 @@ pub(super) struct Task {
     pub queued: Option<Sequence>,
     /// Segments of its data in the transmit queue: its memory may not go back to its owner before they are gone.
     pub unsent: u16,
-    /// The answer has come, but data is unsent.
+    /// The answer has come, but data is unsent or missing.
     pub answer: Option<Answer>,
+    /// The number of that answer, while data is missing: it is not acknowledged before.
+    pub answer_sn: Option<Serial>,
+    /// Data-In that was damaged and is to come again.
+    pub missing: Vec<Missing>,
+    /// How often data was to come again.
+    pub repairs: u32,
+    /// The acknowledgement that the target asked for, and that waits for missing data: its tag, and the logical unit with it.
+    pub acknowledge: Option<(u32, Lun)>,
+    /// The command, for sending it again.
+    pub cdb: Cdb,
     /// Its place in the order of commands.
     pub cmd_sn: Serial,
     /// When it was put into the transmit queue.
     pub since: Time,
+}
+
+/// A Data-In PDU that was damaged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Missing {
+    pub data_sn: Serial,
+    pub offset: u32,
+    pub len: u32,
 }
 
 /// A sequence of Data-Out PDUs: the unsolicited one, or that of an R2T.
@@ -126,6 +144,16 @@ impl Tasks {
     /// How many more can be put in.
     pub fn room(&self) -> usize {
         self.free.len()
+    }
+
+    /// How many tasks it is for.
+    pub fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The places of all tasks.
+    pub fn slots(&self) -> Vec<u16> {
+        self.iter().map(|(slot, _)| slot).collect()
     }
 
     /// All tasks, with their places.
@@ -186,6 +214,11 @@ mod tests {
             queued: None,
             unsent: 0,
             answer: None,
+            answer_sn: None,
+            missing: Vec::new(),
+            repairs: 0,
+            acknowledge: None,
+            cdb: Cdb([0; 16]),
             cmd_sn: Serial(0),
             since: Time::ZERO,
         }

@@ -110,7 +110,7 @@ impl Connection {
         let data = buffer_of(cx.env, &answer).ok_or(Refusal::OutOfResources)?;
         let finished = turn.next == Some(Stage::FullFeature);
         if !finished {
-            self.last_window = WindowNumbers { exp_cmd_sn: request.cmd_sn, max_cmd_sn: request.cmd_sn };
+            self.last_window = cx.shard.window_while_logging_in(logging_in.place.as_ref(), &request);
             self.outgoing.push(Item::Login { response, data });
             return Ok(());
         }
@@ -187,6 +187,19 @@ impl Connection {
 }
 
 impl Shard {
+    /// What is told of the window before a login is over: a session that is there has one already.
+    fn window_while_logging_in(&self, place: Option<&Place>, request: &LoginRequest) -> WindowNumbers {
+        let joined = place
+            .filter(|_| request.tsih != 0)
+            .and_then(|place| self.joinable(&place.name, request.tsih).ok());
+        match joined.and_then(|key| self.sessions.get(key)) {
+            Some(session) => {
+                WindowNumbers { exp_cmd_sn: session.window.expected(), max_cmd_sn: session.window.max() }
+            }
+            None => WindowNumbers { exp_cmd_sn: request.cmd_sn, max_cmd_sn: request.cmd_sn },
+        }
+    }
+
     /// The session that another connection wants to be of.
     fn joinable(&self, name: &SessionName, tsih: u16) -> Result<Key, Refusal> {
         let mut named = self.sessions.iter().filter(|(_, session)| session.tsih == tsih && !session.ended);

@@ -1,12 +1,13 @@
 //! A command's turn has come: it enters its task set, gets a buffer, and is submitted when its data is there.
 
-use super::super::session::{Parked, Stage, give};
+use super::super::session::{Parked, Stage, Task, give};
 use super::super::{Context, Order};
 use super::Connection;
 use super::hold::Problem;
 use super::outgoing::Item;
 use crate::target::{Command, Function, Management, TaskAttribute, Transfer};
 use stdx::mem::Span;
+use stdx::planted::{Bug, planted};
 use wire::iscsi::{Bhs, ScsiCommand, Serial};
 
 impl Connection {
@@ -94,7 +95,8 @@ impl Connection {
             let Some(&slot) = session.waiting.get(place) else { break };
             let mine = session.tasks.get(slot).filter(|task| task.connection == self.key);
             let is_mine = mine.is_some();
-            if mine.is_some_and(|task| !short || task.has_all_it_needs()) && self.start(cx, slot) {
+            let goes_past = |task: &Task| task.has_all_it_needs() && !planted(Bug::BuffersInOrder);
+            if mine.is_some_and(|task| !short || goes_past(task)) && self.start(cx, slot) {
                 any = true;
             } else {
                 short |= is_mine;

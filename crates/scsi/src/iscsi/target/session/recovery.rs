@@ -69,6 +69,17 @@ impl Session {
         bytes
     }
 
+    /// The oldest outcomes are forgotten where there are too many. Says how many bytes that were.
+    fn bound_stranded(&mut self, env: &mut dyn Env) -> usize {
+        let mut bytes = 0;
+        let over = self.stranded.len().saturating_sub(STRANDED_MAX);
+        for stranded in self.stranded.drain(..over) {
+            bytes += stranded.bytes();
+            stranded.read.iter().for_each(|read| give(env, read.buffer));
+        }
+        bytes
+    }
+
     /// Forgets what a lost connection brought and what the session has not taken yet: the initiator sends it again.
     fn drop_untaken(&mut self, env: &mut dyn Env, connection: Key, solicited_bytes: &mut usize) {
         let of_tasks = |slot: u32| self.tasks.get(slot).is_some_and(|task| task.connection == connection);
@@ -118,6 +129,7 @@ impl Context<'_> {
             self.shard.kept_bytes += stranded.bytes();
             session.stranded.push(stranded);
         }
+        self.shard.kept_bytes -= session.bound_stranded(self.env);
         let slots = session.tasks.slots(Some(connection));
         let parameters = &session.parameters;
         let seconds = u64::from(parameters.time_to_wait_s) + u64::from(parameters.time_to_retain_s);
@@ -132,6 +144,12 @@ impl Context<'_> {
             if let Some(outcome) = task.outcome.take() {
                 self.settle_outcome(key, &outcome);
             }
+        }
+        // Who loses one connection after the other has only so many of them kept for it.
+        let lost = self.shard.sessions.get(key).map(|session| &session.lost);
+        if let Some(&(_, oldest)) = lost.filter(|lost| lost.len() > LOST_MAX).and_then(|lost| lost.first()) {
+            self.shard.expiries.retain(|(_, _, of)| *of != oldest);
+            self.expire(key, oldest);
         }
     }
 
@@ -168,6 +186,7 @@ impl Context<'_> {
         let stranded = Stranded { connection, response, read };
         self.shard.kept_bytes += stranded.bytes();
         session.stranded.push(stranded);
+        self.shard.kept_bytes -= session.bound_stranded(self.env);
     }
 
     /// Tasks that nobody took over in time are given up; a session of which no connection is left ends with the last.
@@ -189,3 +208,9 @@ impl Shard {
         self.expiries.front().map(|(time, ..)| *time)
     }
 }
+
+/// Connections of a session that are lost and whose tasks are kept.
+const LOST_MAX: usize = 8;
+
+/// Outcomes that a session keeps for them.
+const STRANDED_MAX: usize = 1024;

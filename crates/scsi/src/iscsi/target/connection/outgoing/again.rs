@@ -7,6 +7,7 @@ use super::{Outgoing, WindowNumbers};
 use stdx::env::Env;
 use stdx::gather::HeaderBlocks;
 use stdx::mem::Span;
+use stdx::planted::{Bug, planted};
 use wire::iscsi::{Numbers, Serial};
 use wire::scsi::Lun;
 
@@ -234,7 +235,9 @@ impl Outgoing {
         let stop = to.map_or(Some(end), |to| read.cuts.offset_of(to, end));
         let (Some(start), Some(stop)) = (start, stop) else { return };
         if start < stop {
-            let data = read.data.slice(start as usize, (stop - start) as usize);
+            let shifted = planted(Bug::RepeatedDataShifted) && to.is_some();
+            let at = if shifted { start.saturating_sub(read.cuts.segment) } else { start };
+            let data = read.data.slice(at as usize, (stop - start) as usize);
             let owner = Owner::Kept;
             self.push(Item::Read(Reading {
                 tag,

@@ -166,7 +166,7 @@ impl Kept {
 
     /// Keeps the data of a read.
     pub(super) fn keep_read(&mut self, mut read: KeptRead) {
-        self.last_ack_tag = self.last_ack_tag.wrapping_add(1) & ACK_TAG_MAX;
+        self.last_ack_tag = if self.last_ack_tag < ACK_TAG_MAX { self.last_ack_tag + 1 } else { 1 };
         read.ack_tag = self.last_ack_tag;
         (read.said_to, read.done) = (0, false);
         self.bytes += read.buffer.len();
@@ -188,10 +188,11 @@ impl Kept {
         }
     }
 
-    /// Data up to a number has come to the initiator. False if that cannot be.
+    /// Data up to a number has come to the initiator. False if that cannot be. Of data that is not kept any more, since its
+    /// status came first or others needed the memory, it tells nothing new.
     pub(super) fn acknowledge_data(&mut self, ack_tag: u32, number: Serial) -> bool {
         let Some(read) = self.reads.iter_mut().find(|read| read.ack_tag == ack_tag && !read.done) else {
-            return false;
+            return (1..=self.last_ack_tag).contains(&ack_tag);
         };
         let can_be = !number.precedes(read.acknowledged) && !read.next_sn.precedes(number);
         if can_be {
