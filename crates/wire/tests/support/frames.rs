@@ -156,5 +156,7 @@ fn be16(bytes: &[u8], offset: usize) -> u16 {
 }
 
 fn folder() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../wire/tests/data/rdma")
+    let data = |folder: &Path| folder.join("crates/wire/tests/data/rdma");
+    let mut around = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(data);
+    around.find(|folder| folder.is_dir()).expect("the captures are in the repository")
 }

@@ -83,7 +83,9 @@ impl Cell {
             if done == self.done.len() && now == last {
                 break;
             }
-            match self.bridge(now, taken, |value| self.is_next(value, last, done)) {
+            // What somebody found must have been there, whatever else was.
+            let is_seen = |value| self.seen.contains(&value) && !values.contains(&value);
+            match self.bridge(now, taken, |value| is_seen(value) || self.is_next(value, last, done)) {
                 Bridge::Found(value, so_far, between) => {
                     (now, taken) = (value, so_far);
                     values.extend(between);
@@ -159,5 +161,11 @@ mod tests {
         assert!(cell.check(11).is_err(), "somebody saw 31");
         assert!(cell.check(51).is_err(), "the second of a connection is not done without the first");
         assert!(cell.changed(Change::Add(3), 1, (0, 0)).is_err(), "two found the same");
+        let mut cell = Cell::new(1);
+        cell.unknown(vec![Change::Add(20)]);
+        cell.unknown(vec![Change::Add(40)]);
+        cell.changed(Change::Swap { compare: 5, swap: 6 }, 41, (0, 0)).unwrap();
+        assert!(cell.check(61).is_ok(), "of two orders, the one that somebody saw");
+        assert!(cell.check(21).is_err());
     }
 }
