@@ -148,7 +148,8 @@ impl SoftDevice {
                 Err(_) => self.core.counters.send_err += 1,
             }
             let now = env.now();
-            let is_all = self.manager.transmit(env.mem(), &mut self.core, &mut self.transmitter)
+            let is_all = self.core.transmit_last_words(env.mem(), &mut self.transmitter)
+                && self.manager.transmit(env.mem(), &mut self.core, &mut self.transmitter)
                 && self.core.transmit(env.mem(), now, defers, &mut self.transmitter);
             if is_all && self.transmitter.is_empty() {
                 return;

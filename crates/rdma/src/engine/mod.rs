@@ -42,6 +42,8 @@ pub(crate) struct Core {
     pub(crate) receive: Receive,
     /// Queue pairs whose first packet has come.
     pub(crate) heard: Vec<QpId>,
+    /// Queue pairs that were put into error with acknowledgements still to be sent.
+    last_words: Vec<QpId>,
     /// Devices of this machine, which are reached without packets.
     pub(crate) neighbours: Neighbourhood,
 }
@@ -81,6 +83,7 @@ impl Core {
             others: Vec::with_capacity(64),
             receive: Receive::default(),
             heard: Vec::new(),
+            last_words: Vec::new(),
         }
     }
 
@@ -110,7 +113,7 @@ impl Core {
                     pair.engine.lane.begin(*psn);
                 }
                 Transition::Reset => pair.engine.reset(),
-                Transition::Error => pair.engine.responder.silence(),
+                Transition::Error if pair.engine.responder.silence() => self.last_words.push(qp),
                 _ => {}
             }
         }

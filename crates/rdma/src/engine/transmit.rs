@@ -32,6 +32,21 @@ impl Core {
         }
     }
 
+    /// Sends the acknowledgements of queue pairs that were put into error, so that they come before the news of a connection's
+    /// end; `false` if the run is full.
+    pub(crate) fn transmit_last_words(&mut self, mem: &mut Memory, out: &mut Transmitter) -> bool {
+        while let Some(&qp) = self.last_words.last() {
+            match rc::respond::poll(self, mem, qp, false, out) {
+                Sent::Something => {}
+                Sent::Full => return false,
+                Sent::Nothing => {
+                    self.last_words.pop();
+                }
+            }
+        }
+        true
+    }
+
     /// Lets queue pairs send until the run is full (`false`) or none has anything to send.
     ///
     /// An acknowledgement with nothing behind it goes out behind the queue pair's requests, so that it shares their run; if

@@ -55,6 +55,18 @@ impl Responses {
         (self.fresh, self.again) = (0, 0);
     }
 
+    /// Forgets all but what is known to be done, and says whether that is anything: a peer whose message was taken may hear so
+    /// even if the queue pair takes no more.
+    pub(super) fn keep_last_words(&mut self) -> bool {
+        let is_good = |response: &Response| {
+            matches!(response, Response::Acknowledge { syndrome: Syndrome::Ack { .. }, .. })
+        };
+        let kept = self.queue.iter().take_while(|(response, _)| is_good(response)).count();
+        self.queue.truncate(kept);
+        (self.fresh, self.again) = (0, 0);
+        kept > 0
+    }
+
     /// The next one. One that only says that all is well, with nothing behind it, may wait if `waits`. One with payload may
     /// be held.
     pub(super) fn next(&self, waits: bool, is_held: bool) -> Option<Response> {

@@ -70,9 +70,9 @@ impl Responder {
         self.responses.next(false, is_held).is_some()
     }
 
-    /// Sends nothing of what was to be sent.
-    pub(crate) fn silence(&mut self) {
-        self.responses.clear();
+    /// Sends nothing of what was to be sent, but that messages were taken; says whether there is such a thing.
+    pub(crate) fn silence(&mut self) -> bool {
+        self.responses.keep_last_words()
     }
 
     /// Gives up the message in the middle; says which receive it had.
