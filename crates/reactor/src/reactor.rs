@@ -15,7 +15,7 @@ use core::time::Duration;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use stdx::env::{
-    Accepted, DatagramSocket, DatagramsId, DatagramsInfo, Env, Event, FileId, FileInfo, FileOp, IoError,
+    Accepted, DatagramSocket, DatagramsId, DatagramsInfo, Env, Event, FileExtent, FileId, FileInfo, FileOp, IoError,
     LinkId, LinkListenerId, LinkMessage, LinkName, LinkPeer, ListenerId, OpenFile, Owner, ReceivedRun,
     Refused, Run, StreamId, Waker, What,
 };
@@ -287,6 +287,10 @@ impl Env for Reactor {
 
     fn file_info(&mut self, file: FileId) -> Result<FileInfo, IoError> {
         self.files.info(file)
+    }
+
+    fn file_extent(&mut self, file: FileId, offset: u64) -> Result<FileExtent, IoError> {
+        self.files.extent(file, offset)
     }
 
     fn resize_file(&mut self, file: FileId, len: u64) -> Result<(), IoError> {

@@ -2,6 +2,7 @@
 //! part of the rest, in any order, torn at sectors.
 
 use std::collections::BTreeMap;
+use stdx::env::FileExtent;
 use stdx::prng::Prng;
 
 /// A file on a node's disk. It outlives the node's crashes.
@@ -40,6 +41,20 @@ impl Disk {
         let first_gone = len.div_ceil(self.sector as u64);
         self.now.split_off(&first_gone);
         self.safe.split_off(&first_gone);
+    }
+
+    /// The bytes from `offset` on that lie in sectors which were all written, or none of which was.
+    pub fn extent(&self, offset: u64) -> FileExtent {
+        let size = self.sector as u64;
+        let first = offset / size;
+        let mapped = self.now.contains_key(&first);
+        let end = if mapped {
+            let run = self.now.range(first..).zip(first..).take_while(|((sector, _), at)| *sector == at);
+            (first + run.count() as u64) * size
+        } else {
+            self.now.range(first..).next().map_or(self.len, |(sector, _)| sector * size)
+        };
+        FileExtent { len: end.min(self.len).saturating_sub(offset), mapped }
     }
 
     /// Reads at `offset`; says how many bytes there were.

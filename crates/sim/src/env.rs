@@ -8,8 +8,8 @@ use crate::world::{FinishedOp, Happening, SharedWorld, World};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use stdx::env::{
-    Accepted, DatagramSocket, DatagramsId, DatagramsInfo, Env, Event, FileId, FileInfo, FileOp, FileOpKind,
-    IoError, ListenerId, OpenFile, Owner, ReceivedRun, Refused, Run, StreamId, Waker, What,
+    Accepted, DatagramSocket, DatagramsId, DatagramsInfo, Env, Event, FileExtent, FileId, FileInfo, FileOp,
+    FileOpKind, IoError, ListenerId, OpenFile, Owner, ReceivedRun, Refused, Run, StreamId, Waker, What,
 };
 use stdx::mem::{Memory, MemoryLimits, Span};
 use stdx::time::Time;
@@ -337,6 +337,12 @@ impl Env for NodeEnv {
         let node = &world.nodes[&self.node];
         let len = node.disks[&node.files[&file]].len();
         Ok(FileInfo { len, block_size: 512, alignment: 1, is_device: false, can_punch: true })
+    }
+
+    fn file_extent(&mut self, file: FileId, offset: u64) -> Result<FileExtent, IoError> {
+        let world = self.world.borrow();
+        let node = &world.nodes[&self.node];
+        Ok(node.disks[&node.files[&file]].extent(offset))
     }
 
     fn resize_file(&mut self, file: FileId, len: u64) -> Result<(), IoError> {

@@ -148,6 +148,12 @@ pub trait Env {
     /// What the file is now. Its size may change behind our back.
     fn file_info(&mut self, file: FileId) -> Result<FileInfo, IoError>;
 
+    /// What is known of the space behind the bytes from `offset` on. Who cannot tell says that all of them have some.
+    fn file_extent(&mut self, file: FileId, offset: u64) -> Result<FileExtent, IoError> {
+        let len = self.file_info(file)?.len.saturating_sub(offset);
+        Ok(FileExtent { len, mapped: true })
+    }
+
     /// Makes a regular file `len` bytes long.
     fn resize_file(&mut self, file: FileId, len: u64) -> Result<(), IoError>;
 
@@ -402,6 +408,15 @@ pub struct FileInfo {
     pub is_device: bool,
     /// [`FileOpKind::Punch`] and [`FileOpKind::Zero`] work.
     pub can_punch: bool,
+}
+
+/// Bytes of a file that are alike in whether there is space behind them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FileExtent {
+    /// How many, from the one that was asked about: none past the end of the file. The next extent may be alike.
+    pub len: u64,
+    /// There is space. Bytes without read as zero.
+    pub mapped: bool,
 }
 
 /// An operation on a file.

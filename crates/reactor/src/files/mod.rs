@@ -19,7 +19,7 @@ use crate::waker::Bell;
 use call::Call;
 use operation::{Next, Operation};
 use std::os::fd::{AsRawFd, OwnedFd};
-use stdx::env::{Event, FileId, FileInfo, FileOp, FileOpKind, IoError, OpenFile, Owner, Refused, What};
+use stdx::env::{Event, FileExtent, FileId, FileInfo, FileOp, FileOpKind, IoError, OpenFile, Owner, Refused, What};
 use stdx::mem::Memory;
 use stdx::slab::{Key, Slab};
 use threads::Threads;
@@ -78,6 +78,12 @@ impl Files {
         let file = self.file(id)?;
         file.info.len = open::len(file.fd.as_raw_fd(), file.info.is_device)?;
         Ok(file.info)
+    }
+
+    /// What is known of the space behind its bytes from `offset` on.
+    pub(crate) fn extent(&mut self, id: FileId, offset: u64) -> Result<FileExtent, IoError> {
+        let file = self.file(id)?;
+        open::extent(file.fd.as_raw_fd(), file.info.is_device, offset)
     }
 
     /// Makes a regular file `len` bytes long.

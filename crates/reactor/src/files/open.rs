@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use stdx::env::{FileInfo, IoError, OpenFile};
+use stdx::env::{FileExtent, FileInfo, IoError, OpenFile};
 
 /// Opens what `open` names, or makes it.
 pub(super) fn open(open: &OpenFile) -> Result<(OwnedFd, FileInfo), IoError> {
@@ -68,6 +68,34 @@ pub(super) fn len(fd: RawFd, is_device: bool) -> Result<u64, IoError> {
     // SAFETY: the kernel writes one stat, which lives on this stack.
     check(unsafe { libc::fstat(fd, &raw mut stat) })?;
     Ok(stat.st_size as u64)
+}
+
+/// What is known of the space behind the bytes from `offset` on: a device or a file system that cannot tell has space
+/// everywhere.
+pub(super) fn extent(fd: RawFd, is_device: bool, offset: u64) -> Result<FileExtent, IoError> {
+    let left = len(fd, is_device)?.saturating_sub(offset);
+    let all = FileExtent { len: left, mapped: true };
+    if is_device || left == 0 {
+        return Ok(all);
+    }
+    match seek(fd, offset, libc::SEEK_DATA) {
+        Ok(data) if data > offset => Ok(FileExtent { len: left.min(data - offset), mapped: false }),
+        Ok(_) => Ok(match seek(fd, offset, libc::SEEK_HOLE) {
+            Ok(hole) if hole > offset => FileExtent { len: left.min(hole - offset), mapped: true },
+            // It became a hole a moment ago, or there is none.
+            _ => all,
+        }),
+        Err(libc::ENXIO) => Ok(FileExtent { len: left, mapped: false }),
+        Err(_) => Ok(all),
+    }
+}
+
+/// Where the next byte with space, or without, is. It moves the descriptor's own position, which nothing else uses.
+fn seek(fd: RawFd, offset: u64, whence: libc::c_int) -> Result<u64, libc::c_int> {
+    let offset = i64::try_from(offset).map_err(|_| libc::EINVAL)?;
+    // SAFETY: the call takes integers only.
+    let found = unsafe { libc::lseek(fd, offset, whence) };
+    u64::try_from(found).map_err(|_| io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
 }
 
 /// Makes a regular file `len` bytes long.

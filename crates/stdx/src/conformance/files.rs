@@ -17,6 +17,7 @@ pub fn all(env: &mut dyn Env, path: &Path, direct: bool) {
     bytes_written_are_read(env, file);
     the_end_cuts_a_read(env, file);
     zeroed_bytes_are_zero(env, file);
+    extents_cover_the_file(env, file);
     each_operation_is_told_once(env, file);
     a_region_given_back_is_not_missed(env, file);
     a_longer_file_is_zero_behind(env, file);
@@ -96,6 +97,28 @@ fn zeroed_bytes_are_zero(env: &mut dyn Env, file: FileId) {
         assert!(piece.iter().all(|&byte| byte == value), "expected {value:#x} throughout");
     }
     assert_eq!(env.file_info(file).expect("what it is").len, LEN, "neither makes the file longer");
+    env.mem().give(buffer);
+}
+
+/// Extents follow each other to the end, bytes that were written have space, and those without read as zero.
+fn extents_cover_the_file(env: &mut dyn Env, file: FileId) {
+    let buffer = env.mem().take(PIECE as usize).expect("a buffer");
+    env.mem().fill(buffer, 0xaa);
+    let last = LEN - u64::from(PIECE);
+    assert_eq!(run(env, file, last, FileOpKind::Write { data: buffer, durable: false }), Ok(PIECE));
+    assert!(env.file_extent(file, last).expect("an extent").mapped, "written bytes without space");
+    let mut at = 0;
+    while at < LEN {
+        let extent = env.file_extent(file, at).expect("an extent");
+        assert!(extent.len > 0 && extent.len <= LEN - at, "{extent:?} at {at}");
+        let start = at.next_multiple_of(PIECE.into());
+        if !extent.mapped && start + u64::from(PIECE) <= at + extent.len {
+            assert_eq!(run(env, file, start, FileOpKind::Read(buffer)), Ok(PIECE));
+            assert!(env.mem().is_zero(buffer), "bytes without space are not zero");
+        }
+        at += extent.len;
+    }
+    assert_eq!(env.file_extent(file, LEN).expect("an extent").len, 0);
     env.mem().give(buffer);
 }
 

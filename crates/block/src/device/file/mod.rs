@@ -12,7 +12,7 @@ mod requests;
 mod step;
 
 use super::{Geometry, GeometryError, UNDER_WAY_MAX};
-use crate::{BlockDevice, Channel, Done, Info, Io, Refused, Status};
+use crate::{BlockDevice, Channel, Done, Extent, Info, Io, Refused, Status};
 use requests::Requests;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -91,6 +91,10 @@ impl BlockDevice for File {
     fn open(&self) -> Box<dyn Channel> {
         let key = self.requests.borrow_mut().add_channel();
         Box::new(FileChannel { requests: self.requests.clone(), key })
+    }
+
+    fn extent(&self, env: &mut dyn Env, lba: u64) -> Extent {
+        self.requests.borrow().extent(env, lba)
     }
 
     fn handle_event(&self, env: &mut dyn Env, event: &Event) {

@@ -3,10 +3,10 @@
 use super::super::Geometry;
 use super::step::{Next, Step, status};
 use super::{FileError, GeometryError, examine};
-use crate::{Done, Info, Io, Op, Status};
+use crate::{Done, Extent, Info, Io, Op, Status};
 use core::time::Duration;
 use std::collections::VecDeque;
-use stdx::env::{Env, FileId, FileInfo, FileOp, IoError, Owner};
+use stdx::env::{Env, FileExtent, FileId, FileInfo, FileOp, IoError, Owner};
 use stdx::mem::Span;
 use stdx::planted::{Bug, planted};
 use stdx::slab::{Key, Slab};
@@ -75,6 +75,22 @@ impl Requests {
     pub(super) fn info(&self) -> Info {
         let (thin, read_only) = (self.info.can_punch, self.read_only);
         Info { thin, read_only, volatile_cache: true, ..self.geometry.info() }
+    }
+
+    /// Blocks of which a part has space have it; of a file that is closed, nothing is known.
+    pub(super) fn extent(&self, env: &mut dyn Env, lba: u64) -> Extent {
+        let size = u64::from(self.geometry.block_size());
+        let left = self.geometry.blocks().saturating_sub(lba);
+        let found = self.file.and_then(|file| env.file_extent(file, lba * size).ok());
+        match found {
+            Some(FileExtent { len, mapped: false }) if len >= size => {
+                Extent { blocks: (len / size).min(left), mapped: false }
+            }
+            Some(FileExtent { len, .. }) => {
+                Extent { blocks: len.div_ceil(size).clamp(1, left.max(1)), mapped: true }
+            }
+            None => Extent { blocks: left, mapped: true },
+        }
     }
 
     pub(super) fn add_channel(&mut self) -> Key {
