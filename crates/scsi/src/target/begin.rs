@@ -10,7 +10,8 @@ use super::{Outcome, Target};
 use stdx::env::Env;
 use stdx::mem::{Memory, Span};
 use stdx::slab::Key;
-use wire::scsi::{Sense, Specific, Status};
+use wire::scsi::reservation::ReserveOutAction;
+use wire::scsi::{Cdb, Sense, Specific, Status};
 
 impl Target {
     /// See [`super::Executor::begin`].
@@ -58,8 +59,12 @@ impl Target {
         }
         let mut begins = true;
         if let Some(unit) = unit.and_then(|key| self.units.get_mut(key)) {
-            begins = unit.allegiance.is_none() || command.attribute == TaskAttribute::Aca;
-            begins = begins && unit.tasks.enter(command.attribute);
+            if unit.allegiance.is_some() && ends_allegiance(&command.cdb) {
+                // It waits for nothing that the allegiance holds back.
+                task.attribute = TaskAttribute::HeadOfQueue;
+            }
+            let held = task.attribute != TaskAttribute::Aca && !ends_allegiance(&command.cdb);
+            begins = (unit.allegiance.is_none() || !held) && unit.tasks.enter(task.attribute);
         }
         if begins && let Err(fault) = self.may_execute(&task, Moment::Delivery) {
             self.leave(&task);
@@ -82,7 +87,7 @@ impl Target {
         let transfer = task.transfer;
         let key = self.tasks.insert(task).map_err(|_| Ending::of(Status::Busy))?;
         if let Some(unit) = unit.filter(|_| !begins).and_then(|key| self.units.get_mut(key)) {
-            unit.tasks.queue(key, command.attribute);
+            unit.tasks.queue(key, task.attribute);
         }
         Ok(Begun { task: TaskKey(key), transfer })
     }
@@ -144,6 +149,7 @@ impl Target {
                     Err(Ending::of(Status::AcaActive))
                 }
             }
+            Some(_) if ends_allegiance(&command.cdb) => Ok(()),
             Some(_) if command.cdb.naca() => Err(Ending::of(Status::AcaActive)),
             Some(_) => Err(Ending::of(Status::Busy)),
         }
@@ -187,6 +193,12 @@ fn check_buffer(env: &mut dyn Env, transfer: Transfer) -> Result<Transfer, Sense
     } else {
         Err(Sense::INVALID_FIELD_IN_CDB)
     }
+}
+
+/// PERSISTENT RESERVE OUT with PREEMPT AND ABORT: another nexus's auto contingent allegiance does not keep it out, since it
+/// is the way to be rid of a nexus that does not end its own (SAM-5, section 5.9.4).
+const fn ends_allegiance(cdb: &Cdb) -> bool {
+    cdb.operation_code() == 0x5f && cdb.byte(1) & 0x1f == ReserveOutAction::PreemptAndAbort.code()
 }
 
 /// When a command is looked at.

@@ -110,6 +110,7 @@ impl Target {
             let of =
                 |at: Key, task: &Task| at != key && task.unit == Some(unit) && theirs.contains(&task.nexus);
             self.give_up_tasks(env, Some(task.nexus), &mut waits, of);
+            self.end_allegiance_of(unit, &theirs);
         }
         let persists =
             persisted || self.units.get(unit).is_some_and(|unit| unit.reservations.state().persist);
@@ -119,6 +120,17 @@ impl Target {
         if persists || !waits.is_empty() {
             let storing = if persists { Storing::Wanted } else { Storing::Done };
             self.parked.push(Parked { task: key, unit, waits, storing });
+        }
+    }
+
+    /// An auto contingent allegiance of a nexus that was preempted ends (SPC-4, section 5.13.11.3).
+    fn end_allegiance_of(&mut self, at: Key, nexuses: &[Key]) {
+        let Some(unit) = self.units.get_mut(at) else { return };
+        if unit.allegiance.is_some_and(|faulted| nexuses.contains(&faulted)) {
+            unit.allegiance = None;
+            if !self.stirred.contains(&at) {
+                self.stirred.push(at);
+            }
         }
     }
 

@@ -74,6 +74,23 @@ fn each_type_lets_whom_do_what() {
 }
 
 #[test]
+fn a_nexus_with_an_allegiance_can_be_preempted() {
+    let mut world = World::new();
+    let kind = PersistentType::WriteExclusiveRegistrantsOnly;
+    let (faulted, other) = (world.nexus(1), world.nexus(2));
+    register(&mut world, faulted, 1);
+    register(&mut world, other, 2);
+    assert_eq!(out(&mut world, faulted, ReserveOutAction::Reserve, kind, (1, 0)), GOOD);
+    let past_the_end = [0x28, 0, 0xff, 0, 0, 0, 0, 0, 1, 4];
+    assert_eq!(world.run(faulted, &past_the_end, &[]).fault(), Sense::LBA_OUT_OF_RANGE);
+    assert_eq!(world.run(other, &[0; 6], &[]).status, Some(Status::Busy));
+    assert_eq!(out(&mut world, other, ReserveOutAction::Preempt, kind, (2, 1)), Some(Status::Busy));
+    assert_eq!(out(&mut world, other, ReserveOutAction::PreemptAndAbort, kind, (2, 1)), GOOD);
+    assert_eq!(world.run(other, &WRITE, &[1; 512]).status, GOOD);
+    assert_eq!(world.run(faulted, &WRITE, &[1; 512]).fault(), Sense::REGISTRATIONS_PREEMPTED);
+}
+
+#[test]
 fn a_release_is_told() {
     let mut world = World::new();
     let kind = PersistentType::WriteExclusiveRegistrantsOnly;
