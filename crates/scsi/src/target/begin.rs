@@ -11,7 +11,7 @@ use stdx::env::Env;
 use stdx::mem::{Memory, Span};
 use stdx::slab::Key;
 use wire::scsi::reservation::ReserveOutAction;
-use wire::scsi::{Cdb, Sense, Specific, Status};
+use wire::scsi::{Cdb, Sense, Status};
 
 impl Target {
     /// See [`super::Executor::begin`].
@@ -210,12 +210,18 @@ enum Moment {
     Turn,
 }
 
-/// What the state of the medium forbids a command. While it is sanitized nearly everything; after that failed, SANITIZE
-/// alone goes on (SBC-3, section 4.11).
+/// What the state of the medium forbids a command. While it is sanitized or formatted nearly everything; after that failed,
+/// what makes it good again goes on alone (SBC-3, sections 4.11 and 5.3).
 pub(super) fn check_state(unit: &Unit, row: &CommandRow) -> Result<(), Sense> {
-    match unit.medium {
-        Medium::Sanitizing { done } if !row.always => Err(sanitizing(done)),
-        Medium::SanitizeFailed { .. } if row.operation_code == SANITIZE => check_writable(unit, row.medium),
+    let is_under_way = matches!(unit.medium, Medium::Sanitizing { .. } | Medium::Formatting { .. });
+    let mends = match unit.medium {
+        Medium::SanitizeFailed { .. } => row.operation_code == SANITIZE,
+        Medium::FormatFailed => [SANITIZE, FORMAT_UNIT].contains(&row.operation_code),
+        Medium::Ready | Medium::Ejected | Medium::Sanitizing { .. } | Medium::Formatting { .. } => false,
+    };
+    match unit.medium.fault() {
+        Some(fault) if is_under_way && !row.always => Err(fault),
+        _ if mends => check_writable(unit, row.medium),
         _ => check_medium(unit, row.medium),
     }
 }
@@ -225,12 +231,10 @@ pub(super) fn check_medium(unit: &Unit, needs: MediumUse) -> Result<(), Sense> {
     if needs == MediumUse::Aside {
         return Ok(());
     }
-    match unit.medium {
-        Medium::Ready if unit.info.offline => Err(Sense::BECOMING_READY),
-        Medium::Ready => check_writable(unit, needs),
-        Medium::Ejected => Err(Sense::MEDIUM_NOT_PRESENT),
-        Medium::Sanitizing { done } => Err(sanitizing(done)),
-        Medium::SanitizeFailed { .. } => Err(Sense::SANITIZE_FAILED),
+    match unit.medium.fault() {
+        Some(fault) => Err(fault),
+        None if unit.info.offline => Err(Sense::BECOMING_READY),
+        None => check_writable(unit, needs),
     }
 }
 
@@ -242,12 +246,9 @@ const fn check_writable(unit: &Unit, needs: MediumUse) -> Result<(), Sense> {
     }
 }
 
-const fn sanitizing(done: u16) -> Sense {
-    Sense { specific: Some(Specific::Progress(done)), ..Sense::SANITIZE_IN_PROGRESS }
-}
-
-/// The operation code of SANITIZE.
+/// The operation codes of SANITIZE and FORMAT UNIT.
 const SANITIZE: u8 = 0x48;
+const FORMAT_UNIT: u8 = 0x04;
 
 /// The key of a task that never was.
 const NO_TASK: TaskKey = TaskKey(Key::from_u64(u64::MAX));

@@ -180,7 +180,7 @@ const fn index() -> [(u8, u8, u8); 256] {
 }
 
 /// The rooms' rows.
-const ROOMS: [&[CommandRow]; 21] = [
+const ROOMS: [&[CommandRow]; 22] = [
     &spc::inquiry::ROWS,
     &spc::luns::ROWS,
     &spc::mode::ROWS,
@@ -202,6 +202,7 @@ const ROOMS: [&[CommandRow]; 21] = [
     &sbc::defects::ROWS,
     &sbc::start_stop::ROWS,
     &sbc::sanitize::ROWS,
+    &sbc::format::ROWS,
 ];
 
 /// SERVICE ACTION in byte 1.

@@ -6,6 +6,7 @@ use block::{BlockDevice, Channel, Info, QueuedChannel};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use stdx::slab::Key;
+use wire::scsi::{Sense, Specific};
 
 /// What a logical unit is to be called.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -81,6 +82,30 @@ pub(super) enum Medium {
         /// EXIT FAILURE MODE is allowed.
         may_exit: bool,
     },
+    /// It is being formatted.
+    Formatting {
+        /// How much is done, of 65,536 parts.
+        done: u16,
+    },
+    /// It could not be formatted.
+    FormatFailed,
+}
+
+impl Medium {
+    /// Why it cannot be used, if it cannot.
+    pub(super) fn fault(self) -> Option<Sense> {
+        let progress = |done| Some(Specific::Progress(done));
+        match self {
+            Self::Ready => None,
+            Self::Ejected => Some(Sense::MEDIUM_NOT_PRESENT),
+            Self::Sanitizing { done } => {
+                Some(Sense { specific: progress(done), ..Sense::SANITIZE_IN_PROGRESS })
+            }
+            Self::SanitizeFailed { .. } => Some(Sense::SANITIZE_FAILED),
+            Self::Formatting { done } => Some(Sense { specific: progress(done), ..Sense::FORMAT_IN_PROGRESS }),
+            Self::FormatFailed => Some(Sense::MEDIUM_FORMAT_CORRUPTED),
+        }
+    }
 }
 
 /// A logical unit.

@@ -51,8 +51,37 @@ pub(in super::super) struct Sanitizing {
     /// Passes that follow this one, and whether the pattern is inverted in between.
     passes_left: u8,
     invert: bool,
-    /// AUSE: a failure may be acknowledged by EXIT FAILURE MODE.
-    may_exit: bool,
+    purpose: Purpose,
+}
+
+/// What the medium is erased for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in super::super) enum Purpose {
+    /// SANITIZE.
+    Sanitize {
+        /// AUSE: a failure may be acknowledged by EXIT FAILURE MODE.
+        may_exit: bool,
+    },
+    /// FORMAT UNIT.
+    Format,
+}
+
+impl Purpose {
+    /// The medium meanwhile.
+    const fn under_way(self, done: u16) -> Medium {
+        match self {
+            Self::Sanitize { .. } => Medium::Sanitizing { done },
+            Self::Format => Medium::Formatting { done },
+        }
+    }
+
+    /// The medium when it could not be done, and what the command says.
+    const fn failed(self) -> (Medium, Sense) {
+        match self {
+            Self::Sanitize { may_exit } => (Medium::SanitizeFailed { may_exit }, Sense::SANITIZE_FAILED),
+            Self::Format => (Medium::FormatFailed, Sense::FORMAT_COMMAND_FAILED),
+        }
+    }
 }
 
 /// The parameter list is a header of four bytes and a pattern of up to one block.
@@ -64,24 +93,32 @@ fn pattern_data(info: &Info, cdb: &Cdb) -> Result<Transfer, Sense> {
 }
 
 fn execute(call: &mut Call<'_>) -> Result<Step, Fault> {
-    let info = call.info()?;
-    let may_exit = call.cdb().byte(1) & ALLOW_EXIT != 0;
+    let purpose = Purpose::Sanitize { may_exit: call.cdb().byte(1) & ALLOW_EXIT != 0 };
     let immediate = call.cdb().byte(1) & IMMEDIATE != 0;
-    let run = Run::new(Op::Zero { deallocate: true }, 0, info.blocks, true, MemoryOf::Nobody);
-    let sanitizing = match call.cdb().byte(1) & 0x1f {
+    let step = match call.cdb().byte(1) & 0x1f {
         0x1f => return exit_failure_mode(call),
-        0x01 => overwrite(call, &info, may_exit)?,
-        _ => Sanitizing { run, passes_left: 0, invert: false, may_exit },
+        0x01 => {
+            let info = call.info()?;
+            let sanitizing = overwrite(call, &info, purpose)?;
+            go_on(call, sanitizing, &info)?
+        }
+        _ => erase(call, purpose)?,
     };
-    let step = go_on(call, sanitizing, &info)?;
     if immediate {
         call.answer_early();
     }
     Ok(step)
 }
 
+/// Gives back the space of the whole medium, which reads as zero afterwards.
+pub(super) fn erase(call: &mut Call<'_>, purpose: Purpose) -> Result<Step, Fault> {
+    let info = call.info()?;
+    let run = Run::new(Op::Zero { deallocate: true }, 0, info.blocks, true, MemoryOf::Nobody);
+    go_on(call, Sanitizing { run, passes_left: 0, invert: false, purpose }, &info)
+}
+
 /// The pattern, as often in a block as it fits, over the whole medium, as often as OVERWRITE COUNT says.
-fn overwrite(call: &mut Call<'_>, info: &Info, may_exit: bool) -> Result<Sanitizing, Fault> {
+fn overwrite(call: &mut Call<'_>, info: &Info, purpose: Purpose) -> Result<Sanitizing, Fault> {
     let list = call.parameters();
     let &[flags, _, high, low, ref pattern @ ..] = list.as_slice() else {
         return Err(Fault::Sense(Sense::PARAMETER_LIST_LENGTH));
@@ -102,7 +139,7 @@ fn overwrite(call: &mut Call<'_>, info: &Info, may_exit: bool) -> Result<Sanitiz
     call.env.mem().give(span);
     filled?;
     let run = Run::new(Op::Write, 0, info.blocks, true, MemoryOf::Pattern);
-    Ok(Sanitizing { run, passes_left: passes - 1, invert: flags & 0x80 != 0, may_exit })
+    Ok(Sanitizing { run, passes_left: passes - 1, invert: flags & 0x80 != 0, purpose })
 }
 
 /// A failure is acknowledged, if that was allowed when it began.
@@ -117,8 +154,9 @@ fn exit_failure_mode(call: &mut Call<'_>) -> Result<Step, Fault> {
 /// The volume is done with a part of the medium.
 pub(super) fn next_of_sanitize(call: &mut Call<'_>, now: Sanitizing, done: &Done) -> Result<Step, Fault> {
     if of_volume(done.status, 0).is_err() {
-        call.unit_mut()?.medium = Medium::SanitizeFailed { may_exit: now.may_exit };
-        return Err(Fault::Sense(Sense::SANITIZE_FAILED));
+        let (medium, sense) = now.purpose.failed();
+        call.unit_mut()?.medium = medium;
+        return Err(Fault::Sense(sense));
     }
     let info = call.info()?;
     if !now.run.is_done() {
@@ -146,7 +184,7 @@ pub(in super::super) fn after_rest(call: &mut Call<'_>, now: Sanitizing) -> Resu
 fn go_on(call: &mut Call<'_>, now: Sanitizing, info: &Info) -> Result<Step, Fault> {
     let (io, run) = now.run.next(call, info);
     let parts = u128::from(run.blocks_done()) * 65_536 / u128::from(info.blocks.max(1));
-    call.unit_mut()?.medium = Medium::Sanitizing { done: parts.min(65_535) as u16 };
+    call.unit_mut()?.medium = now.purpose.under_way(parts.min(65_535) as u16);
     call.start(io, Work::Sanitize(Sanitizing { run, ..now }))
 }
 

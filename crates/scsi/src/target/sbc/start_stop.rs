@@ -50,7 +50,9 @@ fn execute(call: &mut Call<'_>) -> Result<Step, Fault> {
     match unit.medium {
         Medium::Ejected if load_eject && start => unit.medium = Medium::Ready,
         Medium::Ready if load_eject && !start => unit.medium = Medium::Ejected,
-        Medium::Ready | Medium::Ejected | Medium::Sanitizing { .. } | Medium::SanitizeFailed { .. } => {}
+        Medium::Ready | Medium::Ejected => {}
+        Medium::Sanitizing { .. } | Medium::SanitizeFailed { .. } => {}
+        Medium::Formatting { .. } | Medium::FormatFailed => {}
     }
     if start || flags & NO_FLUSH != 0 {
         return Ok(Step::Good(Span::EMPTY));

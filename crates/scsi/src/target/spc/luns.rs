@@ -4,8 +4,7 @@ use super::super::attention::Attention;
 use super::super::call::{Call, Step};
 use super::super::command::{Access, CONTROL, CommandRow, Data, Field, MediumUse};
 use super::super::task::Fault;
-use super::super::unit::Medium;
-use wire::scsi::{Lun, Sense, Specific};
+use wire::scsi::{Lun, Sense};
 
 pub(in super::super) const ROWS: [CommandRow; 2] = [
     // REQUEST SENSE (SPC-4, section 6.39).
@@ -64,13 +63,6 @@ fn request_sense(call: &mut Call<'_>) -> Result<Step, Fault> {
 /// What TEST UNIT READY would say.
 fn readiness(call: &Call<'_>) -> Result<Sense, Fault> {
     let unit = call.unit()?;
-    Ok(match unit.medium {
-        Medium::Ejected => Sense::MEDIUM_NOT_PRESENT,
-        Medium::Sanitizing { done } => {
-            Sense { specific: Some(Specific::Progress(done)), ..Sense::SANITIZE_IN_PROGRESS }
-        }
-        Medium::SanitizeFailed { .. } => Sense::SANITIZE_FAILED,
-        Medium::Ready if unit.info.offline => Sense::BECOMING_READY,
-        Medium::Ready => Sense::NO_ADDITIONAL_INFORMATION,
-    })
+    let offline = unit.info.offline.then_some(Sense::BECOMING_READY);
+    Ok(unit.medium.fault().or(offline).unwrap_or(Sense::NO_ADDITIONAL_INFORMATION))
 }

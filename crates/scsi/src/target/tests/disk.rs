@@ -236,6 +236,35 @@ fn sanitize_leaves_nothing() {
 }
 
 #[test]
+fn format_leaves_nothing() {
+    let mut world = World::new();
+    let nexus = world.nexus(1);
+    for (flags, list) in [(0, &[][..]), (0x18, &[0; 4]), (0x38, &[0, 0x80, 0, 0, 0, 0, 0, 0])] {
+        write(&mut world, nexus, 0, &[1; 8192]);
+        world.run(nexus, &[0x04, flags, 0, 0, 0, 0], list).good();
+        assert_eq!(read(&mut world, nexus, 0, 16), [0; 8192]);
+    }
+    let refused = |world: &mut World, list: &[u8]| world.run(nexus, &[0x04, 0x10, 0, 0, 0, 0], list).fault();
+    for (wrong, list) in [("protection", [1, 0, 0, 0]), ("pattern", [0, 8, 0, 0]), ("defects", [0, 0, 0, 8])] {
+        assert_eq!(refused(&mut world, &list), Sense::INVALID_FIELD_IN_PARAMETER_LIST, "{wrong}");
+    }
+    assert_eq!(refused(&mut world, &[0; 2]), Sense::PARAMETER_LIST_LENGTH);
+    assert_eq!(world.run(nexus, &[0x04, 1, 0, 0, 0, 0], &[]).fault(), Sense::INVALID_FIELD_IN_CDB);
+}
+
+#[test]
+fn nothing_else_goes_on_while_the_medium_is_formatted() {
+    let mut world = World::new();
+    let nexus = world.nexus(1);
+    let format = world.begin(nexus, &[0x04, 0x10, 0, 0, 0, 0], 4);
+    world.submit(format, &[0, 2, 0, 0]);
+    let ready = world.begin(nexus, &[0; 6], 0);
+    assert_eq!(world.answer(format).unwrap().status, Some(Status::Good), "IMMED");
+    assert_eq!(world.answer(ready).unwrap().fault(), Sense::FORMAT_IN_PROGRESS);
+    world.run(nexus, &[0; 6], &[]).good();
+}
+
+#[test]
 fn nothing_else_goes_on_while_the_medium_is_sanitized() {
     let mut world = World::new();
     let nexus = world.nexus(1);

@@ -41,4 +41,8 @@ cat compared written >both
 sg_compare_and_write --in=both --lba=0 --num=1 --xferlen=1024 "$DEV"
 dd if="$DEV" bs=512 count=1 iflag=direct status=none | cmp - written
 ! sg_compare_and_write --in=both --lba=0 --num=1 --xferlen=1024 "$DEV" 2>mismatch || fail "a mismatch was written"
+
+# A formatted unit reads as zero.
+sg_format --format --quick --wait "$DEV" >format 2>&1 || fail "$(cat format)"
+dd if="$DEV" bs=1M count=2 iflag=direct status=none | cmp -n 2097152 - /dev/zero
 leave
