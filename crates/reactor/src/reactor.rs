@@ -15,9 +15,9 @@ use core::time::Duration;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use stdx::env::{
-    Accepted, DatagramSocket, DatagramsId, DatagramsInfo, Env, Event, FileExtent, FileId, FileInfo, FileOp, IoError,
-    LinkId, LinkListenerId, LinkMessage, LinkName, LinkPeer, ListenerId, OpenFile, Owner, ReceivedRun,
-    Refused, Run, StreamId, Waker, What,
+    Accepted, DatagramSocket, DatagramsId, DatagramsInfo, Env, Event, FileExtent, FileId, FileInfo, FileOp,
+    IoError, LinkId, LinkListenerId, LinkMessage, LinkName, LinkPeer, ListenerId, OpenFile, Owner,
+    ReceivedRun, Refused, Run, StreamId, Waker, What,
 };
 use stdx::mem::{Memory, OutOfMemory, RegionId, Span};
 use stdx::slab::Key;

@@ -19,7 +19,9 @@ use crate::waker::Bell;
 use call::Call;
 use operation::{Next, Operation};
 use std::os::fd::{AsRawFd, OwnedFd};
-use stdx::env::{Event, FileExtent, FileId, FileInfo, FileOp, FileOpKind, IoError, OpenFile, Owner, Refused, What};
+use stdx::env::{
+    Event, FileExtent, FileId, FileInfo, FileOp, FileOpKind, IoError, OpenFile, Owner, Refused, What,
+};
 use stdx::mem::Memory;
 use stdx::slab::{Key, Slab};
 use threads::Threads;

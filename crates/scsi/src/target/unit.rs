@@ -102,7 +102,9 @@ impl Medium {
                 Some(Sense { specific: progress(done), ..Sense::SANITIZE_IN_PROGRESS })
             }
             Self::SanitizeFailed { .. } => Some(Sense::SANITIZE_FAILED),
-            Self::Formatting { done } => Some(Sense { specific: progress(done), ..Sense::FORMAT_IN_PROGRESS }),
+            Self::Formatting { done } => {
+                Some(Sense { specific: progress(done), ..Sense::FORMAT_IN_PROGRESS })
+            }
             Self::FormatFailed => Some(Sense::MEDIUM_FORMAT_CORRUPTED),
         }
     }

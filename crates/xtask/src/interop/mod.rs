@@ -9,6 +9,7 @@
 //! JSON-RPC client. Debian has no NVMe/TCP in
 //! user space: QEMU's `nvme://` is for PCI devices, and SPDK itself is not packaged.
 
+mod disk;
 mod iscsi;
 mod lab;
 mod nvme;

@@ -245,7 +245,8 @@ fn format_leaves_nothing() {
         assert_eq!(read(&mut world, nexus, 0, 16), [0; 8192]);
     }
     let refused = |world: &mut World, list: &[u8]| world.run(nexus, &[0x04, 0x10, 0, 0, 0, 0], list).fault();
-    for (wrong, list) in [("protection", [1, 0, 0, 0]), ("pattern", [0, 8, 0, 0]), ("defects", [0, 0, 0, 8])] {
+    for (wrong, list) in [("protection", [1, 0, 0, 0]), ("pattern", [0, 8, 0, 0]), ("defects", [0, 0, 0, 8])]
+    {
         assert_eq!(refused(&mut world, &list), Sense::INVALID_FIELD_IN_PARAMETER_LIST, "{wrong}");
     }
     assert_eq!(refused(&mut world, &[0; 2]), Sense::PARAMETER_LIST_LENGTH);

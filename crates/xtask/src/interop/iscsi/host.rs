@@ -2,13 +2,11 @@
 
 use super::{IQN, file_unit, ram_units, script, serve, with_peer};
 use crate::guest::HOST_ADDRESS;
-use crate::interop::Scenario;
 use crate::interop::lab::Lab;
+use crate::interop::{Scenario, disk};
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::fs::File;
-use std::thread::sleep;
-use std::time::Duration;
 
 const MIB: u64 = 1 << 20;
 
@@ -42,15 +40,15 @@ fn login(lab: &Lab) -> Result<()> {
 }
 
 fn raw(lab: &Lab) -> Result<()> {
-    with_peer(lab, &one_unit(), include_str!("inside/raw.sh"), 180)
+    with_peer(lab, &one_unit(), disk::RAW, 180)
 }
 
 fn filesystem(lab: &Lab) -> Result<()> {
-    with_peer(lab, &one_unit(), include_str!("inside/filesystem.sh"), 180)
+    with_peer(lab, &one_unit(), disk::FILESYSTEM, 180)
 }
 
 fn fio(lab: &Lab) -> Result<()> {
-    with_peer(lab, &one_unit(), include_str!("inside/fio.sh"), 240)
+    with_peer(lab, &one_unit(), disk::FIO, 240)
 }
 
 fn sg3(lab: &Lab) -> Result<()> {
@@ -91,18 +89,7 @@ fn resize(lab: &Lab) -> Result<()> {
     daemon.finish()
 }
 
-/// The target dies without a word, twice, while the kernel writes to a file volume.
 fn outage(lab: &Lab) -> Result<()> {
-    let path = lab.file("outage");
-    File::create(&path)?.set_len(64 * MIB)?;
-    let mut daemon = serve(lab, &file_unit(&path, false))?;
-    lab.inside(&script(include_str!("inside/outage_begins.sh")).set("ADDRESS", HOST_ADDRESS).within(120))?;
-    for outage in [Duration::ZERO, Duration::from_secs(3)] {
-        sleep(Duration::from_secs(3));
-        daemon.kill()?;
-        sleep(outage);
-        daemon = serve(lab, &file_unit(&path, false))?;
-    }
-    lab.inside(&script(include_str!("inside/outage_ends.sh")).set("ADDRESS", HOST_ADDRESS).within(300))?;
-    daemon.finish()
+    let script = |body| script(body).set("ADDRESS", HOST_ADDRESS);
+    disk::outage(lab, script, |file| serve(lab, &file_unit(file, false)))
 }

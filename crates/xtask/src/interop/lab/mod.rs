@@ -172,7 +172,7 @@ fn build(profile: &str, what: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// A shell script for the guest, with the functions that the scripts of its protocol share.
+/// A shell script for the guest, with the functions that all scripts share and those of its protocol.
 pub struct Script {
     variables: String,
     library: &'static str,
@@ -199,7 +199,7 @@ impl Script {
     }
 
     fn text(&self) -> String {
-        format!("{}{}{}", self.variables, self.library, self.body)
+        format!("{}{}{}{}", self.variables, include_str!("inside/common.sh"), self.library, self.body)
     }
 }
 

@@ -1,18 +1,6 @@
-# What every script shares. Set before it: IQN, PORT, and where it matters ADDRESS.
-set -eu -o pipefail
+# What every script of the protocol shares. Set before it: IQN, PORT, and where it matters ADDRESS.
 INITIATOR=iqn.2026-01.org.weft:guest
 
-fail() {
-    echo "FAILED: $*"
-    exit 1
-}
-wait_for() { # CONDITION [SECONDS]
-    local end=$((SECONDS + ${2:-30}))
-    until eval "$1" >/dev/null 2>&1; do
-        ((SECONDS < end)) || fail "waited in vain for: $1"
-        sleep 0.1
-    done
-}
 start() { # the initiator's daemon, once
     pgrep -x iscsid >/dev/null && return
     modprobe -a iscsi_tcp sd_mod sg
@@ -39,6 +27,16 @@ login() { # SETTING=VALUE of the node's record ...
     DEV=/dev/$(units 0 | sed -n 1p)
     wait_for '[ -b $DEV ]'
 }
+attach() { # plain, checked (with digests) or patient (through an outage)
+    case ${1:-plain} in
+    checked) login "$CONNECTION.HeaderDigest=CRC32C" "$CONNECTION.DataDigest=CRC32C" ;;
+    patient)
+        login node.session.timeo.replacement_timeout=120 \
+            'node.conn[0].timeo.noop_out_interval=1' 'node.conn[0].timeo.noop_out_timeout=2'
+        ;;
+    plain) login ;;
+    esac
+}
 leave() {
     node -u
     wait_for '[ -z "$(units 0)" ]'
@@ -55,4 +53,5 @@ lio_chap() { # 1 or 0: LIO asks who is there, or not
     echo "$1" >attrib/authentication
 }
 SESSION=node.session.iscsi CONNECTION='node.conn[0].iscsi' AUTH=node.session.auth
+COMPLAINTS='connection[0-9:]+ (error|detected)|sd .*(error|timed out)' OUTAGE_SEEN='detected conn error'
 trap leave_quietly EXIT

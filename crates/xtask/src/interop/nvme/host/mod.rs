@@ -1,12 +1,12 @@
 //! Linux as the host: nvme-cli, file systems and fio on the kernel's NVMe/TCP initiator.
 
 mod access;
-mod outage;
 mod resize;
 
-use super::Peer;
-use crate::interop::Scenario;
+use super::{Peer, script, serve};
+use crate::guest::HOST_ADDRESS;
 use crate::interop::lab::Lab;
+use crate::interop::{Scenario, disk};
 use anyhow::Result;
 
 /// The scenarios.
@@ -30,7 +30,7 @@ pub fn scenarios() -> Vec<Scenario> {
         ours(
             "nvme-host-outage",
             "killed twice during I/O: the kernel reconnects, nothing acknowledged is lost",
-            outage::run,
+            outage,
         ),
     ]
 }
@@ -44,15 +44,15 @@ fn connect(lab: &Lab) -> Result<()> {
 }
 
 fn raw(lab: &Lab) -> Result<()> {
-    run_with_peer(lab, include_str!("../inside/raw.sh"), 120)
+    run_with_peer(lab, disk::RAW, 120)
 }
 
 fn filesystem(lab: &Lab) -> Result<()> {
-    run_with_peer(lab, include_str!("../inside/filesystem.sh"), 120)
+    run_with_peer(lab, disk::FILESYSTEM, 120)
 }
 
 fn fio(lab: &Lab) -> Result<()> {
-    run_with_peer(lab, include_str!("../inside/fio.sh"), 180)
+    run_with_peer(lab, disk::FIO, 180)
 }
 
 fn commands(lab: &Lab) -> Result<()> {
@@ -61,6 +61,11 @@ fn commands(lab: &Lab) -> Result<()> {
 
 fn reservations(lab: &Lab) -> Result<()> {
     run_with_peer(lab, include_str!("../inside/reservations.sh"), 60)
+}
+
+fn outage(lab: &Lab) -> Result<()> {
+    let script = |body| script(body).set("ADDRESS", HOST_ADDRESS);
+    disk::outage(lab, script, |file| serve(lab, &["--file", &file.display().to_string()]))
 }
 
 /// One script against a fresh peer, which must then end well.

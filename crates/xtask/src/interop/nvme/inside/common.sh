@@ -1,20 +1,8 @@
-# What every script shares. Set before it: NQN, PORT, and where it matters ADDRESS.
-set -eu -o pipefail
+# What every script of the protocol shares. Set before it: NQN, PORT, and where it matters ADDRESS.
 modprobe nvme-tcp
 HOST=nqn.2014-08.org.nvmexpress:uuid:7b1f3c52-0d3e-4a52-9c63-5f8f4f3f0001
 HOSTID=7b1f3c52-0d3e-4a52-9c63-5f8f4f3f0001
 
-fail() {
-    echo "FAILED: $*"
-    exit 1
-}
-wait_for() { # CONDITION [SECONDS]
-    local end=$((SECONDS + ${2:-20}))
-    until eval "$1" >/dev/null 2>&1; do
-        ((SECONDS < end)) || fail "waited in vain for: $1"
-        sleep 0.1
-    done
-}
 controllers() { # the controllers connected to the subsystem, such as nvme0
     local path found=1
     for path in /sys/class/nvme/nvme*; do
@@ -38,9 +26,17 @@ connect() { # OPTIONS of nvme connect
     wait_for 'disk 1'
     DEV=/dev/$(disk 1)
 }
+attach() { # plain, checked (with digests) or patient (through an outage)
+    case ${1:-plain} in
+    checked) connect -i 2 -g -G ;;
+    patient) connect -l 120 -c 1 ;;
+    plain) connect -i 2 ;;
+    esac
+}
 leave() {
     nvme disconnect -n "$NQN"
     wait_for '! controllers'
 }
 leave_quietly() { nvme disconnect -n "$NQN" >/dev/null 2>&1 || true; }
+COMPLAINTS='nvme.*(error|fail|timeout)' OUTAGE_SEEN=econnect
 trap leave_quietly EXIT

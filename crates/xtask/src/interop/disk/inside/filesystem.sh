@@ -1,5 +1,5 @@
 # ext4: made, filled, unmounted, trimmed, checked, mounted again.
-connect -i 2
+attach
 mkfs.ext4 -q -F "$DEV"
 mkdir -p volume
 mount "$DEV" volume
@@ -11,7 +11,7 @@ rm volume/some/depth/3000000
 fstrim volume || fail "the volume takes no discards"
 umount volume
 leave
-connect
+attach
 fsck.ext4 -fn "$DEV" || fail "the file system is damaged"
 mount "$DEV" volume
 (cd volume && find . -type f -exec sha256sum {} +) | sort >again

@@ -1,5 +1,5 @@
 # Two writers that go on through what comes: fio, and one that notes what was acknowledged as durable.
-login node.session.timeo.replacement_timeout=120 'node.conn[0].timeo.noop_out_interval=1' 'node.conn[0].timeo.noop_out_timeout=2'
+attach patient
 trap - EXIT
 rm -rf outage
 mkdir outage

@@ -1,5 +1,5 @@
 # 16 MiB written and read back, through large requests and small ones.
-connect -g -G
+attach checked
 dd if=/dev/urandom of=sent bs=1M count=16 status=none
 dd if=sent of="$DEV" bs=1M oflag=direct status=none
 sent=$(sha256sum <sent)
@@ -8,6 +8,7 @@ for size in 4M 128k 16k; do
     [ "$sent" = "$received" ] || fail "the sums differ, reading by $size"
 done
 leave
-connect
+attach
 received=$(dd if="$DEV" bs=1M count=16 iflag=direct status=none | sha256sum)
-[ "$sent" = "$received" ] || fail "the sums differ after connecting anew"
+[ "$sent" = "$received" ] || fail "the sums differ after attaching anew"
+leave

@@ -1,7 +1,0 @@
-# Random reads and writes of every size, each block verified by its checksum.
-login "$CONNECTION.HeaderDigest=CRC32C" "$CONNECTION.DataDigest=CRC32C"
-fio --name=verify --filename="$DEV" --direct=1 --ioengine=libaio --iodepth=8 --rw=randrw --bsrange=512-1m \
-    --size=48m --verify=crc32c --verify_fatal=1 --verify_backlog=64 --output-format=terse >report || fail "$(cat report)"
-cut -d';' -f5 report | grep -qx 0 || fail "fio counts errors: $(cat report)"
-! dmesg | grep -iE 'connection[0-9:]+ (error|detected)|sd .*(error|timed out)' || fail "the kernel complains"
-leave
