@@ -14,7 +14,7 @@ impl Target {
     pub(super) fn end(&mut self, env: &mut dyn Env, key: Key, ending: Ending) {
         let Some(task) = self.tasks.remove(key) else { return };
         if task.work == Work::Copy {
-            self.finish_copy(env, key, &task, ending.status == Some(Status::Good));
+            self.finish_copy(env, key, &task, &ending);
         }
         if !task.pattern.is_empty() {
             env.mem().give(task.pattern);

@@ -9,21 +9,23 @@
 mod results;
 mod segment;
 
-pub(super) use results::CopyResults;
+pub(super) use results::{CopyFailure, CopyResults};
 pub(super) use segment::resume;
 
 use super::call::{Call, Step};
 use super::pages::vpd;
 use super::sbc::Work;
-use super::task::{Fault, Task};
+use super::task::{Ending, Fault, Task};
 use super::{NexusKey, Target};
 use segment::next_segment;
 use std::collections::VecDeque;
 use stdx::env::Env;
 use stdx::mem::Span;
 use stdx::slab::Key;
-use wire::scsi::Sense;
-use wire::scsi::copy::{BlockToBlock, CopyLimits, CopyList, CopyProgress, ListIdUsage, TargetDescriptor};
+use wire::scsi::copy::{
+    BlockToBlock, CopyLimits, CopyList, CopyProgress, CopyStatus, ListIdUsage, TargetDescriptor,
+};
+use wire::scsi::{Sense, Status};
 
 /// A copy under way.
 #[derive(Debug)]
@@ -84,7 +86,7 @@ pub(super) fn begin(
     targets: Vec<Option<Key>>,
 ) -> Result<Step, Fault> {
     if call.target.copies.len() >= usize::from(LIMITS.concurrent) {
-        return Err(Fault::Status(wire::scsi::Status::Busy));
+        return Err(Fault::Status(Status::Busy));
     }
     let list_id = match list.usage {
         ListIdUsage::Hold => Some((list.list_id, true)),
@@ -122,14 +124,19 @@ impl Target {
     }
 
     /// A task that copied has ended: its buffer is given back, and its result held if that was asked for.
-    pub(super) fn finish_copy(&mut self, env: &mut dyn Env, key: Key, task: &Task, good: bool) {
+    pub(super) fn finish_copy(&mut self, env: &mut dyn Env, key: Key, task: &Task, ending: &Ending) {
         let Some(copy) = self.copies.remove(&key) else { return };
         if !copy.buffer.is_empty() {
             env.mem().give(copy.buffer);
         }
         let Some((list_id, held)) = copy.list_id else { return };
         let Some(nexus) = self.nexuses.get_mut(NexusKey(task.nexus).0) else { return };
+        let good = ending.status == Some(Status::Good);
         let progress = if good { CopyProgress::Completed } else { CopyProgress::Failed };
-        nexus.copies.end(task.unit, list_id, held, progress, copy.processed, copy.bytes);
+        let status = CopyStatus::new(progress, copy.processed, copy.bytes);
+        // Of a copy that was given up, nobody was told anything.
+        let failed = ending.status.filter(|_| !good);
+        let failure = failed.map(|status| CopyFailure { status, sense: ending.sense });
+        nexus.copies.end((task.unit, list_id, held), status, failure);
     }
 }

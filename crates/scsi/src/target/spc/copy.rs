@@ -8,12 +8,13 @@ use super::super::task::Fault;
 use stdx::mem::Span;
 use wire::scsi::Sense;
 use wire::scsi::copy::{
-    COPY_STATUS_LEN, CopyList, CopyListError, CopyListHeader, CopyResultsAction, OperatingParameters,
+    COPY_STATUS_LEN, CopyFailureHeader, CopyList, CopyListError, CopyListHeader, CopyResultsAction,
+    OperatingParameters,
 };
 
 const FF: u8 = 0xff;
 
-pub(in super::super) const ROWS: [CommandRow; 3] = [
+pub(in super::super) const ROWS: [CommandRow; 4] = [
     CommandRow {
         operation_code: 0x83,
         service_action: Some(0x00),
@@ -29,6 +30,10 @@ pub(in super::super) const ROWS: [CommandRow; 3] = [
         CopyResultsAction::OperatingParameters,
         &[0x84, 3, FF, 0, 0, 0, 0, 0, 0, 0, FF, FF, FF, FF, 0, CONTROL],
     ),
+    results(
+        CopyResultsAction::FailedSegmentDetails,
+        &[0x84, 4, FF, 0, 0, 0, 0, 0, 0, 0, FF, FF, FF, FF, 0, CONTROL],
+    ),
 ];
 
 const fn results(action: CopyResultsAction, usage: &'static [u8]) -> CommandRow {
@@ -43,6 +48,7 @@ const fn results(action: CopyResultsAction, usage: &'static [u8]) -> CommandRow 
         execute: match action {
             CopyResultsAction::CopyStatus => copy_status,
             CopyResultsAction::OperatingParameters => operating_parameters,
+            CopyResultsAction::FailedSegmentDetails => failed_segment_details,
         },
     }
 }
@@ -68,6 +74,18 @@ fn copy_status(call: &mut Call<'_>) -> Result<Step, Fault> {
     let mut data = [0; COPY_STATUS_LEN];
     // The place is as long as the structure, here and below.
     let _ = status.encode(&mut data);
+    call.answer(&data)
+}
+
+fn failed_segment_details(call: &mut Call<'_>) -> Result<Step, Fault> {
+    let (list_id, unit) = (call.cdb().byte(2), call.task.unit);
+    let failure = call.nexus_mut()?.copies.take_failure(unit, list_id);
+    let failure = failure.ok_or(Fault::Sense(Sense::INVALID_FIELD_IN_CDB.at_cdb_byte(2)))?;
+    let mut sense = [0; Sense::LEN_MAX];
+    let len = call.target.formed(unit, failure.sense).map_or(0, |formed| formed.write(&mut sense));
+    let mut data = vec![0; CopyFailureHeader::LEN];
+    let _ = CopyFailureHeader::new(failure.status as u8, len as u8).encode(&mut data);
+    data.extend_from_slice(&sense[..len]);
     call.answer(&data)
 }
 

@@ -3,8 +3,8 @@
 use super::world::World;
 use crate::target::{Executor, NexusKey};
 use wire::scsi::copy::{
-    BlockToBlock, CopyListHeader, CopyProgress, CopyStatus, ListIdUsage, OperatingParameters,
-    TargetDescriptor,
+    BlockToBlock, CopyFailureHeader, CopyListHeader, CopyProgress, CopyStatus, ListIdUsage,
+    OperatingParameters, TargetDescriptor,
 };
 use wire::scsi::inquiry::{Designator, DesignatorKind, Designators};
 use wire::scsi::{Sense, Status};
@@ -104,6 +104,13 @@ fn what_cannot_be_copied_is_told() {
     assert_eq!(answer.fault(), Sense::UNREACHABLE_COPY_TARGET);
     let told = status(&mut world, nexus).good();
     assert_eq!(*CopyStatus::view(&told).unwrap(), CopyStatus::new(CopyProgress::Failed, 1, 512));
+    let details = [0x84, 4, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0];
+    let why = world.run(nexus, &details, &[]).good();
+    let header = CopyFailureHeader::view(&why).unwrap();
+    assert_eq!(header.status, Status::CheckCondition as u8);
+    assert_eq!(why.len(), CopyFailureHeader::LEN + usize::from(header.sense_len.get()));
+    assert_eq!((why[62] & 0x0f, why[72], why[73]), (0x0a, 0x08, 0x04), "copy aborted, unreachable target");
+    assert_eq!(world.run(nexus, &details, &[]).fault(), Sense::INVALID_FIELD_IN_CDB, "it was told");
     let answer = run(&mut world, BlockToBlock::new((0, 0), (1, 64), 1));
     assert_eq!(answer.fault(), Sense::COPY_ABORTED);
     world.run_at(other, lun, &[0; 6], &[]);

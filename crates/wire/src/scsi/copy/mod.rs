@@ -7,12 +7,15 @@ pub use list::{
     BLOCK_TO_BLOCK, BlockToBlock, CopyList, CopyListError, CopyListHeader, IDENTIFICATION, ListIdUsage,
     Target, TargetDescriptor,
 };
-pub use results::{COPY_STATUS_LEN, CopyLimits, CopyProgress, CopyStatus, OperatingParameters};
+pub use results::{
+    COPY_STATUS_LEN, CopyFailureHeader, CopyLimits, CopyProgress, CopyStatus, OperatingParameters,
+};
 
 codes! {
     /// Service actions of RECEIVE COPY RESULTS (SPC-4, table 250).
     pub enum CopyResultsAction: u8 {
         CopyStatus = 0, "COPY STATUS";
         OperatingParameters = 3, "OPERATING PARAMETERS";
+        FailedSegmentDetails = 4, "FAILED SEGMENT DETAILS";
     }
 }

@@ -32,6 +32,19 @@ pub struct CopyStatus {
 /// Bytes of [`CopyStatus`].
 pub const COPY_STATUS_LEN: usize = 12;
 
+/// The data of FAILED SEGMENT DETAILS before its sense data: 60 bytes (SPC-4, section 6.19).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct CopyFailureHeader {
+    available: U32,
+    reserved4: [u8; 52],
+    /// EXTENDED COPY COMMAND STATUS: how the copy ended.
+    pub status: u8,
+    reserved57: u8,
+    /// SENSE DATA LENGTH.
+    pub sense_len: U16,
+}
+
 /// The data of OPERATING PARAMETERS with its two descriptor type codes: 46 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -90,6 +103,32 @@ impl CopyStatus {
     }
 
     /// Writes the 12 bytes to the front of `out`.
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, BufferTooSmall> {
+        crate::put(self, out)
+    }
+}
+
+impl CopyFailureHeader {
+    /// Bytes of the structure.
+    pub const LEN: usize = 60;
+
+    /// The copy ended with this status, and so many bytes of sense data follow.
+    pub fn new(status: u8, sense_len: u8) -> Self {
+        Self {
+            available: U32::new((Self::LEN - 4) as u32 + u32::from(sense_len)),
+            reserved4: [0; 52],
+            status,
+            reserved57: 0,
+            sense_len: U16::new(sense_len.into()),
+        }
+    }
+
+    /// Borrows the structure from the front of `bytes`.
+    pub fn view(bytes: &[u8]) -> Result<&Self, Truncated> {
+        crate::view(bytes)
+    }
+
+    /// Writes the 60 bytes to the front of `out`.
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, BufferTooSmall> {
         crate::put(self, out)
     }
@@ -163,6 +202,9 @@ mod tests {
         assert_eq!(out[..12], [0, 0, 0, 8, 1, 0, 2, 0, 1, 2, 3, 4]);
         CopyStatus::new(CopyProgress::Failed, 2, 1 << 40).encode(&mut out).unwrap();
         assert_eq!(out[4..12], [2, 0, 2, 1, 0x40, 0, 0, 0]);
+        let mut failure = [0xff; 60];
+        CopyFailureHeader::new(2, 18).encode(&mut failure).unwrap();
+        assert_eq!((&failure[..5], &failure[55..]), (&[0, 0, 0, 74, 0][..], &[0, 2, 0, 0, 18][..]));
         let limits = CopyLimits {
             targets: 2,
             segments: 1,
