@@ -113,7 +113,7 @@ fn post(link: &mut Link, machines: &mut [Machine], at: usize, calm: bool, prng: 
     let data = if is_inline { Data::Inline(&draft.bytes) } else { Data::Gather(&draft.list) };
     // One that nobody waits for may not be the last that there is room for.
     let signaled = link.plan.entries == 1 || prng.chance(3, 4) || matches!(draft.what, Asked::Misdeed { .. });
-    let fence = prng.chance(1, 6);
+    let fence = prng.chance(1, 3);
     let request = SendRequest {
         signaled,
         fence,
@@ -255,7 +255,18 @@ fn write(link: &Link, machines: &[Machine], at: usize, prng: &mut Prng) -> Optio
         None => (peer.written.key, peer.written.address, AREA),
     };
     let (list, bytes) = gather(link, machines, at, length(prng, LONGEST.min(room)), prng);
-    let address = base + prng.below((room - bytes.len()) as u64 + 1);
+    let mut address = base + prng.below((room - bytes.len()) as u64 + 1);
+    // What is being read is worth writing.
+    let reads = |posted: &Posted| match posted.what {
+        Asked::Read { address, .. } => Some(address),
+        _ => None,
+    };
+    let end = base + (room - bytes.len()) as u64;
+    if let Some(read) = link.sides[at].pending.iter().rev().find_map(reads)
+        && (base..=end).contains(&read)
+    {
+        address = read;
+    }
     let to = Remote { address, key };
     let what = Asked::Write { address, bytes: bytes.clone(), through: grant.map(|grant| grant.key) };
     if prng.chance(2, 3) {
