@@ -5,8 +5,8 @@
 use super::super::unit::{QueueError, Settings};
 use block::Info;
 use wire::scsi::mode::{
-    CachingFlags, CachingPage, ControlFlags, ControlPage, DeviceParameter, InformationalExceptionsPage,
-    MODE_PAGE_LEN_MAX, ModePage, PageControl, PageHeader,
+    CachingFlags, CachingPage, ControlFlags, ControlPage, DeviceParameter, ErrorRecoveryPage,
+    InformationalExceptionsPage, MODE_PAGE_LEN_MAX, ModePage, PageControl, PageHeader,
 };
 
 /// A mode page in bytes.
@@ -79,6 +79,8 @@ pub(in super::super) fn take(
 fn current(page: ModePage, settings: &Settings) -> PageBytes {
     let mut bytes = [0; MODE_PAGE_LEN_MAX];
     let written = match page {
+        // What lies below a volume finds other places for bad blocks.
+        ModePage::ErrorRecovery => ErrorRecoveryPage::new(true).encode(&mut bytes),
         ModePage::Caching => {
             let cache = if settings.write_cache { CachingFlags::WRITE_CACHE } else { CachingFlags::NONE };
             CachingPage::new(cache).encode(&mut bytes)
@@ -106,6 +108,7 @@ fn current(page: ModePage, settings: &Settings) -> PageBytes {
 fn changeable(page: ModePage, info: &Info) -> PageBytes {
     let mut bytes = [0; MODE_PAGE_LEN_MAX];
     let written = match page {
+        ModePage::ErrorRecovery => ErrorRecoveryPage::new(false).encode(&mut bytes),
         ModePage::Caching => {
             let cache = if info.volatile_cache { CachingFlags::WRITE_CACHE } else { CachingFlags::NONE };
             CachingPage::new(cache).encode(&mut bytes)
@@ -147,7 +150,7 @@ fn apply(page: ModePage, new: &[u8], settings: &Settings) -> Option<Settings> {
                 _ => return None,
             };
         }
-        ModePage::InformationalExceptions => {}
+        ModePage::ErrorRecovery | ModePage::InformationalExceptions => {}
     }
     Some(settings)
 }

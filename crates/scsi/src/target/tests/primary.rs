@@ -113,7 +113,8 @@ fn settings_are_told_and_changed() {
     let all = world.run(one, &[0x1a, 0, 0x3f, 0, 255, 0], &[]).good();
     let header = ModeHeader6::view(&all).unwrap();
     assert_eq!((usize::from(header.data_len) + 1, header.descriptors_len), (all.len(), 8));
-    assert_eq!(all.len(), 4 + 8 + 20 + 12 + 12);
+    assert_eq!(all.len(), 4 + 8 + 12 + 20 + 12 + 12);
+    assert_eq!(all[12..15], [0x01, 10, 0xc0], "pages come in the order of their codes");
     let long = world.run(one, &[0x5a, 0x10, 0x0a, 0, 0, 0, 0, 1, 0, 0], &[]).good();
     let header = ModeHeader10::view(&long).unwrap();
     assert!(header.long() && header.descriptors_len.get() == 16 && long.len() == 8 + 16 + 12);
@@ -141,7 +142,7 @@ fn settings_that_cannot_be_are_refused() {
     let nexus = world.nexus(1);
     let saved = world.run(nexus, &[0x1a, 0, 0xff, 0, 255, 0], &[]);
     assert_eq!(saved.fault(), Sense::SAVING_NOT_SUPPORTED);
-    let missing = world.run(nexus, &[0x1a, 0, 0x01, 0, 255, 0], &[]);
+    let missing = world.run(nexus, &[0x1a, 0, 0x02, 0, 255, 0], &[]);
     assert_eq!(missing.fault(), Sense::INVALID_FIELD_IN_CDB);
     let good = world.run(nexus, &[0x1a, 0, 0x0a, 0, 255, 0], &[]).good();
     let select =
@@ -160,7 +161,7 @@ fn settings_that_cannot_be_are_refused() {
     assert_eq!(odd.sense, Some(field), "TST cannot be changed");
     assert_eq!(select(&mut world, &with(12 + 3, 0x14)).fault(), field_of_list(), "QERR 10b");
     assert_eq!(select(&mut world, &with(9, 1)).fault(), field_of_list(), "another block length");
-    assert_eq!(select(&mut world, &with(12, 0x01)).fault(), field_of_list(), "no such page");
+    assert_eq!(select(&mut world, &with(12, 0x02)).fault(), field_of_list(), "no such page");
     let unsaved = world.run(nexus, &[0x15, 0x11, 0, 0, 4, 0], &good[..4]);
     assert_eq!(unsaved.fault(), Sense::INVALID_FIELD_IN_CDB);
 }

@@ -4,8 +4,8 @@
 mod pages;
 
 pub use pages::{
-    CachingFlags, CachingPage, ControlFlags, ControlPage, InformationalExceptionsPage, MODE_PAGE_LEN_MAX,
-    PageHeader,
+    CachingFlags, CachingPage, ControlFlags, ControlPage, ErrorRecoveryPage, InformationalExceptionsPage,
+    MODE_PAGE_LEN_MAX, PageHeader,
 };
 
 use zerocopy::big_endian::{U16, U32, U64};
@@ -26,6 +26,7 @@ codes! {
 codes! {
     /// Mode pages a disk has here (SBC-3, table 146).
     pub enum ModePage: u8 {
+        ErrorRecovery = 0x01, "Read-Write Error Recovery";
         Caching = 0x08, "Caching";
         Control = 0x0a, "Control";
         InformationalExceptions = 0x1c, "Informational Exceptions Control";

@@ -17,6 +17,26 @@ pub struct PageHeader {
     pub len: u8,
 }
 
+/// Read-Write Error Recovery, 01h: 12 bytes (SBC-3, section 6.5.8).
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
+#[repr(C)]
+pub struct ErrorRecoveryPage {
+    header: PageHeader,
+    flags: u8,
+    /// READ RETRY COUNT.
+    pub read_retries: u8,
+    obsolete4: [u8; 3],
+    /// LBPERE in the highest bit.
+    protection: u8,
+    /// WRITE RETRY COUNT.
+    pub write_retries: u8,
+    reserved9: u8,
+    /// RECOVERY TIME LIMIT, in milliseconds; 0 is the unit's own.
+    pub time_limit_ms: U16,
+}
+
 bits! {
     /// Byte 2 of the Caching page.
     pub struct CachingFlags: u8 {
@@ -182,6 +202,22 @@ impl ControlPage {
     }
 }
 
+impl ErrorRecoveryPage {
+    /// The page of a unit that finds other places for bad blocks by itself (AWRE, ARRE), if it does.
+    pub fn new(reassigns: bool) -> Self {
+        Self {
+            header: PageHeader::of::<Self>(ModePage::ErrorRecovery),
+            flags: if reassigns { AWRE | ARRE } else { 0 },
+            ..Self::default()
+        }
+    }
+
+    /// Writes the 12 bytes to the front of `out`.
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, BufferTooSmall> {
+        crate::put(self, out)
+    }
+}
+
 impl InformationalExceptionsPage {
     /// A page that says that none are told (DEXCPT).
     pub fn disabled() -> Self {
@@ -212,6 +248,8 @@ impl InformationalExceptionsPage {
 pub const MODE_PAGE_LEN_MAX: usize = size_of::<CachingPage>();
 const QERR_SHIFT: u32 = 16 + 1;
 const DEXCPT: u8 = 1 << 3;
+const AWRE: u8 = 1 << 7;
+const ARRE: u8 = 1 << 6;
 
 #[cfg(test)]
 mod tests {
@@ -231,6 +269,8 @@ mod tests {
         assert_eq!(out[..6], [0x0a, 10, 0x04, 0x16, 0x08, 0x40]);
         assert_eq!(InformationalExceptionsPage::disabled().encode(&mut out), Ok(12));
         assert_eq!(out[..4], [0x1c, 10, 0x08, 0]);
+        assert_eq!(ErrorRecoveryPage::new(true).encode(&mut out), Ok(12));
+        assert_eq!(out[..4], [0x01, 10, 0xc0, 0]);
         let header = PageHeader::view(&[0xca, 1]).unwrap();
         assert_eq!((header.page(), header.is_subpage(), header.saveable()), (0x0a, true, true));
     }
