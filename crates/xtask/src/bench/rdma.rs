@@ -60,8 +60,7 @@ fn device(
     Contender::new(name, against, move |workload: &Workload| {
         let (size, depth) = (workload.size.to_string(), workload.depth.to_string());
         let server = Server::start(target, &program, &[way, "127.0.0.1"])?;
-        let arguments =
-            ["packets", "127.0.0.2", server.line.trim(), workload.pattern, &size, &depth, &seconds];
+        let arguments = [way, "127.0.0.2", server.line.trim(), workload.pattern, &size, &depth, &seconds];
         figures(&output(client, &program, &arguments)?)
     })
 }
