@@ -36,7 +36,7 @@ enum Command {
     Guest(guest::Options),
     /// Run Weft against real peers: Linux, libiscsi, QEMU and tgt over NVMe/TCP and iSCSI, and SPDK's client
     Interop(interop::Options),
-    /// Play NVMe/TCP or iSCSI from many seeds: faults, crashes, and checkers that know the truth
+    /// Play NVMe/TCP, iSCSI or RDMA from many seeds: faults, crashes, and checkers that know the truth
     Sim(sim::Options),
     /// Measure Weft over NVMe/TCP or iSCSI, against a bare TCP loop and against tgt
     Bench(bench::Options),
