@@ -146,17 +146,19 @@ impl World {
         connection
     }
 
+    /// What a Connect of an admin queue is answered with.
+    fn first_head(&mut self, attributes: ConnectAttributes) -> u16 {
+        let connection = self.open(0);
+        let data = ConnectData::new([9; 16], 0xffff, &subsystem(), &Nqn::from_uuid(&[9; 16]));
+        let connect = connect(0, attributes);
+        self.run(connection, &connect.command(7), data.as_bytes()).submission_queue_head.get()
+    }
+
     /// A queue after its Connect. The data of an admin queue's is fetched, of another's it is in the capsule.
     fn connect(&mut self, queue_id: u16, controller: u16) -> Queue {
         let connection = self.open(queue_id);
         let data = ConnectData::new([9; 16], controller, &subsystem(), &Nqn::from_uuid(&[9; 16]));
-        let connect = Connect {
-            record_format: 0,
-            queue_id,
-            queue_size_zero_based: ENTRIES - 1,
-            attributes: ConnectAttributes::NONE,
-            keep_alive_ms: 0,
-        };
+        let connect = connect(queue_id, ConnectAttributes::NONE);
         let completion = if queue_id == 0 {
             self.fill(0, data.as_bytes());
             let command = connect.command(7).with_data(self.keyed(0, data.as_bytes().len()));
@@ -251,6 +253,11 @@ fn request(queue_id: u16) -> QueueRequest {
     }
 }
 
+fn connect(queue_id: u16, attributes: ConnectAttributes) -> Connect {
+    let queue_size_zero_based = ENTRIES - 1;
+    Connect { record_format: 0, queue_id, queue_size_zero_based, attributes, keep_alive_ms: 0 }
+}
+
 fn block(opcode: NvmOpcode, id: u16, first: u64, blocks: u32, sgl: Sgl) -> SubmissionQueueEntry {
     let mut command = SubmissionQueueEntry::new(opcode.code(), id).with_namespace(1).with_data(sgl);
     BlockCommand { first_block: first, blocks, control: Control::NONE }.write(&mut command);
@@ -280,6 +287,12 @@ fn data_goes_both_ways_by_capsule_and_by_memory() {
     let read = block(NvmOpcode::Read, 4, 8, 512, world.keyed(1, large.len()));
     assert_eq!(world.run(io.connection, &read, &[]).status(), Status::SUCCESS);
     assert_eq!(world.bytes(1, large.len()), large);
+}
+
+#[test]
+fn a_host_learns_whether_to_follow_the_head() {
+    assert_eq!(World::new().first_head(ConnectAttributes::NONE), 1);
+    assert_eq!(World::new().first_head(ConnectAttributes::DISABLE_FLOW_CONTROL), u16::MAX);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::queue::{Answer, Phase, Queue, Slot, Stage};
 use crate::target::Transfer;
 use stdx::mem::Span;
 use verbs::endpoint::Received;
-use wire::nvme::fabrics::{CONNECT_DATA_LEN, ConnectData};
+use wire::nvme::fabrics::{CONNECT_DATA_LEN, Connect, ConnectData};
 use wire::nvme::{FABRICS_OPCODE, FabricsCommandType, Sgl, Status, SubmissionQueueEntry};
 
 /// A host sent what ends its connection.
@@ -85,8 +85,9 @@ impl Queue {
         let (key, arrival) = (self.key, self.arrival);
         let Some(command) = self.slot(index).map(|slot| slot.command) else { return };
         let Ok(data) = ConnectData::view(&bytes) else { return };
-        if u64::from(command.cdw11.get() & 0xffff) != u64::from(self.asked.host_send_size_zero_based)
-            || command.cdw10.get() >> 16 != u32::from(self.asked.queue_id)
+        let (connect, asked) = (Connect::read(&command), self.asked);
+        if (connect.queue_id, connect.queue_size_zero_based)
+            != (asked.queue_id, asked.host_send_size_zero_based)
         {
             // What the host says now is not what it asked a connection for (RDMA Transport 3.2).
             return self.answer(cx, index, Status::CONNECT_INVALID_PARAMETERS.with_do_not_retry(), 0, 0);

@@ -176,8 +176,12 @@ impl Queue {
     /// Answers a command: it is not outstanding any more, and its identifier may be used again.
     pub(super) fn answer(&mut self, cx: &mut Context<'_>, index: u16, status: Status, result: u64, len: u32) {
         let queue_head = self.queue_head();
+        self.reply_with(cx, index, Answer { status, result, len, queue_head });
+    }
+
+    fn reply_with(&mut self, cx: &mut Context<'_>, index: u16, answer: Answer) {
         let Some(slot) = self.slot(index) else { return };
-        slot.answer = Answer { status, result, len, queue_head };
+        slot.answer = answer;
         slot.stage = Stage::Reply;
         let (id, received) = (slot.command.command_id.get(), slot.received.take());
         self.give_up_identifier(id);
@@ -263,18 +267,16 @@ impl Queue {
         match outcome {
             Ok(connected) => {
                 let submission = SubmissionQueue::new(connected);
+                // A host learns by an SQHD of FFFFh that it need not follow the head (Base 6.3).
+                let queue_head = if connected.flow_control_disabled { u16::MAX } else { submission.head() };
                 self.established = Some(Established {
                     queue: connected.queue,
                     controller_id: connected.controller_id,
                     submission,
                 });
                 self.phase = Phase::Established;
-                self.answer(cx, index, Status::SUCCESS, connected.result, 0);
-                if connected.flow_control_disabled
-                    && let Some(slot) = self.slot(index)
-                {
-                    slot.answer.queue_head = u16::MAX;
-                }
+                let (status, result) = (Status::SUCCESS, connected.result);
+                self.reply_with(cx, index, Answer { status, result, len: 0, queue_head });
             }
             Err(refusal) => {
                 cx.counters.connects_refused += 1;
