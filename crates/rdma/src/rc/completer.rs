@@ -52,6 +52,7 @@ pub(crate) fn handle(core: &mut Core, mem: &mut Memory, now: Time, qp: QpId, arr
 
 /// Everything up to `psn` was received. False if a response is missing, and was asked for again.
 fn acknowledge_through(core: &mut Core, qp: QpId, psn: Psn, now: Time) -> bool {
+    let widest = core.config.window_packets;
     let Some(pair) = core.pair(qp) else { return false };
     let requester = &mut pair.engine.requester;
     // A read or atomic that was not answered, and something after it acknowledged: the answer is lost (9.7.5.1.3).
@@ -65,7 +66,9 @@ fn acknowledge_through(core: &mut Core, qp: QpId, psn: Psn, now: Time) -> bool {
         retransmission::retry_once(core, qp, flight.first.plus(flight.received));
         return false;
     }
-    if psn.next().since(requester.unacked) > 0 {
+    let fresh = psn.next().since(requester.unacked);
+    if fresh > 0 {
+        requester.narrowing.acknowledge(fresh as u32, widest);
         requester.unacked = psn.next();
         complete_front(core, qp);
         retransmission::restart_timer(core, qp, now);

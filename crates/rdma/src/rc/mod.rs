@@ -11,6 +11,7 @@
 //! - [`requester`]: makes packets of sends, within the window.
 //! - [`completer`]: takes acknowledgements and responses, and completes sends.
 //! - [`retransmission`]: time-outs, and going back to what was lost.
+//! - [`narrowing`]: what loss makes of the window.
 //! - [`rnr`]: waiting for a peer without receives.
 //! - [`responder`]: takes requests, and decides what becomes of each.
 //! - [`respond`]: sends acknowledgements and responses, in the order of their requests.
@@ -19,6 +20,7 @@
 pub(crate) mod completer;
 pub(crate) mod duplicates;
 pub(crate) mod message;
+pub(crate) mod narrowing;
 pub(crate) mod requester;
 pub(crate) mod respond;
 pub(crate) mod responder;

@@ -1,6 +1,7 @@
 //! Makes packets of sends, in order, within the window (9.7.2).
 
 use super::message;
+use super::narrowing::Narrowing;
 use crate::engine::{Core, Engine, Outgoing, Sent};
 use crate::transmit::{Payload, Transmitter};
 use std::collections::VecDeque;
@@ -30,6 +31,8 @@ pub(crate) struct Requester {
     pub(super) unanswered: usize,
     /// Responses that they still expect.
     pub(super) answers: u32,
+    /// What loss made of the window.
+    pub(super) narrowing: Narrowing,
     /// Packets since an acknowledgement was asked for.
     unasked: u32,
     /// Times that nothing moved on.
@@ -110,6 +113,20 @@ impl Requester {
     /// Packets on their way.
     fn outstanding(&self) -> u32 {
         (self.next.since(self.unacked).max(0) as u32).saturating_sub(self.answers)
+    }
+
+    /// Packets on their way before the cursor's, which is one of `flight`.
+    fn ahead(&self, flight: &Flight) -> u32 {
+        let numbers = flight.first.plus(self.packet).since(self.unacked).max(0) as u32;
+        numbers.saturating_sub(self.answers)
+    }
+
+    /// True if a read or atomic with so many responses has to wait until others are answered: after a loss as many are asked
+    /// for as the window has room for, but one at least.
+    fn is_answer_too_much(&self, responses: u32, widest: u32) -> bool {
+        self.unanswered > 0
+            && self.narrowing.is_narrow()
+            && self.answers.saturating_add(responses) > self.narrowing.window(widest)
     }
 
     /// Puts a flight behind the last.
@@ -209,12 +226,12 @@ fn begin(core: &mut Core, qp: QpId) -> Sent {
         return fail_in_turn(core, qp, Status::LocalQueuePairOperation);
     }
     let numbers = requester.next.since(requester.unacked).max(0) as u32;
-    let is_full = requester.outstanding() >= window || numbers >= NUMBERS_MAX;
+    let packets = message::packets(len as u32, mtu);
+    let is_full = requester.outstanding() >= requester.narrowing.window(window) || numbers >= NUMBERS_MAX;
     let is_deep = fetches && fetching >= depth && !planted(Bug::ReadDepthIgnored);
-    if is_deep || is_full {
+    if is_deep || is_full || fetches && requester.is_answer_too_much(packets, window) {
         return Sent::Nothing;
     }
-    let packets = message::packets(len as u32, mtu);
     pair.engine.requester.push(packets, len as u32, fetches);
     Sent::Something
 }
@@ -278,9 +295,13 @@ fn drained(core: &mut Core, qp: QpId) -> Sent {
 
 /// Sends the cursor's packet of a send or write.
 fn push(core: &mut Core, mem: &mut Memory, qp: QpId, flight: &Flight, out: &mut Transmitter) -> Sent {
-    let ack_every = core.config.ack_every_packets;
+    let (ack_every, window) = (core.config.ack_every_packets, core.config.window_packets);
     let Some(pair) = core.registry.qps.get(qp.0) else { return Sent::Nothing };
     let requester = &pair.engine.requester;
+    let room = requester.narrowing.window(window).saturating_sub(requester.ahead(flight));
+    if room == 0 {
+        return Sent::Nothing;
+    }
     let Some(send) = pair.sends.get(requester.cursor) else { return Sent::Nothing };
     let (index, mtu) = (requester.packet, mtu(pair));
     let offset = index * mtu;
@@ -292,7 +313,7 @@ fn push(core: &mut Core, mem: &mut Memory, qp: QpId, flight: &Flight, out: &mut 
         extension,
         psn: flight.first.plus(index),
         solicited: place.ends() && send.flags.solicited,
-        ack_requested: place.ends() || requester.unasked + 1 >= ack_every,
+        ack_requested: place.ends() || requester.unasked + 1 >= ack_every || room == 1,
     };
     let sent = send_payload(core, mem, qp, &outgoing, offset, len, out);
     if let Some(pair) = core.pair(qp)

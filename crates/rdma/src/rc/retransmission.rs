@@ -11,8 +11,9 @@ use wire::roce::Psn;
 /// Time starts to run for the oldest packet, if it does not already.
 pub(crate) fn start_timer(core: &mut Core, qp: QpId, now: Time) {
     let Some(pair) = core.pair(qp) else { return };
-    let timeout = timeout(pair.sending.ack_timeout);
+    let code = pair.sending.ack_timeout;
     let requester = &mut pair.engine.requester;
+    let timeout = timeout(code, requester.tries);
     if requester.lost_at.is_none()
         && requester.is_waiting()
         && let Some(timeout) = timeout
@@ -59,9 +60,11 @@ pub(super) fn retry_once(core: &mut Core, qp: QpId, psn: Psn) {
 
 /// Sends again from `psn` on, or gives up.
 fn retry(core: &mut Core, qp: QpId, psn: Psn) {
+    let widest = core.config.window_packets;
     let Some(pair) = core.pair(qp) else { return };
     let limit = pair.sending.retry_count;
     let requester = &mut pair.engine.requester;
+    requester.narrowing.lose(widest);
     if requester.tries >= limit {
         core.counters.retry_exceeded_err += 1;
         return core.fail_send(qp, Status::RetryExceeded);
@@ -96,7 +99,9 @@ impl Requester {
     }
 }
 
-/// How long an acknowledgement may take; `None` for ever.
-fn timeout(code: u8) -> Option<Duration> {
-    (code > 0).then(|| Duration::from_nanos(4096 << code))
+/// How long an acknowledgement may take after so many tries; `None` for ever. The standard wants one to four times what was
+/// agreed (9.7.6.1.3): what did not come in time may stand in a line that is longer than thought, and sending all of it again
+/// makes that line longer.
+fn timeout(code: u8, tries: u8) -> Option<Duration> {
+    (code > 0).then(|| Duration::from_nanos(4096 << code) * (1 << tries.min(2)))
 }

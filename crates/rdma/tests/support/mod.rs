@@ -34,6 +34,15 @@ pub struct Faults {
     pub damaged: u64,
 }
 
+/// The narrowest place of the way: datagrams leave it one by one, and few find room in the line before it.
+#[derive(Clone, Copy, Debug)]
+pub struct Bottleneck {
+    /// How long each takes.
+    pub each: Duration,
+    /// How many may wait.
+    pub room: u32,
+}
+
 /// A datagram on its way.
 #[derive(Clone, Debug)]
 pub struct Packet {
@@ -51,6 +60,10 @@ pub struct Net {
     pub run_max: u16,
     /// What every datagram carries when it arrives.
     pub traffic_class: u8,
+    /// Every datagram passes it, of each direction one.
+    pub bottleneck: Option<Bottleneck>,
+    /// When the bottleneck towards each address is free.
+    pub free_at: [Time; 2],
     allocations: u64,
     /// Who is there; what is for others goes nowhere.
     addresses: [SocketAddr; 2],
@@ -108,6 +121,8 @@ impl World {
             faults,
             run_max: 16,
             traffic_class: 0,
+            bottleneck: None,
+            free_at: [Time::ZERO; 2],
             allocations: 0,
             addresses: addresses.map(|address| SocketAddr::new(address.parse().unwrap(), 4791)),
             record: None,
@@ -213,13 +228,25 @@ impl Net {
                 let bit = self.prng.below(packet.bytes.len() as u64 * 8) as usize;
                 packet.bytes[bit / 8] ^= 1 << (bit % 8);
             }
-            let mut delay = LATENCY;
+            let Some(mut delay) = self.pass(now, packet.to) else { continue };
             if self.prng.chance(faults.delayed, 1000) {
                 delay += Duration::from_micros(self.prng.below(200));
             }
             self.count += 1;
             self.under_way.insert((now + delay, self.count), packet);
         }
+    }
+
+    /// How long a datagram takes to its address; `None` if it finds no room on its way.
+    fn pass(&mut self, now: Time, to: SocketAddr) -> Option<Duration> {
+        let Some(Bottleneck { each, room }) = self.bottleneck else { return Some(LATENCY) };
+        let free_at = self.free_at.iter_mut().zip(self.addresses).find(|(_, address)| *address == to)?.0;
+        let waits = (*free_at).max(now).since(now);
+        if waits >= each * room {
+            return None;
+        }
+        *free_at = now + waits + each;
+        Some(waits + each + LATENCY)
     }
 
     /// Puts a datagram on its way.
