@@ -101,6 +101,8 @@ pub struct Info {
     pub lends: bool,
     /// The volume cannot be reached now, and whoever uses it should wait rather than give up.
     pub offline: bool,
+    /// [`Op::CryptoErase`] makes all data unreadable at once.
+    pub crypto_erases: bool,
 }
 
 impl Info {
@@ -149,8 +151,8 @@ pub struct Io {
     pub data: Span,
 }
 
-/// What to do with blocks. Devices know the first five; the operations after them are made of those, once for all
-/// devices, by `Volume`, and a bare device answers them with [`Status::Unsupported`].
+/// What to do with blocks. Devices know the first five; the operations after them, but for the last, are made of those, once
+/// for all devices, by `Volume`, and a bare device answers them with [`Status::Unsupported`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Op {
     /// Volume to memory.
@@ -184,6 +186,11 @@ pub enum Op {
         /// The first block to read.
         from: u64,
     },
+    /// A new key takes the place of the one that the blocks are encrypted with, for good: whatever was written before cannot
+    /// be read any more, and blocks read as anything or as zeros until they are written. Done only when the new key survives
+    /// a power cut and the old one does not. `lba` and `blocks` mean nothing. After one that failed nothing can be read or
+    /// written until another succeeds. Devices that do not encrypt answer it with [`Status::Unsupported`].
+    CryptoErase,
 }
 
 impl Op {
@@ -191,7 +198,7 @@ impl Op {
     pub const fn is_write(self) -> bool {
         match self {
             Op::Write | Op::Zero { .. } | Op::Discard => true,
-            Op::CompareWrite { .. } | Op::OrWrite | Op::MarkBad | Op::Copy { .. } => true,
+            Op::CompareWrite { .. } | Op::OrWrite | Op::MarkBad | Op::Copy { .. } | Op::CryptoErase => true,
             Op::Read | Op::Flush | Op::Compare | Op::Verify => false,
         }
     }
@@ -201,7 +208,7 @@ impl Op {
         match self {
             Op::Read | Op::Write | Op::Compare | Op::CompareWrite { .. } | Op::OrWrite => true,
             Op::Flush | Op::Zero { .. } | Op::Discard => false,
-            Op::Verify | Op::MarkBad | Op::Copy { .. } => false,
+            Op::Verify | Op::MarkBad | Op::Copy { .. } | Op::CryptoErase => false,
         }
     }
 }
@@ -264,6 +271,9 @@ impl Io {
         }
         if self.op.is_write() && info.read_only {
             return Status::ReadOnly;
+        }
+        if self.op == Op::CryptoErase {
+            return if info.crypto_erases { Status::Ok } else { Status::Unsupported };
         }
         let blocks = u64::from(self.blocks);
         let source = if let Op::Copy { from } = self.op { from } else { self.lba };

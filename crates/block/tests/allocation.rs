@@ -1,6 +1,6 @@
 //! In steady state a request allocates nothing.
 
-use block::device::{File, Geometry, Ram};
+use block::device::{Crypt, File, Geometry, Keeping, Key, Ram};
 use block::{BlockDevice, Done, Identity, Io, Op, Status, Volume};
 use std::path::Path;
 use std::rc::Rc;
@@ -67,6 +67,18 @@ fn file() {
     let open = OpenFile { create: Some(4096 * 1000), ..OpenFile::existing(Path::new("volume")) };
     let file = File::open(&mut world, Owner(1), &open, Some(4096)).unwrap();
     assert_eq!(allocations(&mut world, &file, &BARE), 0);
+}
+
+#[test]
+fn crypt() {
+    let mut world = TestEnv::seeded(1, 256 << 20);
+    let key = Key::new(&[1; 32], &[2; 32]).unwrap();
+    let ram = Rc::new(Ram::new(&mut world, Geometry::new(4096, 1000).unwrap()).unwrap());
+    let crypt = Crypt::new(ram, &key, Keeping::Nobody);
+    assert_eq!(allocations(&mut world, &crypt, &BARE), 0);
+    let open = OpenFile { create: Some(4096 * 1000), ..OpenFile::existing(Path::new("volume")) };
+    let file = File::open(&mut world, Owner(1), &open, Some(4096)).unwrap();
+    assert_eq!(allocations(&mut world, &Crypt::new(Rc::new(file), &key, Keeping::Nobody), &BARE), 0);
 }
 
 #[test]

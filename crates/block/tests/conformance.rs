@@ -1,7 +1,7 @@
 //! Every device of this crate passes the suite, and devices with planted bugs do not.
 
 use block::conformance::{self, Fault, Promises, Setting};
-use block::device::{Delay, Error, File, Geometry, Latencies, Null, Partition, Ram};
+use block::device::{Crypt, Delay, Error, File, Geometry, Keeping, Key, Latencies, Null, Partition, Ram};
 use block::{BlockDevice, Identity, Volume};
 use core::time::Duration;
 use std::path::Path;
@@ -116,6 +116,43 @@ fn delay() {
     examine(BARE, |world| {
         let ram = Ram::new(world, geometry(512)).unwrap();
         Rc::new(Delay::new(Rc::new(ram), latencies, 3))
+    })
+    .unwrap();
+}
+
+fn encrypted(base: Rc<dyn BlockDevice>) -> Crypt {
+    Crypt::new(base, &Key::new(&[1; 32], &[2; 32]).unwrap(), Keeping::Nobody)
+}
+
+#[test]
+fn crypt() {
+    for size in [512, 4096] {
+        examine(BARE, |world| Rc::new(encrypted(Rc::new(Ram::new(world, geometry(size)).unwrap())))).unwrap();
+        examine(BARE, |world| {
+            let ram = Rc::new(Ram::new(world, geometry(size)).unwrap());
+            let volume = Volume::new(ram, Identity::default());
+            Rc::new(encrypted(Rc::new(volume)))
+        })
+        .unwrap();
+    }
+}
+
+#[test]
+fn crypt_on_a_file() {
+    examine_file(|_| (), |world| Rc::new(encrypted(open_file(world, 512, false)))).unwrap();
+    let narrow = |world: &mut TestEnv| world.files.under_way_max = 2;
+    examine_file(narrow, |world| Rc::new(encrypted(open_file(world, 4096, false)))).unwrap();
+    let direct = |world: &mut TestEnv| world.files.alignment = 4096;
+    examine_file(direct, |world| Rc::new(encrypted(open_file(world, 4096, true)))).unwrap();
+}
+
+#[test]
+fn volume_on_a_slow_crypt() {
+    examine(Promises { composes: true, ..BARE }, |world| {
+        let ram = Rc::new(Ram::new(world, geometry(512)).unwrap());
+        let latencies = Latencies { write_p99: Duration::from_millis(1), ..Latencies::default() };
+        let crypt = encrypted(Rc::new(Delay::new(ram, latencies, 5)));
+        Rc::new(Volume::new(Rc::new(crypt), Identity::default()))
     })
     .unwrap();
 }

@@ -176,7 +176,7 @@ impl Workload {
                 io.op = Op::CompareWrite { expected };
             }
             Op::Read | Op::Verify | Op::Copy { .. } => {}
-            Op::Flush | Op::Zero { .. } | Op::Discard | Op::MarkBad => {}
+            Op::Flush | Op::Zero { .. } | Op::Discard | Op::MarkBad | Op::CryptoErase => {}
         }
         plan.io = io;
         Some(plan)
@@ -227,7 +227,7 @@ impl Workload {
             Op::Discard => self.shadow.discard(io.lba, io.blocks),
             Op::MarkBad => self.shadow.mark_bad(io.lba, io.blocks),
             Op::Copy { from } => self.shadow.copy(from, io.lba, io.blocks),
-            Op::Flush | Op::Compare | Op::Verify => {}
+            Op::Flush | Op::Compare | Op::Verify | Op::CryptoErase => {}
         }
         Ok(())
     }

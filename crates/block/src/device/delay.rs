@@ -73,8 +73,10 @@ impl Shared {
             Op::CompareWrite { .. } | Op::OrWrite | Op::MarkBad | Op::Copy { .. } if rare => {
                 latencies.write_p99
             }
+            Op::CryptoErase if rare => latencies.write_p99,
             Op::Write | Op::Flush | Op::Zero { .. } | Op::Discard => latencies.write_average,
             Op::CompareWrite { .. } | Op::OrWrite | Op::MarkBad | Op::Copy { .. } => latencies.write_average,
+            Op::CryptoErase => latencies.write_average,
         }
     }
 }

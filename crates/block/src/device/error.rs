@@ -304,6 +304,7 @@ const fn kind(op: Op) -> Option<usize> {
         Op::Compare | Op::CompareWrite { .. } | Op::OrWrite | Op::Verify | Op::MarkBad | Op::Copy { .. } => {
             None
         }
+        Op::CryptoErase => None,
     }
 }
 

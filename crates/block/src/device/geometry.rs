@@ -99,6 +99,7 @@ impl Geometry {
             read_only: false,
             lends: false,
             offline: false,
+            crypto_erases: false,
         }
     }
 }

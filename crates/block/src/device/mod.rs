@@ -1,5 +1,6 @@
 //! The devices: where volumes keep their data, and what can be put in between.
 
+mod crypt;
 mod delay;
 mod error;
 mod file;
@@ -10,6 +11,7 @@ mod partition;
 mod ram;
 mod ready;
 
+pub use crypt::{Crypt, KEY_LEN_MAX, Keeping, Key, KeyError};
 pub use delay::{Delay, Latencies};
 pub use error::{Error, Injection, Target};
 pub use file::{File, FileError};

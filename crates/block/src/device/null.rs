@@ -89,7 +89,8 @@ impl Shared {
             | Op::OrWrite
             | Op::Verify
             | Op::MarkBad
-            | Op::Copy { .. } => (Status::Unsupported, Span::EMPTY),
+            | Op::Copy { .. }
+            | Op::CryptoErase => (Status::Unsupported, Span::EMPTY),
         }
     }
 }

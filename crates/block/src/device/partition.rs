@@ -54,7 +54,8 @@ impl Shared {
         // Where physical blocks begin elsewhere, there is no way to tell which blocks share one.
         let is_aligned = begins_at.is_multiple_of(u64::from(base.physical_block_size));
         let physical_block_size = if is_aligned { base.physical_block_size } else { base.block_size };
-        Info { blocks: self.blocks.get().min(left), physical_block_size, ..base }
+        // A part cannot be erased without the rest.
+        Info { blocks: self.blocks.get().min(left), physical_block_size, crypto_erases: false, ..base }
     }
 
     /// The request as the base knows it. It was checked, so that nothing overflows.

@@ -186,7 +186,8 @@ impl Shared {
             | Op::OrWrite
             | Op::Verify
             | Op::MarkBad
-            | Op::Copy { .. } => {
+            | Op::Copy { .. }
+            | Op::CryptoErase => {
                 return (Status::Unsupported, Span::EMPTY);
             }
         }

@@ -222,13 +222,19 @@ impl Shared {
         if !held.is_empty() && touched(io).iter().any(|&lba| held.overlaps(lba, u64::from(io.blocks))) {
             return true;
         }
+        if io.op == Op::CryptoErase {
+            // What one of them has read must not be written again under the new key.
+            return self.under_way.borrow().iter().any(|(_, other)| other.step.holds_range());
+        }
         if !Step::of(io.op).holds_range() {
             return false;
         }
         let (start, end) = (io.lba, io.lba.saturating_add(u64::from(io.blocks)));
         let overlaps = |other: &Io| {
             let blocks = u64::from(other.blocks);
-            touched(other).iter().any(|&lba| lba < end && start < lba.saturating_add(blocks))
+            let touches =
+                || touched(other).iter().any(|&lba| lba < end && start < lba.saturating_add(blocks));
+            other.op == Op::CryptoErase || touches()
         };
         self.under_way.borrow().iter().any(|(_, other)| overlaps(&other.io))
     }
@@ -250,7 +256,7 @@ impl Shared {
         let reads = match io.op {
             Op::Copy { from } => Some(from),
             Op::Read | Op::Compare | Op::CompareWrite { .. } | Op::OrWrite | Op::Verify => Some(io.lba),
-            Op::Write | Op::Flush | Op::Zero { .. } | Op::Discard | Op::MarkBad => None,
+            Op::Write | Op::Flush | Op::Zero { .. } | Op::Discard | Op::MarkBad | Op::CryptoErase => None,
         };
         if reads.is_some_and(|lba| self.bad.borrow().overlaps(lba, u64::from(io.blocks))) {
             return Some(Status::ReadError);
@@ -308,7 +314,7 @@ const fn touched(io: &Io) -> [u64; 2] {
         Op::Read | Op::Write | Op::Zero { .. } | Op::Discard => [io.lba; 2],
         Op::Compare | Op::CompareWrite { .. } | Op::OrWrite | Op::Verify | Op::MarkBad => [io.lba; 2],
         // No blocks are there.
-        Op::Flush => [u64::MAX; 2],
+        Op::Flush | Op::CryptoErase => [u64::MAX; 2],
     }
 }
 

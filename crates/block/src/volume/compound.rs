@@ -37,6 +37,7 @@ impl Step {
         let buffer = Span::EMPTY;
         match op {
             Op::Read | Op::Write | Op::Flush | Op::Zero { .. } | Op::Discard => Self::Plain,
+            Op::CryptoErase => Self::Plain,
             Op::Compare => Self::Compare { buffer },
             Op::CompareWrite { .. } => Self::CompareWrite { buffer, writing: false },
             Op::OrWrite => Self::OrWrite { buffer, writing: false },

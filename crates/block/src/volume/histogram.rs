@@ -129,7 +129,7 @@ impl RequestKind {
             Op::Compare => Self::Compare,
             Op::CompareWrite { .. } => Self::CompareWrite,
             Op::Copy { .. } => Self::Copy,
-            Op::OrWrite | Op::Verify | Op::MarkBad => return None,
+            Op::OrWrite | Op::Verify | Op::MarkBad | Op::CryptoErase => return None,
         })
     }
 }

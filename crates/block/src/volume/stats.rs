@@ -42,7 +42,7 @@ impl Stats {
         let counter = match op {
             Op::Read | Op::Compare | Op::Verify => &mut self.reads,
             Op::Write | Op::CompareWrite { .. } | Op::OrWrite => &mut self.writes,
-            Op::Zero { .. } | Op::Discard | Op::MarkBad => &mut self.unmaps,
+            Op::Zero { .. } | Op::Discard | Op::MarkBad | Op::CryptoErase => &mut self.unmaps,
             Op::Copy { .. } => &mut self.copies,
             Op::Flush => &mut self.flushes,
         };

@@ -160,7 +160,8 @@ impl Requests {
             | Op::OrWrite
             | Op::Verify
             | Op::MarkBad
-            | Op::Copy { .. } => false,
+            | Op::Copy { .. }
+            | Op::CryptoErase => false,
         };
         (status != Status::Ok || nothing_to_do).then_some(status)
     }

@@ -96,6 +96,7 @@ fn whole(io: &Io, len: u64, data: Span) -> Option<FileOpKind> {
         Op::Compare | Op::CompareWrite { .. } | Op::OrWrite | Op::Verify | Op::MarkBad | Op::Copy { .. } => {
             return None;
         }
+        Op::CryptoErase => return None,
     })
 }
 
@@ -105,7 +106,7 @@ fn instead(op: Op) -> Next {
         Op::Zero { .. } => Next::Step(Step::Pieces { done: 0 }),
         // The blocks may read as before: nothing needs to be done.
         Op::Discard => Next::Finish(Status::Ok),
-        Op::Read | Op::Write | Op::Flush => Next::Finish(Status::Unsupported),
+        Op::Read | Op::Write | Op::Flush | Op::CryptoErase => Next::Finish(Status::Unsupported),
         Op::Compare | Op::CompareWrite { .. } | Op::OrWrite | Op::Verify | Op::MarkBad | Op::Copy { .. } => {
             Next::Finish(Status::Unsupported)
         }
@@ -135,6 +136,8 @@ const fn medium(op: Op) -> Status {
     match op {
         Op::Read | Op::Compare | Op::Verify => Status::ReadError,
         Op::Write | Op::Flush | Op::Zero { .. } | Op::Discard => Status::WriteError,
-        Op::CompareWrite { .. } | Op::OrWrite | Op::MarkBad | Op::Copy { .. } => Status::WriteError,
+        Op::CompareWrite { .. } | Op::OrWrite | Op::MarkBad | Op::Copy { .. } | Op::CryptoErase => {
+            Status::WriteError
+        }
     }
 }

@@ -52,6 +52,7 @@ impl Record {
             read_only: data.attributes & WRITE_PROTECTED != 0,
             lends: false,
             offline: false,
+            crypto_erases: false,
         };
         let transfer_blocks_max = blocks_of(controller.max_data_transfer, page_size_min, block_size);
         let zero_blocks_max = limits.zero_blocks_max(page_size_min, block_size, transfer_blocks_max);

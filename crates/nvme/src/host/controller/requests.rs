@@ -166,7 +166,8 @@ impl Controller {
             | Op::OrWrite
             | Op::Verify
             | Op::MarkBad
-            | Op::Copy { .. } => {
+            | Op::Copy { .. }
+            | Op::CryptoErase => {
                 return Some(Status::Unsupported);
             }
         }

@@ -54,7 +54,8 @@ impl Piece {
             | Op::OrWrite
             | Op::Verify
             | Op::MarkBad
-            | Op::Copy { .. } => {
+            | Op::Copy { .. }
+            | Op::CryptoErase => {
                 unreachable!("answered as unsupported before it became a request")
             }
         }

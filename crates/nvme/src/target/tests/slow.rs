@@ -29,6 +29,7 @@ impl Slow {
             read_only: false,
             lends: false,
             offline: false,
+            crypto_erases: false,
         };
         let (under_way, done) = (Rc::default(), Rc::default());
         Rc::new(Self { info: Cell::new(info), under_way, done, depth })

@@ -124,7 +124,7 @@ impl Client {
                 true
             }
             Op::Flush | Op::Zero { .. } | Op::Discard | Op::Verify => true,
-            Op::OrWrite | Op::MarkBad | Op::Copy { .. } => true,
+            Op::OrWrite | Op::MarkBad | Op::Copy { .. } | Op::CryptoErase => true,
         }
     }
 

@@ -115,6 +115,7 @@ impl Findings {
                 read_only: self.caching.read_only,
                 lends: false,
                 offline: false,
+                crypto_erases: false,
             },
             identity: self.identity,
             transfer_blocks_max: unless_zero(self.limits.transfer_blocks_max.into(), blocks_max.into())

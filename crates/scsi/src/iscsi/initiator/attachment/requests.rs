@@ -169,7 +169,8 @@ impl Attachment {
             | Op::OrWrite
             | Op::Verify
             | Op::MarkBad
-            | Op::Copy { .. } => {
+            | Op::Copy { .. }
+            | Op::CryptoErase => {
                 return Some(Status::Unsupported);
             }
         }
