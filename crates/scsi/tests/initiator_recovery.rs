@@ -108,7 +108,7 @@ fn a_command_that_came_damaged_is_sent_again_with_its_number() {
     let reject = Reject { reason: RejectReason::DataDigestError, numbers, data_sn: Serial(0) };
     let header = command.encode(4096);
     // The target takes it as not come.
-    script.connections.get_mut(&stream).unwrap().exp_cmd_sn = command.cmd_sn;
+    script.connections.get_mut(&stream).unwrap().exp_cmd_sn.set(command.cmd_sn);
     let bytes = script.pdu(stream, &reject.encode(48), header.bytes());
     script.deliver(stream, &bytes);
     let again: Vec<Sent> = script.seen.drain(..).collect();

@@ -110,6 +110,14 @@ pub enum Bug {
     PredecessorNotAwaited,
     /// A write that has its buffer waits behind one that waits for a buffer.
     BuffersInOrder,
+    /// Each connection of a session numbers its commands by itself.
+    WindowPerConnection,
+    /// Connections of a session use the same tags.
+    TagsOfConnectionsAlike,
+    /// A command is answered by the newest connection of its session, not by its own.
+    AnsweredElsewhere,
+    /// Commands that the target had not taken when their connection broke count as done.
+    UntakenTakenForDone,
 }
 
 /// The bugs of volumes and of NVMe's machines.
@@ -133,7 +141,7 @@ pub const NVME_BUGS: [Bug; 16] = [
 ];
 
 /// The bugs of volumes and of iSCSI's machines.
-pub const ISCSI_BUGS: [Bug; 17] = [
+pub const ISCSI_BUGS: [Bug; 21] = [
     Bug::FlushForgotten,
     Bug::FuaForgotten,
     Bug::BlockOffByOne,
@@ -151,6 +159,10 @@ pub const ISCSI_BUGS: [Bug; 17] = [
     Bug::LandingTakenForLanded,
     Bug::PredecessorNotAwaited,
     Bug::BuffersInOrder,
+    Bug::WindowPerConnection,
+    Bug::TagsOfConnectionsAlike,
+    Bug::AnsweredElsewhere,
+    Bug::UntakenTakenForDone,
 ];
 
 /// The bugs of RDMA's devices.

@@ -6,14 +6,16 @@ use block::{Channel, Done, Io, Op};
 use scsi::iscsi::IscsiName;
 use scsi::iscsi::initiator::{Initiator, InitiatorEvent, InitiatorOptions};
 use scsi::iscsi::login::{Admission, Authentication, Limits, Parameters, Refusal, TargetLogin, Turn};
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use stdx::env::{Env, Owner, StreamId};
 use stdx::mem::Span;
 use stdx::testing::TestEnv;
 use wire::iscsi::{
-    Bhs, DIGEST_LEN, DataIn, DataInStatus, Digests, HeaderRules, LoginRequest, LoginResponse, LoginStatus,
-    NopIn, NopOut, Numbers, Opcode, R2t, RESERVED_TAG, Receiver, Residual, ScsiCommand, ScsiResponse, Serial,
-    ServiceResponse, VERSION, padding,
+    Bhs, DIGEST_LEN, DataIn, DataInStatus, Digests, HeaderRules, Isid, LoginRequest, LoginResponse,
+    LoginStatus, NopIn, NopOut, Numbers, Opcode, R2t, RESERVED_TAG, Receiver, Residual, ScsiCommand,
+    ScsiResponse, Serial, ServiceResponse, VERSION, padding,
 };
 use wire::scsi::{Lun, Sense, Status};
 
@@ -39,6 +41,11 @@ pub struct Script {
     /// What the last session agreed on, and the command that is expected when it is joined by another connection.
     pub agreed: Option<Parameters>,
     pub resume_at: Serial,
+    /// The last request of each login that led to something.
+    pub logins: Vec<LoginRequest>,
+    /// The connection that answers go by; the newest if there is none.
+    pub at: Option<StreamId>,
+    orders: BTreeMap<Isid, Rc<Order>>,
 }
 
 /// The target's half of a connection.
@@ -46,7 +53,8 @@ pub struct Connection {
     login: Option<TargetLogin>,
     pub digests: Digests,
     pub stat_sn: Serial,
-    pub exp_cmd_sn: Serial,
+    /// The next command of its session.
+    pub exp_cmd_sn: Rc<Order>,
     buffer: Vec<u8>,
 }
 
@@ -102,6 +110,9 @@ impl Script {
             window: 64,
             agreed: None,
             resume_at: Serial(0),
+            logins: Vec::new(),
+            at: None,
+            orders: BTreeMap::new(),
         }
     }
 
@@ -123,8 +134,12 @@ impl Script {
         }
     }
 
-    /// The stream of the newest connection.
+    /// The stream that answers go by.
     pub fn stream(&self) -> StreamId {
+        self.at.unwrap_or_else(|| self.newest())
+    }
+
+    fn newest(&self) -> StreamId {
         *self.connections.keys().next_back().expect("a connection")
     }
 
@@ -165,7 +180,7 @@ impl Script {
     /// Numbers for a PDU that is no response.
     pub fn numbers(&self, stream: StreamId) -> Numbers {
         let connection = &self.connections[&stream];
-        let (stat_sn, exp_cmd_sn) = (connection.stat_sn, connection.exp_cmd_sn);
+        let (stat_sn, exp_cmd_sn) = (connection.stat_sn, connection.exp_cmd_sn.get());
         Numbers {
             stat_sn,
             exp_cmd_sn,
@@ -317,9 +332,18 @@ impl Script {
         let request = LoginRequest::decode(&sent.bhs).expect("a login request");
         let (limits, authentication) = (self.limits.clone(), self.authentication.clone());
         let refuse = self.refuse.clone();
-        let connection = self.connections.get_mut(&sent.stream).expect("a connection");
         let joins = self.agreed.filter(|_| request.tsih != 0);
-        connection.exp_cmd_sn = if joins.is_some() { self.resume_at } else { request.cmd_sn };
+        let of_session = self.logins.iter().rev().filter(|login| login.isid == request.isid);
+        let begun = of_session.clone().take_while(|login| login.tsih != 0).count() + 1;
+        let resumes = of_session.take(begun).any(|login| login.connection_id == request.connection_id);
+        let order = self.orders.entry(request.isid).or_default();
+        match (joins, resumes) {
+            (None, _) => *order = Rc::new(Order::from(request.cmd_sn)),
+            (Some(_), true) => order.set(self.resume_at),
+            (Some(_), false) => {}
+        }
+        let connection = self.connections.get_mut(&sent.stream).expect("a connection");
+        connection.exp_cmd_sn = Rc::clone(order);
         let login = connection.login.as_mut().expect("a login under way");
         let handled =
             login.handle(&mut || 7, Turn::of_request(&request), &sent.data, &mut |_| match &refuse {
@@ -352,6 +376,7 @@ impl Script {
         let bytes = self.pdu(sent.stream, &response.encode(text.len() as u32), &text);
         let connection = self.connections.get_mut(&sent.stream).expect("a connection");
         if turn.next == Some(wire::iscsi::Stage::FullFeature) {
+            self.logins.push(request);
             let login = connection.login.take().expect("a login under way");
             let agreed = login.parameters().expect("parameters");
             connection.digests = Digests { header: agreed.header_digest, data: agreed.data_digest };
@@ -364,9 +389,9 @@ impl Script {
     fn execute(&mut self, sent: &Sent) -> bool {
         let command = sent.command();
         let connection = self.connections.get_mut(&sent.stream).expect("a connection");
-        assert_eq!(command.cmd_sn, connection.exp_cmd_sn, "commands in order");
-        connection.exp_cmd_sn = connection.exp_cmd_sn.next();
+        connection.exp_cmd_sn.take(command.cmd_sn);
         let Some(answer) = disk_answer(&command) else { return false };
+        let at = self.at.replace(sent.stream);
         let bytes = match self.attentions.pop() {
             Some(sense) => {
                 let residual = Residual::Underflow(command.expected_length);
@@ -377,8 +402,44 @@ impl Script {
                 self.data(&command, 0, 0, &answer[..answer.len().min(command.expected_length as usize)], true)
             }
         };
+        self.at = at;
         self.env.deliver(sent.stream, &bytes);
         true
+    }
+}
+
+/// The order of a session's commands, which may come by several connections.
+#[derive(Default)]
+pub struct Order {
+    expected: Cell<Serial>,
+    early: RefCell<Vec<Serial>>,
+}
+
+impl Order {
+    fn from(first: Serial) -> Self {
+        Self { expected: Cell::new(first), ..Self::default() }
+    }
+
+    /// The command that is expected.
+    pub fn get(&self) -> Serial {
+        self.expected.get()
+    }
+
+    /// Another one is: what came early has to come again.
+    pub fn set(&self, expected: Serial) {
+        self.expected.set(expected);
+        self.early.borrow_mut().clear();
+    }
+
+    fn take(&self, number: Serial) {
+        assert!(!number.precedes(self.get()), "a command that is not expected");
+        let mut early = self.early.borrow_mut();
+        assert!(!early.contains(&number), "two commands with one number");
+        early.push(number);
+        while let Some(place) = early.iter().position(|early| *early == self.get()) {
+            early.swap_remove(place);
+            self.expected.set(self.get().next());
+        }
     }
 }
 
@@ -388,7 +449,7 @@ impl Connection {
             login: Some(TargetLogin::new()),
             digests: Digests::default(),
             stat_sn: Serial(u32::MAX - 3),
-            exp_cmd_sn: Serial(0),
+            exp_cmd_sn: Rc::default(),
             buffer: Vec::new(),
         }
     }

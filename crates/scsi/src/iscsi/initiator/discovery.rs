@@ -1,6 +1,8 @@
 //! Asking a portal which targets there are: a discovery session with one SendTargets (RFC 7143, appendix C).
 
-use super::connection::{Answer, Completed, Connection, ConnectionEnd, ConnectionMemory, Settings, State};
+use super::connection::{
+    Answer, Completed, Connection, ConnectionEnd, ConnectionMemory, Settings, State, Window,
+};
 use super::options::InitiatorOptions;
 use crate::iscsi::IscsiName;
 use crate::iscsi::login::{InitiatorIdentity, Limits, Text, pairs};
@@ -99,7 +101,8 @@ impl Discovery {
             identity: Rc::new(identity),
             limits,
             isid: options.isid.unwrap_or(Isid([0x80, a, b, c, 0, 0])),
-            cmd_sn: options.cmd_sn.unwrap_or_else(|| Serial(env.entropy() as u32)),
+            window: Window::new(options.cmd_sn.unwrap_or_else(|| Serial(env.entropy() as u32))),
+            connection_id: 0,
             commands_max: 2,
             receive_len: 2 * SEGMENT_LEN as usize,
             text_max: TEXT_LEN_MAX,

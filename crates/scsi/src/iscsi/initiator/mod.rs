@@ -1,6 +1,6 @@
 //! The initiator side of iSCSI (RFC 7143): targets of others, and their disks as volumes of ours.
 //!
-//! An [`Initiator`] is attached to one target by one session or several, each of one connection. It is driven like
+//! An [`Initiator`] is attached to one target by one session or several, each of one connection or several. It is driven like
 //! everything on a shard: events of its [`Owner`](stdx::env::Owner) go to [`Initiator::handle_event`], the time of
 //! [`Initiator::deadline`] to [`Initiator::handle_timeout`], and [`Initiator::poll_event`] tells what happened. Each
 //! [`Disk`] is a [`block::BlockDevice`].
@@ -9,8 +9,8 @@
 //! [`InitiatorOptions`] says. Whether the outcome of an answerless request may be found out by asking again is decided in
 //! [`block::replay`].
 //!
-//! What it is not: it parses no URL, it knows no multipath (two portals are two initiators), and it recovers within no
-//! connection: its error recovery level is 0 (section 7.1.1), so that what is wrong with a PDU ends its connection.
+//! What it is not: it parses no URL, and it knows no multipath (two portals are two initiators; all connections of a session
+//! go to one portal).
 
 mod attachment;
 mod connection;
@@ -19,6 +19,7 @@ mod disk;
 mod event;
 mod handle;
 mod options;
+mod session;
 
 pub use connection::ConnectionEnd;
 pub use discovery::{Discovered, Discovery, DiscoveryError, Portal};

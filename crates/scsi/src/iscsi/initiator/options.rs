@@ -34,8 +34,10 @@ pub struct InitiatorOptions {
     pub error_recovery_level: u8,
     /// The one logical unit to look at; `None` for all the target lists.
     pub lun: Option<u16>,
-    /// Sessions to the target, of one connection each; channels are spread over them. 1 to 64.
+    /// Sessions to the target; channels are spread over them. 1 to 64.
     pub sessions: u16,
+    /// Connections of each session, 1 to 8; commands are spread over them. The target may allow fewer.
+    pub connections: u16,
     /// Commands outstanding on a session, 2 to 1,023; the target may allow fewer.
     pub commands_max: u16,
     /// How long a session may be silent before the target is asked for a sign of life (NOP-Out). Zero for never.
@@ -71,6 +73,9 @@ pub enum InitiatorOptionsError {
     /// The number of sessions.
     #[error("there are 1 to {max} sessions, not {0}", max = InitiatorOptions::SESSIONS_MAX)]
     Sessions(u16),
+    /// The number of connections.
+    #[error("a session has 1 to {max} connections, not {0}", max = InitiatorOptions::CONNECTIONS_MAX)]
+    Connections(u16),
     /// A time-out of nothing would end every connection.
     #[error("time-outs are longer than zero")]
     Timeout,
@@ -91,6 +96,8 @@ pub enum InitiatorOptionsError {
 impl InitiatorOptions {
     /// The most sessions to one target.
     pub const SESSIONS_MAX: u16 = 64;
+    /// The most connections of a session.
+    pub const CONNECTIONS_MAX: u16 = super::connection::CONNECTIONS_MAX;
 
     /// The usual: one session of 128 commands, digests if the target prefers them, 30 s time-outs, ten minutes of patience.
     pub fn new(address: SocketAddr, target: IscsiName, initiator: IscsiName) -> Self {
@@ -107,6 +114,7 @@ impl InitiatorOptions {
             error_recovery_level: 0,
             lun: None,
             sessions: 1,
+            connections: 1,
             commands_max: 128,
             nop_interval: Duration::from_secs(5),
             nop_timeout: Duration::from_secs(5),
@@ -128,6 +136,9 @@ impl InitiatorOptions {
         }
         if !(1..=Self::SESSIONS_MAX).contains(&self.sessions) {
             return Err(InitiatorOptionsError::Sessions(self.sessions));
+        }
+        if !(1..=Self::CONNECTIONS_MAX).contains(&self.connections) {
+            return Err(InitiatorOptionsError::Connections(self.connections));
         }
         if self.error_recovery_level > 2 {
             return Err(InitiatorOptionsError::RecoveryLevel(self.error_recovery_level));

@@ -48,7 +48,8 @@ impl Terms {
             data_digest,
             // A few commands before the wrap, or anywhere.
             cmd_sn: pick(&[0, 1]).checked_sub(1).map(|_| Serial(u32::MAX - 40)),
-            sessions: pick(&[1, 2, 4]) as u16,
+            sessions: pick(&[1, 1, 2, 4]) as u16,
+            connections: pick(&[1, 1, 2, 3, 8]) as u16,
             commands_max: pick(&[2, 4, 16, 64]) as u16,
             nop_interval: seconds(pick(&[2, 5])),
             nop_timeout: seconds(pick(&[2, 5])),
@@ -68,6 +69,7 @@ impl Terms {
     pub(super) fn draw_limits(&mut self, prng: &mut Prng) {
         let mut pick = |choices: &[u64]| choices[prng.below(choices.len() as u64) as usize];
         self.limits = Limits {
+            max_connections: pick(&[1, 2, 8]) as u16,
             initial_r2t: pick(&[0, 1]) == 1,
             immediate_data: pick(&[0, 1]) == 1,
             max_recv_data_segment_len: pick(&[1024, 4096, 256 << 10]) as u32,

@@ -2,7 +2,7 @@
 
 use super::scan::Scan;
 use super::{Attachment, Phase};
-use crate::iscsi::initiator::connection::ConnectionEnd;
+use crate::iscsi::initiator::connection::{Connection, ConnectionEnd};
 use crate::iscsi::initiator::event::{Failure, InitiatorEvent};
 use crate::iscsi::login::LoginError;
 use block::Status;
@@ -70,7 +70,8 @@ impl Attachment {
     pub(super) fn drop_sessions(&mut self, env: &mut dyn Env) {
         for (index, mut session) in self.sessions.drain(..).enumerate() {
             session.close(env);
-            self.spare.insert(index, session.memory());
+            let memories = session.connections().iter().map(Connection::memory).enumerate();
+            self.spare.extend(memories.map(|(number, memory)| ((index, number), memory)));
             self.cmd_sns.insert(index, session.cmd_sn());
         }
         self.recoveries.clear();

@@ -8,8 +8,8 @@
 //!        +------------------------ delay over ----------------------+  +-- loss time-out, final refusal
 //! ```
 //!
-//! Invariants: a request is completed exactly once, whatever happens to the connections; at most one connection a session;
-//! the events of a stream that is no longer ours are ignored.
+//! Invariants: a request is completed exactly once, whatever happens to the connections; the events of a stream that is no
+//! longer ours are ignored.
 
 mod loss;
 mod pages;
@@ -28,6 +28,7 @@ use self::scan::Scan;
 use super::connection::{Answer, Completed, Connection, ConnectionMemory, News, State};
 use super::event::{Failure, InitiatorEvent, Stage};
 use super::options::InitiatorOptions;
+use super::session::Session;
 use crate::iscsi::login::{InitiatorIdentity, Parameters};
 use block::replay::Acknowledged;
 use core::time::Duration;
@@ -55,11 +56,11 @@ pub(super) struct Attachment {
     phase: Phase,
     /// There was a Live once.
     was_live: bool,
-    sessions: Vec<Connection>,
-    /// Sessions that have lost their connection and go on by another, by their places.
-    recoveries: BTreeMap<usize, Recovery>,
-    /// Memory of connections that are no more, by session.
-    spare: BTreeMap<usize, ConnectionMemory>,
+    sessions: Vec<Session>,
+    /// Connections that are lost and go on by another stream.
+    recoveries: BTreeMap<Place, Recovery>,
+    /// Memory of connections that are no more.
+    spare: BTreeMap<Place, ConnectionMemory>,
     /// Where the orders of commands go on, by session.
     cmd_sns: BTreeMap<usize, Serial>,
     /// Private memory for answers to questions.
@@ -95,6 +96,9 @@ pub(super) struct Attachment {
     asking: bool,
     completed: Vec<Completed>,
 }
+
+/// Which connection: the place of its session, and its place therein.
+type Place = (usize, usize);
 
 /// How far the attachment is.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -187,8 +191,9 @@ impl Attachment {
             What::DatagramsReadable(_) | What::DatagramsWritable(_) => return,
             What::LinkAcceptable(_) | What::LinkReadable(_) => return,
         };
-        if let Some(session) = self.sessions.iter_mut().find(|session| session.stream() == stream) {
-            session.handle_event(env, &event.what);
+        let found = self.sessions.iter_mut().find_map(|session| session.connection_on(stream));
+        if let Some(connection) = found {
+            connection.handle_event(env, &event.what);
             self.turn(env);
         }
     }
@@ -199,6 +204,18 @@ impl Attachment {
             session.flush(env);
         }
         self.turn(env);
+    }
+
+    fn connections(&self) -> impl Iterator<Item = (Place, &Connection)> {
+        let sessions = self.sessions.iter().enumerate();
+        sessions.flat_map(|(index, session)| {
+            let connections = session.connections().iter().enumerate();
+            connections.map(move |(place, connection)| ((index, place), connection))
+        })
+    }
+
+    fn connections_mut(&mut self) -> impl Iterator<Item = &mut Connection> {
+        self.sessions.iter_mut().flat_map(Session::connections_mut)
     }
 
     /// Draws the consequences of what the sessions took in.
@@ -232,8 +249,8 @@ impl Attachment {
 
     fn handle_news(&mut self, env: &mut dyn Env) {
         let mut changed = false;
-        for session in &mut self.sessions {
-            while let Some(News::Changed) = session.poll_news() {
+        for connection in self.connections_mut() {
+            while let Some(News::Changed) = connection.poll_news() {
                 changed = true;
             }
         }
@@ -244,9 +261,8 @@ impl Attachment {
 
     fn handle_states(&mut self, env: &mut dyn Env) {
         self.recover_ended(env);
-        let unrecovered =
-            self.sessions.iter().enumerate().filter(|(index, _)| !self.waits_to_recover(*index));
-        let ended = unrecovered.map(|(_, session)| session.state()).find_map(|state| match state {
+        let unrecovered = self.connections().filter(|(place, _)| !self.waits_to_recover(*place));
+        let ended = unrecovered.map(|(_, connection)| connection.state()).find_map(|state| match state {
             State::Ended(why) => Some(why.clone()),
             State::Connecting | State::LoggingIn | State::FullFeature => None,
         });
@@ -257,7 +273,7 @@ impl Attachment {
     }
 
     pub fn deadline(&self) -> Option<Time> {
-        let unread = self.sessions.iter().any(Connection::has_unread).then_some(Time::ZERO);
+        let unread = self.sessions.iter().any(Session::has_unread).then_some(Time::ZERO);
         let phase = match self.phase {
             Phase::Rising { deadline, .. } => Some(deadline),
             Phase::Waiting { until } => Some(until),
@@ -268,8 +284,8 @@ impl Attachment {
     }
 
     pub fn handle_timeout(&mut self, env: &mut dyn Env) {
-        for session in self.sessions.iter_mut().filter(|session| session.has_unread()) {
-            session.receive_more(env);
+        for connection in self.connections_mut().filter(|connection| connection.has_unread()) {
+            connection.receive_more(env);
         }
         let now = env.now();
         self.handle_loss_deadline(env);
@@ -312,14 +328,15 @@ impl Attachment {
 
     /// Asserts what always holds.
     pub fn check(&self) {
-        self.sessions.iter().for_each(Connection::check);
-        let is_up = |(index, session): (usize, &Connection)| {
-            let up = matches!(session.state(), State::FullFeature | State::Ended(_));
-            up || self.recoveries.contains_key(&index)
+        self.sessions.iter().for_each(Session::check);
+        let is_up = |(place, connection): (Place, &Connection)| {
+            let up = matches!(connection.state(), State::FullFeature | State::Ended(_));
+            up || self.recoveries.contains_key(&place)
         };
-        let is_whole = self.sessions.len() == usize::from(self.options.sessions);
-        let all_up = self.sessions.iter().enumerate().all(is_up);
-        assert!(!self.is_live() || is_whole && all_up, "live without all sessions");
+        let is_whole = self.sessions.len() == usize::from(self.options.sessions)
+            && !self.sessions.iter().any(|session| session.wants_another(self.options.connections));
+        let all_up = self.connections().all(is_up);
+        assert!(!self.is_live() || is_whole && all_up, "live without all connections");
         let waits = |key: &Key| self.requests.get(*key).is_some();
         assert!(
             self.waiting.iter().all(waits) && self.parked.iter().all(waits),

@@ -1,15 +1,16 @@
-//! A session goes on by another connection when it loses the one it had (RFC 7143, section 7.1.4.3), without a word to those
-//! who use its disks. If that does not come about in the time that was agreed on, the attachment is lost as a whole.
+//! A connection that is lost goes on by another stream (RFC 7143, section 7.1.4.3), without a word to those who use the disks.
+//! If that does not come about in the time that was agreed on, the attachment is lost as a whole.
 //!
-//! Invariant: a session that has ended is either here, or takes the attachment along.
+//! Invariant: a connection that has ended is either here, or takes the attachment along.
 
-use super::Attachment;
+use super::{Attachment, Place};
 use crate::iscsi::initiator::connection::State;
+use crate::iscsi::initiator::session::Session;
 use core::time::Duration;
 use stdx::env::Env;
 use stdx::time::{Time, earliest};
 
-/// A session on its way to another connection.
+/// A connection on its way to another stream.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Recovery {
     /// When to try; `None` while an attempt is under way.
@@ -21,38 +22,40 @@ pub(super) struct Recovery {
 }
 
 impl Attachment {
-    /// Whether the session at a place has ended, and is to be connected anew.
-    pub(super) fn waits_to_recover(&self, index: usize) -> bool {
-        self.recoveries.get(&index).is_some_and(|recovery| recovery.at.is_some())
+    /// Whether the connection at a place has ended, and is to be connected anew.
+    pub(super) fn waits_to_recover(&self, place: Place) -> bool {
+        self.recoveries.get(&place).is_some_and(|recovery| recovery.at.is_some())
     }
 
-    /// Sees to sessions that have lost their connection, and forgets those that are up again.
+    /// Sees to connections that are lost, and forgets those that are up again.
     pub(super) fn recover_ended(&mut self, env: &mut dyn Env) {
         if !self.is_live() {
             return;
         }
         let now = env.now();
-        for (index, session) in self.sessions.iter().enumerate() {
-            match session.state() {
+        let mut recoveries = core::mem::take(&mut self.recoveries);
+        for (place, connection) in self.connections() {
+            match connection.state() {
                 State::FullFeature => {
-                    self.recoveries.remove(&index);
+                    recoveries.remove(&place);
                 }
-                State::Ended(why) if session.recovers(why) => {
-                    let (wait, retain) = session.times();
+                State::Ended(why) if connection.recovers(why) => {
+                    let (wait, retain) = connection.times();
                     let first =
                         Recovery { at: Some(now + wait), late: Time::NEVER, until: now + wait + retain };
-                    let recovery = self.recoveries.entry(index).or_insert(first);
+                    let recovery = recoveries.entry(place).or_insert(first);
                     let again = now + TRY_AGAIN;
                     if recovery.at.is_none() && again < recovery.until {
                         recovery.at = Some(again);
                     }
                 }
                 State::Ended(_) => {
-                    self.recoveries.remove(&index);
+                    recoveries.remove(&place);
                 }
                 State::Connecting | State::LoggingIn => {}
             }
         }
+        self.recoveries = recoveries;
     }
 
     /// When something is to be done about them.
@@ -64,22 +67,24 @@ impl Attachment {
     /// Connects those whose time has come, and ends attempts that take too long.
     pub(super) fn continue_recoveries(&mut self, env: &mut dyn Env) {
         let now = env.now();
-        let due: Vec<usize> =
+        let due: Vec<Place> =
             self.recoveries.iter().filter(|(_, one)| one.is_due(now)).map(|(at, _)| *at).collect();
-        for index in due {
-            let settings = self.settings(env, index);
+        for (index, number) in due {
+            let Some(window) = self.sessions.get(index).map(Session::window) else { continue };
+            let settings = self.settings((index, number), window);
             let owner = self.owner;
             let Some(session) = self.sessions.get_mut(index) else { continue };
-            let Some(recovery) = self.recoveries.get_mut(&index) else { continue };
+            let Some(connection) = session.connections_mut().get_mut(number) else { continue };
+            let Some(recovery) = self.recoveries.get_mut(&(index, number)) else { continue };
             if recovery.at.take().is_none() {
                 // The attempt ends, and the next is planned with all other ends.
                 recovery.late = Time::NEVER;
-                session.close(env);
+                connection.close(env);
                 continue;
             }
             recovery.late = recovery.until.min(now + self.options.connect_timeout);
-            tracing::info!(target = %self.options.target, "an iSCSI session goes on by another connection");
-            if session.reconnect(env, owner, &settings).is_err() {
+            tracing::info!(target = %self.options.target, "an iSCSI connection goes on by another stream");
+            if connection.reconnect(env, owner, &settings).is_err() {
                 recovery.late = now;
             }
         }

@@ -9,7 +9,7 @@
 //! Invariant: a request is in the table from submission to completion, and completed by [`Attachment::finish`] alone.
 
 use super::{Attachment, LIST_LEN, Phase, Record, SCAN_TOKEN};
-use crate::iscsi::initiator::connection::{Ending, State};
+use crate::iscsi::initiator::connection::Ending;
 use crate::iscsi::initiator::disk::{Answer, Piece, answer_of};
 use block::replay::Range;
 use block::{Done, Info, Io, Op, Refused, Status};
@@ -350,7 +350,7 @@ impl Attachment {
         let mut ended = false;
         for session in &mut self.sessions {
             session.flush(env);
-            ended |= matches!(session.state(), State::Ended(_));
+            ended |= session.has_ended();
         }
         if ended {
             self.turn(env);

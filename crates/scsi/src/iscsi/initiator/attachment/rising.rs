@@ -1,11 +1,13 @@
-//! The way up: a first session, by which the logical units are looked at, then the others.
+//! The way up: the leading connection of a first session, by which the logical units are looked at, then the session's other
+//! connections, then the other sessions.
 
-use super::{Attachment, Phase};
-use crate::iscsi::initiator::connection::{Connection, ConnectionMemory, Settings, State};
+use super::{Attachment, Phase, Place};
+use crate::iscsi::initiator::connection::{ConnectionMemory, Settings, Window};
 use crate::iscsi::initiator::event::{Failure, InitiatorEvent, Stage};
+use crate::iscsi::initiator::session::Session;
 use crate::iscsi::login::Limits;
 use std::rc::Rc;
-use stdx::env::Env;
+use stdx::env::{Env, IoError};
 use wire::iscsi::{Isid, Serial};
 
 impl Attachment {
@@ -19,39 +21,64 @@ impl Attachment {
     /// Connects the next session.
     fn open_session(&mut self, env: &mut dyn Env) {
         let index = self.sessions.len();
-        let opened = self.connect_session(env, index);
+        let cmd_sn = match self.cmd_sns.get(&index) {
+            Some(cmd_sn) => *cmd_sn,
+            None => self.options.cmd_sn.unwrap_or_else(|| Serial(env.entropy() as u32)),
+        };
+        let settings = self.settings((index, 0), Window::new(cmd_sn));
+        let owner = self.owner;
+        let opened = self.with_memory(env, (index, 0), &settings, |_, env, memory| {
+            Session::connect(env, owner, &settings, memory)
+        });
         match opened {
             Ok(session) => self.sessions.push(session),
             Err(why) => self.lose(env, why),
         }
     }
 
-    /// What the connection of the session at a place is to be like.
-    pub(super) fn settings(&mut self, env: &mut dyn Env, index: usize) -> Settings {
-        let cmd_sn = match self.cmd_sns.get(&index) {
-            Some(cmd_sn) => *cmd_sn,
-            None => self.options.cmd_sn.unwrap_or_else(|| Serial(env.entropy() as u32)),
-        };
+    /// Connects the next connection of the session that was connected last.
+    fn add_connection(&mut self, env: &mut dyn Env) {
+        let Some((session, before)) = self.sessions.split_last() else { return };
+        let place = (before.len(), session.connections().len());
+        let settings = self.settings(place, session.window());
+        let owner = self.owner;
+        let added = self.with_memory(env, place, &settings, |sessions, env, memory| {
+            sessions[place.0].add(env, owner, &settings, memory)
+        });
+        if let Err(why) = added {
+            self.lose(env, why);
+        }
+    }
+
+    /// What the connection at a place is to be like.
+    pub(super) fn settings(&self, (index, number): Place, window: Window) -> Settings {
         Settings {
             address: self.address,
             identity: Rc::clone(&self.identity),
             limits: self.limits(),
             isid: self.isid_of(index),
-            cmd_sn,
+            window,
+            connection_id: number as u16,
             commands_max: self.options.commands_max,
             receive_len: RECEIVE_LEN,
             text_max: 0,
         }
     }
 
-    fn connect_session(&mut self, env: &mut dyn Env, index: usize) -> Result<Connection, Failure> {
-        let settings = self.settings(env, index);
-        let memory = match self.spare.remove(&index) {
+    /// Connects with the memory of the connection that was at a place before, or with new memory.
+    fn with_memory<T>(
+        &mut self,
+        env: &mut dyn Env,
+        place: Place,
+        settings: &Settings,
+        connect: impl FnOnce(&mut [Session], &mut dyn Env, ConnectionMemory) -> Result<T, IoError>,
+    ) -> Result<T, Failure> {
+        let memory = match self.spare.remove(&place) {
             Some(memory) => memory,
-            None => ConnectionMemory::map(env.mem(), &settings)?,
+            None => ConnectionMemory::map(env.mem(), settings)?,
         };
-        Connection::connect(env, self.owner, &settings, memory).map_err(|error| {
-            self.spare.insert(index, memory);
+        connect(&mut self.sessions, env, memory).map_err(|error| {
+            self.spare.insert(place, memory);
             error.into()
         })
     }
@@ -61,6 +88,7 @@ impl Attachment {
         Limits {
             header_digest: self.options.header_digest,
             data_digest: self.options.data_digest,
+            max_connections: self.options.connections,
             max_outstanding_r2t: 1,
             time_to_retain_s: if self.options.error_recovery_level == 2 { RETAIN_S } else { 0 },
             error_recovery_level: self.options.error_recovery_level,
@@ -75,10 +103,10 @@ impl Attachment {
         Isid([a, b, c, d, high, low])
     }
 
-    /// Goes on if the session that the way up waits for is there.
+    /// Goes on if the connection that the way up waits for is there.
     pub(super) fn handle_logged_in(&mut self, env: &mut dyn Env) {
         let Phase::Rising { stage, deadline } = self.phase else { return };
-        if self.sessions.last().is_none_or(|session| *session.state() != State::FullFeature) {
+        if !self.sessions.last().is_some_and(Session::is_up) {
             return;
         }
         match stage {
@@ -87,7 +115,7 @@ impl Attachment {
                 self.begin_scan(env);
             }
             Stage::LogicalUnits => {}
-            Stage::Sessions => self.next_session_or_live(env),
+            Stage::Sessions => self.go_on_rising(env),
         }
     }
 
@@ -96,12 +124,15 @@ impl Attachment {
     pub(super) fn handle_scanned(&mut self, env: &mut dyn Env) {
         if let Phase::Rising { stage: Stage::LogicalUnits, deadline } = self.phase {
             self.phase = Phase::Rising { stage: Stage::Sessions, deadline };
-            self.next_session_or_live(env);
+            self.go_on_rising(env);
         }
     }
 
-    fn next_session_or_live(&mut self, env: &mut dyn Env) {
-        if self.sessions.len() < usize::from(self.options.sessions) {
+    fn go_on_rising(&mut self, env: &mut dyn Env) {
+        let wanted = self.options.connections;
+        if self.sessions.last().is_some_and(|session| session.wants_another(wanted)) {
+            self.add_connection(env);
+        } else if self.sessions.len() < usize::from(self.options.sessions) {
             self.open_session(env);
         } else {
             self.handle_risen(env);

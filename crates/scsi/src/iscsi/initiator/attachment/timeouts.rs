@@ -1,4 +1,4 @@
-//! Sessions that are silent and commands that take too long: a silent target is asked for a sign of life, and lost without
+//! Connections that are silent and commands that take too long: a silent target is asked for a sign of life, and lost without
 //! one; a late command is aborted, and if that does not help the connection counts as lost.
 
 use super::{Attachment, OTHER_TOKEN, WATCH_TOKEN};
@@ -6,6 +6,7 @@ use crate::iscsi::initiator::connection::{Connection, ConnectionEnd};
 use crate::iscsi::initiator::connection::{Data, Ending};
 use crate::iscsi::initiator::disk::{Answer, answer_of};
 use crate::iscsi::initiator::event::Failure;
+use crate::iscsi::initiator::session::Session;
 use core::time::Duration;
 use stdx::env::Env;
 use stdx::slab::Key;
@@ -35,8 +36,8 @@ impl Attachment {
         if !self.close_silent(env, now) {
             return self.lose(env, Failure::Silent);
         }
-        let late = |session: &Connection| {
-            oldest(session).is_some_and(|since| now >= since + self.options.command_timeout * 2)
+        let late = |session: &Session| {
+            session.oldest().is_some_and(|since| now >= since + self.options.command_timeout * 2)
         };
         if self.sessions.iter().any(late) {
             return self.lose(env, Failure::CommandTimedOut);
@@ -47,15 +48,15 @@ impl Attachment {
     }
 
     /// Closes connections by which a sign of life was asked for, and nothing at all was heard since for as long as the options
-    /// allow. False if there is one whose session cannot go on by another.
+    /// allow. False if there is one that cannot go on by another stream.
     fn close_silent(&mut self, env: &mut dyn Env, now: Time) -> bool {
         let timeout = self.options.nop_timeout;
-        let silent = self.sessions.iter_mut().filter(|session| is_silent(session, now, timeout));
-        for session in silent {
-            if !session.recovers(&ConnectionEnd::Closed) {
+        let silent = self.connections_mut().filter(|connection| is_silent(connection, now, timeout));
+        for connection in silent {
+            if !connection.recovers(&ConnectionEnd::Closed) {
                 return false;
             }
-            session.close(env);
+            connection.close(env);
         }
         true
     }
@@ -65,12 +66,12 @@ impl Attachment {
         if interval.is_zero() {
             return;
         }
-        for session in &mut self.sessions {
-            let asked = session.unanswered().any(|(_, token, _)| token == OTHER_TOKEN);
-            if !asked && now >= session.last_heard() + interval {
+        for connection in self.connections_mut() {
+            let asked = connection.unanswered().any(|(_, token, _)| token == OTHER_TOKEN);
+            if !asked && now >= connection.last_heard() + interval {
                 // Without room for it there is plenty to be answered, and the command time-out decides.
-                let _ = session.ping(env, OTHER_TOKEN);
-                session.flush(env);
+                let _ = connection.ping(env, OTHER_TOKEN);
+                connection.flush(env);
             }
         }
     }
@@ -109,9 +110,9 @@ impl Attachment {
     /// Commands that are late are aborted, each once.
     fn abort_late(&mut self, env: &mut dyn Env) {
         let (now, timeout) = (env.now(), self.options.command_timeout);
-        for session in &mut self.sessions {
+        for connection in self.sessions.iter_mut().flat_map(Session::connections_mut) {
             let mut late = [None; ABORTS_A_LOOK];
-            let candidates = session.unanswered().filter(|(_, _, since)| now >= *since + timeout);
+            let candidates = connection.unanswered().filter(|(_, _, since)| now >= *since + timeout);
             let mut places = late.iter_mut();
             for (place, token, _) in candidates {
                 let Some(request) = self.requests.get_mut(Key::from_u64(token)) else { continue };
@@ -124,27 +125,22 @@ impl Attachment {
             }
             for place in late.into_iter().flatten() {
                 // Without room for it, the second time-out decides.
-                let _ = session.abort(env, place, ABORT_TOKEN);
+                let _ = connection.abort(env, place, ABORT_TOKEN);
             }
-            session.flush(env);
+            connection.flush(env);
         }
     }
 }
 
-fn is_silent(session: &Connection, now: Time, timeout: Duration) -> bool {
-    let asked = session.unanswered().filter(|(_, token, _)| *token == OTHER_TOKEN);
+fn is_silent(connection: &Connection, now: Time, timeout: Duration) -> bool {
+    let asked = connection.unanswered().filter(|(_, token, _)| *token == OTHER_TOKEN);
     let asked = asked.map(|(_, _, since)| since).min();
-    asked.is_some_and(|asked| session.last_heard() <= asked && now >= asked + timeout)
-}
-
-/// Since when the oldest command waits for its answer.
-fn oldest(session: &Connection) -> Option<Time> {
-    session.unanswered().map(|(_, _, since)| since).min()
+    asked.is_some_and(|asked| connection.last_heard() <= asked && now >= asked + timeout)
 }
 
 /// The token of task management.
 const ABORT_TOKEN: u64 = u64::MAX - 2;
 /// How often late commands are looked for within the shortest time-out.
 const LOOKS_A_TIMEOUT: u32 = 4;
-/// The most commands of a session aborted at one look.
+/// The most commands of a connection aborted at one look.
 const ABORTS_A_LOOK: usize = 8;

@@ -66,7 +66,7 @@ impl Connection {
             return Ok(());
         }
         let numbers = Numbers::read(bhs);
-        self.order.update(&numbers);
+        self.window.update(&numbers);
         if !self.order.miss(&numbers) {
             return Err(ConnectionEnd::Misbehaved(Misbehaviour::StatusOrder));
         }

@@ -101,7 +101,7 @@ impl Connection {
         if self.state != State::FullFeature {
             return misbehaved(Misbehaviour::Phase);
         }
-        self.order.update(&data.numbers);
+        self.window.update(&data.numbers);
         if data.status.is_some() && !self.order.advance(&data.numbers) {
             return misbehaved(Misbehaviour::StatusOrder);
         }

@@ -35,7 +35,7 @@ impl Connection {
         }
         // While a connection is being added, only its last response is sure to speak of the session.
         if self.tsih == 0 || response.next == Stage::FullFeature && response.transit {
-            self.order.update(&response.numbers);
+            self.window.update(&response.numbers);
         }
         let Some(login) = &mut self.login else { return misbehaved(Misbehaviour::Phase) };
         let step = login.handle(&mut || env.entropy(), response.status, Turn::of_response(response), text)?;

@@ -1,4 +1,4 @@
-//! One connection, which is one session: login, then commands out, responses and data in (RFC 7143).
+//! One connection of a session: login, then commands out, responses and data in (RFC 7143).
 //!
 //! It knows commands by their CDBs, their data and their owner's token, and not what they mean.
 //!
@@ -27,9 +27,11 @@ mod recovery;
 mod responses;
 mod session;
 mod tasks;
+mod window;
 
 pub use self::end::{ConnectionEnd, Misbehaviour};
-pub use self::tasks::{Data, TASKS_MAX};
+pub use self::tasks::{CONNECTIONS_MAX, Data, TASKS_MAX};
+pub(super) use self::window::Window;
 
 use self::order::Order;
 use self::receive::Receive;
@@ -40,6 +42,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use stdx::env::{Env, IoError, Owner, StreamId, What};
 use stdx::mem::{Kind as MemoryKind, Memory, OutOfMemory, Span};
+use stdx::planted::{Bug, planted};
 use stdx::time::Time;
 use stdx::transmit::Transmit;
 use wire::iscsi::{
@@ -57,7 +60,12 @@ pub(super) struct Connection {
     parameters: Parameters,
     rules: HeaderRules,
     isid: Isid,
+    /// The session's handle, once there is a session.
     tsih: u16,
+    /// Our number for the connection (CID).
+    connection_id: u16,
+    /// The session's order of commands.
+    window: Window,
     order: Order,
     /// The first response sets where StatSN begins.
     heard: bool,
@@ -108,8 +116,10 @@ pub(super) struct Settings {
     pub limits: Limits,
     /// Our part of the session's name.
     pub isid: Isid,
-    /// Where the order of commands begins.
-    pub cmd_sn: Serial,
+    /// The session's order of commands.
+    pub window: Window,
+    /// The connection's number in its session, below [`CONNECTIONS_MAX`].
+    pub connection_id: u16,
     /// Commands outstanding, 2 to [`TASKS_MAX`].
     pub commands_max: u16,
     /// Bytes of the receive buffer: no PDU but Data-In may be longer.
@@ -206,7 +216,7 @@ impl core::fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// Starts a connection. Events of its stream go to `owner`.
+    /// Starts the leading connection of a session (section 4.1.2). Events of its stream go to `owner`.
     pub fn connect(
         env: &mut dyn Env,
         owner: Owner,
@@ -228,10 +238,12 @@ impl Connection {
             },
             isid: settings.isid,
             tsih: 0,
-            order: Order::new(settings.cmd_sn),
+            connection_id: settings.connection_id,
+            window: settings.window.clone(),
+            order: Order::new(),
             heard: false,
             memory,
-            tasks: Tasks::new(places),
+            tasks: Tasks::new(settings.connection_id, places),
             transmit: Transmit::new(memory.ring, usize::from(places) * 4),
             receive: Receive::new(memory.receive),
             sending: VecDeque::with_capacity(usize::from(places)),
@@ -246,6 +258,24 @@ impl Connection {
             unread: false,
             scratch: Vec::with_capacity(usize::from(places) * 4),
         })
+    }
+
+    /// Starts another connection of the session that `leader` is of.
+    pub fn join(
+        env: &mut dyn Env,
+        owner: Owner,
+        settings: &Settings,
+        memory: ConnectionMemory,
+        leader: &Self,
+    ) -> Result<Self, IoError> {
+        let mut connection = Self::connect(env, owner, settings, memory)?;
+        let limits = settings.limits.clone();
+        let login = InitiatorLogin::join(Rc::clone(&settings.identity), limits, &leader.parameters);
+        (connection.login, connection.tsih) = (Some(Box::new(login)), leader.tsih);
+        if planted(Bug::WindowPerConnection) {
+            connection.window = Window::new(leader.window.cmd_sn());
+        }
+        Ok(connection)
     }
 
     /// Whose events are for this connection.
@@ -268,11 +298,6 @@ impl Connection {
         &self.parameters
     }
 
-    /// What the next command bears: where the order of the connection that follows this one may begin.
-    pub fn cmd_sn(&self) -> Serial {
-        self.order.cmd_sn
-    }
-
     /// True if bytes may wait of which no event will tell: call [`Connection::receive_more`] soon.
     pub fn has_unread(&self) -> bool {
         self.unread
@@ -281,6 +306,11 @@ impl Connection {
     /// When the target was heard last.
     pub fn last_heard(&self) -> Time {
         self.last_heard
+    }
+
+    /// How many tasks are sent and not answered.
+    pub fn load(&self) -> usize {
+        self.tasks.capacity() - self.tasks.room()
     }
 
     /// The commands and other tasks sent and not answered: place, token, since when.
@@ -300,10 +330,10 @@ impl Connection {
         // The last places are for tasks that must always find one.
         let full = self.tasks.room() <= usize::from(OWN_TASKS) || !self.has_room();
         let closed = self.state != State::FullFeature || !self.resuming.is_empty();
-        if full || closed || !self.order.is_open() {
+        if full || closed || !self.window.is_open() {
             return Err(Refused);
         }
-        let cmd_sn = self.order.take();
+        let cmd_sn = self.window.take();
         let mut task = self.new_task(env.now(), Kind::Command, token, lun, data, cmd_sn);
         task.cdb = *cdb;
         let slot = self.tasks.insert(task).ok_or(Refused)?;
@@ -386,10 +416,12 @@ impl Connection {
         let large = |task: &Task| task.in_span().is_some_and(|span| span.len() >= receive::DIRECT_LEN_MIN);
         assert_eq!(self.tasks.iter().filter(|(_, task)| large(task)).count(), self.large_reads);
         let commands = self.tasks.iter().filter(|(_, task)| task.kind == Kind::Command);
-        let window = self.order.max_cmd_sn.next();
-        assert!(!window.precedes(self.order.cmd_sn), "a command was sent outside of the window");
+        self.window.check();
         for (_, task) in commands {
-            assert!(task.cmd_sn.precedes(self.order.cmd_sn), "a command bears a number that is yet to come");
+            assert!(
+                task.cmd_sn.precedes(self.window.cmd_sn()),
+                "a command bears a number that is yet to come"
+            );
             assert!(task.moved <= task.data.len());
         }
         assert_eq!(self.tasks.iter().filter(|(_, task)| task.answer_sn.is_some()).count(), self.holding);
@@ -408,7 +440,7 @@ impl Connection {
         if self.state != State::FullFeature || !self.has_room() {
             return Err(Refused);
         }
-        let task = self.new_task(env.now(), kind, token, lun, Data::None, self.order.cmd_sn);
+        let task = self.new_task(env.now(), kind, token, lun, Data::None, self.window.cmd_sn());
         self.tasks.insert(task).ok_or(Refused)
     }
 

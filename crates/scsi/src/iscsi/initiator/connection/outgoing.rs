@@ -105,7 +105,7 @@ impl Connection {
             lun: Lun::default(),
             task_tag: self.tasks.tag(slot),
             transfer_tag: RESERVED_TAG,
-            cmd_sn: self.order.cmd_sn,
+            cmd_sn: self.window.cmd_sn(),
             exp_stat_sn,
         };
         self.put_bytes(memory, &header.encode(0), &[]);
@@ -119,7 +119,7 @@ impl Connection {
             lun: ping.lun,
             task_tag: RESERVED_TAG,
             transfer_tag: ping.transfer_tag,
-            cmd_sn: self.order.cmd_sn,
+            cmd_sn: self.window.cmd_sn(),
             exp_stat_sn,
         };
         self.put_bytes(memory, &header.encode(0), &[]);
@@ -141,7 +141,7 @@ impl Connection {
             lun,
             task_tag: self.tasks.tag(slot),
             referenced_tag,
-            cmd_sn: self.order.cmd_sn,
+            cmd_sn: self.window.cmd_sn(),
             exp_stat_sn,
             referenced_cmd_sn,
             exp_data_sn: Serial(0),
@@ -160,7 +160,7 @@ impl Connection {
             lun: task.lun,
             task_tag: tag | REASSIGN_MARK,
             referenced_tag: tag,
-            cmd_sn: self.order.cmd_sn,
+            cmd_sn: self.window.cmd_sn(),
             exp_stat_sn,
             referenced_cmd_sn: Serial(0),
             exp_data_sn,
@@ -174,8 +174,8 @@ impl Connection {
             immediate: true,
             reason,
             task_tag: self.tasks.tag(slot),
-            connection_id: CONNECTION_ID,
-            cmd_sn: self.order.cmd_sn,
+            connection_id: self.connection_id,
+            cmd_sn: self.window.cmd_sn(),
             exp_stat_sn,
         };
         self.put_bytes(memory, &header.encode(), &[]);
@@ -198,7 +198,7 @@ impl Connection {
             lun,
             task_tag: self.tasks.tag(slot),
             transfer_tag,
-            cmd_sn: self.order.cmd_sn,
+            cmd_sn: self.window.cmd_sn(),
             exp_stat_sn,
         };
         self.put_bytes(memory, &header.encode(text.len() as u32), text);
@@ -216,8 +216,8 @@ impl Connection {
             isid: self.isid,
             tsih: self.tsih,
             task_tag: LOGIN_TAG,
-            connection_id: CONNECTION_ID,
-            cmd_sn: self.order.cmd_sn,
+            connection_id: self.connection_id,
+            cmd_sn: self.window.cmd_sn(),
             exp_stat_sn,
         };
         self.put_bytes(memory, &header.encode(text.len() as u32), text);
@@ -273,8 +273,6 @@ impl Connection {
     }
 }
 
-/// Each session has one connection, which bears this number.
-pub(super) const CONNECTION_ID: u16 = 0;
 /// Set in the tags of requests to reassign, and in no tag of a task.
 pub(super) const REASSIGN_MARK: u32 = 1 << 31;
 /// The tag of login requests: the table of tasks is not in use yet.

@@ -62,7 +62,7 @@ impl Connection {
     /// The target wants data: in order, and one R2T at a time.
     fn handle_r2t(&mut self, r2t: &R2t) -> Handled {
         // It bears a StatSN, but is no response.
-        self.order.update(&r2t.numbers);
+        self.window.update(&r2t.numbers);
         let slot = self.task_of(r2t.task_tag, Kind::Command)?;
         let burst_max = self.parameters.max_burst_len;
         let Some(task) = self.tasks.get_mut(slot) else { return misbehaved(Misbehaviour::UnknownTask) };
@@ -100,7 +100,7 @@ impl Connection {
             let slot = self.task_of(nop.task_tag, Kind::Nop)?;
             return self.answer(slot, Answer::Nop);
         }
-        self.order.update(&nop.numbers);
+        self.window.update(&nop.numbers);
         if nop.transfer_tag == RESERVED_TAG {
             return Ok(());
         }
@@ -225,7 +225,7 @@ impl Connection {
     /// A response takes its place in the order. One that is missing without a trace is beyond all recovery of ours: streams lose
     /// nothing.
     pub(super) fn count(&mut self, numbers: &Numbers) -> Handled {
-        self.order.update(numbers);
+        self.window.update(numbers);
         if self.order.advance(numbers) { Ok(()) } else { misbehaved(Misbehaviour::StatusOrder) }
     }
 

@@ -1,10 +1,12 @@
 //! The tasks outstanding on a connection, known by their tags.
 //!
-//! An initiator task tag is the place in the table in its low bits and the place's generation in the rest, so a PDU that
-//! comes for a task long done finds nothing (until the generation, 20 bits, comes round).
+//! An initiator task tag is the place in the table in its low bits, the number of the connection above them (a tag names one
+//! task of the whole session: RFC 7143, section 11.2.1.8), and the place's generation in the rest, so a PDU that comes for a
+//! task long done finds nothing (until the generation, 17 bits, comes round).
 
 use super::Answer;
 use stdx::mem::Span;
+use stdx::planted::{Bug, planted};
 use stdx::time::Time;
 use wire::iscsi::Serial;
 use wire::scsi::{Cdb, Lun};
@@ -12,6 +14,8 @@ use wire::scsi::{Cdb, Lun};
 /// The table.
 #[derive(Debug)]
 pub(super) struct Tasks {
+    /// The connection's number, in its place in the tags.
+    connection: u32,
     slots: Vec<Slot>,
     free: Vec<u16>,
 }
@@ -102,10 +106,13 @@ pub(super) struct Sequence {
 }
 
 impl Tasks {
-    /// A table for `limit` tasks, 1 to [`TASKS_MAX`] and some of our own.
-    pub fn new(limit: u16) -> Self {
+    /// A table for `limit` tasks, 1 to [`TASKS_MAX`] and some of our own, of the connection with this number, which is below
+    /// [`CONNECTIONS_MAX`].
+    pub fn new(connection_id: u16, limit: u16) -> Self {
         let slots = (0..limit).map(|_| Slot { generation: 0, task: None }).collect();
-        Self { slots, free: (0..limit).rev().collect() }
+        let connection_id = if planted(Bug::TagsOfConnectionsAlike) { 0 } else { connection_id };
+        let connection = u32::from(connection_id % CONNECTIONS_MAX) << INDEX_BITS;
+        Self { connection, slots, free: (0..limit).rev().collect() }
     }
 
     /// Puts a task in and gives its place; `None` if the table is full.
@@ -117,7 +124,8 @@ impl Tasks {
 
     /// The tag of the task at a place.
     pub fn tag(&self, slot: u16) -> u32 {
-        (self.slots[usize::from(slot)].generation & GENERATION_MASK) << INDEX_BITS | u32::from(slot)
+        let generation = self.slots[usize::from(slot)].generation & GENERATION_MASK;
+        generation << (INDEX_BITS + CONNECTION_BITS) | self.connection | u32::from(slot)
     }
 
     /// The place of a tag a target sent, if that very task is outstanding.
@@ -195,8 +203,11 @@ impl Data {
 pub const TASKS_MAX: u16 = 1023;
 const INDEX_BITS: u32 = 11;
 const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
-/// Twenty bits: no tag is the reserved one (FFFFFFFFh).
-const GENERATION_MASK: u32 = (1 << 20) - 1;
+/// The most connections of a session: three bits of the tag tell whose it is.
+pub const CONNECTIONS_MAX: u16 = 1 << CONNECTION_BITS;
+const CONNECTION_BITS: u32 = 3;
+/// Seventeen bits: no tag is the reserved one (FFFFFFFFh), or has the highest bit set.
+const GENERATION_MASK: u32 = (1 << 17) - 1;
 
 #[cfg(test)]
 mod tests {
@@ -226,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_stale_tag_finds_nothing() {
-        let mut tasks = Tasks::new(3);
+        let mut tasks = Tasks::new(0, 3);
         let slot = tasks.insert(task(1)).unwrap();
         let first = tasks.tag(slot);
         assert_eq!(tasks.find(first), Some(slot));
@@ -238,8 +249,16 @@ mod tests {
     }
 
     #[test]
+    fn connections_of_a_session_have_no_tag_in_common() {
+        let (mut one, mut other) = (Tasks::new(0, 2), Tasks::new(1, 2));
+        let (first, second) = (one.insert(task(1)).unwrap(), other.insert(task(2)).unwrap());
+        assert_ne!(one.tag(first), other.tag(second));
+        assert_eq!(one.find(other.tag(second)), None);
+    }
+
+    #[test]
     fn no_tag_of_a_target_is_out_of_bounds_and_none_of_ours_is_reserved() {
-        let mut tasks = Tasks::new(TASKS_MAX + 8);
+        let mut tasks = Tasks::new(CONNECTIONS_MAX - 1, TASKS_MAX + 8);
         let mut last = 0;
         while let Some(slot) = tasks.insert(task(0)) {
             tasks.slots[usize::from(slot)].generation = u32::MAX;

@@ -4,6 +4,7 @@ use super::{Peer, Server};
 use crate::iscsi::target::{Context, Phase};
 use crate::target::Executor;
 use stdx::env::Env;
+use stdx::planted::{Bug, planted};
 use stdx::slab::Key;
 use stdx::stream;
 
@@ -100,8 +101,12 @@ impl Server {
                 debug_assert!(false, "a session lives until all its tasks are back");
                 continue;
             };
-            let task = self.shard.sessions.get(session).and_then(|session| session.tasks.get(outcome.slot));
-            let connection = task.map(|task| task.connection);
+            let of = self.shard.sessions.get(session);
+            let task = of.and_then(|session| session.tasks.get(outcome.slot));
+            let mut connection = task.map(|task| task.connection);
+            if planted(Bug::AnsweredElsewhere) {
+                connection = of.and_then(|session| session.connections.last()).map(|(_, key)| *key);
+            }
             let peer = connection.and_then(|key| self.connections.get_mut(key));
             let cx = &mut Context { env, executor, shard: &mut self.shard };
             match peer.filter(|peer| peer.connection.session() == Some(session)) {
