@@ -288,7 +288,14 @@ fn options_for(url: &IscsiUrl, target: &str) -> Result<InitiatorOptions, OpenErr
     options.header_digest = digest(url.header_digest);
     options.data_digest = digest(url.data_digest);
     options.sessions = url.sessions.unwrap_or(options.sessions);
+    options.connections = url.connections.unwrap_or(options.connections);
     options.commands_max = url.depth.unwrap_or(options.commands_max);
+    options.error_recovery_level = url.error_recovery_level.unwrap_or(options.error_recovery_level);
+    options.alias = url.alias.clone().unwrap_or_default();
+    options.isid = url.isid;
+    for (timer, time) in &url.timings {
+        timer.set(&mut options, *time);
+    }
     Ok(options)
 }
 

@@ -3,10 +3,12 @@
 //! A secret is never shown again: not by `Display`, not by `Debug`, not by an error. Whoever needs the whole URL asks
 //! for it by name ([`IscsiUrl::with_secrets`]).
 
-use super::{Query, UrlError, decode, parse_authority};
+use super::timer::show;
+use super::{Query, Timer, Timing, UrlError, decode, parse_authority};
 use scsi::iscsi::login::Secret;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use wire::iscsi::Isid;
 
 /// A portal of an iSCSI target, the target, or a disk of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,8 +33,18 @@ pub struct IscsiUrl {
     pub data_digest: bool,
     /// Sessions.
     pub sessions: Option<u16>,
+    /// Connections of a session.
+    pub connections: Option<u16>,
     /// Commands outstanding on a session.
     pub depth: Option<u16>,
+    /// The highest error recovery level, 0 to 2.
+    pub error_recovery_level: Option<u8>,
+    /// How we call ourselves.
+    pub alias: Option<String>,
+    /// Our part of the first session's name.
+    pub isid: Option<Isid>,
+    /// Time-outs that are not to be as usual.
+    pub timings: Vec<Timing>,
 }
 
 /// A CHAP name with its secret.
@@ -87,7 +99,12 @@ impl IscsiUrl {
             header_digest: query.flag("hdgst")?,
             data_digest: query.flag("ddgst")?,
             sessions: query.number("sessions", "a number of sessions")?,
+            connections: query.number("connections", "a number of connections")?,
             depth: query.number("depth", "a number of commands")?,
+            error_recovery_level: query.take("error_recovery_level").map(parse_level).transpose()?,
+            alias: query.take("alias").map(decode),
+            isid: query.take("isid").map(parse_isid).transpose()?,
+            timings: Timer::take_all(&mut query)?,
         };
         query.end().map(|()| url)
     }
@@ -125,7 +142,12 @@ impl IscsiUrl {
         parameters.extend(self.header_digest.then(|| "hdgst=1".to_owned()));
         parameters.extend(self.data_digest.then(|| "ddgst=1".to_owned()));
         parameters.extend(self.sessions.map(|count| format!("sessions={count}")));
+        parameters.extend(self.connections.map(|count| format!("connections={count}")));
         parameters.extend(self.depth.map(|count| format!("depth={count}")));
+        parameters.extend(self.error_recovery_level.map(|level| format!("error_recovery_level={level}")));
+        parameters.extend(self.alias.as_ref().map(|alias| format!("alias={}", encode(alias))));
+        parameters.extend(self.isid.map(|Isid(bytes)| format!("isid={}", encode_hex(&bytes))));
+        parameters.extend(self.timings.iter().map(show));
         parameters.extend(peer);
         if parameters.is_empty() { text } else { format!("{text}?{}", parameters.join("&")) }
     }
@@ -144,6 +166,25 @@ fn parse_path(path: &str) -> Result<(Option<String>, Option<u16>), UrlError> {
     let number = |lun: &str| lun.parse().ok().filter(|lun| *lun < LUN_END).ok_or_else(|| wrong(lun));
     let lun = lun.filter(|lun| !lun.is_empty()).map(number).transpose()?;
     Ok(((!target.is_empty()).then(|| decode(target)), lun))
+}
+
+fn parse_level(text: &str) -> Result<u8, UrlError> {
+    let wrong =
+        || UrlError::Value { name: "error_recovery_level", value: text.into(), expected: "0, 1 or 2" };
+    text.parse().ok().filter(|level| *level <= 2).ok_or_else(wrong)
+}
+
+/// Twelve digits.
+fn parse_isid(text: &str) -> Result<Isid, UrlError> {
+    let wrong = || UrlError::Value { name: "isid", value: text.into(), expected: "12 hexadecimal digits" };
+    let digits = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let number = u64::from_str_radix(text, 16).ok().filter(|_| digits).ok_or_else(wrong)?;
+    let [_, _, name @ ..] = number.to_be_bytes();
+    Ok(Isid(name))
+}
+
+fn encode_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn parse_user(text: &str) -> Result<Credentials, UrlError> {
@@ -195,6 +236,22 @@ mod tests {
         assert_eq!((portal.port, portal.target, portal.lun), (3260, None, None));
         assert_eq!(url("iscsi://host/iqn.2026-01.org.weft:disk").unwrap().lun, None);
         assert!(matches!(url("iscsi://host/iqn.x:y/99999"), Err(UrlError::Value { name: "LUN", .. })));
+    }
+
+    #[test]
+    fn how_it_is_to_connect_is_read_and_written() {
+        let text = "iscsi://host:3260/iqn.2026-01.org.weft:disk/0?connections=4&error_recovery_level=2\
+            &alias=a%20b&isid=80000000002a&command_timeout=0.5&loss_timeout=never";
+        let with = url(text).unwrap();
+        assert_eq!((with.connections, with.error_recovery_level), (Some(4), Some(2)));
+        assert_eq!(with.isid, Some(Isid([0x80, 0, 0, 0, 0, 42])));
+        let half = core::time::Duration::from_millis(500);
+        assert_eq!(with.timings, [(Timer::CommandTimeout, Some(half)), (Timer::LossTimeout, None)]);
+        assert_eq!(with.to_string(), text);
+        for wrong in ["error_recovery_level=3", "isid=8", "nop_timeout=never", "command_timeout=-1"] {
+            let read = url(&format!("iscsi://host/iqn.x:y?{wrong}"));
+            assert!(matches!(read, Err(UrlError::Value { .. })), "{wrong}");
+        }
     }
 
     #[test]

@@ -6,11 +6,13 @@
 //! | `null://?size=1T` | reads zeros, forgets writes |
 //! | `file:///path?block=512&direct=1&size=10G` | a file (made sparse with `size`) or a block device |
 //! | `nvme+tcp://host:port/NQN?ns=1&hostnqn=..&hdgst=1&ddgst=1&queues=4&depth=128` | a namespace over NVMe/TCP |
-//! | `iscsi://user%secret@host:port/IQN/LUN?initiator=..&hdgst=1&ddgst=1&sessions=2&depth=128` | a disk over iSCSI |
+//! | `iscsi://user%secret@host:port/IQN/LUN?initiator=..&hdgst=1&ddgst=1&sessions=2&connections=2&depth=128&error_recovery_level=2&command_timeout=30` | a disk over iSCSI |
 
 mod iscsi;
+mod timer;
 
 pub use iscsi::{Credentials, Hidden, IscsiUrl};
+pub use timer::{Timer, Timing};
 
 use crate::size::{SizeError, parse_size};
 use std::fmt;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use engine::iscsi::{AttachedDisk, IscsiAttachError, connect_options};
-use engine::url::VolumeUrl;
+use engine::url::{Timer, VolumeUrl};
 use engine::{OpenError, Shard};
 use scsi::iscsi::IscsiName;
 use scsi::iscsi::initiator::InitiatorError;
@@ -73,7 +73,9 @@ async fn create(
         let mut options = connect_options(&url).map_err(open_error)?;
         options.initiator =
             IscsiName::parse(&params.initiator_iqn).map_err(|why| Errno::Invalid.because(why))?;
-        defaults.apply(&mut options.command_timeout);
+        if !url.timings.iter().any(|(timer, _)| *timer == Timer::CommandTimeout) {
+            defaults.apply(&mut options.command_timeout);
+        }
         shard.attach_disk(env, &params.name, &url, options, |result| drop(sender.send(result)));
         Ok(())
     };
