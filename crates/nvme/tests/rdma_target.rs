@@ -21,6 +21,8 @@ use zerocopy::IntoBytes;
 
 const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const BASES: [u64; 2] = [1 << 32, 2 << 32];
+/// The tag of the server's keys.
+const TAG: u8 = 1;
 const BLOCK: usize = 512;
 const ENTRIES: u16 = 32;
 /// Bytes of the host's memory, all of it open to the controller.
@@ -66,7 +68,7 @@ impl World {
         };
         let host = Endpoint::new(&mut env, &mut device, BASES[0], options).unwrap();
         let mut target = Target::new(Options::default());
-        let mut server = Server::new(&mut env, &mut device, BASES[1], &target, limits).unwrap();
+        let mut server = Server::new(&mut env, &mut device, BASES[1], TAG, &target, limits).unwrap();
         let address = server.listen(&mut device, SocketAddr::new(HOST, 4420)).unwrap();
         let ram = Rc::new(Ram::new(&mut env, Geometry::new(BLOCK as u32, 4096).unwrap()).unwrap());
         target.create_subsystem(SubsystemConfig::new(subsystem())).unwrap();
@@ -107,7 +109,7 @@ impl World {
                 false => server.handle_connection(env, device, &event),
             }
         }
-        let lane = &mut lanes.of(target, Transport::Rdma);
+        let lane = &mut lanes.of(target, TAG);
         server.handle_timeout(env, device, lane);
         server.poll(env, device, lane);
         while let Some(happening) = host.poll(env, device) {
@@ -425,7 +427,7 @@ fn a_server_drains_and_gives_everything_back() {
     let mut world = World::new();
     world.ready();
     let World { env, device, server, target, lanes, .. } = &mut world;
-    server.drain(env, device, &mut lanes.of(target, Transport::Rdma));
+    server.drain(env, device, &mut lanes.of(target, TAG));
     world.settle();
     assert!(world.server.is_drained());
     assert_eq!(world.host.connections().count(), 0);

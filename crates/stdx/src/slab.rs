@@ -8,6 +8,9 @@ pub struct Key {
 }
 
 impl Key {
+    /// How many tags there are: each is below (see [`Slab::tagged`]).
+    pub const TAGS: usize = 1 << (u32::BITS - TAG_SHIFT);
+
     /// The key as one number, for tags; [`Key::from_u64`] is its inverse.
     pub const fn as_u64(self) -> u64 {
         (self.generation as u64) << 32 | self.index as u64
@@ -51,7 +54,7 @@ impl<T> Slab<T> {
         Self::tagged(limit, 0)
     }
 
-    /// So, and its keys carry a tag below 16 which tells them from those of other tables.
+    /// So, and its keys carry a tag below [`Key::TAGS`] which tells them from those of other tables.
     pub const fn tagged(limit: usize, tag: u8) -> Self {
         Self { entries: Vec::new(), free: Vec::new(), limit, first: (tag as u32) << TAG_SHIFT }
     }

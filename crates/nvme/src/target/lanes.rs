@@ -1,10 +1,13 @@
-//! One target, several transports: each gets the answers that are its own.
+//! One target, several servers: each gets the answers that are its own.
 //!
-//! The keys of connections say which transport they are of ([`Transport::tag`]); what comes for another is kept until that one
-//! asks.
+//! The keys of a server's connections carry its tag ([`Slab::tagged`](stdx::slab::Slab::tagged)); what comes for another is kept
+//! until that one asks. The server of streams has the tag 0; those of devices have others, each its own.
+//!
+//! What a volume lends holds until the next request is submitted, so a server that takes lent answers is polled last of all in
+//! a turn: nothing is then kept for it while others submit.
 
 use super::{
-    Arrival, Connected, Executor, Options, QueueKey, Refusal, Request, Response, Target, Transfer, Transport,
+    Arrival, Connected, Executor, Options, QueueKey, Refusal, Request, Response, Target, Transfer,
 };
 use std::collections::VecDeque;
 use stdx::env::Env;
@@ -13,15 +16,15 @@ use stdx::slab::Key;
 use wire::nvme::fabrics::ConnectData;
 use wire::nvme::{Status, SubmissionQueueEntry};
 
-/// Answers that wait for their transport.
+/// Answers that wait for their server.
 #[derive(Debug, Default)]
 pub struct Lanes {
-    lanes: [Waiting; TRANSPORTS],
+    lanes: [Waiting; Key::TAGS],
     /// Reused from poll to poll.
     polled: Vec<Response>,
 }
 
-/// What waits for one transport.
+/// What waits for one server.
 #[derive(Debug, Default)]
 struct Waiting {
     responses: Vec<Response>,
@@ -29,24 +32,25 @@ struct Waiting {
     connected: VecDeque<(Key, Result<Connected, Refusal>)>,
 }
 
-/// A target as one transport sees it.
+/// A target as one server sees it.
 #[derive(Debug)]
 pub struct Lane<'a> {
     target: &'a mut Target,
     lanes: &'a mut Lanes,
-    transport: Transport,
+    tag: u8,
 }
 
 impl Lanes {
-    /// The target, for the server of a transport.
-    pub const fn of<'a>(&'a mut self, target: &'a mut Target, transport: Transport) -> Lane<'a> {
-        Lane { target, lanes: self, transport }
+    /// The target, for the server whose connections' keys carry `tag`, which is below [`Key::TAGS`].
+    pub const fn of<'a>(&'a mut self, target: &'a mut Target, tag: u8) -> Lane<'a> {
+        Lane { target, lanes: self, tag }
     }
 
-    /// Whether something waits for a transport.
-    pub fn is_waiting(&self, transport: Transport) -> bool {
-        let lane = &self.lanes[usize::from(transport.tag())];
-        !(lane.responses.is_empty() && lane.disconnects.is_empty() && lane.connected.is_empty())
+    /// Whether something waits for a server that was asked before it came: all want to be polled again then.
+    pub fn is_waiting(&self) -> bool {
+        self.lanes.iter().any(|lane| {
+            !(lane.responses.is_empty() && lane.disconnects.is_empty() && lane.connected.is_empty())
+        })
     }
 
     fn lane(&mut self, tag: u8) -> &mut Waiting {
@@ -67,7 +71,7 @@ impl Executor for Lane<'_> {
         command: &SubmissionQueueEntry,
         data: &ConnectData,
     ) -> Option<Result<Connected, Refusal>> {
-        debug_assert_eq!(connection.tag(), self.transport.tag());
+        debug_assert_eq!(connection.tag(), self.tag);
         self.target.connect(env, connection, arrival, command, data)
     }
 
@@ -75,11 +79,11 @@ impl Executor for Lane<'_> {
         while let Some((connection, outcome)) = self.target.poll_connected(env) {
             self.lanes.lane(connection.tag()).connected.push_back((connection, outcome));
         }
-        self.lanes.lane(self.transport.tag()).connected.pop_front()
+        self.lanes.lane(self.tag).connected.pop_front()
     }
 
     fn forget_connect(&mut self, connection: Key) {
-        let lane = self.lanes.lane(self.transport.tag());
+        let lane = self.lanes.lane(self.tag);
         lane.connected.retain(|(waiting, outcome)| *waiting != connection || outcome.is_ok());
         self.target.forget_connect(connection);
     }
@@ -107,11 +111,15 @@ impl Executor for Lane<'_> {
     }
 
     fn poll(&mut self, env: &mut dyn Env, responses: &mut Vec<Response>) {
-        self.target.poll(env, &mut self.lanes.polled);
-        for response in self.lanes.polled.drain(..) {
-            self.lanes.lanes[usize::from(response.connection.tag())].responses.push(response);
+        let Lanes { lanes, polled } = &mut *self.lanes;
+        self.target.poll(env, polled);
+        responses.append(&mut lanes[usize::from(self.tag)].responses);
+        for response in polled.drain(..) {
+            match response.connection.tag() {
+                tag if tag == self.tag => responses.push(response),
+                tag => lanes[usize::from(tag)].responses.push(response),
+            }
         }
-        responses.append(&mut self.lanes.lane(self.transport.tag()).responses);
     }
 
     fn disconnect(&mut self, env: &mut dyn Env, queue: QueueKey) {
@@ -122,9 +130,6 @@ impl Executor for Lane<'_> {
         while let Some(connection) = self.target.poll_disconnect() {
             self.lanes.lane(connection.tag()).disconnects.push_back(connection);
         }
-        self.lanes.lane(self.transport.tag()).disconnects.pop_front()
+        self.lanes.lane(self.tag).disconnects.pop_front()
     }
 }
-
-/// How many transports there are.
-const TRANSPORTS: usize = 2;

@@ -12,16 +12,6 @@ pub enum Transport {
     Rdma,
 }
 
-impl Transport {
-    /// The tag of the keys of this transport's connections, so that a target's answers find their server.
-    pub const fn tag(self) -> u8 {
-        match self {
-            Self::Tcp => 0,
-            Self::Rdma => 1,
-        }
-    }
-}
-
 /// An address that is listened on. Several subsystems may share one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Portal {

@@ -49,7 +49,8 @@ pub struct QueueInfo {
 
 impl Server {
     /// A server without listeners. `owner_base` has its low 32 bits clear; all owners with these high 32 bits are its. The
-    /// keys of its connections carry [`Transport::tag`].
+    /// keys of its connections carry `tag`, by which a target's answers find it among other servers
+    /// ([`Lanes`](crate::target::Lanes)).
     ///
     /// # Errors
     /// When the device allows less than the limits ask for, or the system has no memory.
@@ -57,6 +58,7 @@ impl Server {
         env: &mut dyn Env,
         device: &mut dyn Device,
         owner_base: u64,
+        tag: u8,
         target: &dyn Executor,
         limits: Limits,
     ) -> Result<Self, CreateError> {
@@ -74,7 +76,7 @@ impl Server {
             limits,
             counters: Counters::default(),
             endpoint: Endpoint::new(env, device, owner_base, options)?,
-            queues: Slab::tagged(limits.connections_max as usize, Transport::Rdma.tag()),
+            queues: Slab::tagged(limits.connections_max as usize, tag),
             by_connection: Vec::new(),
             handshakes: VecDeque::new(),
             stalled: Vec::new(),
@@ -134,8 +136,11 @@ impl Server {
         self.endpoint.handle_connection(env, device, event);
     }
 
-    /// When [`Server::handle_timeout`] wants to be called.
+    /// When [`Server::handle_timeout`] or, if that is now, [`Server::poll`] wants to be called.
     pub fn deadline(&self) -> Option<Time> {
+        if self.endpoint.is_ready() {
+            return Some(Time::ZERO);
+        }
         self.handshakes.front().map(|&(time, _)| time)
     }
 
@@ -193,6 +198,11 @@ impl Server {
     /// Whether no connection is left.
     pub fn is_drained(&self) -> bool {
         self.queues.is_empty()
+    }
+
+    /// Whether there is neither a listener nor a connection.
+    pub fn is_idle(&self) -> bool {
+        self.is_drained() && self.endpoint.listening().next().is_none()
     }
 
     /// Gives everything back to the device and the environment, once the server is drained.

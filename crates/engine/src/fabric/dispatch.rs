@@ -1,0 +1,18 @@
+//! What devices tell, to those whom it is for.
+
+use super::User;
+use crate::Shard;
+use stdx::env::Env;
+
+impl Shard {
+    /// Has the devices do what there is to do, and hands out what they tell.
+    pub(crate) fn turn_devices(&mut self, env: &mut dyn Env) {
+        self.devices.turn(env);
+        while let Some((place, owner, told)) = self.devices.poll() {
+            match User::of(owner) {
+                Some(User::Nvmf) => self.nvmf_rdma.handle(env, &mut self.devices, place, &told),
+                None => tracing::warn!(owner = owner.0, "a device tells something to nobody"),
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Which protocol an event of a device is for: the upper half of its owner says so, as for the environment's events.
+
+use stdx::env::Owner;
+
+/// Who uses devices.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum User {
+    /// The NVMe target's server on the device.
+    Nvmf,
+}
+
+impl User {
+    /// The upper half of its owners' numbers; the lower half is its own to use, as `verbs::endpoint` does.
+    pub(crate) const fn owner_base(self) -> u64 {
+        match self {
+            Self::Nvmf => NVMF << KIND_SHIFT,
+        }
+    }
+
+    /// Whose the number is; `None` if nobody's.
+    pub(crate) const fn of(owner: Owner) -> Option<Self> {
+        match owner.0 >> KIND_SHIFT {
+            NVMF => Some(Self::Nvmf),
+            _ => None,
+        }
+    }
+}
+
+/// The eight highest bits say the kind of user; the 24 bits below are for which one, where there are several.
+const KIND_SHIFT: u32 = 56;
+const NVMF: u64 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_user_is_found_again() {
+        let user = User::Nvmf;
+        assert_eq!(user.owner_base() & u64::from(u32::MAX), 0, "endpoints number their connections there");
+        for place in [0, 1, u32::MAX] {
+            assert_eq!(User::of(Owner(user.owner_base() | u64::from(place))), Some(user));
+        }
+        assert_eq!(User::of(Owner(0)), None);
+    }
+}
