@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod discoveries;
+pub mod fabric;
 mod handle;
 mod hosts;
 pub mod iscsi;
@@ -24,7 +25,7 @@ pub use discoveries::{Discoveries, Found, Watched};
 pub use handle::{CALLS_MAX, Call, CallError, Handle};
 pub use hosts::{AttachError, Attached, Hosts};
 pub use limits::Limits;
-pub use nvmf::NamespaceError;
+pub use nvmf::{ListenError, NamespaceError};
 pub use open::{OpenError, Opening};
 pub use shard::Shard;
 pub use volumes::{Change, FileSpec, Spec, VolumeError, Volumes};

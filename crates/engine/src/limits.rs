@@ -1,6 +1,7 @@
 //! How much a shard may hold: every limit of the engine, in one place.
 
-use nvme::target::tcp;
+use crate::fabric::DeviceOptions;
+use nvme::target::{rdma, tcp};
 use stdx::mem::MemoryLimits;
 
 /// The limits of a shard.
@@ -20,6 +21,13 @@ pub struct Limits {
     pub buffer_bytes: usize,
     /// What the NVMe/TCP transport allows; its number of connections is [`Limits::connections`].
     pub transport: tcp::Limits,
+    /// What NVMe/RDMA allows on each device.
+    pub rdma: rdma::Limits,
+    /// RDMA devices: one for each address that is listened on or connected from; at most
+    /// [`DEVICES_MAX`](crate::fabric::DEVICES_MAX).
+    pub devices: usize,
+    /// What the devices are like.
+    pub device: DeviceOptions,
     /// What the iSCSI transport allows; its number of connections is [`Limits::connections`].
     pub iscsi: scsi::iscsi::target::Limits,
 }
@@ -35,6 +43,9 @@ impl Default for Limits {
             connections: 4096,
             buffer_bytes: 1 << 30,
             transport,
+            rdma: rdma::Limits::default(),
+            devices: 8,
+            device: DeviceOptions::default(),
             iscsi,
         }
     }

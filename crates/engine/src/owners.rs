@@ -21,6 +21,8 @@ pub(crate) enum Part {
     Initiator(u32),
     /// The record at this place.
     Record(u32),
+    /// The RDMA device at this place.
+    Device(u32),
 }
 
 impl Part {
@@ -35,6 +37,7 @@ impl Part {
             Self::Iscsi => Owner(ISCSI << 32),
             Self::Initiator(place) => Owner(INITIATOR << 32 | place as u64),
             Self::Record(place) => Owner(RECORD << 32 | place as u64),
+            Self::Device(place) => Owner(DEVICE << 32 | place as u64),
         }
     }
 
@@ -49,6 +52,7 @@ impl Part {
             ISCSI => Some(Self::Iscsi),
             INITIATOR => Some(Self::Initiator(place)),
             RECORD => Some(Self::Record(place)),
+            DEVICE => Some(Self::Device(place)),
             _ if owner.0 == Owner::SHARD.0 => Some(Self::Shard),
             _ => None,
         }
@@ -62,6 +66,7 @@ const DISCOVERY: u64 = 4;
 const ISCSI: u64 = 5;
 const INITIATOR: u64 = 6;
 const RECORD: u64 = 7;
+const DEVICE: u64 = 8;
 
 #[cfg(test)]
 mod tests {
@@ -70,7 +75,10 @@ mod tests {
     #[test]
     fn every_part_is_found_again() {
         let places = [Part::Volume(0), Part::Volume(7), Part::Host(u32::MAX), Part::Discovery(1)];
-        for part in [Part::Shard, Part::Nvmf, Part::Iscsi, Part::Initiator(9)].into_iter().chain(places) {
+        for part in [Part::Shard, Part::Nvmf, Part::Iscsi, Part::Initiator(9), Part::Device(3)]
+            .into_iter()
+            .chain(places)
+        {
             assert_eq!(Part::of(part.owner()), Some(part));
         }
         assert_eq!(Part::of(Owner(0)), None);

@@ -2,17 +2,18 @@
 
 use crate::Limits;
 use crate::discoveries::Discoveries;
+use crate::fabric::{Devices, Servers};
 use crate::handle::{self, Handle, Inbox};
 use crate::hosts::{AttachError, Hosts};
 use crate::iscsi::{Initiators, Iscsi, IscsiAttachError};
-use crate::nvmf::Exports;
+use crate::nvmf::{Exports, STREAMS};
 use crate::owners::Part;
 use crate::records::Records;
 use crate::url::IscsiUrl;
 use crate::volumes::{Change, Entry, Spec, VolumeError, Volumes};
 use block::{BlockDevice, Channel, Done, Identity, Io, Op};
 use nvme::host::HostOptions;
-use nvme::target::{Options, Target, tcp};
+use nvme::target::{Lanes, Options, Target, rdma, tcp};
 use scsi::iscsi::initiator::InitiatorOptions;
 use stdx::env::{Env, Event};
 use stdx::mem::{OutOfMemory, Span};
@@ -27,8 +28,12 @@ pub struct Shard {
     pub(crate) initiators: Initiators,
     pub(crate) records: Records,
     pub(crate) target: Target,
+    pub(crate) lanes: Lanes,
     pub(crate) server: tcp::Server,
+    pub(crate) nvmf_rdma: Servers<rdma::Server>,
     pub(crate) exports: Exports,
+    pub(crate) devices: Devices,
+    pub(crate) limits: Limits,
     pub(crate) observers: Vec<Observer>,
     inbox: Inbox,
     handle: Handle,
@@ -74,8 +79,12 @@ impl Shard {
             initiators: Initiators::new(limits.disks),
             records: Records::default(),
             target: Target::new(Options::default()),
+            lanes: Lanes::default(),
             server: tcp::Server::new(env, Part::Nvmf.owner().0, transport)?,
+            nvmf_rdma: Servers::new(),
             exports: Exports::default(),
+            devices: Devices::new(limits.device, limits.devices),
+            limits,
             observers: Vec::new(),
             inbox,
             handle,
@@ -102,6 +111,11 @@ impl Shard {
     /// The same, to configure. Namespaces and listeners are added through the shard, which knows volumes and addresses.
     pub fn target_mut(&mut self) -> &mut Target {
         &mut self.target
+    }
+
+    /// The RDMA devices.
+    pub fn devices(&self) -> &Devices {
+        &self.devices
     }
 
     /// The NVMe/TCP transport.
@@ -242,6 +256,8 @@ impl Shard {
     /// Asserts what always holds between turns.
     pub fn check(&self) {
         self.target.check();
+        self.devices.check();
+        self.nvmf_rdma.check();
     }
 
     /// Waits until there is something to do, and does it.
@@ -259,17 +275,19 @@ impl Shard {
         if self.deadline().is_some_and(|deadline| deadline <= env.now()) {
             self.handle_timeout(env);
         }
+        self.turn_devices(env);
         self.hosts.poll(env, &mut self.volumes);
         self.initiators.poll(env, &mut self.volumes);
         self.discoveries.poll(env, &mut self.hosts, &mut self.volumes);
         self.apply_changes(env);
-        self.server.poll(env, &mut self.target);
+        self.poll_nvmf(env);
         self.keep_namespaces(env);
         self.iscsi.server.poll(env, &mut self.iscsi.target);
         self.iscsi.store_reservations(env, &mut self.records);
         self.iscsi.close_kept(env, &mut self.records);
         self.hosts.flush(env);
         self.initiators.flush(env);
+        self.turn_devices(env);
         self.end(env);
     }
 
@@ -284,7 +302,8 @@ impl Shard {
             self.initiators.deadline(),
             self.records.deadline(),
             self.target.deadline(),
-            self.server.deadline(),
+            self.nvmf_deadline(),
+            self.devices.deadline(),
         ];
         parts.into_iter().fold(None, earliest)
     }
@@ -292,7 +311,7 @@ impl Shard {
     /// Begins an orderly end: no new connections, what was asked is answered, volumes are flushed.
     pub fn drain(&mut self, env: &mut dyn Env) {
         if matches!(self.ending, Ending::No) {
-            self.server.drain(env);
+            self.drain_nvmf(env);
             self.iscsi.server.drain(env, &mut self.iscsi.target);
             self.ending = Ending::Draining;
         }
@@ -305,7 +324,10 @@ impl Shard {
 
     fn handle_event(&mut self, env: &mut dyn Env, event: &Event) {
         match Part::of(event.owner) {
-            Some(Part::Nvmf) => self.server.handle_event(env, &mut self.target, event),
+            Some(Part::Nvmf) => {
+                self.server.handle_event(env, &mut self.lanes.of(&mut self.target, STREAMS), event);
+            }
+            Some(Part::Device(place)) => self.devices.handle_event(env, place, event),
             Some(Part::Volume(place)) => self.volumes.handle_event(env, place, event),
             Some(Part::Host(place)) => self.hosts.handle_event(env, place, event),
             Some(Part::Discovery(place)) => self.discoveries.handle_event(env, place, event),
@@ -333,7 +355,7 @@ impl Shard {
         self.hosts.handle_timeout(env);
         self.discoveries.handle_timeout(env);
         self.target.handle_timeout(env);
-        self.server.handle_timeout(env, &mut self.target);
+        self.handle_nvmf_timeout(env);
         self.iscsi.server.handle_timeout(env, &mut self.iscsi.target);
         self.initiators.handle_timeout(env);
         self.records.handle_timeout(env);
@@ -341,9 +363,9 @@ impl Shard {
 
     /// Takes an orderly end one step further.
     fn end(&mut self, env: &mut dyn Env) {
-        match &mut self.ending {
+        match &self.ending {
             Ending::No | Ending::Done => {}
-            Ending::Draining if !self.server.is_drained() || !self.iscsi.server.is_drained() => {}
+            Ending::Draining if !self.is_nvmf_drained() || !self.iscsi.server.is_drained() => {}
             Ending::Draining => {
                 let flush = |entry: &Entry| {
                     let mut channel = entry.volume.open();

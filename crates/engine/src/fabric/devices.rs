@@ -29,13 +29,20 @@ struct Entry {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Place(pub(crate) u8);
 
+impl Place {
+    /// What tells the connections of a server on this device from those of the same target's other servers.
+    pub(crate) const fn tag(self) -> u8 {
+        self.0 + 1
+    }
+}
+
 /// What a device tells.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Told {
     /// Of its objects.
     Event(verbs::Event),
     /// Of connections.
-    Connection(ConnectionEvent),
+    Connection(Box<ConnectionEvent>),
 }
 
 impl Devices {
@@ -123,7 +130,9 @@ impl Devices {
             let device = entry.as_mut()?.open.device();
             let place = Place(place as u8);
             let event = device.poll_event().map(|event| (place, event.owner, Told::Event(event)));
-            event.or_else(|| device.poll_connection().map(|told| (place, told.owner, Told::Connection(told))))
+            event.or_else(|| {
+                device.poll_connection().map(|told| (place, told.owner, Told::Connection(Box::new(told))))
+            })
         })
     }
 

@@ -20,7 +20,7 @@
 //!    [`Devices::acquire`] when it is attached, [`Devices::release`] when it is detached, and its place in `Devices` in between.
 //! 3. An arm in [`dispatch`], where a device's events are handed out, and lines beside NVMe's in `Shard`'s `turn`, `deadline`,
 //!    `handle_timeout`, `drain` and `check`.
-//! 4. A target that streams reach, too, has its servers told apart by tags ([`Servers::tag`], `nvme::target::Lanes`).
+//! 4. A target that streams reach, too, has its servers told apart by tags ([`Place::tag`], `nvme::target::Lanes`).
 //!
 //! Invariants: a device is opened when its first user comes, and closed when the last has gone and nothing of it is under way;
 //! events never reach another user's endpoint; without devices a turn costs nothing.

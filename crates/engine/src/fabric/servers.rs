@@ -1,6 +1,7 @@
 //! A protocol's servers: one on each device that it listens on.
 
-use super::{Devices, Place, Told};
+use super::{DeviceError, Devices, Place, Told};
+use core::net::IpAddr;
 use stdx::env::Env;
 use stdx::time::{Time, earliest};
 use verbs::Device;
@@ -37,30 +38,38 @@ impl<S: End> Servers<S> {
         Self { places: Vec::new() }
     }
 
-    /// What tells the connections of a device's server from those of others of the same target.
-    pub(crate) const fn tag(place: Place) -> u8 {
-        place.0 + 1
-    }
-
-    /// The server on a device; made by `make` if there is none yet, and then the device is used by it, too, until
-    /// [`Servers::sweep`] finds it idle.
-    pub(crate) fn on<E>(
+    /// The server on the device at an address of this machine, both made if they are not there yet. The device is used until
+    /// [`Servers::sweep`] finds the server idle.
+    pub(crate) fn on<E: From<DeviceError>>(
         &mut self,
         env: &mut dyn Env,
         devices: &mut Devices,
-        place: Place,
-        make: impl FnOnce(&mut dyn Env, &mut dyn Device) -> Result<S, E>,
-    ) -> Result<Option<(&mut S, &mut dyn Device)>, E> {
+        address: IpAddr,
+        make: impl FnOnce(&mut dyn Env, &mut dyn Device, Place) -> Result<S, E>,
+    ) -> Result<Place, E> {
+        let place = devices.acquire(env, address)?;
         let index = usize::from(place.0);
         if self.places.len() <= index {
             self.places.resize_with(index + 1, || None);
         }
-        if self.places[index].is_none() {
-            let Some(device) = devices.get(place) else { return Ok(None) };
-            self.places[index] = Some(make(env, device)?);
-            devices.retain(place);
+        if self.places[index].is_some() {
+            // It uses the device already.
+            devices.release(place);
+        } else if let Some(device) = devices.get(place) {
+            let made = make(env, device, place);
+            self.places[index] = Some(made.inspect_err(|_| devices.release(place))?);
         }
-        Ok(self.places[index].as_mut().zip(devices.get(place)))
+        Ok(place)
+    }
+
+    /// The server on a device, and the device.
+    pub(crate) fn get<'a>(
+        &'a mut self,
+        devices: &'a mut Devices,
+        place: Place,
+    ) -> Option<(&'a mut S, &'a mut dyn Device)> {
+        let server = self.places.get_mut(usize::from(place.0))?.as_mut()?;
+        Some((server, devices.get(place)?))
     }
 
     /// All of them, each with its device's place.
@@ -75,9 +84,9 @@ impl<S: End> Servers<S> {
         devices: &mut Devices,
         mut act: impl FnMut(Place, &mut S, &mut dyn Device),
     ) {
-        for (place, server) in self.places.iter_mut().enumerate() {
-            let place = Place(place as u8);
-            if let (Some(server), Some(device)) = (server, devices.get(place)) {
+        for index in 0..self.places.len() {
+            let place = Place(index as u8);
+            if let Some((server, device)) = self.get(devices, place) {
                 act(place, server, device);
             }
         }
@@ -85,8 +94,7 @@ impl<S: End> Servers<S> {
 
     /// Something happened on a device, to its server.
     pub(crate) fn handle(&mut self, env: &mut dyn Env, devices: &mut Devices, place: Place, told: &Told) {
-        let server = self.places.get_mut(usize::from(place.0)).and_then(Option::as_mut);
-        if let (Some(server), Some(device)) = (server, devices.get(place)) {
+        if let Some((server, device)) = self.get(devices, place) {
             server.handle(env, device, told);
         }
     }
@@ -105,7 +113,9 @@ impl<S: End> Servers<S> {
     pub(crate) fn sweep(&mut self, env: &mut dyn Env, devices: &mut Devices) {
         for (index, server) in self.places.iter_mut().enumerate() {
             let place = Place(index as u8);
-            if let (Some(gone), Some(device)) = (server.take_if(|server| server.is_idle()), devices.get(place)) {
+            if let (Some(gone), Some(device)) =
+                (server.take_if(|server| server.is_idle()), devices.get(place))
+            {
                 gone.free(env, device);
                 devices.release(place);
             }

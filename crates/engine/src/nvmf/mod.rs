@@ -1,12 +1,16 @@
 //! Where volumes meet subsystems: namespaces served from volumes, listeners opened and closed as subsystems need them.
 
 mod kept;
+mod portals;
+mod servers;
 
 use crate::Shard;
 use crate::volumes::Change;
 use block::BlockDevice;
 use kept::Kept;
-use nvme::target::{ConfigError, NamespaceConfig, Portal, Transport};
+use nvme::target::{ConfigError, NamespaceConfig};
+pub use portals::ListenError;
+pub(crate) use servers::STREAMS;
 use std::net::SocketAddr;
 use stdx::env::{Env, IoError};
 use thiserror::Error;
@@ -51,7 +55,7 @@ pub enum NamespaceError {
         /// The address.
         address: SocketAddr,
         /// Why not.
-        why: nvme::target::tcp::ListenError,
+        why: ListenError,
     },
 }
 
@@ -87,37 +91,6 @@ impl Shard {
         Ok(())
     }
 
-    /// Lets hosts reach a subsystem through an address; says which it is (port 0 becomes a free one).
-    pub fn add_listener(
-        &mut self,
-        env: &mut dyn Env,
-        subsystem: &Nqn,
-        address: SocketAddr,
-    ) -> Result<SocketAddr, NamespaceError> {
-        let open = self.server.listening().any(|open| open == address);
-        let address = match open {
-            true => address,
-            false => {
-                self.server.listen(env, address).map_err(|why| NamespaceError::Listen { address, why })?
-            }
-        };
-        let added = self.target.add_listener(subsystem, tcp_portal(address));
-        self.close_unused_listeners(env);
-        Ok(added.map(|()| address)?)
-    }
-
-    /// Hosts no longer reach a subsystem through an address.
-    pub fn remove_listener(
-        &mut self,
-        env: &mut dyn Env,
-        subsystem: &Nqn,
-        address: SocketAddr,
-    ) -> Result<(), NamespaceError> {
-        self.target.remove_listener(subsystem, &tcp_portal(address))?;
-        self.close_unused_listeners(env);
-        Ok(())
-    }
-
     /// The volume a namespace is served from.
     pub fn exported(&self, subsystem: &Nqn, nsid: u32) -> Option<&str> {
         let export =
@@ -128,15 +101,6 @@ impl Shard {
     /// True if a namespace is served from the volume.
     pub fn is_exported(&self, volume: &str) -> bool {
         self.exports.served.iter().any(|export| export.volume == volume)
-    }
-
-    fn close_unused_listeners(&mut self, env: &mut dyn Env) {
-        let listeners = self.target.subsystems().flat_map(|subsystem| subsystem.listeners);
-        let wanted: Vec<_> = listeners.map(|listener| listener.portal.address).collect();
-        let open: Vec<_> = self.server.listening().collect();
-        for address in open.into_iter().filter(|address| !wanted.contains(address)) {
-            self.server.unlisten(env, address);
-        }
     }
 
     /// Tells the target what happened to volumes, and whoever listens for it.
@@ -161,8 +125,4 @@ impl Shard {
             }
         }
     }
-}
-
-const fn tcp_portal(address: SocketAddr) -> Portal {
-    Portal { transport: Transport::Tcp, address }
 }

@@ -6,9 +6,7 @@
 //! What a volume lends holds until the next request is submitted, so a server that takes lent answers is polled last of all in
 //! a turn: nothing is then kept for it while others submit.
 
-use super::{
-    Arrival, Connected, Executor, Options, QueueKey, Refusal, Request, Response, Target, Transfer,
-};
+use super::{Arrival, Connected, Executor, Options, QueueKey, Refusal, Request, Response, Target, Transfer};
 use std::collections::VecDeque;
 use stdx::env::Env;
 use stdx::mem::Span;

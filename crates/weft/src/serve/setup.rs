@@ -6,7 +6,7 @@ use crate::error::Failure;
 use engine::Shard;
 use engine::iscsi::NodeConfig;
 use engine::url::{FileUrl, SizedUrl, VolumeUrl};
-use nvme::target::{NamespaceConfig, SubsystemConfig};
+use nvme::target::{NamespaceConfig, Portal, SubsystemConfig, Transport};
 use reactor::Reactor;
 use scsi::iscsi::IscsiName;
 use scsi::iscsi::login::Limits;
@@ -66,7 +66,7 @@ fn subsystem(
         let serve = shard.add_namespace(&nqn, name, config);
         serve.map_err(|why| refused(&url.to_string(), &why))?;
     }
-    let listen = shard.add_listener(env, &nqn, address);
+    let listen = shard.add_listener(env, &nqn, Portal { transport: Transport::Tcp, address });
     listen.map_err(|why| refused("--listen", &why))?;
     Ok(())
 }

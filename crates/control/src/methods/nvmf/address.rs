@@ -10,15 +10,16 @@ use crate::error::{Errno, RpcError};
 impl ListenAddress {
     /// The portal it means.
     pub(super) fn portal(&self) -> Result<Portal, RpcError> {
-        is_tcp(&self.trtype)?;
+        let transport = transport(&self.trtype)?;
         let address = socket_address(&self.traddr, self.adrfam.as_deref(), self.trsvcid.as_deref())?;
-        Ok(Portal { transport: Transport::Tcp, address })
+        Ok(Portal { transport, address })
     }
 
     /// How SPDK writes an address.
-    pub(super) fn of(address: SocketAddr) -> Self {
+    pub(super) fn of(portal: Portal) -> Self {
+        let Portal { transport, address } = portal;
         Self {
-            trtype: "TCP".to_owned(),
+            trtype: transport_name(transport).to_owned(),
             adrfam: Some(family_of(address.ip()).to_owned()),
             traddr: address.ip().to_string(),
             trsvcid: Some(address.port().to_string()),
@@ -42,6 +43,21 @@ pub(crate) fn socket_address(
             Err(Errno::Invalid.because("adrfam is not that of traddr"))
         }
         _ => Ok(SocketAddr::new(ip, port)),
+    }
+}
+
+/// The transport that SPDK's word means.
+pub(super) fn transport(trtype: &str) -> Result<Transport, RpcError> {
+    let all = [Transport::Tcp, Transport::Rdma];
+    let named = |transport: &Transport| trtype.eq_ignore_ascii_case(transport_name(*transport));
+    all.into_iter().find(named).ok_or_else(|| Errno::Invalid.because("trtype: there are TCP and RDMA"))
+}
+
+/// SPDK's word for a transport.
+pub(super) const fn transport_name(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Tcp => "TCP",
+        Transport::Rdma => "RDMA",
     }
 }
 
@@ -79,7 +95,11 @@ mod tests {
     fn addresses_are_read_and_written_as_spdk_does() {
         let portal = address("::1", Some("ipv6"), Some("4421")).portal().expect("an address");
         assert_eq!(portal.address, "[::1]:4421".parse().expect("an address"));
-        assert_eq!(ListenAddress::of(portal.address).portal(), Ok(portal));
+        assert_eq!(ListenAddress::of(portal).portal(), Ok(portal));
+        let portal = Portal { transport: Transport::Rdma, ..portal };
+        assert_eq!(ListenAddress::of(portal).portal(), Ok(portal));
+        let other = ListenAddress { trtype: "FC".into(), ..ListenAddress::of(portal) };
+        assert_eq!(other.portal().map_err(|error| error.code), Err(-22));
         assert_eq!(address("10.0.0.1", None, None).portal().map(|portal| portal.address.port()), Ok(4420));
         let wrong = [("10.0.0.1", Some("ipv6"), None), ("host", None, None), ("::1", None, Some("70000"))];
         for (traddr, adrfam, trsvcid) in wrong {

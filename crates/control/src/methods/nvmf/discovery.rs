@@ -22,7 +22,7 @@ pub(super) fn remove(at: At<'_>, params: RemoveReferral) -> Result<bool, RpcErro
 
 pub(super) fn get(at: At<'_>, _: TargetOnly) -> Result<Vec<Referral>, RpcError> {
     let referral = |entry: &Entry| Referral {
-        address: ListenAddress::of(entry.portal.address),
+        address: ListenAddress::of(entry.portal),
         secure_channel: false,
         subnqn: entry.nqn.as_str().to_owned(),
     };

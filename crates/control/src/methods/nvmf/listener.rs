@@ -11,7 +11,7 @@ use crate::fabric::At;
 pub(super) fn add(at: At<'_>, params: AddListener) -> Result<bool, RpcError> {
     let nqn = parse_nqn(&params.nqn)?;
     let portal = params.listen_address.portal()?;
-    at.shard.add_listener(at.env, &nqn, portal.address).map_err(namespace_error)?;
+    at.shard.add_listener(at.env, &nqn, portal).map_err(namespace_error)?;
     if let Some(state) = params.ana_state.filter(|state| *state != AnaState::Optimized) {
         at.shard
             .target_mut()
@@ -23,7 +23,7 @@ pub(super) fn add(at: At<'_>, params: AddListener) -> Result<bool, RpcError> {
 
 pub(super) fn remove(at: At<'_>, params: RemoveListener) -> Result<bool, RpcError> {
     let portal = params.listen_address.portal()?;
-    at.shard.remove_listener(at.env, &parse_nqn(&params.nqn)?, portal.address).map_err(namespace_error)?;
+    at.shard.remove_listener(at.env, &parse_nqn(&params.nqn)?, portal).map_err(namespace_error)?;
     Ok(true)
 }
 
@@ -44,7 +44,7 @@ pub(super) fn get(at: At<'_>, params: Nqn) -> Result<Vec<Listener>, RpcError> {
     let info = at.shard.target().subsystem(&parse_nqn(&params.nqn)?).map_err(config_error)?;
     let used = |group: u32| info.namespaces.iter().any(|namespace| namespace.ana_group == group);
     let listener = |listener: &ListenerInfo| Listener {
-        address: ListenAddress::of(listener.portal.address),
+        address: ListenAddress::of(listener.portal),
         ana_states: (1..)
             .zip(&listener.states)
             .filter(|(group, _)| used(*group))

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::values::{Allow, AnyNode, Hex, MatchAny, Off, OnlyTarget, PosixSock, Uuid, Zero};
 
-/// An NVMe-oF transport, and what its connections may use.
+/// An NVMe-oF transport, and what connections may use: the same over all transports. What is not said stays as it is.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateTransport {
-    /// `TCP`.
+    /// `TCP` or `RDMA`.
     pub trtype: String,
     /// The target.
     pub tgt_name: Option<OnlyTarget>,
@@ -29,9 +29,9 @@ pub struct CreateTransport {
     pub buf_cache_size: Option<u32>,
     /// Aborted commands are answered when their volume lets go of them, whatever this says.
     pub abort_timeout_sec: Option<u32>,
-    /// RDMA only.
+    /// Devices choose how long they wait for acknowledgements, whatever this says.
     pub ack_timeout: Option<u32>,
-    /// RDMA only.
+    /// Requests under way are limited for each connection, whatever this says.
     pub data_wr_pool_size: Option<u32>,
     /// Commands under way on the admin queue.
     pub max_aq_depth: Option<u32>,
@@ -39,9 +39,9 @@ pub struct CreateTransport {
     pub c2h_success: Option<bool>,
     /// Reads from RAM volumes never copy, whatever this says.
     pub zcopy: Option<bool>,
-    /// RDMA only.
+    /// Receives are shared by all connections of a device.
     pub no_srq: Option<Off>,
-    /// RDMA only.
+    /// Requests are posted together.
     pub no_wr_batching: Option<Off>,
     /// There is no protection information.
     pub dif_insert_or_strip: Option<Off>,
@@ -127,7 +127,7 @@ pub struct CreateSubsystem {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListenAddress {
-    /// `TCP`.
+    /// `TCP` or `RDMA`.
     pub trtype: String,
     /// `IPv4` or `IPv6`; as the address is by default.
     pub adrfam: Option<String>,

@@ -21,8 +21,9 @@ pub struct Transport {
     pub max_io_size: u32,
     /// Commands under way on the admin queue.
     pub max_aq_depth: u16,
-    /// Reads end with the last data unit.
-    pub c2h_success: bool,
+    /// Reads end with the last data unit, over TCP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub c2h_success: Option<bool>,
 }
 
 /// A subsystem.
@@ -192,7 +193,7 @@ pub struct TransportStats {
     pub trtype: &'static str,
     /// Connections accepted.
     pub accepted: u64,
-    /// Connections closed at once because there were too many.
+    /// Connections closed at once because there were too many, or refused for what they asked.
     pub turned_away: u64,
     /// Connect commands refused.
     pub connects_refused: u64,
@@ -202,6 +203,7 @@ pub struct TransportStats {
     pub terminated: u64,
     /// Connections that broke.
     pub broken: u64,
-    /// Data units whose data did not match its digest.
-    pub data_digest_errors: u64,
+    /// Data units whose data did not match its digest, where the transport has digests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_digest_errors: Option<u64>,
 }

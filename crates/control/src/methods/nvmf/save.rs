@@ -104,7 +104,7 @@ fn add_listener(info: &SubsystemInfo, listener: &ListenerInfo) -> Call {
     let params = AddListener {
         nqn: nqn(info),
         tgt_name: None,
-        listen_address: ListenAddress::of(listener.portal.address),
+        listen_address: ListenAddress::of(listener.portal),
         secure_channel: None,
         ana_state: None,
         sock_impl: None,
@@ -119,7 +119,7 @@ fn ana_states(info: &SubsystemInfo, listener: &ListenerInfo) -> Vec<Call> {
         let params = SetAnaState {
             nqn: nqn(info),
             tgt_name: None,
-            listen_address: ListenAddress::of(listener.portal.address),
+            listen_address: ListenAddress::of(listener.portal),
             ana_state,
             anagrpid: Some(group),
         };
@@ -138,7 +138,7 @@ fn ana_states(info: &SubsystemInfo, listener: &ListenerInfo) -> Vec<Call> {
 fn add_referral(referral: &Referral) -> Call {
     let params = AddReferral {
         tgt_name: None,
-        address: ListenAddress::of(referral.portal.address),
+        address: ListenAddress::of(referral.portal),
         secure_channel: None,
         subnqn: Some(referral.nqn.as_str().to_owned()),
     };

@@ -54,11 +54,7 @@ fn show(shard: &Shard, info: &SubsystemInfo) -> Subsystem {
     Subsystem {
         nqn: config.nqn.as_str().to_owned(),
         subtype: if info.discovery { "Discovery" } else { "NVMe" },
-        listen_addresses: info
-            .listeners
-            .iter()
-            .map(|listener| ListenAddress::of(listener.portal.address))
-            .collect(),
+        listen_addresses: info.listeners.iter().map(|listener| ListenAddress::of(listener.portal)).collect(),
         allow_any_host: config.allow_any_host,
         hosts: info.hosts.iter().map(|host| Host { nqn: host.as_str().to_owned() }).collect(),
         nvm: (!info.discovery).then(nvm),

@@ -20,3 +20,20 @@ pub struct Counters {
     /// Times a command waited for a buffer or for room among the requests under way.
     pub stalls: u64,
 }
+
+impl Counters {
+    /// Those of two servers together.
+    #[must_use]
+    pub const fn plus(self, other: &Self) -> Self {
+        Self {
+            accepted: self.accepted + other.accepted,
+            rejected: self.rejected + other.rejected,
+            connects_refused: self.connects_refused + other.connects_refused,
+            handshakes_timed_out: self.handshakes_timed_out + other.handshakes_timed_out,
+            broken: self.broken + other.broken,
+            terminated: self.terminated + other.terminated,
+            identifier_conflicts: self.identifier_conflicts + other.identifier_conflicts,
+            stalls: self.stalls + other.stalls,
+        }
+    }
+}

@@ -7,7 +7,7 @@ use crate::env::NodeEnv;
 use crate::world::SharedWorld;
 use block::{BlockDevice, Identity};
 use engine::{FileSpec, Limits, Shard, Spec};
-use nvme::target::{NamespaceConfig, SubsystemConfig};
+use nvme::target::{NamespaceConfig, Portal, SubsystemConfig, Transport};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -43,7 +43,8 @@ impl NvmeServer {
         for (&nsid, &blocks) in extras {
             server.serve(&mut env, nsid, blocks);
         }
-        server.shard.add_listener(&mut env, &nqn(), Plan::address()).expect("a listener");
+        let portal = Portal { transport: Transport::Tcp, address: Plan::address() };
+        server.shard.add_listener(&mut env, &nqn(), portal).expect("a listener");
         (env, server)
     }
 
