@@ -24,8 +24,10 @@ pub(crate) struct Pace {
     memory_until: Time,
     /// How often it was looked into in vain since it last brought something.
     vain_looks: u32,
-    /// How often the owner came back.
+    /// How much was looked at since the clock was read.
     looks: u32,
+    /// Some socket is active until then.
+    sockets_until: Time,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +68,7 @@ impl Pace {
             memory_until: Time::ZERO,
             vain_looks: 0,
             looks: 0,
+            sockets_until: Time::ZERO,
         }
     }
 
@@ -77,7 +80,7 @@ impl Pace {
     /// Bytes came on this socket.
     pub(crate) fn useful_socket(&mut self, now: Time, socket: Socket) {
         let until = now + self.spin;
-        self.useful_until = until;
+        (self.useful_until, self.sockets_until) = (until, until);
         if let Some(active) = self.active.iter_mut().flatten().find(|active| active.socket == socket) {
             active.until = until;
             return;
@@ -92,16 +95,25 @@ impl Pace {
     pub(crate) fn looked(&mut self, now: Time, found: bool) {
         if found {
             (self.memory_until, self.useful_until) = (now + self.spin, now + self.spin);
-            self.vain_looks = 0;
+            (self.vain_looks, self.looks) = (0, self.looks + LOOKS_A_FIND);
         } else {
             self.vain_looks = self.vain_looks.saturating_add(1);
         }
     }
 
-    /// True while who looks into memory comes back so soon that the time is as good as the same.
+    /// True while who looks into memory comes back so soon that the time is as good as the same. If not, it is read now.
     pub(crate) const fn is_same_time(&mut self, now: Time) -> bool {
-        self.looks = self.looks.wrapping_add(1);
-        now.as_nanos() < self.memory_until.as_nanos() && !self.looks.is_multiple_of(LOOKS_A_TIME)
+        self.looks += 1;
+        let is_same = now.as_nanos() < self.memory_until.as_nanos() && self.looks < LOOKS_A_TIME;
+        if !is_same {
+            self.looks = 0;
+        }
+        is_same
+    }
+
+    /// True while memory is all that was lately useful, and its writer has the processor that it needs.
+    pub(crate) const fn is_memory_alone(&self, now: Time) -> bool {
+        now.as_nanos() >= self.sockets_until.as_nanos() && !self.gives_way()
     }
 
     /// True now and then while memory is looked into in vain: who is to write it may need this processor.
@@ -142,11 +154,12 @@ impl Pace {
 const ACTIVE_MAX: usize = 8;
 
 /// So often memory is looked into before the processor is offered to others, and so often between two offers.
-const LOOKS: u32 = 200;
-const LOOKS_BETWEEN: u32 = 8;
+const LOOKS: u32 = 800;
+const LOOKS_BETWEEN: u32 = 32;
 
-/// Turns for which the clock is read once: reading it costs as much as looking into memory.
-const LOOKS_A_TIME: u32 = 8;
+/// Looks for which the clock is read once: reading it costs as much as looking into memory. One that finds something takes longer.
+const LOOKS_A_TIME: u32 = 16;
+const LOOKS_A_FIND: u32 = 3;
 
 /// How long the set is not asked, at most: new connections and quiet sockets wait no longer than this, and one turn.
 const ASK_AFTER: Duration = Duration::from_micros(50);

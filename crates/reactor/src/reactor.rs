@@ -108,6 +108,48 @@ impl Reactor {
         }
     }
 
+    /// True if there is nothing to be told but what is seen in memory, which its owner looks into.
+    fn has_memory_alone(&self, now: Time) -> bool {
+        self.pace.is_memory_alone(now) && !self.streams.has_to_tell() && self.files.is_idle()
+    }
+
+    /// Looks for what happened until there is something, or the deadline has come.
+    fn look(&mut self, events: &mut Vec<Event>, deadline: Option<Time>, is_same_time: bool) {
+        let told_before = events.len();
+        let mut began = None;
+        loop {
+            let now = if is_same_time { self.clock.now() } else { self.clock.turn() };
+            let began = *began.get_or_insert(now);
+            self.listeners.resume(&self.poller, now, false);
+            self.streams.expire(now);
+            self.tell_known(events);
+            let comes_back = deadline.is_some_and(|at| at <= now);
+            match self.pace.turn(now, comes_back) {
+                Turn::Try => {
+                    if self.pace.gives_way() {
+                        std::thread::yield_now();
+                    }
+                    self.tell_active(now, events);
+                }
+                Turn::Ask => {
+                    self.leave_and_come_back(now);
+                    self.ask(Wait::No, events);
+                    self.datagrams.tell_left(events);
+                }
+                Turn::Sleep => {
+                    self.datagrams.come_back(&self.poller, |_| false);
+                    let is_told = events.len() > told_before;
+                    self.ask(if is_told { Wait::No } else { Wait::Until(deadline) }, events);
+                }
+            }
+            if events.len() > told_before || deadline.is_some_and(|at| at <= self.clock.now()) {
+                // No clock is read for this: what the turn's last look itself cost counts as work.
+                self.waited += self.clock.now() - began;
+                return;
+            }
+        }
+    }
+
     /// Asks the kernel's set, waiting until `until` if that is given.
     fn ask(&mut self, until: Wait, events: &mut Vec<Event>) {
         match until {
@@ -306,41 +348,12 @@ impl Env for Reactor {
     }
 
     fn poll(&mut self, events: &mut Vec<Event>, deadline: Option<Time>) {
-        let told_before = events.len();
-        let mut began = None;
-        loop {
-            let then = self.clock.now();
-            let is_same_time = deadline.is_some_and(|at| at <= then) && self.pace.is_same_time(then);
-            let now = if is_same_time { then } else { self.clock.turn() };
-            let began = *began.get_or_insert(now);
-            self.listeners.resume(&self.poller, now, false);
-            self.streams.expire(now);
-            self.tell_known(events);
-            let comes_back = deadline.is_some_and(|at| at <= now);
-            match self.pace.turn(now, comes_back) {
-                Turn::Try => {
-                    if self.pace.gives_way() {
-                        std::thread::yield_now();
-                    }
-                    self.tell_active(now, events);
-                }
-                Turn::Ask => {
-                    self.leave_and_come_back(now);
-                    self.ask(Wait::No, events);
-                    self.datagrams.tell_left(events);
-                }
-                Turn::Sleep => {
-                    self.datagrams.come_back(&self.poller, |_| false);
-                    let is_told = events.len() > told_before;
-                    self.ask(if is_told { Wait::No } else { Wait::Until(deadline) }, events);
-                }
-            }
-            if events.len() > told_before || deadline.is_some_and(|at| at <= self.clock.now()) {
-                // No clock is read for this: what the turn's last look itself cost counts as work.
-                self.waited += self.clock.now() - began;
-                return;
-            }
+        let then = self.clock.now();
+        let is_same_time = deadline.is_some_and(|at| at <= then) && self.pace.is_same_time(then);
+        if is_same_time && self.has_memory_alone(then) {
+            return;
         }
+        self.look(events, deadline, is_same_time);
     }
 
     fn waited(&self) -> Duration {

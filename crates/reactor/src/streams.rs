@@ -195,6 +195,11 @@ impl Streams {
         }
     }
 
+    /// True if [`Streams::tell_again`] has something to tell.
+    pub(crate) const fn has_to_tell(&self) -> bool {
+        !self.again.is_empty()
+    }
+
     /// Tells what no edge will tell.
     pub(crate) fn tell_again(&mut self, events: &mut Vec<Event>) {
         for (key, again) in self.again.drain(..) {

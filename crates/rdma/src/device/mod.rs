@@ -138,7 +138,7 @@ impl SoftDevice {
 
     /// Sends everything that may be sent, as far as the socket takes it.
     fn transmit(&mut self, env: &mut dyn Env, defers: bool) {
-        while self.is_writable {
+        while self.may_send() {
             match self.transmitter.flush(env, self.socket, self.tap.as_deref_mut()) {
                 Ok(()) => {}
                 Err(IoError::WouldBlock) => {
@@ -157,10 +157,14 @@ impl SoftDevice {
         }
     }
 
+    /// True if there may be something to send, and the socket takes it.
+    fn may_send(&self) -> bool {
+        self.is_writable
+            && (self.core.is_active() || self.manager.is_active() || !self.transmitter.is_empty())
+    }
+
     fn next_deadline(&self) -> Option<Time> {
-        let sends = self.is_writable
-            && (self.core.is_active() || self.manager.is_active() || !self.transmitter.is_empty());
-        if self.is_readable || sends {
+        if self.core.neighbours.is_busy() || self.is_readable || self.may_send() {
             return Some(Time::ZERO);
         }
         let own = earliest(self.core.timers_deadline(), self.manager.deadline());

@@ -19,7 +19,7 @@ impl Core {
 
     /// True if some queue pair may have something to send.
     pub(crate) fn is_active(&self) -> bool {
-        !self.active.is_empty() || !self.deferred.is_empty()
+        !self.active.is_empty() || !self.deferred.is_empty() || !self.last_words.is_empty()
     }
 
     /// Acknowledgements that waited are sent now.
@@ -60,6 +60,10 @@ impl Core {
         out: &mut Transmitter,
     ) -> bool {
         while let Some(&qp) = self.active.front() {
+            if self.serve_neighbour(mem, now, qp) {
+                self.active.pop_front();
+                continue;
+            }
             self.hold(now, qp);
             let before = out.bytes_ever;
             let sent = self.send_burst(mem, now, qp, defers, out);
@@ -72,6 +76,17 @@ impl Core {
                 self.active.push_back(qp);
             }
         }
+        true
+    }
+
+    /// Lets a queue pair whose peer is a neighbour write, which costs no packet and has no rate; false if it is none.
+    fn serve_neighbour(&mut self, mem: &mut Memory, now: Time, qp: QpId) -> bool {
+        let Some(pair) = self.registry.qps.get_mut(qp.0) else { return false };
+        if pair.engine.lane.is_network() || pair.engine.notifier.owes() {
+            return false;
+        }
+        pair.engine.is_active = false;
+        self.neighbours.serve(&mut self.registry, mem, now, qp);
         true
     }
 

@@ -154,6 +154,11 @@ impl Files {
         backend.flush();
     }
 
+    /// True if nothing is under way, or left to be told.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.operations.is_empty() && self.settled.is_empty()
+    }
+
     /// True if the kernel could not take all calls and must be asked again.
     pub(crate) fn is_behind(&self) -> bool {
         matches!(&self.backend, Some(Backend::Uring(ring)) if ring.is_behind())

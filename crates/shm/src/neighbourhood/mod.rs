@@ -53,6 +53,8 @@ pub struct Neighbourhood {
     /// Queue pairs that owe an acknowledgement: since this turn, and since the one before.
     owing: Vec<QpId>,
     owing_longer: Vec<QpId>,
+    /// The end of the turn has something to do: neighbours were written to, refused something, or are to learn of memory.
+    has_errands: bool,
     /// No more links are made.
     is_suspended: bool,
     /// Links may wait to be accepted.
@@ -95,6 +97,7 @@ impl Neighbourhood {
             strangers: Vec::new(),
             owing: Vec::new(),
             owing_longer: Vec::new(),
+            has_errands: false,
             is_suspended: false,
             may_accept: true,
             readable: Vec::new(),
@@ -158,6 +161,7 @@ impl Neighbourhood {
         if let Some(neighbour) = self.neighbours.get_mut(key) {
             for number in pair.engine.lane().responder.unanswered() {
                 neighbour.strays.push_back(lane::not_ready(peer.qpn, qpn, number));
+                self.has_errands = true;
             }
         }
         if let Some(pair) = registry.qps.get_mut(qp.0) {
@@ -201,15 +205,19 @@ impl Neighbourhood {
         self.lost.pop()
     }
 
-    /// When the next turn is due.
-    pub fn deadline(&self) -> Option<Time> {
-        let is_busy = self.may_accept && self.listener.is_some()
+    /// True if the next turn is due now.
+    pub const fn is_busy(&self) -> bool {
+        self.is_awake()
+            || self.may_accept && self.listener.is_some()
             || !self.readable.is_empty()
             || !self.woken.is_empty()
             || !self.undecided.is_empty()
             || !self.wanted.is_empty()
-            || self.is_awake();
-        if is_busy { Some(Time::ZERO) } else { earliest(self.retry_at, self.look_at) }
+    }
+
+    /// When the next turn is due.
+    pub fn deadline(&self) -> Option<Time> {
+        if self.is_busy() { Some(Time::ZERO) } else { earliest(self.retry_at, self.look_at) }
     }
 
     /// Asserts what always holds between turns.
@@ -231,6 +239,7 @@ impl Neighbourhood {
         bytes: Bytes<'_>,
     ) -> Option<u32> {
         let neighbour = self.neighbours.get_mut(key)?;
+        self.has_errands = true;
         neighbour.emit(mem, record, bytes, &mut self.counters)
     }
 
@@ -240,6 +249,7 @@ impl Neighbourhood {
         if !neighbour.outbox.has_room() {
             return None;
         }
+        self.has_errands = true;
         neighbour.outbox.push(mem, &record);
         self.counters.sent_records += 1;
         Some(())
@@ -254,6 +264,7 @@ impl Neighbourhood {
         bytes: Bytes<'_>,
     ) -> Option<u32> {
         let neighbour = self.neighbours.get_mut(key)?;
+        self.has_errands = true;
         neighbour.emit_copied(mem, record, bytes, &mut self.counters)
     }
 

@@ -102,6 +102,7 @@ impl Neighbourhood {
                 let stray = lane::refusal(record, Reason::NotReady);
                 if let Some(neighbour) = self.neighbours.get_mut(key) {
                     neighbour.strays.push_back(stray);
+                    self.has_errands = true;
                 }
             }
             return true;

@@ -18,19 +18,30 @@ use verbs::parts::Registry;
 impl Neighbourhood {
     /// Ends a turn.
     pub fn finish<E: HasLane>(&mut self, registry: &mut Registry<E>, env: &mut dyn Env) {
-        self.acknowledge(registry, env.mem());
-        for place in 0..self.neighbours.places() {
-            if let Some(key) = self.neighbours.key_at(place) {
-                self.refuse_strays(env, key);
-                self.name_memory(env, key);
-            }
+        if !self.owing.is_empty() || !self.owing_longer.is_empty() {
+            self.acknowledge(registry, env.mem());
         }
-        self.ring(env);
+        if core::mem::take(&mut self.has_errands) {
+            self.run_errands(env);
+        }
         if self.is_awake() && !self.is_owing() && env.now() >= self.found_at + self.config.spin {
             self.fall_asleep(env);
         }
         let looks_again = !self.is_awake() && self.is_short_of_room();
         self.look_at = looks_again.then(|| env.now() + LOOK_AGAIN);
+    }
+
+    /// Writes what neighbours wait for besides records of queue pairs, and wakes those that were written to.
+    fn run_errands(&mut self, env: &mut dyn Env) {
+        let mut is_short = false;
+        for place in 0..self.neighbours.places() {
+            if let Some(key) = self.neighbours.key_at(place) {
+                is_short |= !self.refuse_strays(env, key);
+                self.name_memory(env, key);
+            }
+        }
+        self.ring(env);
+        self.has_errands = is_short;
     }
 
     /// True while neighbours are looked at without being told to.
@@ -143,15 +154,16 @@ impl Neighbourhood {
         true
     }
 
-    /// Writes the refusals for queue pairs that are not there.
-    fn refuse_strays(&mut self, env: &mut dyn Env, key: Key) {
+    /// Writes the refusals for queue pairs that are not there; false if there is no room for one.
+    fn refuse_strays(&mut self, env: &mut dyn Env, key: Key) -> bool {
         while let Some(neighbour) = self.neighbours.get_mut(key) {
-            let Some(stray) = neighbour.strays.front().copied() else { return };
+            let Some(stray) = neighbour.strays.front().copied() else { break };
             if neighbour.emit(env.mem(), stray, Bytes::Inline(&[]), &mut self.counters).is_none() {
-                return;
+                return false;
             }
             neighbour.strays.pop_front();
         }
+        true
     }
 
     /// Names published memory to a neighbour, which copies from there next time.

@@ -128,6 +128,7 @@ impl Memory {
     }
 
     /// The whole of a region, or as much as one span can name (4 GiB - 1).
+    #[inline]
     pub fn whole(&self, id: RegionId) -> Span {
         let len = self.region(id).len().min(u32::MAX as usize) as u32;
         Span { region: id, len, offset: 0 }
@@ -139,6 +140,7 @@ impl Memory {
     }
 
     /// Copies `src` to the start of `dst`, which is as long or longer.
+    #[inline]
     pub fn write(&mut self, dst: Span, src: &[u8]) {
         let at = self.at_to_write(dst.first(src.len()));
         // SAFETY: `at` checked that the bytes lie in a live mapping. `src` cannot overlap them: a slice of a private
@@ -147,6 +149,7 @@ impl Memory {
     }
 
     /// Copies the first bytes of `src` out, as many as `dst` has.
+    #[inline]
     pub fn read(&self, src: Span, dst: &mut [u8]) {
         let at = self.at(src.first(dst.len()));
         // SAFETY: as in `write`. Someone may be writing a shared region; then the copy holds old or new bytes.
@@ -154,6 +157,7 @@ impl Memory {
     }
 
     /// Copies all of `src` to the start of `dst`, which is as long or longer. They may overlap.
+    #[inline]
     pub fn copy(&mut self, dst: Span, src: Span) {
         let (to, from) = (self.at_to_write(dst.first(src.len())), self.at(src));
         // SAFETY: both ranges were checked to lie in live mappings, and `copy` allows overlap.
@@ -178,6 +182,7 @@ impl Memory {
     }
 
     /// The number of four bytes, on a multiple of four, that others may write: what they wrote before it can be seen, too.
+    #[inline]
     pub fn load(&self, at: Span) -> u32 {
         let place = self.number(at);
         // SAFETY: four aligned bytes of a live mapping, which those who write them at the same time write as a whole.
@@ -185,6 +190,7 @@ impl Memory {
     }
 
     /// Makes four bytes, on a multiple of four, a number: who sees it sees what was written before it, too.
+    #[inline]
     pub fn store(&mut self, at: Span, number: u32) {
         assert_ne!(self.kind(at.region), Kind::Foreign, "another process's memory is not written");
         let place = self.number(at);
@@ -345,6 +351,7 @@ impl Memory {
         }
     }
 
+    #[inline]
     fn at(&self, span: Span) -> *mut u8 {
         if span.is_empty() {
             return core::ptr::NonNull::dangling().as_ptr();
@@ -353,6 +360,7 @@ impl Memory {
     }
 
     /// The same, for bytes that are to be written.
+    #[inline]
     fn at_to_write(&self, span: Span) -> *mut u8 {
         if span.is_empty() {
             return core::ptr::NonNull::dangling().as_ptr();
@@ -363,6 +371,7 @@ impl Memory {
     }
 
     /// Where a number of four bytes lies.
+    #[inline]
     fn number(&self, at: Span) -> *mut u32 {
         let place = self.at(at.first(size_of::<u32>())).cast::<u32>();
         assert!(place.is_aligned(), "a number on a multiple of its size");
@@ -376,14 +385,17 @@ impl Memory {
         );
     }
 
+    #[inline]
     fn kind(&self, id: RegionId) -> Kind {
         self.entry(id).kind
     }
 
+    #[inline]
     fn region(&self, id: RegionId) -> &Region {
         &self.entry(id).region
     }
 
+    #[inline]
     fn entry(&self, id: RegionId) -> &Entry {
         let entry = self.regions[id.0 as usize].as_ref();
         entry.filter(|entry| !entry.unmapped).expect("a mapped region")

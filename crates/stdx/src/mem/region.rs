@@ -70,11 +70,13 @@ impl Region {
         }
     }
 
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
     /// The address of `len` bytes at `offset`. Panics unless they lie inside: a span is never taken from a peer.
+    #[inline]
     pub(super) fn at(&self, offset: u64, len: usize) -> *mut u8 {
         let start = usize::try_from(offset).expect("an offset fits the address space");
         assert!(

@@ -98,7 +98,9 @@ impl CompletionQueues {
     pub fn poll(&mut self, cq: CqId, max: usize, done: &mut Vec<Completion>) -> usize {
         let Some(queue) = self.queues.get_mut(cq.0) else { return 0 };
         let count = max.min(queue.entries.len());
-        done.extend(queue.entries.drain(..count));
+        for _ in 0..count {
+            done.extend(queue.entries.pop_front());
+        }
         count
     }
 
