@@ -47,6 +47,10 @@ pub trait Executor {
     /// The nexus is lost (SAM-5, section 6.3.4). Each of its tasks still has its outcome.
     fn lose(&mut self, env: &mut dyn Env, nexus: NexusKey);
 
+    /// Whether commands of a nexus have to wait: tasks of a lost one of the same name are still being executed, and what they
+    /// write must not land on what this one writes. They become fewer by [`Executor::poll`].
+    fn awaits_predecessor(&mut self, nexus: NexusKey) -> bool;
+
     /// The next nexus that the transport must end: its device or its initiator's right is gone.
     fn poll_lost(&mut self) -> Option<NexusKey>;
 }

@@ -133,6 +133,7 @@ impl Target {
     /// See [`super::Executor::lose`].
     pub(super) fn lose_nexus(&mut self, env: &mut dyn Env, key: Key) {
         self.abandon_nexus(env, key, &mut Vec::new());
+        self.note_departure(key);
         self.nexuses.remove(key);
         self.pending.retain(|pending| pending.nexus.0 != key);
         self.managed.retain(|(nexus, _, _)| nexus.0 != key);

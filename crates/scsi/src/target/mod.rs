@@ -10,7 +10,7 @@
 //! holds no buffer.
 //!
 //! - `device`, `nexus`, `unit`, `task`, `task_set`, `attention`: what there is. `registry`: how it changes.
-//! - `command`: the one table of commands. `begin`, `execute`, `end`: a task's way through the target. `management`: how it
+//! - `command`: the one table of commands. `begin`, `execute`, `end`: a task's way through the target. `predecessor`: what a lost nexus left. `management`: how it
 //!   is cut short. `immediate`: the way of a command that needs no task.
 //! - `spc`: the commands all devices have; `pages`, `reservation`: what they tell and change. `sbc`: the commands of disks.
 
@@ -30,6 +30,7 @@ mod management;
 mod nexus;
 pub mod options;
 mod pages;
+mod predecessor;
 mod registry;
 mod reservation;
 mod sbc;
@@ -58,6 +59,7 @@ use device::Device;
 use management::Pending;
 use nexus::Nexus;
 use options::{DEVICES_MAX, NEXUSES_MAX, TASKS_MAX, UNITS_MAX};
+use predecessor::Departed;
 use std::collections::{BTreeMap, VecDeque};
 use stdx::env::Env;
 use stdx::slab::{Key, Slab};
@@ -80,6 +82,8 @@ pub struct Target {
     managed: VecDeque<(NexusKey, u32, ManagementOutcome)>,
     /// Nexuses that transports are to end.
     lost: VecDeque<NexusKey>,
+    /// Nexuses that are lost, and whose tasks are not over.
+    departed: Vec<Departed>,
     /// Logical units with I/O under way.
     busy: Vec<Key>,
     /// Logical units whose waiting tasks may begin.
@@ -124,6 +128,7 @@ impl Target {
             pending: Vec::new(),
             managed: VecDeque::new(),
             lost: VecDeque::new(),
+            departed: Vec::new(),
             busy: Vec::new(),
             stirred: Vec::new(),
             faulted: Vec::new(),
@@ -245,6 +250,10 @@ impl Executor for Target {
 
     fn lose(&mut self, env: &mut dyn Env, nexus: NexusKey) {
         self.lose_nexus(env, nexus.0);
+    }
+
+    fn awaits_predecessor(&mut self, nexus: NexusKey) -> bool {
+        self.await_predecessor(nexus)
     }
 
     fn poll_lost(&mut self) -> Option<NexusKey> {

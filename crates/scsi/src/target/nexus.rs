@@ -18,11 +18,20 @@ pub(super) struct Nexus {
     pub(super) copies: CopyResults,
     /// What waits to be told, by logical unit; those with nothing are not here. As many as the device has units at most.
     waiting: Vec<(Key, Attentions)>,
+    /// Tasks of a lost nexus of this name may still be under way.
+    pub(super) has_predecessor: bool,
 }
 
 impl Nexus {
     pub(super) fn new(device: Key, initiator: TransportId, port: u16) -> Self {
-        Self { device, initiator, port, copies: CopyResults::default(), waiting: Vec::new() }
+        Self {
+            device,
+            initiator,
+            port,
+            copies: CopyResults::default(),
+            waiting: Vec::new(),
+            has_predecessor: false,
+        }
     }
 
     /// What it is called.

@@ -149,6 +149,7 @@ impl Target {
         for &unit in entry.units.values() {
             nexus.attend(unit, Attention::PowerOn);
         }
+        nexus.has_predecessor = self.has_predecessor(device.0, &nexus.name());
         self.nexuses.insert(nexus).map(NexusKey).map_err(|_| ConfigError::TooMany)
     }
 

@@ -49,7 +49,7 @@ impl Connection {
         match self.held {
             None => false,
             Some(Held::Backlog) => self.outgoing.backlog() < cx.shard.limits.backlog_max,
-            Some(Held::Predecessor) => !cx.shard.awaits_predecessor(self.session),
+            Some(Held::Predecessor) => !cx.awaits_predecessor(self.session),
             Some(Held::Buffers(bytes)) => {
                 let buffer = cx.env.mem().take(bytes);
                 buffer.inspect(|&buffer| cx.env.mem().give(buffer)).is_some()

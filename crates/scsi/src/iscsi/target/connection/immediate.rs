@@ -29,7 +29,7 @@ impl Connection {
         }
         let command = ScsiCommand::decode(&self.framer.bhs()).ok()?;
         let key = self.session?;
-        if !self.has_room_for(cx, &command) || cx.shard.awaits_predecessor(self.session) {
+        if !self.has_room_for(cx, &command) || cx.awaits_predecessor(self.session) {
             return None;
         }
         let session = cx.shard.sessions.get_mut(key)?;

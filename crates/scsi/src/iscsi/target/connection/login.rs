@@ -235,7 +235,6 @@ impl Context<'_> {
             self.shard.counters.reinstated += 1;
             self.end_session(old);
         }
-        let has_predecessor = self.shard.has_predecessor(&place.name);
         let key = self.shard.sessions.next_key().ok_or(Refusal::OutOfResources)?;
         let nexus = match place.device {
             Some(device) => {
@@ -262,7 +261,6 @@ impl Context<'_> {
             stranded: Vec::new(),
             managements: Vec::new(),
             next_management: 0,
-            has_predecessor,
             ended: false,
         };
         let inserted = self.shard.sessions.insert(session);

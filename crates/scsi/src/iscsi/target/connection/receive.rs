@@ -119,7 +119,7 @@ impl Connection {
         if let Err(error) = checked {
             return Ok(self.refuse(cx, layout, bhs, error.reason()));
         }
-        if layout.opcode == Opcode::ScsiCommand && cx.shard.awaits_predecessor(self.session) {
+        if layout.opcode == Opcode::ScsiCommand && cx.awaits_predecessor(self.session) {
             return Err(Problem::Held(Held::Predecessor));
         }
         self.coming.0 = *bhs;

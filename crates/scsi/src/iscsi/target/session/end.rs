@@ -1,9 +1,7 @@
 //! The end of a session, and of what is left of it.
 
-use super::super::{Context, Order, Shard};
-use super::SessionName;
+use super::super::{Context, Order};
 use crate::target::Outcome;
-use stdx::planted::{Bug, planted};
 use stdx::slab::Key;
 
 impl Context<'_> {
@@ -42,27 +40,10 @@ impl Context<'_> {
             self.shard.sessions.remove(key);
         }
     }
-}
-
-impl Shard {
-    /// Whether commands of a session have to wait: tasks of an earlier one of the same name are still being executed, and
-    /// what they write must not land on what this one writes.
+    /// Whether commands of a session have to wait for what an earlier one of its name left (RFC 7143, section 4.4.3.2).
     pub(crate) fn awaits_predecessor(&mut self, session: Option<Key>) -> bool {
-        let Some(session) = session.and_then(|key| self.sessions.get(key)) else { return false };
-        if !session.has_predecessor || planted(Bug::PredecessorNotAwaited) {
-            return false;
-        }
-        let name = session.name.clone();
-        let still = self.has_predecessor(&name);
-        let named = self.sessions.iter_mut().filter(|(_, session)| session.name == name);
-        named.for_each(|(_, session)| session.has_predecessor &= still);
-        still
-    }
-
-    /// Whether tasks of a session of this name that has ended are still being executed.
-    pub(crate) fn has_predecessor(&self, name: &SessionName) -> bool {
-        self.sessions
-            .iter()
-            .any(|(_, session)| session.ended && session.tasks.len() > 0 && session.name == *name)
+        let session = session.and_then(|key| self.shard.sessions.get(key));
+        let nexus = session.and_then(|session| session.nexus);
+        nexus.is_some_and(|nexus| self.executor.awaits_predecessor(nexus))
     }
 }

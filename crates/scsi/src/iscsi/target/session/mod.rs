@@ -55,8 +55,6 @@ pub(crate) struct Session {
     pub managements: Vec<ManagementUnderway>,
     /// The name of the next of them.
     pub next_management: u32,
-    /// Tasks of an ended session of this name may still be executed: commands wait for them.
-    pub has_predecessor: bool,
     /// It has ended; tasks of it may still be the executor's.
     pub ended: bool,
 }
