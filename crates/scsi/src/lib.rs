@@ -1,9 +1,10 @@
 //! The SCSI command set over volumes, and the transports that carry it, as target and as initiator.
 //!
 //! `target` is SAM-5's target device: logical units, task sets, commands; it knows no transport. `iscsi` is RFC 7143 for both
-//! ends. Layouts of bytes are `wire`'s.
+//! ends, `srp` T10's SRP. Layouts of bytes are `wire`'s.
 
 #![forbid(unsafe_code)]
 
 pub mod iscsi;
+pub mod srp;
 pub mod target;

@@ -1,0 +1,24 @@
+//! What has happened, in numbers that only grow.
+
+/// Events of a [`Server`](super::Server).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Counters {
+    /// Logins accepted.
+    pub logins: u64,
+    /// Logins refused, for whatever reason.
+    pub rejected: u64,
+    /// Channels that a later login of their nexus ended.
+    pub replaced: u64,
+    /// Channels that their initiators logged out of.
+    pub logged_out: u64,
+    /// Channels that ended without a word.
+    pub broken: u64,
+    /// Channels ended because of what their initiator sent.
+    pub terminated: u64,
+    /// Commands with fields that contradict each other.
+    pub invalid: u64,
+    /// Times a request waited for a buffer or for room among the work under way.
+    pub stalls: u64,
+    /// Times a channel waited for what an earlier nexus of its name left.
+    pub holds: u64,
+}

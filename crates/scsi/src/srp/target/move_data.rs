@@ -1,0 +1,139 @@
+//! Data moves: out of the initiator's memory, and into it.
+
+use super::Context;
+use super::channel::Channel;
+use super::task::Stage;
+use stdx::mem::Span;
+use verbs::{Key, Remote};
+use wire::srp::DescriptorTable;
+
+impl Channel {
+    /// Does the next thing for a request. False if it has to wait.
+    pub(super) fn step(&mut self, cx: &mut Context<'_>, index: u16) -> bool {
+        let Some(stage) = self.tasks.get(index).map(|task| task.stage) else { return true };
+        match stage {
+            Stage::Table => self.fetch_table(cx, index),
+            Stage::Buffer => self.take_buffer(cx, index),
+            Stage::Fetch => self.fetch(cx, index),
+            Stage::Write => self.write(cx, index),
+            Stage::Reply => self.reply(cx, index),
+            Stage::Free
+            | Stage::FetchingTable
+            | Stage::Fetching
+            | Stage::Executing
+            | Stage::Replying
+            | Stage::Dropped => true,
+        }
+    }
+
+    /// Reads the table of descriptors.
+    fn fetch_table(&mut self, cx: &mut Context<'_>, index: u16) -> bool {
+        let connection = self.connection;
+        let Some(task) = self.tasks.get_mut(index) else { return true };
+        let table = task.table;
+        if cx.endpoint.room(connection) == 0 {
+            return false;
+        }
+        if task.table_buffer.is_empty() {
+            let Some(buffer) = cx.env.mem().take(table.len as usize) else { return false };
+            task.table_buffer = buffer;
+        }
+        let from = Remote { address: table.address, key: Key(table.key) };
+        let posted = cx.endpoint.read(cx.device, connection, index.into(), from, &[task.table_buffer]);
+        if posted.is_ok() {
+            task.under_way += 1;
+            task.stage = Stage::FetchingTable;
+        }
+        posted.is_ok()
+    }
+
+    /// The table is here.
+    fn take_table(&mut self, cx: &mut Context<'_>, index: u16) {
+        let Some(task) = self.tasks.get_mut(index) else { return };
+        let buffer = core::mem::replace(&mut task.table_buffer, Span::EMPTY);
+        let mut bytes = core::mem::take(cx.scratch);
+        bytes.resize(buffer.len(), 0);
+        cx.env.mem().read(buffer, &mut bytes);
+        cx.env.mem().give(buffer);
+        let described = if task.is_out { task.out_len } else { task.in_len };
+        let filled = task.pieces.fill(DescriptorTable::new(&bytes), described);
+        *cx.scratch = bytes;
+        match filled {
+            Err(_) => self.fail(cx, index),
+            Ok(()) if task.wanted == 0 => self.submit(cx, index, Span::EMPTY),
+            Ok(()) => {
+                task.stage = Stage::Buffer;
+                self.advance(cx, index);
+            }
+        }
+    }
+
+    fn take_buffer(&mut self, cx: &mut Context<'_>, index: u16) -> bool {
+        let Some(task) = self.tasks.get_mut(index) else { return true };
+        let Some(buffer) = cx.env.mem().take(task.wanted as usize) else { return false };
+        task.buffer = buffer;
+        if task.is_out {
+            task.stage = Stage::Fetch;
+            return self.step(cx, index);
+        }
+        self.submit(cx, index, buffer);
+        true
+    }
+
+    /// Asks for the initiator's data, piece by piece.
+    fn fetch(&mut self, cx: &mut Context<'_>, index: u16) -> bool {
+        let connection = self.connection;
+        let Some(task) = self.tasks.get_mut(index) else { return true };
+        while let Some((from, len)) = task.pieces.next(task.wanted) {
+            let place = task.buffer.slice(task.pieces.moved() as usize, len as usize);
+            if len > 0 {
+                if cx.endpoint.read(cx.device, connection, index.into(), from, &[place]).is_err() {
+                    return false;
+                }
+                task.under_way += 1;
+            }
+            task.pieces.advance(len);
+        }
+        task.stage = Stage::Fetching;
+        true
+    }
+
+    /// Writes what was read to the initiator's memory, piece by piece; the response goes behind it.
+    fn write(&mut self, cx: &mut Context<'_>, index: u16) -> bool {
+        let connection = self.connection;
+        let Some(task) = self.tasks.get_mut(index) else { return true };
+        let len = task.answer.in_len.min(task.in_len);
+        while let Some((to, len)) = task.pieces.next(len) {
+            let place = task.buffer.slice(task.pieces.moved() as usize, len as usize);
+            if len > 0 {
+                if cx.endpoint.write(cx.device, connection, index.into(), to, &[place]).is_err() {
+                    return false;
+                }
+                task.under_way += 1;
+            }
+            task.pieces.advance(len);
+        }
+        task.stage = Stage::Reply;
+        self.step(cx, index)
+    }
+
+    /// The device is done with work of a request.
+    pub(super) fn handle_done(&mut self, cx: &mut Context<'_>, index: u16, is_success: bool) {
+        let goes_on = is_success && self.is_open();
+        let Some(task) = self.tasks.get_mut(index) else { return };
+        task.under_way -= 1;
+        if task.under_way > 0 {
+            return;
+        }
+        match task.stage {
+            Stage::Replying | Stage::Dropped => self.free(cx, index),
+            // What failed breaks the channel, which gives up the rest.
+            Stage::FetchingTable if goes_on => self.take_table(cx, index),
+            Stage::Fetching if goes_on => {
+                let buffer = task.buffer.first(task.wanted as usize);
+                self.submit(cx, index, buffer);
+            }
+            _ => {}
+        }
+    }
+}
