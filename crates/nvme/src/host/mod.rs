@@ -20,6 +20,7 @@ mod handle;
 mod identity;
 pub mod namespace;
 mod options;
+mod queue;
 pub mod tcp;
 
 pub use controller::AdminRequest;
@@ -29,3 +30,4 @@ pub use handle::{Host, HostError, NotNow};
 pub use identity::host_id;
 pub use namespace::Namespace;
 pub use options::{HostOptions, HostOptionsError};
+pub use queue::{Completed, Data, Refused};

@@ -98,7 +98,7 @@ impl HostOptions {
 
     /// What is wrong with them, if anything is.
     pub fn check(&self) -> Result<(), HostOptionsError> {
-        if !(2..=super::tcp::ENTRIES_MAX).contains(&self.queue_size) {
+        if !(2..=super::queue::ENTRIES_MAX).contains(&self.queue_size) {
             return Err(HostOptionsError::QueueSize(self.queue_size));
         }
         if self.io_queues > Self::IO_QUEUES_MAX {

@@ -7,7 +7,7 @@
 use super::admin::AdminCommand;
 use super::{Controller, Phase};
 use crate::host::event::{Failure, Step};
-use crate::host::tcp::Data;
+use crate::host::queue::Data;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use stdx::env::Env;

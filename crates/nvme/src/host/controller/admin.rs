@@ -2,7 +2,7 @@
 
 use super::{Controller, HostEvent};
 use crate::host::event::{Failure, Step};
-use crate::host::tcp::{Completed, Data, Refused, State};
+use crate::host::queue::{Completed, Data, Refused, State};
 use stdx::env::Env;
 use stdx::slab::Key;
 use wire::nvme::{Status, SubmissionQueueEntry};

@@ -6,7 +6,7 @@
 use super::Controller;
 use super::admin::AdminCommand;
 use crate::host::event::HostEvent;
-use crate::host::tcp::Data;
+use crate::host::queue::Data;
 use stdx::env::Env;
 use wire::nvme::admin::LogPageRequest;
 use wire::nvme::aer::{AsyncEvent, AsyncEventResult};

@@ -4,7 +4,7 @@
 use super::Controller;
 use super::admin::AdminCommand;
 use crate::host::event::Failure;
-use crate::host::tcp::Data;
+use crate::host::queue::Data;
 use stdx::env::Env;
 use wire::nvme::{AdminOpcode, Status, SubmissionQueueEntry};
 

@@ -1,7 +1,7 @@
 //! Limits of the NVM command set's commands, beyond the one on transfers (NVM 4.1.5.4; Base 2.0 brought them).
 
 use super::Controller;
-use crate::host::tcp::Data;
+use crate::host::queue::Data;
 use stdx::env::Env;
 use wire::nvme::Status;
 use wire::nvme::admin::IdentifyRequest;

@@ -3,6 +3,7 @@
 use super::scan::Scan;
 use super::{Controller, Phase};
 use crate::host::event::{Failure, HostEvent};
+use crate::host::queue::Queue;
 use block::Status;
 use block::replay::Verdict;
 use core::time::Duration;
@@ -40,8 +41,12 @@ impl Controller {
     /// arrive.
     pub(super) fn drop_queues(&mut self, env: &mut dyn Env, orderly: bool) {
         for (id, mut queue) in self.admin.take().into_iter().chain(self.io.drain(..)).enumerate() {
-            queue.close(env, orderly);
-            self.spare.insert(id, queue.memory());
+            match &mut queue {
+                Queue::Tcp(queue) => {
+                    queue.close(env, orderly);
+                    self.spare.insert(id, queue.memory());
+                }
+            }
         }
         self.scan = Scan::idle();
         self.access.forget_reading();

@@ -32,7 +32,8 @@ use self::requests::{ChannelState, Request};
 use self::scan::Scan;
 use super::event::{Failure, HostEvent, Step};
 use super::options::HostOptions;
-use super::tcp::{Completed, QueueMemory, QueuePair, State};
+use super::queue::{Completed, Queue, State};
+use super::tcp::QueueMemory;
 use block::replay::Acknowledged;
 use std::collections::{BTreeMap, VecDeque};
 use stdx::backoff::Backoff;
@@ -51,8 +52,8 @@ pub(in crate::host) struct Controller {
     phase: Phase,
     /// The connection was Live at least once.
     was_live: bool,
-    admin: Option<QueuePair>,
-    io: Vec<QueuePair>,
+    admin: Option<Queue>,
+    io: Vec<Queue>,
     /// Memory of queues that are no more: by queue identifier.
     spare: BTreeMap<usize, QueueMemory>,
     /// Private memory for Identify data and log pages.
@@ -180,7 +181,7 @@ impl Controller {
             What::DatagramsReadable(_) | What::DatagramsWritable(_) => return,
             What::LinkAcceptable(_) | What::LinkReadable(_) => return,
         };
-        let queue = self.admin.iter_mut().chain(&mut self.io).find(|queue| queue.stream() == stream);
+        let queue = self.admin.iter_mut().chain(&mut self.io).find(|queue| queue.is_on(stream));
         if let Some(queue) = queue {
             queue.handle_event(env, &event.what);
             self.turn(env);
@@ -222,17 +223,17 @@ impl Controller {
     fn handle_queue_states(&mut self, env: &mut dyn Env) {
         let ended = self.admin.iter().chain(&self.io).find_map(|queue| match queue.state() {
             State::Ended(why) => Some(why),
-            State::Connecting | State::Initializing | State::Established => None,
+            State::Opening | State::Established => None,
         });
         if let Some(why) = ended {
-            self.lose(env, why.into());
+            self.lose(env, why);
         } else {
             self.handle_established(env);
         }
     }
 
     pub fn deadline(&self) -> Option<Time> {
-        let unread = self.admin.iter().chain(&self.io).any(QueuePair::has_unread).then_some(Time::ZERO);
+        let unread = self.admin.iter().chain(&self.io).any(Queue::has_unread).then_some(Time::ZERO);
         let phase = match self.phase {
             Phase::Rising { deadline, .. } => Some(deadline),
             Phase::Polling { at, deadline, .. } => Some(at.min(deadline)),

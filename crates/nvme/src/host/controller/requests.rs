@@ -12,7 +12,7 @@ use super::access::Reach;
 use super::rising::CONNECT_TOKEN;
 use super::{Controller, Phase};
 use crate::host::namespace::{Answer, Piece, answer_of};
-use crate::host::tcp::{Completed, State};
+use crate::host::queue::{Completed, State};
 use block::replay::Range;
 use block::{Done, Info, Io, Op, Refused, Status};
 use core::time::Duration;

@@ -12,7 +12,8 @@
 use super::admin::AdminCommand;
 use super::{CommandLimits, Controller, Phase};
 use crate::host::event::{Failure, HostEvent, Step};
-use crate::host::tcp::{Data, Parameters, QueueMemory, QueuePair, State};
+use crate::host::queue::{Data, InCapsule, Queue, State};
+use crate::host::tcp::{Parameters, QueueMemory, QueuePair};
 use core::time::Duration;
 use stdx::env::Env;
 use wire::nvme::admin::{IdentifyRequest, SetFeatures};
@@ -35,7 +36,7 @@ impl Controller {
         }
     }
 
-    fn open_queue(&mut self, env: &mut dyn Env, id: usize, entries: u16) -> Result<QueuePair, Failure> {
+    fn open_queue(&mut self, env: &mut dyn Env, id: usize, entries: u16) -> Result<Queue, Failure> {
         let parameters = Parameters {
             address: self.options.address,
             digests: self.options.digests,
@@ -47,7 +48,7 @@ impl Controller {
             Some(memory) => memory,
             None => QueueMemory::map(env.mem(), &parameters)?,
         };
-        QueuePair::connect(env, self.owner, &parameters, memory).map_err(|error| {
+        QueuePair::connect(env, self.owner, &parameters, memory).map(Queue::Tcp).map_err(|error| {
             self.spare.insert(id, memory);
             error.into()
         })
@@ -300,9 +301,9 @@ impl Controller {
         {
             return self.lose(env, Failure::AuthenticationRequired);
         }
-        let in_capsule_max = self.data.as_ref().map_or(0, |data| in_capsule_max(data));
+        let in_capsule = self.data.as_ref().map_or(InCapsule::default(), |data| in_capsule(data));
         if let Some(queue) = self.io.last_mut() {
-            queue.set_in_capsule_max(in_capsule_max);
+            queue.set_in_capsule(in_capsule);
         }
         if self.io.len() < usize::from(self.granted_queues) {
             self.begin_step(env, Step::IoQueues);
@@ -349,12 +350,11 @@ fn wanted_events(data: &ControllerData) -> AsyncEvents {
     AsyncEvents(data.async_events.get() & used.bits())
 }
 
-/// In-capsule data in bytes: what the capsule has beyond the command, if data begins right behind it.
-fn in_capsule_max(data: &ControllerData) -> u32 {
-    if data.in_capsule_data_offset.get() != 0 {
-        return 0;
-    }
-    data.command_capsule_size.get().saturating_mul(16).saturating_sub(SubmissionQueueEntry::LEN as u32)
+/// What the capsule has beyond the command (IOCCSZ), and where in it data begins (ICDOFF).
+fn in_capsule(data: &ControllerData) -> InCapsule {
+    let len = data.command_capsule_size.get().saturating_mul(CAPSULE_UNIT);
+    let offset = u32::from(data.in_capsule_data_offset.get()) * CAPSULE_UNIT;
+    InCapsule { max: len.saturating_sub(SubmissionQueueEntry::LEN as u32).saturating_sub(offset), offset }
 }
 
 /// The token of Connect on an I/O queue; no request has it.
@@ -381,6 +381,8 @@ const ADMIN_QUEUE_ENTRIES: u16 = 32;
 const ADMIN_RECEIVE_LEN: usize = 16 << 10;
 /// Bytes of an I/O queue's receive buffer: 63 reads of 4 KiB in one receive.
 const IO_RECEIVE_LEN: usize = 256 << 10;
+/// IOCCSZ and ICDOFF count in so many bytes.
+const CAPSULE_UNIT: u32 = 16;
 /// CAP.TO counts in this.
 const READY_TIMEOUT_UNIT: Duration = Duration::from_millis(500);
 /// How often CSTS is read.

@@ -8,7 +8,7 @@ use super::records::{Record, eui64_identity};
 use super::{Controller, Phase};
 use crate::host::event::{Failure, HostEvent, Step};
 use crate::host::namespace::{Answer, answer_of};
-use crate::host::tcp::Data;
+use crate::host::queue::Data;
 use block::Identity;
 use std::collections::BTreeMap;
 use stdx::env::Env;

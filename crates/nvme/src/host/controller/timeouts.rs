@@ -4,7 +4,7 @@
 use super::Controller;
 use super::admin::AdminCommand;
 use crate::host::event::Failure;
-use crate::host::tcp::Data;
+use crate::host::queue::Data;
 use core::time::Duration;
 use stdx::env::Env;
 use stdx::slab::Key;
@@ -25,8 +25,7 @@ impl Controller {
         }
         self.watch_overdue(env);
         let timeout = self.options.command_timeout;
-        let oldest =
-            |queue: &crate::host::tcp::QueuePair| queue.unanswered().map(|(_, _, since)| since).min();
+        let oldest = |queue: &crate::host::queue::Queue| queue.unanswered().map(|(_, _, since)| since).min();
         let lost = self.io.iter().filter_map(oldest).any(|since| now >= since + timeout * 2);
         if lost || self.admin_is_overdue(env) {
             return self.lose(env, Failure::CommandTimedOut);

@@ -16,7 +16,7 @@ use super::AdminRequest;
 use super::event::{Failure, HostEvent};
 use super::handle::{Host, HostError};
 use super::options::HostOptions;
-use super::tcp::Data;
+use super::queue::Data;
 use core::time::Duration;
 use std::net::SocketAddr;
 use stdx::env::{Env, Event, Owner};

@@ -1,7 +1,7 @@
 //! Requests as commands of the NVM command set (NVM 3.2), cut where the controller's limits say.
 
 use crate::host::controller::Record;
-use crate::host::tcp::Data;
+use crate::host::queue::Data;
 use block::{Io, Op};
 use stdx::mem::Span;
 use wire::nvme::dsm::{DatasetAttributes, DatasetManagement, DatasetRange};

@@ -2,4 +2,4 @@
 
 mod queue;
 
-pub use queue::{Completed, Data, ENTRIES_MAX, Parameters, QueueEnd, QueueMemory, QueuePair, Refused, State};
+pub use queue::{Parameters, QueueEnd, QueueMemory, QueuePair, State};

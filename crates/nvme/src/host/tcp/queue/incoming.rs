@@ -1,8 +1,9 @@
 //! What the controller sends: ICResp, responses, data, R2T, C2HTermReq; each checked before it changes anything.
 
-use super::commands::Requested;
+use super::command::Requested;
 use super::receive::{DIRECT_LEN_MIN, Payload};
-use super::{Completed, Data, QueueEnd, QueuePair, State};
+use super::{QueueEnd, QueuePair, State};
+use crate::host::queue::{Completed, Data};
 use stdx::mem::Memory;
 use stdx::planted::{Bug, planted};
 use wire::nvme::tcp::{

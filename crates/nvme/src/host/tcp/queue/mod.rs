@@ -12,16 +12,15 @@
 //! Invariants: no input panics or grows memory; a command's memory is not touched after it was told completed; once
 //! ended, the stream is closed, and the commands that got no response are to be had from [`QueuePair::unanswered`].
 
-mod commands;
+mod command;
 mod incoming;
 mod outgoing;
 mod receive;
 mod session;
-mod submission;
 
-use self::commands::{Command, Commands};
+use self::command::Command;
 use self::receive::Receive;
-use self::submission::Submission;
+use crate::host::queue::{Commands, Completed, Data, ENTRIES_MAX, Refused, Submission};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use stdx::env::{Env, IoError, Owner, StreamId, What};
@@ -29,10 +28,10 @@ use stdx::mem::{Kind, Memory, OutOfMemory, Span};
 use stdx::time::Time;
 use stdx::transmit::{HEADER_MAX, Transmit};
 use thiserror::Error;
+use wire::nvme::SubmissionQueueEntry;
 use wire::nvme::tcp::{
     ADMIN_IN_CAPSULE_MAX, DataAlignment, Digests, HEADER_SPAN_MAX, HeaderError, HeaderRules, Receiver,
 };
-use wire::nvme::{Status, SubmissionQueueEntry};
 
 /// One queue pair.
 #[derive(Debug)]
@@ -47,7 +46,7 @@ pub struct QueuePair {
     h2c_data_max: u32,
     in_capsule_max: u32,
     memory: QueueMemory,
-    commands: Commands,
+    commands: Commands<Command>,
     submission: Submission,
     transmit: Transmit,
     receive: Receive,
@@ -118,32 +117,6 @@ pub struct Parameters {
     /// Bytes of the receive buffer.
     pub receive_len: usize,
 }
-
-/// The data of a command.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Data {
-    /// There is none.
-    None,
-    /// Memory to controller.
-    ToController(Span),
-    /// Controller to memory.
-    FromController(Span),
-}
-
-/// A command got its response.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Completed {
-    /// Its owner's token.
-    pub token: u64,
-    /// How it went.
-    pub status: Status,
-    /// Dwords 0 and 1 of the completion.
-    pub result: u64,
-}
-
-/// The queue takes no further command now: it is full, or not established.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Refused;
 
 /// The memory of a queue's own, to be used again by the queue that follows it.
 #[derive(Clone, Copy, Debug)]
@@ -317,6 +290,3 @@ impl QueuePair {
         env.close(self.stream, abort);
     }
 }
-
-/// The longest submission queue we ask for: ten bits of the command identifier are the place.
-pub const ENTRIES_MAX: u16 = 1024;

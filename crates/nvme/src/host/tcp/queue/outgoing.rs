@@ -1,6 +1,7 @@
 //! What the host sends: ICReq, command capsules, H2CData, and H2CTermReq when the controller broke the protocol.
 
-use super::{Data, QueuePair};
+use super::QueuePair;
+use crate::host::queue::Data;
 use stdx::mem::{Memory, Span};
 use wire::nvme::tcp::{
     CapsuleCmd, DIGEST_LEN, DataAlignment, H2cData, HEADER_SPAN_MAX, HeaderError, IcReq, PduLayout, Receiver,
@@ -74,7 +75,7 @@ impl QueuePair {
         let (Some(requested), Some(span)) = (command.r2t, command.write_span()) else { return false };
         let length = requested.left.min(self.h2c_data_max);
         let last = length == requested.left;
-        command.r2t = (!last).then_some(super::commands::Requested {
+        command.r2t = (!last).then_some(super::command::Requested {
             offset: requested.offset + length,
             left: requested.left - length,
             ..requested

@@ -2,7 +2,7 @@
 
 /// The host's view of a submission queue's head and tail.
 #[derive(Debug)]
-pub(super) struct Submission {
+pub(in crate::host) struct Submission {
     /// Entries of the queue; one is always left free.
     entries: u16,
     tail: u16,
