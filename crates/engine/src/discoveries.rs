@@ -8,7 +8,7 @@ use crate::hosts::{AttachError, Hosts};
 use crate::owners::Part;
 use crate::volumes::Volumes;
 use core::time::Duration;
-use nvme::host::discovery::{is_subsystem, tcp_address};
+use nvme::host::discovery::{address, is_subsystem};
 use nvme::host::{Discovery, DiscoveryError, DiscoveryLog, HostOptions};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -221,7 +221,7 @@ impl Watched {
         self.is_told = true;
         let subsystems = log.entries.iter().filter(|entry| is_subsystem(entry));
         let told: Vec<(Nqn, SocketAddr)> =
-            subsystems.filter_map(|entry| Some((entry.subsystem().ok()?, tcp_address(entry)?))).collect();
+            subsystems.filter_map(|entry| Some((entry.subsystem().ok()?, reached(entry)?))).collect();
         self.found.retain(|found| {
             let stays = told.contains(&(found.subsystem, found.address));
             if !stays {
@@ -265,3 +265,9 @@ impl Watched {
 
 /// The shortest wait before a service that could not be asked is asked again.
 const RETRY_MIN: Duration = Duration::from_secs(1);
+
+/// Where an entry leads, if that is over TCP.
+fn reached(entry: &wire::nvme::log::DiscoveryEntry) -> Option<SocketAddr> {
+    let (transport, address) = address(entry)?;
+    (transport == nvme::host::Transport::Tcp).then_some(address)
+}

@@ -4,7 +4,7 @@ mod pair;
 
 use block::{BlockDevice, Done, Io, Op, Status};
 use core::time::Duration;
-use nvme::host::discovery::{DiscoveryError, DiscoveryLog, is_referral, tcp_address};
+use nvme::host::discovery::{self, DiscoveryError, DiscoveryLog, is_referral};
 use nvme::host::{Discovery, Failure, HostEvent, HostOptions, Step};
 use nvme::target::{Portal, Referral, SubsystemConfig, Transport};
 use pair::{Pair, address, options, subsystem};
@@ -143,10 +143,12 @@ fn the_discovery_log_is_read_whole() {
     let log = discover(&mut pair, |_| ()).unwrap();
     let found: Vec<_> = log.entries.iter().filter(|entry| !is_referral(entry)).collect();
     assert!(found.iter().any(|entry| entry.subsystem() == Ok(subsystem())));
-    assert!(found.iter().all(|entry| tcp_address(entry) == Some(address())));
+    assert!(
+        found.iter().all(|entry| discovery::address(entry) == Some((nvme::host::Transport::Tcp, address())))
+    );
     assert!(found.len() >= 11);
     let referral = log.entries.iter().find(|entry| is_referral(entry)).unwrap();
-    assert_eq!(tcp_address(referral), Some(other.address));
+    assert_eq!(discovery::address(referral), Some((nvme::host::Transport::Tcp, other.address)));
 }
 
 #[test]

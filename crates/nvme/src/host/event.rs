@@ -1,5 +1,6 @@
 //! What a host tells its owner.
 
+use super::rdma;
 use super::tcp::QueueEnd;
 use core::fmt;
 use stdx::env::IoError;
@@ -48,6 +49,9 @@ pub enum Failure {
     /// A queue ended, or did not come to be.
     #[error("{0}")]
     Queue(#[from] QueueEnd),
+    /// A queue over RDMA ended, or did not come to be.
+    #[error("{0}")]
+    Rdma(#[from] rdma::QueueEnd),
     /// The controller refused a step of the way up.
     #[error("the controller refused {step}: {name} ({status})", name = status_name(*step, *status))]
     Refused {
@@ -85,7 +89,7 @@ pub enum Failure {
 /// A step of the way up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
-    /// The stream of the admin queue, and its initialization.
+    /// The stream or connection of the admin queue, and its initialization.
     Stream,
     /// Connect of the admin queue.
     Connect,
@@ -103,7 +107,7 @@ pub enum Step {
     AsyncEvents,
     /// Set Features: number of queues.
     QueueCount,
-    /// Streams and Connect commands of the I/O queues, one after the other.
+    /// Streams or connections, and Connect commands of the I/O queues, one after the other.
     IoQueues,
     /// The namespaces are looked at.
     Namespaces,
@@ -134,7 +138,7 @@ impl Failure {
             Failure::Refused { status, .. } => status.do_not_retry(),
             Failure::AuthenticationRequired | Failure::Closed => true,
             Failure::Queue(QueueEnd::Digests) => true,
-            Failure::Queue(_) | Failure::ConnectTimedOut(_) => false,
+            Failure::Queue(_) | Failure::Rdma(_) | Failure::ConnectTimedOut(_) => false,
             Failure::CommandTimedOut | Failure::NotReady | Failure::Nonsense(_) => false,
             Failure::AccessNotSettled => false,
             Failure::OutOfMemory(_) => false,

@@ -10,6 +10,7 @@ use stdx::env::{Env, Event, Owner};
 use stdx::mem::OutOfMemory;
 use stdx::time::Time;
 use thiserror::Error;
+use verbs::{ConnectionEvent, Device};
 use wire::nvme::identify::ControllerData;
 
 /// An association with a controller. Dropping it leaves its streams open: [`Host::close`] it first.
@@ -36,7 +37,8 @@ pub struct NotNow;
 
 impl Host {
     /// Begins to connect; [`HostEvent::Connected`] or [`HostEvent::Failed`] follows. Events of all its streams go to
-    /// `owner`, which is this host's alone.
+    /// `owner`, which is this host's alone. Over RDMA the low 32 bits of `owner` are clear, and all owners with these high 32
+    /// bits are this host's.
     pub fn connect(env: &mut dyn Env, owner: Owner, options: HostOptions) -> Result<Self, HostError> {
         options.check()?;
         let controller = Controller::connect(env, owner, options)?;
@@ -46,6 +48,32 @@ impl Host {
     /// An event of this host's owner.
     pub fn handle_event(&self, env: &mut dyn Env, event: &Event) {
         self.controller.borrow_mut().handle_event(env, event);
+    }
+
+    /// Over RDMA: takes in what the device has to tell, and has it do what is wanted. To be called in every turn, before the
+    /// device's own; nothing moves otherwise. The device is one and the same from the first call to [`Host::free`].
+    pub fn drive(&self, env: &mut dyn Env, device: &mut dyn Device) {
+        self.controller.borrow_mut().drive(env, device);
+    }
+
+    /// An event of the device for one of this host's owners.
+    pub fn handle_device_event(&self, device: &mut dyn Device, event: &verbs::Event) {
+        self.controller.borrow_mut().handle_device_event(device, event);
+    }
+
+    /// Something happened to one of this host's connections of the device.
+    pub fn handle_connection(&self, env: &mut dyn Env, device: &mut dyn Device, event: &ConnectionEvent) {
+        self.controller.borrow_mut().handle_connection(env, device, event);
+    }
+
+    /// True once nothing of a closed host is left at the device: its connections have ended in order. Over TCP at once.
+    pub fn is_quiet(&self) -> bool {
+        self.controller.borrow().is_quiet()
+    }
+
+    /// Gives back what a closed host has of its device, also connections that have not ended yet.
+    pub fn free(&self, env: &mut dyn Env, device: &mut dyn Device) {
+        self.controller.borrow_mut().free(env, device);
     }
 
     /// Sends what was submitted since the last call. Channels do it when polled; who polls none calls this.
@@ -65,12 +93,12 @@ impl Host {
 
     /// The next thing that happened.
     pub fn poll_event(&self) -> Option<HostEvent> {
-        self.controller.borrow_mut().events.pop_front()
+        self.controller.borrow_mut().poll_event()
     }
 
     /// True if [`Host::poll_event`] has something to tell.
     pub fn has_events(&self) -> bool {
-        !self.controller.borrow().events.is_empty()
+        self.controller.borrow().has_events()
     }
 
     /// True while there is a connection.
@@ -119,7 +147,8 @@ impl Host {
         self.controller.borrow().check();
     }
 
-    /// Tells the controller that we go, ends the streams, and gives memory back. Requests complete as gone.
+    /// Tells the controller that we go, ends the streams, and gives memory back. Requests complete as gone. Over RDMA the
+    /// host is to be driven until it [is quiet](Host::is_quiet), and [freed](Host::free) then.
     pub fn close(&self, env: &mut dyn Env) {
         self.controller.borrow_mut().close(env);
     }

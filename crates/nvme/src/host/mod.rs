@@ -9,9 +9,12 @@
 //! says. Whether the outcome of an answerless request may be found out by asking again is decided in
 //! [`block::replay`].
 //!
+//! Over TCP it needs nothing but its environment; over RDMA ([`Transport::Rdma`]) it notes what it wants of its device, and
+//! does it whenever its owner calls [`Host::drive`] with the device at hand.
+//!
 //! What it is not: it parses no URL, and it knows no multipath; two paths are two hosts.
 //!
-//! Base 2.0 (chapters 3, 5, 6), NVM Command Set 1.0, TCP Transport 1.0.
+//! Base 2.0 (chapters 3, 5, 6), NVM Command Set 1.0, TCP Transport 1.0, NVMe/RDMA Transport 1.0.
 
 pub mod controller;
 pub mod discovery;
@@ -21,6 +24,7 @@ mod identity;
 pub mod namespace;
 mod options;
 mod queue;
+pub mod rdma;
 pub mod tcp;
 
 pub use controller::AdminRequest;
@@ -29,5 +33,5 @@ pub use event::{Failure, HostEvent, Step};
 pub use handle::{Host, HostError, NotNow};
 pub use identity::host_id;
 pub use namespace::Namespace;
-pub use options::{HostOptions, HostOptionsError};
+pub use options::{HostOptions, HostOptionsError, Transport};
 pub use queue::{Completed, Data, Refused};

@@ -10,6 +10,8 @@ use wire::nvme::tcp::Digests;
 /// Where to connect, as whom, and how to behave when that breaks.
 #[derive(Clone, Debug)]
 pub struct HostOptions {
+    /// What carries the queues.
+    pub transport: Transport,
     /// The controller's address.
     pub address: SocketAddr,
     /// The subsystem (SUBNQN).
@@ -49,6 +51,16 @@ pub struct HostOptions {
     pub requests_max: usize,
 }
 
+/// What carries the queues of an association.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+pub enum Transport {
+    /// A stream for each.
+    #[default]
+    Tcp,
+    /// A reliable connection of an RDMA device for each.
+    Rdma,
+}
+
 /// Options that make no sense.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum HostOptionsError {
@@ -64,6 +76,9 @@ pub enum HostOptionsError {
     /// More than fits 32 bits of milliseconds.
     #[error("a keep alive timeout has at most 49 days")]
     KeepAlive,
+    /// They are of streams.
+    #[error("digests are for NVMe/TCP: RDMA checks what it moves by itself")]
+    Digests,
     /// There is room for no request.
     #[error("at least one request must be allowed")]
     Requests,
@@ -76,6 +91,7 @@ impl HostOptions {
     /// The usual: one I/O queue of 128 entries, no digests, 30 s time-outs, and ten minutes of patience.
     pub fn new(address: SocketAddr, subsystem: Nqn, host: Nqn, host_id: HostId) -> Self {
         Self {
+            transport: Transport::Tcp,
             address,
             subsystem,
             host,
@@ -103,6 +119,9 @@ impl HostOptions {
         }
         if self.io_queues > Self::IO_QUEUES_MAX {
             return Err(HostOptionsError::IoQueues(self.io_queues));
+        }
+        if self.transport == Transport::Rdma && self.digests != Digests::default() {
+            return Err(HostOptionsError::Digests);
         }
         let timeouts = [self.connect_timeout, self.admin_timeout, self.command_timeout, self.reconnect_delay];
         if timeouts.contains(&Duration::ZERO) {

@@ -24,8 +24,12 @@ pub struct StillEnv {
 impl StillEnv {
     /// Time zero, fresh memory, and the entropy of `seed`.
     pub fn new(seed: u64) -> Self {
-        let limits = MemoryLimits { buffer_bytes: 16 << 20 };
-        let memory = Memory::new(limits).expect("16 MiB of address space");
+        Self::with_buffers(seed, 16 << 20)
+    }
+
+    /// The same, with so many bytes of address space for buffers.
+    pub fn with_buffers(seed: u64, buffer_bytes: usize) -> Self {
+        let memory = Memory::new(MemoryLimits { buffer_bytes }).expect("address space");
         Self { now: Time::ZERO, memory, entropy: Prng::new(seed), process: None }
     }
 

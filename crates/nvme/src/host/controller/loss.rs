@@ -40,11 +40,18 @@ impl Controller {
     /// Closes the queues and keeps their memory; forgets what was outstanding on them. `orderly`: what was sent may still
     /// arrive.
     pub(super) fn drop_queues(&mut self, env: &mut dyn Env, orderly: bool) {
-        for (id, mut queue) in self.admin.take().into_iter().chain(self.io.drain(..)).enumerate() {
-            match &mut queue {
-                Queue::Tcp(queue) => {
+        for (id, queue) in self.admin.take().into_iter().chain(self.io.drain(..)).enumerate() {
+            match queue {
+                Queue::Tcp(mut queue) => {
                     queue.close(env, orderly);
                     self.spare.insert(id, queue.memory());
+                }
+                Queue::Rdma(queue) => {
+                    // Last words are said on the admin queue.
+                    let is_last = orderly && id == 0;
+                    if let Some(link) = &mut self.link {
+                        link.leave(queue, is_last);
+                    }
                 }
             }
         }

@@ -14,6 +14,7 @@
 mod access;
 mod admin;
 mod async_events;
+mod drive;
 mod keep_alive;
 mod limits;
 mod loss;
@@ -31,8 +32,9 @@ pub(in crate::host) use self::records::Record;
 use self::requests::{ChannelState, Request};
 use self::scan::Scan;
 use super::event::{Failure, HostEvent, Step};
-use super::options::HostOptions;
+use super::options::{HostOptions, Transport};
 use super::queue::{Completed, Queue, State};
+use super::rdma::Link;
 use super::tcp::QueueMemory;
 use block::replay::Acknowledged;
 use std::collections::{BTreeMap, VecDeque};
@@ -54,6 +56,8 @@ pub(in crate::host) struct Controller {
     was_live: bool,
     admin: Option<Queue>,
     io: Vec<Queue>,
+    /// What the queues have of an RDMA device; `None` over TCP, and once it was given back.
+    link: Option<Box<Link>>,
     /// Memory of queues that are no more: by queue identifier.
     spare: BTreeMap<usize, QueueMemory>,
     /// Private memory for Identify data and log pages.
@@ -89,7 +93,7 @@ pub(in crate::host) struct Controller {
     channels: Slab<ChannelState>,
     acknowledged: Acknowledged,
     next_queue: usize,
-    pub(in crate::host) events: VecDeque<HostEvent>,
+    events: VecDeque<HostEvent>,
     backoff: Backoff,
     /// When the connection was lost; `None` while it is there.
     lost_at: Option<Time>,
@@ -125,12 +129,17 @@ impl Controller {
         let zeros = mem.map(Kind::Shared, ZEROS_LEN)?;
         let zeros = mem.whole(zeros);
         let seed = env.entropy();
+        let link = match options.transport {
+            Transport::Tcp => None,
+            Transport::Rdma => Some(Box::new(Link::new(env, owner, &options, rising::ADMIN_QUEUE_ENTRIES)?)),
+        };
         let mut controller = Self {
             owner,
             phase: Phase::Waiting { until: env.now() },
             was_live: false,
             admin: None,
             io: Vec::new(),
+            link,
             spare: BTreeMap::new(),
             page: private.first(IDENTIFY_LEN),
             event_page: private.slice(IDENTIFY_LEN, IDENTIFY_LEN),
@@ -233,7 +242,8 @@ impl Controller {
     }
 
     pub fn deadline(&self) -> Option<Time> {
-        let unread = self.admin.iter().chain(&self.io).any(Queue::has_unread).then_some(Time::ZERO);
+        let unread = (self.wants_device() || self.admin.iter().chain(&self.io).any(Queue::has_unread))
+            .then_some(Time::ZERO);
         let phase = match self.phase {
             Phase::Rising { deadline, .. } => Some(deadline),
             Phase::Polling { at, deadline, .. } => Some(at.min(deadline)),
@@ -274,6 +284,16 @@ impl Controller {
         self.flush(env);
     }
 
+    /// The next thing that happened.
+    pub fn poll_event(&mut self) -> Option<HostEvent> {
+        if self.is_exposed() { None } else { self.events.pop_front() }
+    }
+
+    /// True if [`Controller::poll_event`] has something to tell, now or once the device is done.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// Asserts what always holds: who is live has all queues that were granted.
     pub fn check(&self) {
         let wanted = if self.options.io_queues == 0 { 0 } else { self.granted_queues };
@@ -282,6 +302,7 @@ impl Controller {
             "live with {} queues",
             self.io.len()
         );
+        self.link.iter().for_each(|link| link.check());
     }
 
     /// Ends everything. Requests complete as gone.
@@ -294,6 +315,13 @@ impl Controller {
         for memory in core::mem::take(&mut self.spare).into_values() {
             memory.unmap(env.mem());
         }
+        // A device knows our memory until it was told otherwise.
+        if self.link.is_none() {
+            self.unmap(env);
+        }
+    }
+
+    fn unmap(&self, env: &mut dyn Env) {
         env.mem().unmap(self.page.region);
         env.mem().unmap(self.zeros.region);
     }

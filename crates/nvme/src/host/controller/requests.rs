@@ -318,6 +318,9 @@ impl Controller {
         if ended {
             self.turn(env);
         }
+        if self.is_exposed() {
+            return;
+        }
         if let Some(state) = self.channels.get_mut(channel) {
             done.append(&mut state.done);
         }

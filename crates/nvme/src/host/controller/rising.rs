@@ -37,6 +37,14 @@ impl Controller {
     }
 
     fn open_queue(&mut self, env: &mut dyn Env, id: usize, entries: u16) -> Result<Queue, Failure> {
+        if let Some(link) = &self.link {
+            let is_admin = id == 0;
+            let controller_id = if is_admin { 0 } else { self.controller_id };
+            let data = self.data.as_deref().filter(|_| !is_admin);
+            let in_capsule = data.map_or(InCapsule::default(), in_capsule);
+            let queue = link.queue(id as u16, controller_id, entries, self.flow_control, in_capsule);
+            return Ok(Queue::Rdma(queue));
+        }
         let parameters = Parameters {
             address: self.options.address,
             digests: self.options.digests,
@@ -376,7 +384,7 @@ const CONFIGURATION: Configuration = Configuration {
 };
 
 /// Entries of the admin queue: what every controller grants (Fabrics 5.3).
-const ADMIN_QUEUE_ENTRIES: u16 = 32;
+pub(super) const ADMIN_QUEUE_ENTRIES: u16 = 32;
 /// Bytes of the admin queue's receive buffer.
 const ADMIN_RECEIVE_LEN: usize = 16 << 10;
 /// Bytes of an I/O queue's receive buffer: 63 reads of 4 KiB in one receive.

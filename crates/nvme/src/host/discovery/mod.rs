@@ -15,7 +15,7 @@
 use super::AdminRequest;
 use super::event::{Failure, HostEvent};
 use super::handle::{Host, HostError};
-use super::options::HostOptions;
+use super::options::{HostOptions, Transport};
 use super::queue::Data;
 use core::time::Duration;
 use std::net::SocketAddr;
@@ -23,6 +23,7 @@ use stdx::env::{Env, Event, Owner};
 use stdx::mem::{Kind, Span};
 use stdx::time::Time;
 use thiserror::Error;
+use verbs::Device;
 use wire::nvme::admin::LogPageRequest;
 use wire::nvme::identify::IDENTIFY_LEN;
 use wire::nvme::log::{DiscoveryEntry, DiscoveryHeader, LogPage, SubsystemType, TransportType};
@@ -166,10 +167,23 @@ impl Discovery {
         None
     }
 
-    /// Ends the connection and gives memory back.
+    /// Ends the connection and gives memory back; over RDMA as [`Host::close`] does, and [`Discovery::free`] follows.
     pub fn close(&mut self, env: &mut dyn Env) {
         self.stage = Stage::Told;
         self.host.close(env);
+        if self.host.options().transport == Transport::Tcp {
+            env.mem().unmap(self.page.region);
+        }
+    }
+
+    /// The association, for what it needs of an RDMA device.
+    pub const fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Gives back what was closed over RDMA.
+    pub fn free(self, env: &mut dyn Env, device: &mut dyn Device) {
+        self.host.free(env, device);
         env.mem().unmap(self.page.region);
     }
 
@@ -255,14 +269,16 @@ impl Discovery {
     }
 }
 
-/// Where an entry leads, if it is over TCP and its address is a number.
-pub fn tcp_address(entry: &DiscoveryEntry) -> Option<SocketAddr> {
-    if TransportType::from_code(entry.transport) != Some(TransportType::Tcp) {
-        return None;
-    }
+/// Where an entry leads and over what, if we speak that and its address is a number.
+pub fn address(entry: &DiscoveryEntry) -> Option<(Transport, SocketAddr)> {
+    let transport = match TransportType::from_code(entry.transport)? {
+        TransportType::Tcp => Transport::Tcp,
+        TransportType::Rdma => Transport::Rdma,
+        _ => return None,
+    };
     let address = entry.address()?.parse().ok()?;
     let port = entry.service_id()?.parse().ok()?;
-    Some(SocketAddr::new(address, port))
+    Some((transport, SocketAddr::new(address, port)))
 }
 
 /// True if an entry leads to a subsystem with namespaces.

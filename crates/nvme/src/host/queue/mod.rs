@@ -13,7 +13,7 @@ pub(in crate::host) use self::commands::Commands;
 pub(in crate::host) use self::submission::Submission;
 
 use super::event::Failure;
-use super::tcp;
+use super::{rdma, tcp};
 use stdx::env::{Env, StreamId, What};
 use stdx::mem::Span;
 use stdx::time::Time;
@@ -24,6 +24,8 @@ use wire::nvme::{Status, SubmissionQueueEntry};
 pub(in crate::host) enum Queue {
     /// Over a stream.
     Tcp(tcp::QueuePair),
+    /// Over a connection of an RDMA device.
+    Rdma(rdma::QueuePair),
 }
 
 /// How far a queue is.
@@ -81,6 +83,11 @@ impl Queue {
                 tcp::State::Established => State::Established,
                 tcp::State::Ended(why) => State::Ended(why.into()),
             },
+            Self::Rdma(queue) => match queue.state() {
+                rdma::State::Asking | rdma::State::Connecting => State::Opening,
+                rdma::State::Established => State::Established,
+                rdma::State::Ended(why) => State::Ended(why.into()),
+            },
         }
     }
 
@@ -88,6 +95,7 @@ impl Queue {
     pub fn is_on(&self, stream: StreamId) -> bool {
         match self {
             Self::Tcp(queue) => queue.stream() == stream,
+            Self::Rdma(_) => false,
         }
     }
 
@@ -97,6 +105,8 @@ impl Queue {
             // Data that does not begin right behind the command is not known over streams.
             Self::Tcp(queue) if in_capsule.offset > 0 => queue.set_in_capsule_max(0),
             Self::Tcp(queue) => queue.set_in_capsule_max(in_capsule.max),
+            // It was made with what its controller takes.
+            Self::Rdma(_) => {}
         }
     }
 
@@ -104,13 +114,16 @@ impl Queue {
     pub fn outstanding(&self) -> usize {
         match self {
             Self::Tcp(queue) => queue.outstanding(),
+            Self::Rdma(queue) => queue.outstanding(),
         }
     }
 
-    /// True if something may have come of which no event will tell: call [`Queue::receive_more`] soon.
+    /// True if something is to be done of which no event will tell: soon, [`Queue::receive_more`], or over RDMA what the
+    /// device is needed for.
     pub fn has_unread(&self) -> bool {
         match self {
             Self::Tcp(queue) => queue.has_unread(),
+            Self::Rdma(queue) => queue.wants_device(),
         }
     }
 
@@ -118,14 +131,18 @@ impl Queue {
     pub fn receive_more(&mut self, env: &mut dyn Env) {
         match self {
             Self::Tcp(queue) => queue.receive_more(env),
+            // What is wanted of the device is done when it is at hand.
+            Self::Rdma(_) => {}
         }
     }
 
     /// The commands sent and not answered: identifier, token, and since when.
     pub fn unanswered(&self) -> impl Iterator<Item = (u16, u64, Time)> {
-        match self {
-            Self::Tcp(queue) => queue.unanswered(),
-        }
+        let (tcp, rdma) = match self {
+            Self::Tcp(queue) => (Some(queue.unanswered()), None),
+            Self::Rdma(queue) => (None, Some(queue.unanswered())),
+        };
+        tcp.into_iter().flatten().chain(rdma.into_iter().flatten())
     }
 
     /// Takes a command on; its identifier and data pointer are filled in here. It is sent by the next [`Queue::flush`].
@@ -138,13 +155,15 @@ impl Queue {
     ) -> Result<(), Refused> {
         match self {
             Self::Tcp(queue) => queue.submit(env, command, data, token),
+            Self::Rdma(queue) => queue.submit(env.now(), command, data, token),
         }
     }
 
-    /// Sends what waits to be sent.
+    /// Sends what waits to be sent; over RDMA that is done when the device is at hand.
     pub fn flush(&mut self, env: &mut dyn Env) {
         match self {
             Self::Tcp(queue) => queue.flush(env),
+            Self::Rdma(_) => {}
         }
     }
 
@@ -152,6 +171,15 @@ impl Queue {
     pub fn take_completed(&mut self, into: &mut Vec<Completed>) {
         match self {
             Self::Tcp(queue) => queue.take_completed(into),
+            Self::Rdma(queue) => queue.take_completed(into),
+        }
+    }
+
+    /// The queue pair, if it is one over RDMA.
+    pub const fn as_rdma(&mut self) -> Option<&mut rdma::QueuePair> {
+        match self {
+            Self::Rdma(queue) => Some(queue),
+            Self::Tcp(_) => None,
         }
     }
 
@@ -159,6 +187,7 @@ impl Queue {
     pub fn handle_event(&mut self, env: &mut dyn Env, what: &What) {
         match self {
             Self::Tcp(queue) => queue.handle_event(env, what),
+            Self::Rdma(_) => {}
         }
     }
 }
