@@ -3,7 +3,7 @@
 
 use crate::scenario::{Protocol, Report, run};
 use stdx::planted::plant;
-pub use stdx::planted::{Bug, ISCSI_BUGS, NVME_BUGS, RDMA_BUGS};
+pub use stdx::planted::{Bug, ISCSI_BUGS, NVME_BUGS, RDMA_BUGS, SDP_BUGS};
 
 /// How a planted bug was found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,12 +30,13 @@ pub const fn bugs_of(protocol: Protocol) -> &'static [Bug] {
         Protocol::Nvme => &NVME_BUGS,
         Protocol::Iscsi => &ISCSI_BUGS,
         Protocol::Rdma => &RDMA_BUGS,
+        Protocol::Sdp => &SDP_BUGS,
     }
 }
 
 /// How many seeds a bug may take to be found.
 pub const fn seeds_max(protocol: Protocol) -> u64 {
     match protocol {
-        Protocol::Nvme | Protocol::Iscsi | Protocol::Rdma => 300,
+        Protocol::Nvme | Protocol::Iscsi | Protocol::Rdma | Protocol::Sdp => 300,
     }
 }

@@ -32,3 +32,9 @@ fn every_bug_planted_in_iscsi_is_found() {
 fn every_bug_planted_in_rdma_is_found() {
     examine(Protocol::Rdma);
 }
+
+#[test]
+#[cfg_attr(not(debug_assertions), ignore = "bugs can be planted in debug builds only")]
+fn every_bug_planted_in_sdp_is_found() {
+    examine(Protocol::Sdp);
+}

@@ -19,6 +19,11 @@ fn seeds_pass_over_rdma() {
 }
 
 #[test]
+fn seeds_pass_over_sdp() {
+    seeds_pass(Protocol::Sdp, 150);
+}
+
+#[test]
 fn a_seed_replays_exactly_over_nvme() {
     replays_exactly(Protocol::Nvme);
 }
@@ -31,6 +36,11 @@ fn a_seed_replays_exactly_over_iscsi() {
 #[test]
 fn a_seed_replays_exactly_over_rdma() {
     replays_exactly(Protocol::Rdma);
+}
+
+#[test]
+fn a_seed_replays_exactly_over_sdp() {
+    replays_exactly(Protocol::Sdp);
 }
 
 /// Says how often a machine crashed.

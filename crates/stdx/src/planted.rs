@@ -44,6 +44,14 @@ pub enum Bug {
     AttentionTakenForDone,
     /// The data sent for an R2T begins where the command's data begins.
     SolicitedDataShifted,
+    /// Bytes of a refused advert are not sent in messages.
+    AdvertSkipped,
+    /// A sink advert that a message used up is written to.
+    StaleSinkUsed,
+    /// An advert that crossed its refusal is read.
+    RefusedAdvertKept,
+    /// Bytes of the stream take the credits that are kept for what must be told.
+    LastCreditSpent,
     /// Packet numbers are compared as if they never went round.
     PsnComparedPlainly,
     /// A request that came before is done once more.
@@ -197,6 +205,10 @@ pub const RDMA_BUGS: [Bug; 29] = [
     Bug::StartingPsnsConfused,
     Bug::PaddingDelivered,
 ];
+
+/// The bugs of the Sockets Direct Protocol.
+pub const SDP_BUGS: [Bug; 4] =
+    [Bug::AdvertSkipped, Bug::StaleSinkUsed, Bug::RefusedAdvertKept, Bug::LastCreditSpent];
 
 /// True if this bug is planted on this thread. Constantly false in release builds.
 #[cfg(debug_assertions)]

@@ -1,5 +1,5 @@
 //! What is played in a world: machines that serve and use volumes by one of the protocols, clients with a workload, faults,
-//! and the end that shows whether all was right. RDMA has a scenario of its own.
+//! and the end that shows whether all was right. RDMA and SDP have scenarios of their own.
 
 mod client;
 mod iscsi;
@@ -10,6 +10,7 @@ mod play;
 mod rdma;
 mod rivals;
 mod run;
+mod sdp;
 mod server;
 
 pub use run::{Outcome, PROTOCOLS, Protocol, Report, run, run_captured};

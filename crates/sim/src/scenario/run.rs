@@ -2,7 +2,7 @@
 
 use super::plan::Storage;
 use super::play::Play;
-use super::rdma;
+use super::{rdma, sdp};
 use crate::capture::SharedCapture;
 use core::any::Any;
 use core::time::Duration;
@@ -18,10 +18,12 @@ pub enum Protocol {
     Iscsi,
     /// RoCEv2 and its connection manager.
     Rdma,
+    /// The Sockets Direct Protocol.
+    Sdp,
 }
 
 /// Every protocol.
-pub const PROTOCOLS: [Protocol; 3] = [Protocol::Nvme, Protocol::Iscsi, Protocol::Rdma];
+pub const PROTOCOLS: [Protocol; 4] = [Protocol::Nvme, Protocol::Iscsi, Protocol::Rdma, Protocol::Sdp];
 
 impl Protocol {
     /// Its name on the command line and in reports.
@@ -30,6 +32,7 @@ impl Protocol {
             Protocol::Nvme => "nvme",
             Protocol::Iscsi => "iscsi",
             Protocol::Rdma => "rdma",
+            Protocol::Sdp => "sdp",
         }
     }
 
@@ -102,6 +105,7 @@ fn play(protocol: Protocol, seed: u64, capture: Option<SharedCapture>) -> Report
             Protocol::Nvme => Storage::Nvme,
             Protocol::Iscsi => Storage::Iscsi,
             Protocol::Rdma => return play_rdma(seed, capture, &mut report),
+            Protocol::Sdp => return play_sdp(seed, &mut report),
         };
         let mut play = Play::new(storage, seed, capture);
         report.outcome = play.through().map_or_else(|outcome| outcome, |()| Outcome::Passed);
@@ -119,6 +123,14 @@ fn play_rdma(seed: u64, capture: Option<SharedCapture>, report: &mut Report) {
     let mut play = rdma::Play::new(seed, capture);
     report.outcome = play.through().map_or_else(|outcome| outcome, |()| Outcome::Passed);
     report.elapsed = play.world.borrow().now() - Time::ZERO;
+    report.completed = play.completed();
+}
+
+/// It has no streams to be captured: its messages are on no network.
+fn play_sdp(seed: u64, report: &mut Report) {
+    let mut play = sdp::Play::new(seed);
+    report.outcome = play.through().map_or_else(|outcome| outcome, |()| Outcome::Passed);
+    report.elapsed = play.elapsed();
     report.completed = play.completed();
 }
 

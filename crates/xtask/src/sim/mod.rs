@@ -93,7 +93,7 @@ fn capture(protocol: Protocol, seed: u64) -> Result<Report> {
 }
 
 fn protocol_of(name: &str) -> Result<Protocol> {
-    Protocol::of(name).context("the protocols are nvme, iscsi and rdma")
+    Protocol::of(name).context("the protocols are nvme, iscsi, rdma and sdp")
 }
 
 fn commit() -> String {
@@ -111,7 +111,7 @@ fn days_since_1970() -> Result<u64> {
 const fn nightly_seeds(protocol: Protocol) -> u64 {
     match protocol {
         Protocol::Nvme | Protocol::Iscsi => 50_000,
-        Protocol::Rdma => 1_000_000,
+        Protocol::Rdma | Protocol::Sdp => 1_000_000,
     }
 }
 

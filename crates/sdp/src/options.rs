@@ -1,0 +1,48 @@
+//! What a connection is made with.
+
+use core::time::Duration;
+
+/// What a connection is made with; the default suits a peer that speaks all of the protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// Receives that are posted: at least [`Options::RECEIVES_MIN`].
+    pub receives: u16,
+    /// Bytes of each, with the header.
+    pub receive_len: u32,
+    /// Bytes that we would like the peer's to have.
+    pub desired_remote_len: u32,
+    /// Adverts of both kinds that we take at once: at least one. Whoever takes one alone has no use for pipelined mode.
+    pub adverts_max: u16,
+    /// A message that could hold more is sent though another one is on its way.
+    pub no_delay: bool,
+    /// How long the peer may leave an advert unread; then its bytes go in messages.
+    pub advert_timeout: Duration,
+    /// How long it may take to let go of one; then the connection ends.
+    pub cancel_timeout: Duration,
+    /// How long the peer may take to end a connection that both closed; then we do.
+    pub close_timeout: Duration,
+    /// How long nothing may come before we look whether the peer is there; `None` is for ever.
+    pub keep_alive: Option<Duration>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            receives: 64,
+            receive_len: 32 << 10,
+            desired_remote_len: 32 << 10,
+            adverts_max: 8,
+            no_delay: false,
+            advert_timeout: Duration::from_secs(1),
+            cancel_timeout: Duration::from_secs(60),
+            close_timeout: Duration::from_secs(10),
+            keep_alive: None,
+        }
+    }
+}
+
+impl Options {
+    /// With three the peer could send one message of bytes (A4.4.2), and each message that only tells of credits would have
+    /// to be answered by one.
+    pub const RECEIVES_MIN: u16 = 4;
+}
