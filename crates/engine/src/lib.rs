@@ -18,6 +18,7 @@ mod owners;
 mod records;
 mod shard;
 pub mod size;
+pub mod srp;
 pub mod url;
 pub mod volumes;
 

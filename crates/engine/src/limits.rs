@@ -23,6 +23,8 @@ pub struct Limits {
     pub transport: tcp::Limits,
     /// What NVMe/RDMA allows on each device.
     pub rdma: rdma::Limits,
+    /// What SRP allows on each device.
+    pub srp: scsi::srp::target::Limits,
     /// RDMA devices: one for each address that is listened on or connected from; at most
     /// [`DEVICES_MAX`](crate::fabric::DEVICES_MAX).
     pub devices: usize,
@@ -44,6 +46,7 @@ impl Default for Limits {
             buffer_bytes: 1 << 30,
             transport,
             rdma: rdma::Limits::default(),
+            srp: scsi::srp::target::Limits::default(),
             devices: 8,
             device: DeviceOptions::default(),
             iscsi,

@@ -9,6 +9,7 @@ use crate::iscsi::{Initiators, Iscsi, IscsiAttachError};
 use crate::nvmf::{Exports, STREAMS};
 use crate::owners::Part;
 use crate::records::Records;
+use crate::srp::Srp;
 use crate::url::IscsiUrl;
 use crate::volumes::{Change, Entry, Spec, VolumeError, Volumes};
 use block::{BlockDevice, Channel, Done, Identity, Io, Op};
@@ -26,6 +27,7 @@ pub struct Shard {
     discoveries: Discoveries,
     pub(crate) iscsi: Iscsi,
     pub(crate) initiators: Initiators,
+    pub(crate) srp: Srp,
     pub(crate) records: Records,
     pub(crate) target: Target,
     pub(crate) lanes: Lanes,
@@ -77,6 +79,7 @@ impl Shard {
             discoveries: Discoveries::new(limits.discoveries),
             iscsi: Iscsi::new(env, Part::Iscsi.owner().0, iscsi)?,
             initiators: Initiators::new(limits.disks),
+            srp: Srp::new(),
             records: Records::default(),
             target: Target::new(Options::default()),
             lanes: Lanes::default(),
@@ -258,6 +261,7 @@ impl Shard {
         self.target.check();
         self.devices.check();
         self.nvmf_rdma.check();
+        self.srp.check();
     }
 
     /// Waits until there is something to do, and does it.
@@ -283,6 +287,7 @@ impl Shard {
         self.poll_nvmf(env);
         self.keep_namespaces(env);
         self.iscsi.server.poll(env, &mut self.iscsi.target);
+        self.srp.poll(env, &mut self.devices);
         self.iscsi.store_reservations(env, &mut self.records);
         self.iscsi.close_kept(env, &mut self.records);
         self.hosts.flush(env);
@@ -303,6 +308,7 @@ impl Shard {
             self.records.deadline(),
             self.target.deadline(),
             self.nvmf_deadline(),
+            self.srp.deadline(),
             self.devices.deadline(),
         ];
         parts.into_iter().fold(None, earliest)
@@ -312,6 +318,7 @@ impl Shard {
     pub fn drain(&mut self, env: &mut dyn Env) {
         if matches!(self.ending, Ending::No) {
             self.drain_nvmf(env);
+            self.srp.drain(env, &mut self.devices);
             self.iscsi.server.drain(env, &mut self.iscsi.target);
             self.ending = Ending::Draining;
         }
@@ -361,11 +368,16 @@ impl Shard {
         self.records.handle_timeout(env);
     }
 
+    /// Whether nobody is connected to a target of ours any more.
+    fn is_target_drained(&self) -> bool {
+        self.is_nvmf_drained() && self.iscsi.server.is_drained() && self.srp.is_drained()
+    }
+
     /// Takes an orderly end one step further.
     fn end(&mut self, env: &mut dyn Env) {
         match &self.ending {
             Ending::No | Ending::Done => {}
-            Ending::Draining if !self.is_nvmf_drained() || !self.iscsi.server.is_drained() => {}
+            Ending::Draining if !self.is_target_drained() => {}
             Ending::Draining => {
                 let flush = |entry: &Entry| {
                     let mut channel = entry.volume.open();

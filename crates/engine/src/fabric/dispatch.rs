@@ -11,6 +11,7 @@ impl Shard {
         while let Some((place, owner, told)) = self.devices.poll() {
             match User::of(owner) {
                 Some(User::Nvmf) => self.nvmf_rdma.handle(env, &mut self.devices, place, &told),
+                Some(User::Srp) => self.srp.servers.handle(env, &mut self.devices, place, &told),
                 None => tracing::warn!(owner = owner.0, "a device tells something to nobody"),
             }
         }

@@ -7,6 +7,8 @@ use stdx::env::Owner;
 pub(crate) enum User {
     /// The NVMe target's server on the device.
     Nvmf,
+    /// The SRP target's server on the device.
+    Srp,
 }
 
 impl User {
@@ -14,6 +16,7 @@ impl User {
     pub(crate) const fn owner_base(self) -> u64 {
         match self {
             Self::Nvmf => NVMF << KIND_SHIFT,
+            Self::Srp => SRP << KIND_SHIFT,
         }
     }
 
@@ -21,6 +24,7 @@ impl User {
     pub(crate) const fn of(owner: Owner) -> Option<Self> {
         match owner.0 >> KIND_SHIFT {
             NVMF => Some(Self::Nvmf),
+            SRP => Some(Self::Srp),
             _ => None,
         }
     }
@@ -29,6 +33,7 @@ impl User {
 /// The eight highest bits say the kind of user; the 24 bits below are for which one, where there are several.
 const KIND_SHIFT: u32 = 56;
 const NVMF: u64 = 1;
+const SRP: u64 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -36,10 +41,12 @@ mod tests {
 
     #[test]
     fn every_user_is_found_again() {
-        let user = User::Nvmf;
-        assert_eq!(user.owner_base() & u64::from(u32::MAX), 0, "endpoints number their connections there");
-        for place in [0, 1, u32::MAX] {
-            assert_eq!(User::of(Owner(user.owner_base() | u64::from(place))), Some(user));
+        for user in [User::Nvmf, User::Srp] {
+            let low = user.owner_base() & u64::from(u32::MAX);
+            assert_eq!(low, 0, "endpoints number their connections there");
+            for place in [0, 1, u32::MAX] {
+                assert_eq!(User::of(Owner(user.owner_base() | u64::from(place))), Some(user));
+            }
         }
         assert_eq!(User::of(Owner(0)), None);
     }

@@ -113,6 +113,7 @@ impl Shard {
                 Change::Resized(volume) => (volume, false),
             };
             self.iscsi.volume_changed(env, volume, gone);
+            self.srp.volume_changed(env, volume, gone);
             let served: Vec<_> =
                 self.exports.served.iter().filter(|export| export.volume == *volume).cloned().collect();
             // A namespace that was removed meanwhile needs to be told nothing.

@@ -26,6 +26,7 @@ mod execute;
 mod executor;
 mod groups;
 mod immediate;
+mod lanes;
 mod management;
 mod nexus;
 pub mod options;
@@ -46,6 +47,7 @@ mod unit;
 pub use attention::Attention;
 pub use device::{DeviceConfig, DeviceKey, PortConfig, Protocol};
 pub use executor::Executor;
+pub use lanes::{Lane, Lanes, tagged};
 pub use registry::ConfigError;
 pub use reservation::{NexusName, Registrant, ReservationState};
 pub use seam::{

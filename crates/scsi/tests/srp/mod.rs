@@ -22,6 +22,8 @@ use wire::srp::{
 };
 
 const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Which of the target's servers it is.
+const TAG: u8 = 3;
 const BASES: [u64; 2] = [1 << 32, 2 << 32];
 /// Bytes of the initiator's memory, all of it open to the target.
 pub const MEMORY: usize = 4 << 20;
@@ -82,7 +84,7 @@ impl World {
             access: Access::LOCAL_WRITE.with(Access::REMOTE_READ).with(Access::REMOTE_WRITE),
         };
         let host = Endpoint::new(&mut env, &mut device, BASES[0], options).unwrap();
-        let mut server = Server::new(&mut env, &mut device, BASES[1], limits).unwrap();
+        let mut server = Server::new(&mut env, &mut device, BASES[1], TAG, limits).unwrap();
         let address = server.listen(&mut device, SocketAddr::new(HOST, 5555)).unwrap();
         let mut target = Target::new();
         let config = DeviceConfig { name: "srp.disk".to_owned(), protocol: Protocol::Srp };

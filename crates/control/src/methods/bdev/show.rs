@@ -85,7 +85,8 @@ fn bdev(shard: &Shard, entry: &Entry) -> Bdev {
 /// Who stands on the volume: a namespace, or another volume.
 fn claim(shard: &Shard, name: &str) -> Option<&'static str> {
     let is_base = || shard.volumes().iter().any(|entry| entry.spec.base() == Some(name));
-    (is_base() || shard.is_exported(name) || shard.iscsi().is_exported(name)).then_some("exclusive_write")
+    (is_base() || shard.is_exported(name) || shard.iscsi().is_exported(name) || shard.srp().is_exported(name))
+        .then_some("exclusive_write")
 }
 
 /// What only one kind of volume has, under SPDK's name for the kind.

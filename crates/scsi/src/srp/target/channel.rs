@@ -14,7 +14,7 @@ use super::Context;
 use super::credits::Credits;
 use super::nexus::NexusName;
 use super::task::{Stage, Task, Tasks};
-use crate::target::{Function, Management, NexusKey};
+use crate::target::{Function, Management, NexusKey, tagged};
 use core::net::SocketAddr;
 use std::collections::VecDeque;
 use stdx::mem::Span;
@@ -111,7 +111,7 @@ impl Channel {
 
     /// The executor's name for a request: it says which channel it came by.
     pub(super) fn slot(&self, index: u16) -> u32 {
-        (self.key.index() as u32) << 16 | u32::from(index)
+        tagged(self.key.tag(), (self.key.index() as u32) << PLACE_SHIFT | u32::from(index))
     }
 
     /// Takes a request as far as it goes now.
@@ -208,7 +208,8 @@ impl Channel {
         let Some(task) = self.tasks.get(index) else { return };
         let (lun, tag) = (task.lun, u64::from(self.slot(index)));
         let (nexus, function) = (self.login.executor_nexus, Function::AbortTask { tag });
-        cx.executor.manage(cx.env, &Management { nexus, slot: OWN_SLOT, lun, function });
+        cx.executor
+            .manage(cx.env, &Management { nexus, slot: tagged(self.key.tag(), OWN_SLOT), lun, function });
     }
 
     /// Nobody is told of a request. It is gone when the device lets go of it.
@@ -286,8 +287,11 @@ fn is_owed(task: &Task) -> bool {
 
 /// The tag of what the target asks: one of a kind at a time, so that one name is enough.
 pub(super) const OWN_TAG: u64 = 0x8000_0000_0000_0000;
-/// What the executor calls task management of our own, of which nobody is told.
-pub(super) const OWN_SLOT: u32 = u32::MAX;
+/// What the executor calls task management of our own, of which nobody is told: no channel has the last place.
+const OWN_SLOT: u32 = (1 << 28) - 1;
+/// Where the place of the channel begins in a slot, and how many places there are.
+pub(super) const PLACE_SHIFT: u32 = 16;
+pub(super) const CHANNELS_MAX: u32 = (1 << 12) - 1;
 /// The tokens of what is no request's. No request has them: there are fewer.
 pub(super) const LOGOUT_TOKEN: u32 = u32::MAX;
 const CREDIT_TOKEN: u32 = u32::MAX - 1;

@@ -22,3 +22,21 @@ pub struct Counters {
     /// Times a channel waited for what an earlier nexus of its name left.
     pub holds: u64,
 }
+
+impl Counters {
+    /// These and those.
+    #[must_use]
+    pub const fn plus(self, other: &Self) -> Self {
+        Self {
+            logins: self.logins + other.logins,
+            rejected: self.rejected + other.rejected,
+            replaced: self.replaced + other.replaced,
+            logged_out: self.logged_out + other.logged_out,
+            broken: self.broken + other.broken,
+            terminated: self.terminated + other.terminated,
+            invalid: self.invalid + other.invalid,
+            stalls: self.stalls + other.stalls,
+            holds: self.holds + other.holds,
+        }
+    }
+}

@@ -6,7 +6,7 @@ use thiserror::Error;
 use wire::srp::PortId;
 
 /// All of them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Registry {
     ports: BTreeMap<PortId, TargetPort>,
 }

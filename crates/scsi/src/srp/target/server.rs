@@ -1,6 +1,6 @@
 //! The channels of a shard, and the turn that drives them.
 
-use super::channel::{Channel, LOGOUT_TOKEN, OWN_SLOT, Phase};
+use super::channel::{CHANNELS_MAX, Channel, LOGOUT_TOKEN, PLACE_SHIFT, Phase};
 use super::credits::Pool;
 use super::nexus::{Nexus, NexusName};
 use super::{Context, Counters, Limits, Registry};
@@ -58,7 +58,7 @@ pub struct ChannelInfo {
 
 impl Server {
     /// A server without ports and listeners. `owner_base` has its low 32 bits clear; all owners with these high 32 bits are
-    /// its.
+    /// its. Its slots carry `tag`, which tells it from other servers of the same target.
     ///
     /// # Errors
     /// When the device allows less than the limits ask for, or the system has no memory.
@@ -66,8 +66,10 @@ impl Server {
         env: &mut dyn Env,
         device: &mut dyn Device,
         owner_base: u64,
+        tag: u8,
         limits: Limits,
     ) -> Result<Self, CreateError> {
+        let limits = Limits { channels_max: limits.channels_max.min(CHANNELS_MAX), ..limits };
         let options = Options {
             connections_max: limits.channels_max,
             receives: limits.receives,
@@ -83,7 +85,7 @@ impl Server {
             endpoint: Endpoint::new(env, device, owner_base, options)?,
             registry: Registry::default(),
             nexuses: Slab::new(limits.channels_max as usize),
-            channels: Slab::new(limits.channels_max as usize),
+            channels: Slab::tagged(limits.channels_max as usize, tag),
             pool: Pool::new(limits.receives),
             by_connection: Vec::new(),
             stalled: Vec::new(),
@@ -193,6 +195,11 @@ impl Server {
     /// Whether no channel is left.
     pub fn is_drained(&self) -> bool {
         self.channels.is_empty()
+    }
+
+    /// Whether there is neither a listener nor a channel.
+    pub fn is_idle(&self) -> bool {
+        self.is_drained() && self.listening().next().is_none()
     }
 
     /// Gives everything back to the device and the environment, once the server is drained.
@@ -418,8 +425,8 @@ impl Server {
 
     /// Which channel and request the executor speaks of.
     fn place(&self, slot: u32) -> Option<(Key, u16)> {
-        let key = self.channels.key_at((slot >> 16) as usize).filter(|_| slot != OWN_SLOT)?;
-        Some((key, slot as u16))
+        let place = slot >> PLACE_SHIFT & CHANNELS_MAX;
+        Some((self.channels.key_at(place as usize)?, slot as u16))
     }
 
     pub(super) fn note_connection(&mut self, connection: Key, channel: Key) {
