@@ -280,10 +280,37 @@ fn target(it: &mut Fixture) -> String {
     let listeners = it.call("nvmf_subsystem_get_listeners", json!({ "nqn": NQN }));
     assert_eq!(listeners[0]["ana_states"][1], json!({ "ana_group": 2, "ana_state": "non_optimized" }));
     assert_eq!(it.call("nvmf_subsystem_add_host", json!({ "nqn": NQN, "host": HOST })), true);
+    portal_of_rdma(it, &port);
     let referral = json!({ "address": address("8009"), "subnqn": "discovery" });
     assert_eq!(it.call("nvmf_discovery_add_referral", referral), true);
     assert_eq!(it.call("nvmf_discovery_get_referrals", json!({}))[0]["address"], address("8009"));
     port
+}
+
+/// A portal of RDMA comes and goes, and its device with it.
+fn portal_of_rdma(it: &mut Fixture, port: &str) {
+    assert_eq!(it.call("nvmf_create_transport", json!({ "trtype": "RDMA" })), true);
+    assert_eq!(it.call("nvmf_get_transports", json!({ "trtype": "rdma" }))[0]["max_queue_depth"], 64);
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    let ours = format!("127.{}.{middle}.{low}", 64 | high);
+    let portal = |traddr: &str| {
+        let address = json!({ "trtype": "RDMA", "adrfam": "IPv4", "traddr": traddr, "trsvcid": port });
+        json!({ "nqn": NQN, "listen_address": address })
+    };
+    let shown = |it: &mut Fixture| it.call("nvmf_subsystem_get_listeners", json!({ "nqn": NQN }));
+    for elsewhere in ["0.0.0.0", "192.0.2.1"] {
+        assert_eq!(it.code("nvmf_subsystem_add_listener", portal(elsewhere)), -99, "{elsewhere}");
+    }
+    for _ in 0..2 {
+        assert_eq!(it.call("nvmf_subsystem_add_listener", portal(&ours)), true);
+        assert_eq!(it.code("nvmf_subsystem_add_listener", portal(&ours)), -17);
+        assert_eq!(shown(it)[1]["address"], portal(&ours)["listen_address"]);
+        let longer = json!({ "trtype": "RDMA", "in_capsule_data_size": 16384 });
+        assert_eq!(it.code("nvmf_create_transport", longer), -16, "capsules have come to have their length");
+        assert_eq!(it.call("nvmf_subsystem_remove_listener", portal(&ours)), true);
+        assert_eq!(it.code("nvmf_subsystem_remove_listener", portal(&ours)), -19);
+    }
+    assert_eq!(shown(it).as_array().map(Vec::len), Some(1));
 }
 
 /// Attaches the target's own subsystem, so that it has a host and we have a remote volume.
@@ -314,7 +341,8 @@ fn controllers(it: &mut Fixture, port: &str) {
     assert_eq!(queues.as_array().map(Vec::len), Some(2));
     let stats = it.call("nvmf_get_stats", json!({}))["poll_groups"][0].clone();
     assert_eq!((&stats["current_admin_qpairs"], &stats["current_io_qpairs"]), (&json!(1), &json!(1)));
-    assert_eq!(it.code("nvmf_create_transport", json!({ "trtype": "TCP" })), -16, "a host is connected");
+    let other = json!({ "trtype": "TCP", "max_queue_depth": 32 });
+    assert_eq!(it.code("nvmf_create_transport", other), -16, "a host is connected");
     let counters = it.call("bdev_get_iostat", json!({ "names": ["part"], "reset_mode": "all" }));
     assert_eq!(counters["bdevs"][0]["name"], "part");
     assert_eq!(it.call("bdev_reset_iostat", json!({ "name": "part" })), true);

@@ -97,10 +97,11 @@ pub struct ServeArgs {
     /// Serve any volume by URL, one of another target too (may be given more than once)
     #[arg(long, value_name = "URL", value_parser = UrlParser)]
     pub volume: Vec<VolumeUrl>,
-    /// Where to listen for NVMe/TCP: ADDR or ADDR:PORT; 127.0.0.1:4420 unless only --iscsi is given
+    /// Where to listen: ADDR for all protocols at their own ports, ADDR:PORT for NVMe alone (over TCP and RDMA); 127.0.0.1 by
+    /// default
     #[arg(long, value_name = "ADDR", value_parser = parse_listen)]
-    pub listen: Option<SocketAddr>,
-    /// Where to listen for iSCSI: ADDR or ADDR:PORT; 127.0.0.1:3260 unless --listen or --host is given
+    pub listen: Option<Listen>,
+    /// Where to listen for iSCSI: ADDR or ADDR:PORT; where --listen says, at port 3260, unless that or --host is of NVMe alone
     #[arg(long, value_name = "ADDR", value_parser = parse_portal)]
     pub iscsi: Option<SocketAddr>,
     /// The subsystem's name
@@ -126,19 +127,36 @@ pub struct ServeArgs {
     pub cpu: Option<usize>,
 }
 
+/// Where to listen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Listen {
+    /// The address.
+    pub address: IpAddr,
+    /// NVMe's port, if NVMe alone is meant.
+    pub port: Option<u16>,
+}
+
 impl ServeArgs {
-    /// Where to serve NVMe/TCP, if at all: where nothing is said, unless something is said of iSCSI alone.
+    /// Where to serve NVMe, if at all: unless something is said of iSCSI alone.
     pub fn nvme(&self) -> Option<SocketAddr> {
-        let iscsi_alone = self.iscsi.is_some() || !self.initiator.is_empty();
-        let wanted = !iscsi_alone || !self.host.is_empty();
-        self.listen.or(wanted.then_some(SocketAddr::new(LOOPBACK, engine::url::NVME_PORT)))
+        let wanted = match self.listen {
+            Some(Listen { port: Some(_), .. }) => true,
+            Some(Listen { port: None, .. }) => self.iscsi.is_some() || self.initiator.is_empty(),
+            None => self.iscsi.is_none() && self.initiator.is_empty(),
+        };
+        let port = self.listen.and_then(|listen| listen.port).unwrap_or(engine::url::NVME_PORT);
+        (wanted || !self.host.is_empty()).then_some(SocketAddr::new(self.address(), port))
     }
 
     /// Where to serve iSCSI, if at all.
     pub fn portal(&self) -> Option<SocketAddr> {
-        let nvme_alone = self.listen.is_some() || !self.host.is_empty();
+        let nvme_alone = self.listen.is_some_and(|listen| listen.port.is_some()) || !self.host.is_empty();
         let wanted = !nvme_alone || !self.initiator.is_empty();
-        self.iscsi.or(wanted.then_some(SocketAddr::new(LOOPBACK, wire::iscsi::PORT)))
+        self.iscsi.or(wanted.then_some(SocketAddr::new(self.address(), wire::iscsi::PORT)))
+    }
+
+    fn address(&self) -> IpAddr {
+        self.listen.map_or(LOOPBACK, |listen| listen.address)
     }
 }
 
@@ -341,8 +359,10 @@ impl TypedValueParser for UrlParser {
     }
 }
 
-fn parse_listen(text: &str) -> Result<SocketAddr, String> {
-    parse_address(text, engine::url::NVME_PORT)
+fn parse_listen(text: &str) -> Result<Listen, String> {
+    let (one, other) = (parse_address(text, 1)?, parse_address(text, 2)?);
+    // A port that is not said is what it is by default.
+    Ok(Listen { address: one.ip(), port: (one == other).then_some(one.port()) })
 }
 
 fn parse_portal(text: &str) -> Result<SocketAddr, String> {
@@ -390,7 +410,10 @@ mod tests {
             let Command::Serve(args) = Cli::parse_from(words).command else { panic!("another command") };
             (args.nvme().is_some(), args.portal().is_some())
         };
-        assert_eq!(served(&["--listen", "127.0.0.1"]), (true, false));
+        assert_eq!(served(&["--listen", "127.0.0.1"]), (true, true));
+        assert_eq!(served(&["--listen", "127.0.0.1:4420"]), (true, false));
+        assert_eq!(served(&["--listen", "127.0.0.1", "--host", "nqn.2026-01.org.example:a"]), (true, false));
+        assert_eq!(served(&["--listen", "[::1]", "--initiator", "iqn.2026-01.org.example:a"]), (false, true));
         assert_eq!(served(&["--iscsi", "127.0.0.1"]), (false, true));
         assert_eq!(served(&["--host", "nqn.2026-01.org.example:a"]), (true, false));
         assert_eq!(served(&["--initiator", "iqn.2026-01.org.example:a"]), (false, true));

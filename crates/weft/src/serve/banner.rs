@@ -4,6 +4,7 @@ use crate::output::{Style, Table, say};
 use block::BlockDevice;
 use engine::Shard;
 use engine::size::format_size;
+use nvme::target::Transport;
 use serde::Serialize;
 use std::net::SocketAddr;
 
@@ -11,6 +12,9 @@ use std::net::SocketAddr;
 #[derive(Debug, Serialize)]
 struct Served {
     url: String,
+    /// The same over RDMA.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rdma_url: Option<String>,
     nqn: String,
     nsid: u32,
     bytes: u64,
@@ -27,22 +31,26 @@ struct Unit {
     block_size: u32,
 }
 
-/// Prints it.
-pub(super) fn print(style: &Style, shard: &Shard, socket: &str) {
-    let listeners: Vec<SocketAddr> = shard.server().listening().collect();
-    let served = served(shard, &listeners);
+/// Prints it. `notes` are what could not be made.
+pub(super) fn print(style: &Style, shard: &Shard, socket: &str, notes: &[String]) {
+    let listeners: Vec<SocketAddr> = shard.listening(Transport::Tcp).collect();
+    let devices: Vec<SocketAddr> = shard.listening(Transport::Rdma).collect();
+    let served = served(shard, &listeners, &devices);
     let portals: Vec<SocketAddr> = shard.iscsi().server().listening().collect();
     let units = units(shard, &portals);
     if style.json {
         let ready = serde_json::json!({
-            "listeners": listeners, "rpc": socket, "namespaces": served, "portals": portals, "luns": units,
+            "listeners": listeners, "rdma_listeners": devices, "rpc": socket, "namespaces": served,
+            "portals": portals, "luns": units, "notes": notes,
         });
         say!("{ready}");
         return;
     }
     let mut table = Table::new([">size", ">block", "url"]);
     for one in &served {
-        table.row([format_size(one.bytes), one.block_size.to_string(), one.url.clone()]);
+        for url in [Some(&one.url), one.rdma_url.as_ref()].into_iter().flatten() {
+            table.row([format_size(one.bytes), one.block_size.to_string(), url.clone()]);
+        }
     }
     for one in &units {
         table.row([format_size(one.bytes), one.block_size.to_string(), one.url.clone()]);
@@ -54,8 +62,14 @@ pub(super) fn print(style: &Style, shard: &Shard, socket: &str) {
     if let (Some(address), Some(first)) = (listeners.first(), served.first()) {
         reach(style, *address, first);
     }
+    if let (Some(address), Some(first)) = (devices.first(), served.first()) {
+        reach_device(style, *address, first);
+    }
     if let (Some(address), Some(first)) = (portals.first(), units.first()) {
         reach_portal(style, *address, first);
+    }
+    for note in notes {
+        say!("{}", style.dim(note));
     }
     say!("Control it     {}", style.code(&format!("weft rpc -s {socket} bdev_get_bdevs")));
     say!("{}", style.dim("Ctrl-C ends it in order; twice, at once"));
@@ -73,6 +87,14 @@ fn reach(style: &Style, address: SocketAddr, served: &Served) {
         "From SPDK      {}",
         style.code(&format!("spdk_nvme_perf -q 32 -o 4096 -w randread -t 5 -r '{trid}'"))
     );
+}
+
+/// The same over RDMA. A machine without a card for it has one in software.
+fn reach_device(style: &Style, address: SocketAddr, served: &Served) {
+    let (ip, port, nqn) = (address.ip(), address.port(), &served.nqn);
+    say!("RDMA, Linux    {}", style.code("sudo rdma link add rxe0 type rxe netdev eth0   # without a card"));
+    say!("               {}", style.code("sudo modprobe nvme-rdma"));
+    say!("               {}", style.code(&format!("sudo nvme connect -t rdma -a {ip} -s {port} -n {nqn}")));
 }
 
 /// The same for iSCSI.
@@ -102,7 +124,7 @@ fn units(shard: &Shard, portals: &[SocketAddr]) -> Vec<Unit> {
     all
 }
 
-fn served(shard: &Shard, listeners: &[SocketAddr]) -> Vec<Served> {
+fn served(shard: &Shard, listeners: &[SocketAddr], devices: &[SocketAddr]) -> Vec<Served> {
     let mut all = Vec::new();
     for subsystem in shard.target().subsystems() {
         for namespace in &subsystem.namespaces {
@@ -111,8 +133,10 @@ fn served(shard: &Shard, listeners: &[SocketAddr]) -> Vec<Served> {
             let (info, nqn) = (entry.volume.info(), subsystem.config.nqn.to_string());
             let address = listeners.first().map_or_else(String::new, ToString::to_string);
             let url = format!("nvme+tcp://{address}/{nqn}?ns={}", namespace.nsid);
+            let over = |address: &SocketAddr| format!("nvme+rdma://{address}/{nqn}?ns={}", namespace.nsid);
+            let rdma_url = devices.first().map(over);
             let (bytes, block_size) = (info.bytes(), info.block_size);
-            all.push(Served { url, nqn, nsid: namespace.nsid, bytes, block_size });
+            all.push(Served { url, rdma_url, nqn, nsid: namespace.nsid, bytes, block_size });
         }
     }
     all

@@ -1,6 +1,7 @@
 //! `weft serve`: volumes on the network until told to stop.
 
 mod banner;
+mod devices;
 mod identifier;
 mod setup;
 
@@ -24,10 +25,10 @@ pub fn run(style: &Style, args: &ServeArgs, log: Arc<LogState>) -> Result<(), Fa
     let mut shard = Shard::new(&mut env, limits).map_err(Failure::Memory)?;
     let socket = args.rpc_socket.clone().unwrap_or_else(|| default_socket().display().to_string());
     let control = control_plane::start(&mut shard, &socket, log)?;
-    match &args.config {
-        Some(file) => control.load(&mut shard, &mut env, file)?,
+    let notes = match &args.config {
+        Some(file) => control.load(&mut shard, &mut env, file).map(|()| Vec::new())?,
         None => setup::build(&mut shard, &mut env, args)?,
-    }
+    };
     let handle = shard.handle();
     signals::on_first(move || {
         tracing::info!("draining; a second signal ends at once");
@@ -39,7 +40,7 @@ pub fn run(style: &Style, args: &ServeArgs, log: Arc<LogState>) -> Result<(), Fa
     if signals::interrupted() {
         return Err(Failure::Interrupted);
     }
-    banner::print(style, &shard, &socket);
+    banner::print(style, &shard, &socket, &notes);
     while !shard.is_drained() {
         shard.turn(&mut env);
     }

@@ -1,5 +1,6 @@
 //! What the options of `weft serve` ask for: volumes, one subsystem and one listener, one target node and one portal.
 
+use super::devices;
 use crate::args::ServeArgs;
 use crate::client::resolve;
 use crate::error::Failure;
@@ -17,8 +18,8 @@ use scsi::target::UnitConfig;
 use std::net::SocketAddr;
 use wire::nvme::Nqn;
 
-/// Makes all of it.
-pub(super) fn build(shard: &mut Shard, env: &mut Reactor, args: &ServeArgs) -> Result<(), Failure> {
+/// Makes all of it; says what could not be, where the rest goes on without.
+pub(super) fn build(shard: &mut Shard, env: &mut Reactor, args: &ServeArgs) -> Result<Vec<String>, Failure> {
     let nqn = parse_nqn(&args.nqn)?;
     let mut served = Vec::new();
     for (number, url) in volumes(args)?.into_iter().enumerate() {
@@ -29,13 +30,14 @@ pub(super) fn build(shard: &mut Shard, env: &mut Reactor, args: &ServeArgs) -> R
         };
         served.push(Served { name, url, uuid });
     }
+    let mut notes = Vec::new();
     if let Some(address) = args.nvme() {
-        subsystem(shard, env, args, nqn, address, &served)?;
+        notes = subsystem(shard, env, args, nqn, address, &served)?;
     }
     if let Some(address) = args.portal() {
         node(shard, env, args, address, &served)?;
     }
-    Ok(())
+    Ok(notes)
 }
 
 /// A volume that is served.
@@ -46,7 +48,7 @@ struct Served {
     uuid: [u8; 16],
 }
 
-/// The volumes as namespaces.
+/// The volumes as namespaces, over streams and, as far as there are devices, over RDMA.
 fn subsystem(
     shard: &mut Shard,
     env: &mut Reactor,
@@ -54,7 +56,7 @@ fn subsystem(
     nqn: Nqn,
     address: SocketAddr,
     served: &[Served],
-) -> Result<(), Failure> {
+) -> Result<Vec<String>, Failure> {
     let mut config = SubsystemConfig::new(nqn);
     config.allow_any_host = args.host.is_empty();
     shard.target_mut().create_subsystem(config).map_err(|why| refused(&args.nqn, &why))?;
@@ -67,8 +69,15 @@ fn subsystem(
         serve.map_err(|why| refused(&url.to_string(), &why))?;
     }
     let listen = shard.add_listener(env, &nqn, Portal { transport: Transport::Tcp, address });
-    listen.map_err(|why| refused("--listen", &why))?;
-    Ok(())
+    let address = listen.map_err(|why| refused("--listen", &why))?.address;
+    let mut notes = Vec::new();
+    for ip in devices::at(address.ip())? {
+        let portal = Portal { transport: Transport::Rdma, address: SocketAddr::new(ip, address.port()) };
+        if let Err(why) = shard.add_listener(env, &nqn, portal) {
+            notes.push(devices::explain(ip, &why));
+        }
+    }
+    Ok(notes)
 }
 
 /// The volumes as logical units.

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,9 +22,9 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts one on a free port, and waits until it is ready.
+    /// Starts one on a free port of an address that no other test has, and waits until it is ready.
     pub fn start(args: &[&str]) -> Self {
-        Self::start_bare(&[&["--listen", "127.0.0.1:0"], args].concat())
+        Self::start_bare(&[&["--listen", &format!("{}:0", loopback())], args].concat())
     }
 
     /// The same without saying where to listen.
@@ -82,6 +83,15 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// An address of loopback's for a daemon of this test alone: a device of RDMA has its address to itself.
+fn loopback() -> Ipv4Addr {
+    static COUNT: AtomicU32 = AtomicU32::new(1);
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    let number = COUNT.fetch_add(1, Ordering::Relaxed) as u8;
+    // Processes have numbers of 22 bits: a daemon of each has the rest.
+    Ipv4Addr::new(127, high << 2 | number & 3, middle, low)
 }
 
 /// Runs a command to its end.
