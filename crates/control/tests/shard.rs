@@ -86,6 +86,7 @@ fn every_method_works() {
     logs(&mut it);
     volumes(&mut it);
     stacked_volumes(&mut it);
+    encrypted_volumes(&mut it);
     let port = target(&mut it);
     controllers(&mut it, &port);
     iscsi(&mut it);
@@ -204,6 +205,53 @@ fn stacked_volumes(it: &mut Fixture) {
 }
 
 /// Latencies are counted when asked for, and told in SPDK's layout.
+fn encrypted_volumes(it: &mut Fixture) {
+    let (data, tweak) = ("0123456789abcdef0123456789ABCDEF", "ffffffffffffffff0000000000000000");
+    let key = json!({ "name": "key0", "cipher": "AES_XTS", "key": data, "key2": tweak });
+    assert_eq!(it.call("accel_crypto_key_create", key.clone()), true);
+    assert_eq!(it.code("accel_crypto_key_create", key), -17);
+    for (key, key2) in [(data, data), (data, "00"), ("0g", "00"), ("012", "012")] {
+        let wrong = json!({ "name": "key1", "cipher": "AES_XTS", "key": key, "key2": key2 });
+        assert_eq!(it.code("accel_crypto_key_create", wrong), -22, "{key} {key2}");
+    }
+    let shown = it.call("accel_crypto_keys_get", json!({}));
+    assert_eq!(shown, json!([{ "name": "key0", "cipher": "AES_XTS", "key_bits": 128 }]));
+    assert_eq!(it.code("accel_crypto_keys_get", json!({ "key_name": "none" })), -2);
+
+    let volume = json!({ "base_bdev_name": "Malloc0", "name": "crypt0", "key_name": "key0" });
+    assert_eq!(it.call("bdev_crypto_create", volume.clone()), "crypt0");
+    assert_eq!(it.code("bdev_crypto_create", volume), -17);
+    let unknown = json!({ "base_bdev_name": "Malloc0", "name": "crypt1", "key_name": "none" });
+    assert_eq!(it.code("bdev_crypto_create", unknown), -2);
+    let neither = json!({ "base_bdev_name": "Malloc0", "name": "crypt1" });
+    assert_eq!(it.code("bdev_crypto_create", neither), -22);
+    let shown = it.call("bdev_get_bdevs", json!({ "name": "crypt0" }))[0].clone();
+    assert_eq!(
+        (&shown["product_name"], &shown["driver_specific"]["crypto"]["key_name"]),
+        (&json!("crypto"), &json!("key0"))
+    );
+    assert_eq!(it.code("accel_crypto_key_destroy", json!({ "key_name": "key0" })), -16);
+
+    let saved = it.call("save_config", json!({}));
+    assert!(saved.to_string().contains("bdev_crypto_create") && !saved.to_string().contains("456789abcdef"));
+    let asked = it.call("framework_get_config", json!({ "name": "accel", "with_secrets": true }));
+    assert_eq!(asked[0]["params"]["key"], data.to_lowercase());
+
+    let file = std::env::temp_dir().join(format!("weft-shard-{}.key", std::process::id()));
+    let with_file = json!({ "base_bdev_name": "null", "name": "crypt1", "key_file": file.to_str() });
+    assert_eq!(it.call("bdev_crypto_create", with_file), "crypt1");
+    let again = json!({ "base_bdev_name": "null", "name": "crypt2", "key_file": file.to_str() });
+    assert_eq!(it.code("bdev_crypto_create", again), -16);
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).expect("a file").permissions());
+    assert_eq!(mode & 0o777, 0o600, "nobody else may read it");
+    for name in ["crypt0", "crypt1"] {
+        assert_eq!(it.call("bdev_crypto_delete", json!({ "name": name })), true);
+    }
+    assert_eq!(it.call("accel_crypto_key_destroy", json!({ "key_name": "key0" })), true);
+    std::fs::remove_file(&file).expect("the file stays");
+}
+
 fn histogram(it: &mut Fixture) {
     let ram = json!({ "name": "ram" });
     assert_eq!(it.code("bdev_get_histogram", ram.clone()), -22);

@@ -6,6 +6,7 @@ use crate::fabric::{Devices, Servers};
 use crate::handle::{self, Handle, Inbox};
 use crate::hosts::{AttachError, Hosts};
 use crate::iscsi::{Initiators, Iscsi, IscsiAttachError};
+use crate::keys::Keys;
 use crate::nvmf::{Exports, STREAMS};
 use crate::owners::Part;
 use crate::records::Records;
@@ -29,6 +30,7 @@ pub struct Shard {
     pub(crate) initiators: Initiators,
     pub(crate) srp: Srp,
     pub(crate) records: Records,
+    pub(crate) keys: Keys,
     pub(crate) target: Target,
     pub(crate) lanes: Lanes,
     pub(crate) server: tcp::Server,
@@ -81,6 +83,7 @@ impl Shard {
             initiators: Initiators::new(limits.disks),
             srp: Srp::new(),
             records: Records::default(),
+            keys: Keys::default(),
             target: Target::new(Options::default()),
             lanes: Lanes::default(),
             server: tcp::Server::new(env, Part::Nvmf.owner().0, transport)?,
@@ -288,6 +291,7 @@ impl Shard {
         self.keep_namespaces(env);
         self.iscsi.server.poll(env, &mut self.iscsi.target);
         self.srp.poll(env, &mut self.devices);
+        self.keys.poll(env, &mut self.records, &self.volumes);
         self.iscsi.store_reservations(env, &mut self.records);
         self.iscsi.close_kept(env, &mut self.records);
         self.hosts.flush(env);
@@ -342,7 +346,9 @@ impl Shard {
             Some(Part::Initiator(place)) => self.initiators.handle_event(env, place, event),
             Some(Part::Record(place)) => {
                 let told = self.records.handle_event(env, place, event);
-                if self.keeps_namespace(place) {
+                if self.keys.keeps(place) {
+                    told.into_iter().for_each(|told| self.handle_key_record(env, place, told));
+                } else if self.keeps_namespace(place) {
                     told.into_iter().for_each(|told| self.handle_namespace_record(env, place, told));
                 } else if let Some(told) = told {
                     self.iscsi.handle_record(env, &mut self.records, &self.volumes, place, told);

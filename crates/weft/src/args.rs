@@ -97,6 +97,9 @@ pub struct ServeArgs {
     /// Serve any volume by URL, one of another target too (may be given more than once)
     #[arg(long, value_name = "URL", value_parser = UrlParser)]
     pub volume: Vec<VolumeUrl>,
+    /// Keep the volume encrypted with the key in this file, which is made, with a random key, if there is none
+    #[arg(long, value_name = "KEYFILE")]
+    pub encrypt: Option<PathBuf>,
     /// Where to listen: ADDR for all protocols at their own ports, ADDR:PORT for NVMe alone (over TCP and RDMA); 127.0.0.1 by
     /// default
     #[arg(long, value_name = "ADDR", value_parser = parse_listen)]
@@ -333,7 +336,8 @@ pub const DEFAULT_NQN: &str = "nqn.2026-01.org.weft:volume";
 pub const DEFAULT_IQN: &str = "iqn.2026-01.org.weft:volume";
 
 /// The options that a configuration file stands for.
-const SETUP: [&str; 9] = ["ram", "file", "volume", "listen", "iscsi", "nqn", "iqn", "host", "initiator"];
+const SETUP: [&str; 10] =
+    ["ram", "file", "volume", "encrypt", "listen", "iscsi", "nqn", "iqn", "host", "initiator"];
 
 /// Reads a volume's URL. What is wrong with one is told without the URL itself: it may hold a secret.
 #[derive(Clone, Copy, Debug)]

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Defaults;
 use super::rounds::Rounds;
-use super::{bdev, disk, iscsi, nvme, nvmf};
-use crate::config::{Call, Config, Entry, SUBSYSTEMS, Subsystem};
+use super::{accel, bdev, disk, iscsi, nvme, nvmf};
+use crate::config::{Call, Config, Entry, SAVED, SUBSYSTEMS, Subsystem};
 use crate::error::{Errno, RpcError};
 use crate::fabric::{At, FabricMethod};
 use crate::method::NoParams;
@@ -18,7 +18,7 @@ use crate::method::NoParams;
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct GetConfig {
-    /// The subsystem: `bdev`, `nvmf` or `iscsi`.
+    /// The subsystem: `accel`, `bdev`, `nvmf` or `iscsi`.
     name: String,
     /// Calls are never batched, whatever this says.
     with_batches: Option<bool>,
@@ -30,7 +30,8 @@ struct GetConfig {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SaveConfig {
-    /// Whether to tell secrets; without them, what must prove itself is kept out after loading. Not in SPDK.
+    /// Whether to tell secrets; without them, what must prove itself is kept out after loading, and keys that encrypted
+    /// volumes name must be taken before. Not in SPDK.
     with_secrets: Option<bool>,
 }
 
@@ -105,9 +106,9 @@ fn reactors(at: At<'_>, _: NoParams) -> Result<Reactors, RpcError> {
 fn save(shard: &Shard, defaults: &Defaults, with_secrets: bool) -> Config {
     let mut subsystems = Vec::new();
     for round in 0..Rounds::new(shard).count() {
-        for name in SUBSYSTEMS {
+        for name in SAVED {
             let calls = calls(shard, defaults, name, round, with_secrets);
-            if round == 0 || !calls.is_empty() {
+            if round == 0 && SUBSYSTEMS.contains(&name) || !calls.is_empty() {
                 let config = Some(calls.into_iter().map(Entry::Call).collect());
                 subsystems.push(Subsystem { subsystem: name.to_owned(), config });
             }
@@ -119,13 +120,14 @@ fn save(shard: &Shard, defaults: &Defaults, with_secrets: bool) -> Config {
 /// The calls of all rounds for one subsystem.
 fn one(shard: &Shard, defaults: &Defaults, name: &str, with_secrets: bool) -> Option<Vec<Call>> {
     let rounds = 0..Rounds::new(shard).count();
-    let known = SUBSYSTEMS.contains(&name);
+    let known = SAVED.contains(&name);
     known.then(|| rounds.flat_map(|round| calls(shard, defaults, name, round, with_secrets)).collect())
 }
 
 /// The calls of one round for one subsystem. Controllers come first: other volumes may be built on theirs.
 fn calls(shard: &Shard, defaults: &Defaults, subsystem: &str, round: usize, with_secrets: bool) -> Vec<Call> {
     match subsystem {
+        "accel" if round == 0 && with_secrets => accel::save(shard),
         "bdev" => {
             let controllers = nvme::save(shard, &defaults.nvme, round);
             let disks = disk::save(shard, &defaults.disks, round, with_secrets);

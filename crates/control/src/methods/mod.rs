@@ -1,5 +1,6 @@
 //! The methods, by SPDK's names, a module a family.
 
+pub mod accel;
 pub mod app;
 pub mod bdev;
 pub mod disk;
@@ -71,6 +72,7 @@ impl State {
             framework::methods(&self.defaults),
             log::methods(&self.log),
             notify::methods(&self.notifications),
+            accel::methods(),
             bdev::methods(),
             nvme::methods(&self.defaults.nvme),
             disk::methods(&self.defaults.disks),

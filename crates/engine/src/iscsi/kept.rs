@@ -122,7 +122,7 @@ impl Iscsi {
                 (Some(kept), Ok(state)) => {
                     let (record, bytes) = (kept.record, encode(state));
                     match bytes {
-                        Some(bytes) => records.store(env, record, bytes),
+                        Some(bytes) => records.store(env, record, bytes.into()),
                         None => drop(self.target.reservations_stored(device, lun, false)),
                     }
                 }

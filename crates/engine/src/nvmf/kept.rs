@@ -122,7 +122,7 @@ impl Shard {
             let record = self.kept_namespace(&subsystem, nsid).map(|kept| kept.record);
             let bytes = self.target.reservation_state(&subsystem, nsid).ok().and_then(encode);
             match (record, bytes) {
-                (Some(record), Some(bytes)) => self.records.store(env, record, bytes),
+                (Some(record), Some(bytes)) => self.records.store(env, record, bytes.into()),
                 // Nobody keeps it, or it is too much: it does not outlive a power loss.
                 _ => drop(self.target.reservations_stored(&subsystem, nsid, false)),
             }

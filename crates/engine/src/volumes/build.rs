@@ -3,7 +3,7 @@
 use super::lent::Lent;
 use super::{FileSpec, Spec, VolumeError, Volumes};
 use block::BlockDevice;
-use block::device::{Delay, Error, File, Geometry, Latencies, Null, Partition, Ram};
+use block::device::{Crypt, Delay, Error, File, Geometry, Latencies, Null, Partition, Ram};
 use core::time::Duration;
 use std::rc::Rc;
 use stdx::env::{Env, OpenFile, Owner};
@@ -19,6 +19,8 @@ pub enum Kind {
     Delay(Rc<Delay>),
     /// Errors can be asked for.
     Error(Rc<Error>),
+    /// It may draw keys to be stored.
+    Crypt(Rc<Crypt>),
 }
 
 impl Volumes {
@@ -54,12 +56,14 @@ impl Volumes {
             &Spec::Partition { ref base, offset_blocks, blocks } => {
                 (Rc::new(Partition::new(self.base(base)?, offset_blocks, blocks)?), Kind::Plain)
             }
-            Spec::Remote { .. } | Spec::Disk { .. } => return Err(VolumeError::Parameters),
+            Spec::Remote { .. } | Spec::Disk { .. } | Spec::Crypt { .. } => {
+                return Err(VolumeError::Parameters);
+            }
         })
     }
 
     /// The volume that another is to be built on.
-    fn base(&self, name: &str) -> Result<Rc<dyn BlockDevice>, VolumeError> {
+    pub(super) fn base(&self, name: &str) -> Result<Rc<dyn BlockDevice>, VolumeError> {
         let entry = self.get(name).ok_or(VolumeError::Unknown)?;
         Ok(Rc::new(Lent(Rc::<block::Volume>::clone(&entry.volume))))
     }

@@ -10,9 +10,11 @@ mod spec;
 
 pub use build::Kind;
 pub use error::VolumeError;
-pub use spec::{FileSpec, Spec};
+pub use spec::{FileSpec, KeySource, Spec};
 
+use crate::keys::Encrypted;
 use crate::owners::Part;
+use block::device::{Crypt, Keeping, Key};
 use block::{BlockDevice, Identity, Volume};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -69,6 +71,22 @@ impl Volumes {
         let (place, identity) = self.admit(env, name, identity)?;
         let (device, kind) = self.build(env, Part::Volume(place).owner(), &spec)?;
         self.register(place, name, identity, spec, device, kind);
+        Ok(identity)
+    }
+
+    /// Makes a volume that keeps another's blocks encrypted.
+    pub(crate) fn encrypt(
+        &mut self,
+        env: &mut dyn Env,
+        volume: &Encrypted,
+        source: KeySource,
+        key: &Key,
+        keeping: Keeping,
+    ) -> Result<Identity, VolumeError> {
+        let (place, identity) = self.admit(env, &volume.name, volume.identity)?;
+        let crypt = Rc::new(Crypt::new(self.base(&volume.base)?, key, keeping));
+        let spec = Spec::Crypt { base: volume.base.clone(), key: source };
+        self.register(place, &volume.name, identity, spec, Rc::<Crypt>::clone(&crypt), Kind::Crypt(crypt));
         Ok(identity)
     }
 

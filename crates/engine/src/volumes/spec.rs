@@ -48,6 +48,13 @@ pub enum Spec {
         /// How many blocks it has.
         blocks: u64,
     },
+    /// Another volume, encrypted.
+    Crypt {
+        /// The other.
+        base: String,
+        /// Where its key is from.
+        key: KeySource,
+    },
     /// A namespace of a remote controller; it comes and goes with the controller.
     Remote {
         /// The controller's name here.
@@ -60,6 +67,15 @@ pub enum Spec {
         /// The logical unit.
         lun: u16,
     },
+}
+
+/// Where the key of an encrypted volume is from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum KeySource {
+    /// It was given under this name.
+    Named(String),
+    /// It is kept in this file.
+    File(PathBuf),
 }
 
 /// A file or block device, and how to use it.
@@ -82,6 +98,18 @@ impl Spec {
     pub fn base(&self) -> Option<&str> {
         match self {
             Self::Delay { base, .. } | Self::Error { base } | Self::Partition { base, .. } => Some(base),
+            Self::Crypt { base, .. } => Some(base),
+            Self::Ram { .. } | Self::Null { .. } | Self::File(_) => None,
+            Self::Remote { .. } | Self::Disk { .. } => None,
+        }
+    }
+
+    /// The name of the key that it is encrypted with, if one was given for it.
+    pub fn key_name(&self) -> Option<&str> {
+        match self {
+            Self::Crypt { key: KeySource::Named(name), .. } => Some(name),
+            Self::Crypt { key: KeySource::File(_), .. } => None,
+            Self::Delay { .. } | Self::Error { .. } | Self::Partition { .. } => None,
             Self::Ram { .. } | Self::Null { .. } | Self::File(_) => None,
             Self::Remote { .. } | Self::Disk { .. } => None,
         }
@@ -96,6 +124,7 @@ impl Spec {
             Self::Delay { .. } => "delay",
             Self::Error { .. } => "Error Injection Disk",
             Self::Partition { .. } => "Split Disk",
+            Self::Crypt { .. } => "crypto",
             Self::Remote { .. } => "NVMe disk",
             Self::Disk { .. } => "iSCSI LUN",
         }

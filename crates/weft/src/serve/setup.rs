@@ -4,9 +4,9 @@ use super::devices;
 use crate::args::ServeArgs;
 use crate::client::resolve;
 use crate::error::Failure;
-use engine::Shard;
 use engine::iscsi::NodeConfig;
 use engine::url::{FileUrl, SizedUrl, VolumeUrl};
+use engine::{Encrypted, Shard};
 use nvme::target::{NamespaceConfig, Portal, SubsystemConfig, Transport};
 use reactor::Reactor;
 use scsi::iscsi::IscsiName;
@@ -16,14 +16,23 @@ use scsi::iscsi::target::{
 };
 use scsi::target::UnitConfig;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::mpsc;
 use wire::nvme::Nqn;
 
 /// Makes all of it; says what could not be, where the rest goes on without.
 pub(super) fn build(shard: &mut Shard, env: &mut Reactor, args: &ServeArgs) -> Result<Vec<String>, Failure> {
     let nqn = parse_nqn(&args.nqn)?;
     let mut served = Vec::new();
-    for (number, url) in volumes(args)?.into_iter().enumerate() {
-        let name = open(shard, env, &format!("volume{number}"), &url)?;
+    let urls = volumes(args)?;
+    if args.encrypt.is_some() && urls.len() > 1 {
+        return Err(Failure::Usage("--encrypt: each volume has a key of its own; serve one volume".into()));
+    }
+    for (number, url) in urls.into_iter().enumerate() {
+        let mut name = open(shard, env, &format!("volume{number}"), &url)?;
+        if let Some(file) = &args.encrypt {
+            name = encrypt(shard, env, name, file)?;
+        }
         let uuid = match &url {
             VolumeUrl::File(file) => super::identifier::of_file(&nqn, &file.path),
             _ => [0; 16],
@@ -146,6 +155,26 @@ fn open(shard: &mut Shard, env: &mut Reactor, name: &str, url: &VolumeUrl) -> Re
     loop {
         if let Some(volume) = shard.opened_name(&opening) {
             return volume.map_err(failed);
+        }
+        shard.turn(env);
+        if crate::signals::interrupted() {
+            return Err(Failure::Interrupted);
+        }
+    }
+}
+
+/// Makes a volume that keeps another's blocks encrypted, and waits for it; says its name on the shard.
+fn encrypt(shard: &mut Shard, env: &mut Reactor, base: String, file: &Path) -> Result<String, Failure> {
+    let name = format!("{base}-encrypted");
+    let volume = Encrypted { name: name.clone(), base, identity: None };
+    let (sender, receiver) = mpsc::channel();
+    shard.add_volume_with_key_file(env, volume, file, move |made| {
+        // Whoever waits for it is gone only with the process.
+        let _ = sender.send(made);
+    });
+    loop {
+        if let Ok(made) = receiver.try_recv() {
+            return made.map(|_| name).map_err(|why| refused(&file.display().to_string(), &why));
         }
         shard.turn(env);
         if crate::signals::interrupted() {

@@ -48,6 +48,11 @@ impl Erase {
         }
     }
 
+    /// True if there is a new key that was not offered yet.
+    pub(super) const fn is_wanted(&self) -> bool {
+        matches!(self.stage, Stage::Wanted(_))
+    }
+
     /// It is stored, or nobody knows. The key that now is the device's, if another than before.
     pub(super) fn settle(&mut self, stored: bool) -> Option<Key> {
         let Stage::Offered(key) = core::mem::take(&mut self.stage) else { return None };

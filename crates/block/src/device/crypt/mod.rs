@@ -126,7 +126,9 @@ impl BlockDevice for Crypt {
     }
 
     fn deadline(&self) -> Option<Time> {
-        earliest(self.shared.retry_at.get(), self.shared.base.deadline())
+        // A key that is to be stored is not to wait for something else to happen.
+        let wanted = self.shared.erase.borrow().is_wanted().then_some(Time::ZERO);
+        earliest(wanted, earliest(self.shared.retry_at.get(), self.shared.base.deadline()))
     }
 
     fn handle_timeout(&self, env: &mut dyn Env) {

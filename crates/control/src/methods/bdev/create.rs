@@ -1,17 +1,19 @@
 //! Making volumes and taking them away.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use block::{BlockDevice, Identity};
-use engine::{FileSpec, Spec};
+use engine::{Encrypted, EncryptionError, FileSpec, Spec, VolumeError};
 
 use super::params::{
-    AioCreate, DelayCreate, ErrorCreate, MallocCreate, Name, NullCreate, PartitionCreate, SplitCreate,
-    SplitDelete, UringCreate,
+    AioCreate, CryptoCreate, DelayCreate, ErrorCreate, MallocCreate, Name, NullCreate, PartitionCreate,
+    SplitCreate, SplitDelete, UringCreate,
 };
 use super::{entry, volume_error};
 use crate::error::{Errno, RpcError};
 use crate::fabric::At;
+use crate::method::Reply;
+use crate::methods::accel::encryption_error;
 use crate::values::Uuid;
 
 pub(super) fn malloc(at: At<'_>, params: MallocCreate) -> Result<String, RpcError> {
@@ -61,6 +63,24 @@ pub(super) fn delay(at: At<'_>, params: DelayCreate) -> Result<String, RpcError>
 pub(super) fn error(at: At<'_>, params: ErrorCreate) -> Result<bool, RpcError> {
     let name = format!("EE_{}", params.base_name);
     create(at, name, Spec::Error { base: params.base_name }, params.uuid).map(|_| true)
+}
+
+/// Answers when the volume is there: with a key in a file, when that is on stable storage.
+pub(super) fn crypto(At { shard, env }: At<'_>, params: CryptoCreate, reply: Reply<String>) {
+    let CryptoCreate { base_bdev_name: base, name, key_name, key_file, uuid } = params;
+    let answer = {
+        let name = name.clone();
+        |made: Result<Identity, EncryptionError>| reply.send(made.map(|_| name).map_err(encryption_error))
+    };
+    if !is_name(&name) {
+        return answer(Err(VolumeError::Parameters.into()));
+    }
+    let volume = Encrypted { name, base, identity: uuid.map(|uuid| Identity(uuid.0)) };
+    match (key_name, key_file) {
+        (Some(key), None) => answer(shard.add_encrypted_volume(env, &volume, &key)),
+        (None, Some(file)) => shard.add_volume_with_key_file(env, volume, Path::new(&file), answer),
+        (Some(_), Some(_)) | (None, None) => answer(Err(VolumeError::Parameters.into())),
+    }
 }
 
 pub(super) fn partition(at: At<'_>, params: PartitionCreate) -> Result<String, RpcError> {
@@ -142,12 +162,16 @@ pub(super) fn of_kind(at: &At<'_>, name: &str, kind: fn(&Spec) -> bool) -> Resul
 }
 
 fn create(at: At<'_>, name: String, spec: Spec, uuid: Option<Uuid>) -> Result<String, RpcError> {
-    if name.is_empty() || name.len() > NAME_LEN_MAX || name.chars().any(char::is_control) {
+    if !is_name(&name) {
         return Err(Errno::Invalid.because("a name has 1 to 256 printable characters"));
     }
     let identity = uuid.map(|uuid| Identity(uuid.0));
     at.shard.add_volume(at.env, &name, spec, identity).map_err(volume_error)?;
     Ok(name)
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= NAME_LEN_MAX && !name.chars().any(char::is_control)
 }
 
 fn free_name(at: &At<'_>, prefix: &str) -> String {

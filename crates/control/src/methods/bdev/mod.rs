@@ -85,6 +85,7 @@ pub fn methods() -> Vec<FabricMethod> {
         FabricMethod::new("bdev_split_delete", "Takes the parts of a volume away.", create::split_delete),
     ];
     all.extend(histogram::methods());
+    all.extend(encrypted());
     let (examined, set) = (|_: NoParams| Ok(true), |_: SetOptions| Ok(true));
     all.push(FabricMethod::local(
         "bdev_set_options",
@@ -93,6 +94,22 @@ pub fn methods() -> Vec<FabricMethod> {
     ));
     all.push(FabricMethod::local("bdev_wait_for_examine", "Nothing: volumes are not examined.", examined));
     all
+}
+
+/// The methods of encrypted volumes.
+fn encrypted() -> [FabricMethod; 2] {
+    [
+        FabricMethod::later(
+            "bdev_crypto_create",
+            "Makes a volume that keeps another's blocks encrypted.",
+            create::crypto,
+        ),
+        FabricMethod::new(
+            "bdev_crypto_delete",
+            "Takes an encrypted volume away; what it encrypted stays.",
+            create::delete(is_crypt),
+        ),
+    ]
 }
 
 /// The volume of that name or UUID.
@@ -175,6 +192,10 @@ fn is_file(spec: &Spec) -> bool {
 
 fn is_delay(spec: &Spec) -> bool {
     matches!(spec, Spec::Delay { .. })
+}
+
+fn is_crypt(spec: &Spec) -> bool {
+    matches!(spec, Spec::Crypt { .. })
 }
 
 fn is_partition(spec: &Spec) -> bool {

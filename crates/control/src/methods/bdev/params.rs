@@ -5,6 +5,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::values::{AnyNode, Off, Uuid, Zero};
 
+/// A volume that keeps another's blocks encrypted. One of `key_name` and `key_file` is given.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CryptoCreate {
+    /// The volume below it.
+    pub base_bdev_name: String,
+    /// What to call it.
+    pub name: String,
+    /// The key, as `accel_crypto_key_create` called it.
+    pub key_name: Option<String>,
+    /// A file that keeps the key, and is made with a random one if there is none. The volume can be erased by a new key. Not
+    /// in SPDK.
+    pub key_file: Option<String>,
+    /// Its UUID; a random one by default.
+    pub uuid: Option<Uuid>,
+}
+
 /// A volume in RAM.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,10 +1,11 @@
 //! Volumes as the calls that make them again.
 
 use block::BlockDevice;
-use engine::{Shard, Spec, volumes::Entry};
+use engine::{KeySource, Shard, Spec, volumes::Entry};
 
 use super::params::{
-    AioCreate, DelayCreate, ErrorCreate, GetBdevs, MallocCreate, NullCreate, PartitionCreate, SetQosLimit,
+    AioCreate, CryptoCreate, DelayCreate, ErrorCreate, GetBdevs, MallocCreate, NullCreate, PartitionCreate,
+    SetQosLimit,
 };
 use crate::config::Call;
 use crate::methods::rounds::Rounds;
@@ -73,6 +74,16 @@ fn create(entry: &Entry, round: usize) -> Option<Call> {
             let params =
                 PartitionCreate { name, base_bdev_name: base, offset_blocks, num_blocks: blocks, uuid };
             Call::new("bdev_partition_create", params)
+        }
+        Spec::Crypt { base, key } => {
+            let (key_name, key_file) = match key {
+                KeySource::Named(name) => (Some(name), None),
+                KeySource::File(path) => (None, Some(path.to_string_lossy().into_owned())),
+            };
+            Call::new(
+                "bdev_crypto_create",
+                CryptoCreate { base_bdev_name: base, name, key_name, key_file, uuid },
+            )
         }
         Spec::Disk { .. } => return None,
         Spec::Remote { .. } if round < 2 => return None,

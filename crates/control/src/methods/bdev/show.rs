@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use block::BlockDevice;
-use engine::{Shard, Spec, volumes::Entry};
+use engine::{KeySource, Shard, Spec, volumes::Entry};
 use serde_json::{Map, Value, json};
 
 use super::entry;
@@ -110,6 +110,17 @@ fn driver_specific(shard: &Shard, entry: &Entry) -> Map<String, Value> {
         Spec::Partition { base, offset_blocks, .. } => {
             json!({ "split": { "base_bdev": base, "offset_blocks": offset_blocks } })
         }
+        Spec::Crypt { base, key } => json!({ "crypto": {
+            "base_bdev_name": base,
+            "key_name": match key {
+                KeySource::Named(name) => Some(name),
+                KeySource::File(_) => None,
+            },
+            "key_file": match key {
+                KeySource::Named(_) => None,
+                KeySource::File(path) => Some(path.to_string_lossy()),
+            },
+        }}),
         Spec::Remote { controller, nsid } => json!({ "nvme": { "controller": controller, "nsid": nsid } }),
         Spec::Disk { .. } => match shard.initiators().get(&entry.name) {
             Some(disk) => json!({ "iscsi": {
