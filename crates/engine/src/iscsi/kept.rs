@@ -1,4 +1,4 @@
-//! Persistent reservations that outlive a power loss (APTPL): each logical unit's in a file.
+//! What outlives a power loss of logical units, each unit's in a file: persistent reservations (APTPL), and saved mode pages.
 //!
 //! A logical unit is served when its file was read, and a command that changes what is kept is answered when that is
 //! stored (SPC-4, section 5.13.5).
@@ -7,7 +7,7 @@ use super::{Iscsi, IscsiError};
 use crate::records::{RECORD_LEN_MAX, Records, Told};
 use crate::volumes::Volumes;
 use scsi::iscsi::IscsiName;
-use scsi::target::{NexusName, Registrant, ReservationState, UnitConfig};
+use scsi::target::{NexusName, Registrant, ReservationState, SavedMode, UnitConfig};
 use std::path::{Path, PathBuf};
 use stdx::env::Env;
 use wire::scsi::TransportId;
@@ -84,12 +84,13 @@ impl Iscsi {
                 };
                 let served = read
                     .map_err(IscsiError::File)
-                    .and_then(|bytes| bytes.map_or(Ok(None), |bytes| decode(&bytes).map(Some)))
-                    .and_then(|state| {
+                    .and_then(|bytes| bytes.map_or_else(|| Ok(Default::default()), |bytes| decode(&bytes)))
+                    .and_then(|(state, mode)| {
                         let config = UnitConfig { aptpl: true, ..config };
                         let lun = self.add_lun(volumes, &node, &volume, config)?;
                         let device = self.device(&node)?;
-                        self.target.restore_reservations(device, lun, state.unwrap_or_default())?;
+                        self.target.restore_reservations(device, lun, state)?;
+                        mode.map_or(Ok(()), |mode| self.target.restore_mode(device, lun, mode))?;
                         Ok(lun)
                     });
                 match &served {
@@ -100,7 +101,7 @@ impl Iscsi {
             }
             Told::Stored(stored) => {
                 if !stored {
-                    tracing::error!(file = %self.kept[at].path.display(), "reservations cannot be stored");
+                    tracing::error!(file = %self.kept[at].path.display(), "reservations and mode pages cannot be stored");
                 }
                 let Stage::Served(lun) = self.kept[at].stage else { return };
                 let node = self.kept[at].node.clone();
@@ -118,9 +119,10 @@ impl Iscsi {
             let node = self.server.registry().nodes().find(|node| node.device == device);
             let kept = node.and_then(|node| self.kept_lun(&node.name, lun));
             let state = self.target.reservation_state(device, lun);
+            let mode = self.target.saved_mode(device, lun).ok().flatten();
             match (kept, state) {
                 (Some(kept), Ok(state)) => {
-                    let (record, bytes) = (kept.record, encode(state));
+                    let (record, bytes) = (kept.record, encode(state, mode));
                     match bytes {
                         Some(bytes) => records.store(env, record, bytes.into()),
                         None => drop(self.target.reservations_stored(device, lun, false)),
@@ -153,9 +155,9 @@ impl Iscsi {
     }
 }
 
-/// Version, type of the reservation (0 for none), place of its holder, and the registrants: key, port, TransportID. `None`
-/// if they are too many to be kept.
-fn encode(state: &ReservationState) -> Option<Vec<u8>> {
+/// Version, type of the reservation (0 for none), place of its holder, how many registrants, the mode; and the registrants: key,
+/// port, TransportID. `None` if they are too many to be kept.
+fn encode(state: &ReservationState, mode: Option<SavedMode>) -> Option<Vec<u8>> {
     let registrants = if state.persist { state.registrants.as_slice() } else { &[] };
     let held = state.reservation.filter(|_| state.persist);
     let holder = held.and_then(|(_, holder)| registrants.iter().position(|one| one.nexus == holder));
@@ -163,6 +165,7 @@ fn encode(state: &ReservationState) -> Option<Vec<u8>> {
     let mut bytes = vec![VERSION, kind];
     bytes.extend_from_slice(&u16::try_from(holder.unwrap_or(0)).ok()?.to_be_bytes());
     bytes.extend_from_slice(&u16::try_from(registrants.len()).ok()?.to_be_bytes());
+    bytes.push(mode.map_or(NO_MODE, SavedMode::code));
     for Registrant { nexus, key } in registrants {
         bytes.extend_from_slice(&key.to_be_bytes());
         bytes.extend_from_slice(&nexus.target_port.to_be_bytes());
@@ -171,17 +174,21 @@ fn encode(state: &ReservationState) -> Option<Vec<u8>> {
     (bytes.len() <= RECORD_LEN_MAX).then_some(bytes)
 }
 
-fn decode(bytes: &[u8]) -> Result<ReservationState, IscsiError> {
+fn decode(bytes: &[u8]) -> Result<(ReservationState, Option<SavedMode>), IscsiError> {
     parse(bytes).ok_or(IscsiError::FileContents)
 }
 
-fn parse(bytes: &[u8]) -> Option<ReservationState> {
+fn parse(bytes: &[u8]) -> Option<(ReservationState, Option<SavedMode>)> {
     let number = |at: usize| Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
     let (kind, holder, count) = (*bytes.get(1)?, number(2)?, number(4)?);
-    if bytes[0] != VERSION {
-        return None;
-    }
-    let mut rest = &bytes[6..];
+    let (mode, mut rest) = match bytes[0] {
+        WITHOUT_MODE => (None, &bytes[6..]),
+        VERSION => {
+            let (&mode, rest) = bytes[6..].split_first()?;
+            (if mode == NO_MODE { None } else { Some(SavedMode::from_code(mode)?) }, rest)
+        }
+        _ => return None,
+    };
     let mut registrants = Vec::new();
     for _ in 0..count {
         let (key, behind) = rest.split_at_checked(8)?;
@@ -197,10 +204,14 @@ fn parse(bytes: &[u8]) -> Option<ReservationState> {
         kind => Some((PersistentType::from_code(kind)?, registrants.get(usize::from(holder))?.nexus)),
     };
     let persist = !registrants.is_empty();
-    Some(ReservationState { generation: 0, registrants, reservation, persist })
+    Some((ReservationState { generation: 0, registrants, reservation, persist }, mode))
 }
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The version before mode pages could be saved.
+const WITHOUT_MODE: u8 = 1;
+/// In the place of the mode: none was saved.
+const NO_MODE: u8 = 0xff;
 
 #[cfg(test)]
 mod tests {
@@ -219,8 +230,9 @@ mod tests {
 
     #[test]
     fn what_is_kept_comes_back() {
-        let bytes = encode(&state()).expect("few enough");
-        assert_eq!(decode(&bytes), Ok(state()));
+        let mode = SavedMode::from_code(0x35);
+        let bytes = encode(&state(), mode).expect("few enough");
+        assert_eq!(decode(&bytes), Ok((state(), mode)));
         for len in 0..bytes.len() {
             assert_eq!(decode(&bytes[..len]), Err(IscsiError::FileContents), "cut off at {len}");
         }
@@ -228,7 +240,15 @@ mod tests {
 
     #[test]
     fn what_is_not_to_persist_is_not_kept() {
-        let bytes = encode(&ReservationState { persist: false, ..state() }).expect("few enough");
-        assert_eq!(decode(&bytes), Ok(ReservationState::default()));
+        let bytes = encode(&ReservationState { persist: false, ..state() }, None).expect("few enough");
+        assert_eq!(decode(&bytes), Ok((ReservationState::default(), None)));
+    }
+
+    #[test]
+    fn what_the_version_before_kept_is_understood() {
+        let mut bytes = encode(&state(), None).expect("few enough");
+        bytes[0] = WITHOUT_MODE;
+        bytes.remove(6);
+        assert_eq!(decode(&bytes), Ok((state(), None)));
     }
 }

@@ -4,7 +4,6 @@ use super::nexus::Nexus;
 use super::options::MANAGEMENT_MAX;
 use super::seam::{Function, Management, ManagementOutcome, NexusKey, TaskAttribute};
 use super::task::Task;
-use super::unit::Settings;
 use super::{Attention, Target};
 use stdx::env::Env;
 use stdx::slab::Key;
@@ -103,7 +102,7 @@ impl Target {
         self.give_up_tasks(env, by, waits, |_, task| task.unit == Some(key));
         let Some(unit) = self.units.get_mut(key) else { return };
         unit.allegiance = None;
-        unit.settings = Settings::of(&unit.info);
+        unit.settings = unit.first_settings();
         unit.reservations.reset();
         unit.preventing.clear();
         self.attend(key, Attention::Reset, None);

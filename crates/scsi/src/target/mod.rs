@@ -54,7 +54,7 @@ pub use seam::{
     Begun, Command, Function, Management, ManagementOutcome, NexusKey, Outcome, TaskAttribute, TaskKey,
     Transfer,
 };
-pub use unit::UnitConfig;
+pub use unit::{SavedMode, UnitConfig};
 
 use copy::Copy;
 use device::Device;
@@ -98,9 +98,9 @@ pub struct Target {
     done: Vec<block::Done>,
     /// Copies under way, by their tasks.
     copies: BTreeMap<Key, Copy>,
-    /// PERSISTENT RESERVE OUT commands that wait for what they caused.
+    /// Commands that wait for what they caused: PERSISTENT RESERVE OUT, MODE SELECT that saves.
     parked: Vec<Parked>,
-    /// Logical units whose reservations changed and are to be stored.
+    /// Logical units of which something changed that is to be stored.
     reservation_changes: VecDeque<Key>,
     counters: Counters,
 }

@@ -1,10 +1,12 @@
 //! What a change of reservations brings with it: nexuses are told, tasks are aborted, and the owner stores what is to
-//! outlive a power loss. The command that made the change is answered when that is done.
+//! outlive a power loss. The command that made the change is answered when that is done. Mode pages that are saved are stored
+//! in the same way.
 
 use super::device::DeviceKey;
 use super::registry::ConfigError;
 use super::reservation::{Effects, ReservationState};
 use super::task::{Ending, Fault};
+use super::unit::SavedMode;
 use super::{Target, Task};
 use stdx::env::Env;
 use stdx::mem::Span;
@@ -34,8 +36,8 @@ enum Storing {
 }
 
 impl Target {
-    /// The next logical unit whose reservations changed and are to outlive a power loss. The owner stores its
-    /// [`Target::reservation_state`] and says so by [`Target::reservations_stored`]; the commands that changed it are
+    /// The next logical unit whose reservations or saved mode pages changed and are to outlive a power loss. The owner stores
+    /// its [`Target::reservation_state`] and [`Target::saved_mode`], and says so by [`Target::reservations_stored`]; the commands that changed it are
     /// answered then.
     pub fn poll_reservation_change(&mut self) -> Option<(DeviceKey, u16)> {
         while let Some(key) = self.reservation_changes.pop_front() {
@@ -53,6 +55,37 @@ impl Target {
     pub fn reservation_state(&self, device: DeviceKey, lun: u16) -> Result<&ReservationState, ConfigError> {
         let key = self.unit_of(device, lun)?;
         Ok(self.units.get(key).ok_or(ConfigError::UnknownUnit)?.reservations.state())
+    }
+
+    /// The saved mode pages of a logical unit, if they ever were.
+    pub fn saved_mode(&self, device: DeviceKey, lun: u16) -> Result<Option<SavedMode>, ConfigError> {
+        let key = self.unit_of(device, lun)?;
+        Ok(self.units.get(key).ok_or(ConfigError::UnknownUnit)?.saved)
+    }
+
+    /// Gives a logical unit the saved mode pages it had before. To be called before initiators can log in.
+    pub fn restore_mode(&mut self, device: DeviceKey, lun: u16, saved: SavedMode) -> Result<(), ConfigError> {
+        let key = self.unit_of(device, lun)?;
+        let unit = self.units.get_mut(key).ok_or(ConfigError::UnknownUnit)?;
+        unit.saved = Some(saved);
+        unit.settings = unit.first_settings();
+        Ok(())
+    }
+
+    /// The settings of a logical unit are saved as they are now: the command waits until they are stored.
+    pub(super) fn save_mode(&mut self, task: Key, unit: Key) {
+        if let Some(unit) = self.units.get_mut(unit) {
+            unit.saved = Some(SavedMode::of(&unit.settings));
+        }
+        self.store(unit);
+        self.parked.push(Parked { task, unit, waits: Vec::new(), storing: Storing::Wanted });
+    }
+
+    /// The owner is to store what is kept of a logical unit.
+    fn store(&mut self, unit: Key) {
+        if !self.reservation_changes.contains(&unit) {
+            self.reservation_changes.push_back(unit);
+        }
     }
 
     /// Gives a logical unit the reservations it had before. To be called before initiators can log in.
@@ -114,8 +147,8 @@ impl Target {
         }
         let persists =
             persisted || self.units.get(unit).is_some_and(|unit| unit.reservations.state().persist);
-        if persists && !self.reservation_changes.contains(&unit) {
-            self.reservation_changes.push_back(unit);
+        if persists {
+            self.store(unit);
         }
         if persists || !waits.is_empty() {
             let storing = if persists { Storing::Wanted } else { Storing::Done };

@@ -21,7 +21,7 @@ pub struct UnitConfig {
     pub product: String,
     /// The medium can be ejected and loaded (RMB).
     pub removable: bool,
-    /// Reservations may outlive a power loss: the owner keeps them.
+    /// Reservations may outlive a power loss, and mode pages be saved: the owner keeps them.
     pub aptpl: bool,
 }
 
@@ -38,6 +38,51 @@ pub(super) struct Settings {
     pub(super) write_protected: bool,
     /// WCE: a write may be answered before it is on stable storage.
     pub(super) write_cache: bool,
+}
+
+/// Settings that were saved (MODE SELECT with SP), for whoever keeps them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SavedMode(u8);
+
+impl SavedMode {
+    pub(super) fn of(settings: &Settings) -> Self {
+        let bit = |set: bool, place: u8| u8::from(set) << place;
+        Self(
+            bit(settings.descriptor_sense, 0)
+                | bit(settings.task_aborted_status, 1)
+                | bit(settings.write_protected, 2)
+                | bit(settings.write_cache, 3)
+                | (settings.queue_error as u8) << 4,
+        )
+    }
+
+    /// What a logical unit over such a volume makes of them.
+    pub(super) const fn settings(self, info: &Info) -> Settings {
+        Settings {
+            descriptor_sense: self.0 & 1 != 0,
+            task_aborted_status: self.0 & 1 << 1 != 0,
+            write_protected: self.0 & 1 << 2 != 0,
+            write_cache: self.0 & 1 << 3 != 0 && info.volatile_cache,
+            queue_error: match self.0 >> 4 {
+                0b01 => QueueError::AbortAll,
+                0b11 => QueueError::AbortNexus,
+                _ => QueueError::GoOn,
+            },
+        }
+    }
+
+    /// As a byte.
+    pub const fn code(self) -> u8 {
+        self.0
+    }
+
+    /// From the byte that [`SavedMode::code`] gave; `None` for any other.
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code >> 4 {
+            0b00 | 0b01 | 0b11 => Some(Self(code)),
+            _ => None,
+        }
+    }
 }
 
 /// QERR of the Control mode page.
@@ -120,6 +165,8 @@ pub(super) struct Unit {
     /// What the volume was when it last said that it changed.
     pub(super) info: Info,
     pub(super) settings: Settings,
+    /// What the settings begin with, if they were ever saved.
+    pub(super) saved: Option<SavedMode>,
     pub(super) medium: Medium,
     /// Nexuses that prevent the removal of the medium.
     pub(super) preventing: BTreeSet<Key>,
@@ -150,6 +197,7 @@ impl Unit {
             info,
             volume,
             settings: Settings::of(&info),
+            saved: None,
             medium: Medium::Ready,
             preventing: BTreeSet::new(),
             tasks: TaskSet::default(),
@@ -159,5 +207,10 @@ impl Unit {
             busy: false,
             removed: false,
         }
+    }
+
+    /// The settings after a reset: those that were saved, or the default ones.
+    pub(super) fn first_settings(&self) -> Settings {
+        self.saved.map_or_else(|| Settings::of(&self.info), |saved| saved.settings(&self.info))
     }
 }

@@ -1,8 +1,9 @@
 //! Mode pages: the settings of a logical unit as bytes, and bytes as settings (SPC-4, section 7.5; SBC-3, section 6.5).
 //!
-//! Nothing is saved over a reset: what MODE SELECT sets holds until then, for all nexuses.
+//! What MODE SELECT sets holds for all nexuses until a reset; then what was saved does, where the owner of the logical unit
+//! keeps that.
 
-use super::super::unit::{QueueError, Settings};
+use super::super::unit::{QueueError, Settings, Unit};
 use block::Info;
 use wire::scsi::mode::{
     CachingFlags, CachingPage, ControlFlags, ControlPage, DeviceParameter, ErrorRecoveryPage,
@@ -38,19 +39,18 @@ pub(in super::super) fn device_parameter(settings: &Settings, info: &Info) -> De
     protected | DeviceParameter::DPO_FUA
 }
 
-/// A page, with the values that were asked for. There are no saved ones.
-pub(in super::super) fn page(
-    page: ModePage,
-    control: PageControl,
-    settings: &Settings,
-    info: &Info,
-) -> Option<PageBytes> {
-    match control {
-        PageControl::Current => Some(current(page, settings)),
-        PageControl::Default => Some(current(page, &Settings::of(info))),
-        PageControl::Changeable => Some(changeable(page, info)),
-        PageControl::Saved => None,
+/// A page, with the values that were asked for. What is changed in it can be saved, if the owner keeps that.
+pub(in super::super) fn page(page: ModePage, control: PageControl, unit: &Unit) -> PageBytes {
+    let mut bytes = match control {
+        PageControl::Current => current(page, &unit.settings),
+        PageControl::Default => current(page, &Settings::of(&unit.info)),
+        PageControl::Changeable => changeable(page, &unit.info),
+        PageControl::Saved => current(page, &unit.first_settings()),
+    };
+    if unit.config.aptpl && matches!(page, ModePage::Caching | ModePage::Control) {
+        bytes.bytes[0] |= PageHeader::SAVEABLE;
     }
+    bytes
 }
 
 /// The settings as they are once the page at the front of `list` is taken, and how many bytes it has.

@@ -56,7 +56,7 @@ const fn is_long(call: &Call<'_>) -> bool {
 fn mode_sense(call: &mut Call<'_>) -> Result<Step, Fault> {
     let (page, subpage) = (call.cdb().byte(2) & 0x3f, call.cdb().byte(3));
     let control = PageControl::from_code(call.cdb().byte(2) >> 6).unwrap_or(PageControl::Saved);
-    if control == PageControl::Saved {
+    if control == PageControl::Saved && !call.unit()?.config.aptpl {
         return Err(Fault::Sense(Sense::SAVING_NOT_SUPPORTED));
     }
     if !matches!(subpage, 0 | ALL_SUBPAGES) {
@@ -69,8 +69,7 @@ fn mode_sense(call: &mut Call<'_>) -> Result<Step, Fault> {
     let unit = call.unit()?;
     let mut pages: Vec<u8> = Vec::new();
     for page in ModePage::ALL.iter().filter(|page| chosen.is_none_or(|chosen| chosen == **page)) {
-        let bytes = mode::page(*page, control, &unit.settings, &unit.info);
-        pages.extend_from_slice(bytes.as_ref().map_or(&[], |bytes| bytes.as_slice()));
+        pages.extend_from_slice(mode::page(*page, control, unit).as_slice());
     }
     let descriptor = block_descriptor(call, &unit.info);
     let parameter = mode::device_parameter(&unit.settings, &unit.info);
@@ -104,28 +103,40 @@ fn block_descriptor(call: &Call<'_>, info: &Info) -> Vec<u8> {
     bytes
 }
 
-/// All of the list is looked at before any of it is taken.
+/// All of the list is looked at before any of it is taken. Where nobody keeps pages none is saved.
 fn mode_select(call: &mut Call<'_>) -> Result<Step, Fault> {
-    // PF: the pages are as the standard says. SP: they are to be saved, which they cannot be.
+    // PF: the pages are as the standard says. SP: they are to be saved.
     if !call.cdb().bit(1, 4) {
         return Err(Fault::Sense(Sense::INVALID_FIELD_IN_CDB.at_cdb_bit(1, 4)));
     }
-    if call.cdb().bit(1, 0) {
+    let saves = call.cdb().bit(1, 0);
+    if saves && !call.unit()?.config.aptpl {
         return Err(Fault::Sense(Sense::INVALID_FIELD_IN_CDB.at_cdb_bit(1, 0)));
     }
     let list = call.parameters();
-    if list.is_empty() {
-        return Ok(Step::Good(Span::EMPTY));
+    if !list.is_empty() {
+        take(call, &list)?;
     }
+    match call.task.unit {
+        Some(unit) if saves => {
+            call.target.save_mode(call.key, unit);
+            Ok(Step::UnderWay)
+        }
+        Some(_) | None => Ok(Step::Good(Span::EMPTY)),
+    }
+}
+
+/// Sets what the list says, and tells the other nexuses.
+fn take(call: &mut Call<'_>, list: &[u8]) -> Result<(), Fault> {
     let unit = call.unit()?;
     let new = if is_long(call) {
-        let header = ModeHeader10::view(&list).map_err(|_| Sense::PARAMETER_LIST_LENGTH)?;
+        let header = ModeHeader10::view(list).map_err(|_| Sense::PARAMETER_LIST_LENGTH)?;
         let (long, len) = (header.long(), header.descriptors_len.get().into());
-        settings_of(&list, ModeHeader10::LEN, long, len, &unit.settings, &unit.info)?
+        settings_of(list, ModeHeader10::LEN, long, len, &unit.settings, &unit.info)?
     } else {
-        let header = ModeHeader6::view(&list).map_err(|_| Sense::PARAMETER_LIST_LENGTH)?;
+        let header = ModeHeader6::view(list).map_err(|_| Sense::PARAMETER_LIST_LENGTH)?;
         let len = header.descriptors_len.into();
-        settings_of(&list, ModeHeader6::LEN, false, len, &unit.settings, &unit.info)?
+        settings_of(list, ModeHeader6::LEN, false, len, &unit.settings, &unit.info)?
     };
     let old = core::mem::replace(&mut call.unit_mut()?.settings, new);
     if old != new {
@@ -134,7 +145,7 @@ fn mode_select(call: &mut Call<'_>) -> Result<Step, Fault> {
             call.target.attend(unit, Attention::ModeParametersChanged, Some(nexus));
         }
     }
-    Ok(Step::Good(Span::EMPTY))
+    Ok(())
 }
 
 /// The settings as they are once the list is taken. Header and block descriptors change nothing: the number and the length

@@ -1,6 +1,6 @@
 //! The commands all devices have: what a logical unit says of itself, and what others are told.
 
-use super::world::World;
+use super::world::{Opened, World};
 use crate::target::{Executor, Function, NexusKey};
 use stdx::mem::Memory;
 use wire::scsi::inquiry::{Association, BlockLimits, DesignatorKind, Designators, StandardInquiry, VpdPage};
@@ -134,6 +134,51 @@ fn settings_are_told_and_changed() {
     assert_eq!(world.run(two, &[0; 6], &[]).fault(), Sense::BUS_DEVICE_RESET);
     let write = world.run(two, &[0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0], &[0; 512]);
     assert_eq!(write.status, Some(Status::Good), "a reset brings the defaults back");
+}
+
+/// A MODE SELECT (6) that saves the Control page with SWP; not answered yet.
+fn begin_saving(world: &mut World, nexus: NexusKey) -> Opened {
+    let mut list = world.run(nexus, &[0x1a, 8, 0x0a, 0, 255, 0], &[]).good();
+    assert_eq!(list[4], 0x8a, "PS: the page can be saved");
+    (list[0], list[4]) = (0, 0x0a);
+    list[4 + 4] |= 8;
+    let select = world.begin(nexus, &[0x15, 0x11, 0, 0, list.len() as u8, 0], list.len());
+    world.submit(select, &list);
+    assert_eq!(world.answer(select), None, "it is not stored");
+    assert_eq!(world.target.poll_reservation_change(), Some((world.device, 0)));
+    select
+}
+
+#[test]
+fn saved_settings_outlive_a_reset_and_are_answered_when_stored() {
+    let mut world = World::persisting();
+    let nexus = world.nexus(1);
+    let saved_page = [0x1a, 8, 0xca, 0, 255, 0];
+    assert_eq!(world.run(nexus, &saved_page, &[]).good()[8] & 8, 0, "the default until something is saved");
+    let select = begin_saving(&mut world, nexus);
+    world.target.reservations_stored(world.device, 0, true).unwrap();
+    world.answer(select).expect("an answer").good();
+    assert_eq!(world.run(nexus, &saved_page, &[]).good()[8] & 8, 8);
+    world.manage(nexus, Function::LogicalUnitReset);
+    assert_eq!(world.run(nexus, &[0; 6], &[]).fault(), Sense::BUS_DEVICE_RESET);
+    let write = [0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0];
+    assert_eq!(world.run(nexus, &write, &[0; 512]).fault(), Sense::SOFTWARE_WRITE_PROTECTED);
+
+    let kept = world.target.saved_mode(world.device, 0).unwrap().expect("what was saved");
+    let mut world = World::persisting();
+    world.target.restore_mode(world.device, 0, kept).unwrap();
+    let nexus = world.nexus(1);
+    assert_eq!(world.run(nexus, &write, &[0; 512]).fault(), Sense::SOFTWARE_WRITE_PROTECTED);
+    assert_eq!(world.run(nexus, &[0x1a, 8, 0x8a, 0, 255, 0], &[]).good()[8] & 8, 0, "the default is another");
+}
+
+#[test]
+fn settings_that_cannot_be_stored_are_not_said_to_be_saved() {
+    let mut world = World::persisting();
+    let nexus = world.nexus(1);
+    let select = begin_saving(&mut world, nexus);
+    world.target.reservations_stored(world.device, 0, false).unwrap();
+    assert_eq!(world.answer(select).expect("an answer").fault(), Sense::INTERNAL_TARGET_FAILURE);
 }
 
 #[test]

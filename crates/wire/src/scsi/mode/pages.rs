@@ -132,8 +132,11 @@ impl PageHeader {
 
     /// PS: the page can be saved. Reserved in MODE SELECT.
     pub const fn saveable(&self) -> bool {
-        self.code & 0x80 != 0
+        self.code & Self::SAVEABLE != 0
     }
+
+    /// PS in the first byte of a page.
+    pub const SAVEABLE: u8 = 1 << 7;
 
     /// Borrows the structure from the front of `bytes`.
     pub fn view(bytes: &[u8]) -> Result<&Self, Truncated> {
