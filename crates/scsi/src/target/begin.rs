@@ -43,6 +43,10 @@ impl Target {
             }
         }
         let row = row.map_err(|sense| Ending::from(Fault::Sense(sense)))?;
+        let info = unit.and_then(|key| self.units.get(key)).map(|unit| &unit.info);
+        if info.is_some_and(|info| !command::is_offered(row, info)) {
+            return Err(Fault::Sense(command::NO_SUCH_ACTION).into());
+        }
         self.insert(env, command, unit, row)
     }
 
@@ -240,9 +244,11 @@ pub(super) fn check_medium(unit: &Unit, needs: MediumUse) -> Result<(), Sense> {
 
 const fn check_writable(unit: &Unit, needs: MediumUse) -> Result<(), Sense> {
     match needs {
-        MediumUse::Changed if unit.info.read_only => Err(Sense::WRITE_PROTECTED),
-        MediumUse::Changed if unit.settings.write_protected => Err(Sense::SOFTWARE_WRITE_PROTECTED),
-        MediumUse::Changed | MediumUse::Needed | MediumUse::Aside => Ok(()),
+        MediumUse::Changed | MediumUse::Rekeyed if unit.info.read_only => Err(Sense::WRITE_PROTECTED),
+        MediumUse::Changed | MediumUse::Rekeyed if unit.settings.write_protected => {
+            Err(Sense::SOFTWARE_WRITE_PROTECTED)
+        }
+        MediumUse::Changed | MediumUse::Rekeyed | MediumUse::Needed | MediumUse::Aside => Ok(()),
     }
 }
 

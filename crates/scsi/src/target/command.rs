@@ -60,6 +60,8 @@ pub(super) enum MediumUse {
     Needed,
     /// It is there, and may be written.
     Changed,
+    /// The same, and the volume encrypts with a key that can be changed: where it does not, there is no such command.
+    Rekeyed,
 }
 
 /// Which data a command moves.
@@ -134,6 +136,11 @@ pub(super) fn rows() -> impl Iterator<Item = &'static CommandRow> + Clone {
     ROOMS.iter().flat_map(|room| room.iter())
 }
 
+/// True if a logical unit over such a volume has the command.
+pub(super) fn is_offered(row: &CommandRow, info: &Info) -> bool {
+    row.medium != MediumUse::Rekeyed || info.crypto_erases
+}
+
 /// The row of a CDB whose reserved bits are zero, or what is wrong with it.
 pub(super) fn find(cdb: &Cdb) -> Result<&'static CommandRow, Sense> {
     let (room, first, count) = INDEX[usize::from(cdb.operation_code())];
@@ -144,7 +151,7 @@ pub(super) fn find(cdb: &Cdb) -> Result<&'static CommandRow, Sense> {
         Some(_) => {
             let action = Some(cdb.byte(1) & SERVICE_ACTION);
             let found = candidates.iter().find(|row| row.service_action == action);
-            found.ok_or(Sense::INVALID_FIELD_IN_CDB.at_cdb_bit(1, 4))?
+            found.ok_or(NO_SUCH_ACTION)?
         }
     };
     for (at, &usage) in row.usage.iter().enumerate().skip(1) {
@@ -204,6 +211,9 @@ const ROOMS: [&[CommandRow]; 22] = [
     &sbc::sanitize::ROWS,
     &sbc::format::ROWS,
 ];
+
+/// The SERVICE ACTION is none of the operation code's.
+pub(super) const NO_SUCH_ACTION: Sense = Sense::INVALID_FIELD_IN_CDB.at_cdb_bit(1, 4);
 
 /// SERVICE ACTION in byte 1.
 const SERVICE_ACTION: u8 = 0x1f;

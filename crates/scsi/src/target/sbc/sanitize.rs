@@ -16,14 +16,18 @@ use core::time::Duration;
 use stdx::mem::Span;
 use wire::scsi::{Cdb, Sense, Status};
 
-pub(in super::super) const ROWS: [CommandRow; 3] = [
-    // SANITIZE (SBC-3, section 5.20): OVERWRITE, BLOCK ERASE, EXIT FAILURE MODE.
+pub(in super::super) const ROWS: [CommandRow; 4] = [
+    // SANITIZE (SBC-3, section 5.20): OVERWRITE, BLOCK ERASE, CRYPTOGRAPHIC ERASE, EXIT FAILURE MODE.
     row(
         1,
         &[0x48, IMMEDIATE | ALLOW_EXIT | 1, 0, 0, 0, 0, 0, 0xff, 0xff, CONTROL],
         Data::Blocks(pattern_data),
     ),
     row(2, &[0x48, IMMEDIATE | ALLOW_EXIT | 2, 0, 0, 0, 0, 0, 0, 0, CONTROL], Data::None),
+    CommandRow {
+        medium: MediumUse::Rekeyed,
+        ..row(3, &[0x48, IMMEDIATE | ALLOW_EXIT | 3, 0, 0, 0, 0, 0, 0, 0, CONTROL], Data::None)
+    },
     row(0x1f, &[0x48, 0x1f, 0, 0, 0, 0, 0, 0, 0, CONTROL], Data::None),
 ];
 
@@ -102,6 +106,7 @@ fn execute(call: &mut Call<'_>) -> Result<Step, Fault> {
             let sanitizing = overwrite(call, &info, purpose)?;
             go_on(call, sanitizing, &info)?
         }
+        0x03 => crypto_erase(call, purpose)?,
         _ => erase(call, purpose)?,
     };
     if immediate {
@@ -115,6 +120,14 @@ pub(super) fn erase(call: &mut Call<'_>, purpose: Purpose) -> Result<Step, Fault
     let info = call.info()?;
     let run = Run::new(Op::Zero { deallocate: true }, 0, info.blocks, true, MemoryOf::Nobody);
     go_on(call, Sanitizing { run, passes_left: 0, invert: false, purpose }, &info)
+}
+
+/// The volume draws a new key: one request, however large the medium is.
+fn crypto_erase(call: &mut Call<'_>, purpose: Purpose) -> Result<Step, Fault> {
+    call.unit_mut()?.medium = purpose.under_way(0);
+    let run = Run::new(Op::CryptoErase, 0, 0, true, MemoryOf::Nobody);
+    let (io, run) = run.next(call, &call.info()?);
+    call.start(io, Work::Sanitize(Sanitizing { run, passes_left: 0, invert: false, purpose }))
 }
 
 /// The pattern, as often in a block as it fits, over the whole medium, as often as OVERWRITE COUNT says.

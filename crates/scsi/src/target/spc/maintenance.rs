@@ -112,12 +112,14 @@ fn set_groups(call: &mut Call<'_>) -> Result<Step, Fault> {
 fn report_commands(call: &mut Call<'_>) -> Result<Step, Fault> {
     let timeouts = call.cdb().bit(2, 7);
     let (code, action) = (call.cdb().byte(3), call.cdb().u16(4));
+    let info = call.info()?;
+    let offered = command::rows().filter(|row| command::is_offered(row, &info));
     let options = Reporting::from_code(call.cdb().byte(2) & 7);
     let options = options.ok_or(Fault::Sense(Sense::INVALID_FIELD_IN_CDB.at_cdb_bit(2, 2)))?;
     if options == Reporting::All {
-        return call.answer(&all_commands(timeouts));
+        return call.answer(&all_commands(offered, timeouts));
     }
-    let mut rows = command::rows().filter(|row| row.operation_code == code);
+    let mut rows = offered.filter(|row| row.operation_code == code);
     let has_actions = rows.clone().next().map(|row| row.service_action.is_some());
     let row = match (options, has_actions) {
         (Reporting::Code, Some(true)) => {
@@ -132,9 +134,9 @@ fn report_commands(call: &mut Call<'_>) -> Result<Step, Fault> {
     call.answer(&one_command(row, timeouts))
 }
 
-fn all_commands(timeouts: bool) -> Vec<u8> {
+fn all_commands(rows: impl Iterator<Item = &'static CommandRow>, timeouts: bool) -> Vec<u8> {
     let mut data = vec![0; 4];
-    for row in command::rows() {
+    for row in rows {
         let start = data.len();
         data.resize(start + CommandDescriptor::LEN, 0);
         let descriptor =

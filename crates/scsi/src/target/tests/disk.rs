@@ -1,7 +1,9 @@
 //! The commands of disks, beyond reading and writing.
 
 use super::world::World;
-use crate::target::{NexusKey, Transfer};
+use crate::target::{NexusKey, TaskAttribute, Transfer};
+use block::device::{Crypt, Geometry, Keeping, Key, Ram};
+use std::rc::Rc;
 use wire::scsi::{Sense, Status};
 
 /// A READ (10).
@@ -233,6 +235,69 @@ fn sanitize_leaves_nothing() {
     );
     world.run(nexus, &[0x48, 0x1f, 0, 0, 0, 0, 0, 0, 0, 0], &[]).good();
     assert_eq!(world.env.memory.buffers_taken(), 0);
+}
+
+/// A world whose LUN 1 is encrypted with a key that can be changed.
+fn encrypting() -> (World, NexusKey, Rc<Crypt>) {
+    let mut world = World::new();
+    let key = Key::new(&[1; 32], &[2; 32]).unwrap();
+    let ram = Rc::new(Ram::new(&mut world.env, Geometry::new(512, 4096).unwrap()).unwrap());
+    let crypt = Rc::new(Crypt::new(ram, &key, Keeping::Owner));
+    assert_eq!(world.add_device(crypt.clone(), 2), 1);
+    let nexus = world.nexus(1);
+    let told = world.run_at(nexus, 1, &[0; 6], &[]);
+    assert_eq!(told.fault(), Sense::POWER_ON);
+    world.run_at(nexus, 1, &[0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0], &[7; 512]).good();
+    (world, nexus, crypt)
+}
+
+const READ_FIRST: [u8; 10] = [0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0];
+const CRYPTO_ERASE: [u8; 10] = [0x48, 3, 0, 0, 0, 0, 0, 0, 0, 0];
+
+#[test]
+fn a_crypto_erase_ends_when_the_new_key_is_kept() {
+    let (mut world, nexus, crypt) = encrypting();
+    let erase = world.begin_as(nexus, 1, TaskAttribute::Simple, &CRYPTO_ERASE, 0);
+    world.submit(erase, &[]);
+    assert_eq!(world.answer(erase), None, "the key is not stored");
+    assert_eq!(world.run_at(nexus, 1, &[0; 6], &[]).fault(), Sense::SANITIZE_IN_PROGRESS);
+    assert!(crypt.poll_new_key().is_some());
+    crypt.key_stored(true);
+    world.answer(erase).expect("an answer").good();
+    assert_ne!(world.run_at(nexus, 1, &READ_FIRST, &[]).good(), [7; 512]);
+}
+
+#[test]
+fn a_crypto_erase_whose_key_is_lost_leaves_the_medium_unusable() {
+    let (mut world, nexus, crypt) = encrypting();
+    for (stored, immediate) in [(false, 0), (true, 0x80)] {
+        let mut cdb = CRYPTO_ERASE;
+        cdb[1] |= immediate;
+        let erase = world.begin_as(nexus, 1, TaskAttribute::Simple, &cdb, 0);
+        world.submit(erase, &[]);
+        world.settle();
+        assert!(crypt.poll_new_key().is_some());
+        crypt.key_stored(stored);
+        match stored {
+            true => drop(world.answer(erase).expect("an answer").good()),
+            false => {
+                assert_eq!(world.answer(erase).expect("an answer").fault(), Sense::SANITIZE_FAILED);
+                assert_eq!(world.run_at(nexus, 1, &READ_FIRST, &[]).fault(), Sense::SANITIZE_FAILED);
+            }
+        }
+    }
+    world.run_at(nexus, 1, &READ_FIRST, &[]).good();
+}
+
+#[test]
+fn a_unit_has_a_crypto_erase_only_if_its_volume_has() {
+    let (mut world, nexus, _) = encrypting();
+    assert_eq!(world.run(nexus, &CRYPTO_ERASE, &[]).fault(), Sense::INVALID_FIELD_IN_CDB);
+    let one = [0xa3, 0x0c, 2, 0x48, 0, 3, 0, 0, 16, 0, 0, 0];
+    let all = [0xa3, 0x0c, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0];
+    assert_eq!((world.run(nexus, &one, &[]).good()[1], world.run_at(nexus, 1, &one, &[]).good()[1]), (1, 3));
+    let (without, with) = (world.run(nexus, &all, &[]).good(), world.run_at(nexus, 1, &all, &[]).good());
+    assert_eq!(with.len(), without.len() + 8);
 }
 
 #[test]

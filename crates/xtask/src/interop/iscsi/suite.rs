@@ -9,6 +9,7 @@ use crate::interop::lab::{Lab, tail};
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use std::fs::{self, File};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ pub fn scenarios() -> Vec<Scenario> {
             physical,
         ),
         scenario("iscsi-suite-readonly", "its tests of units that are write-protected", read_only),
-        scenario("iscsi-suite-sanitize", "its tests of SANITIZE", sanitize),
+        scenario("iscsi-suite-sanitize", "its tests of SANITIZE, on an encrypted volume", sanitize),
     ]
 }
 
@@ -100,8 +101,20 @@ fn read_only(lab: &Lab) -> Result<()> {
 fn sanitize(lab: &Lab) -> Result<()> {
     let scenario = "iscsi-suite-sanitize";
     let arguments = &["-S", "-t", "SCSI.Sanitize"];
-    Suite { scenario, arguments, paths: 1, tests_min: SANITIZE_TESTS }
-        .judge(lab, &ram_units(&[(VOLUME, 512)]))
+    let calls = encrypted_unit(&lab.file("sanitize.key"));
+    Suite { scenario, arguments, paths: 1, tests_min: SANITIZE_TESTS }.judge(lab, &calls)
+}
+
+/// The calls that serve a RAM volume of 512-byte blocks, encrypted with a key that can be changed.
+fn encrypted_unit(key: &Path) -> [(&'static str, Value); 3] {
+    let volume = json!({"name": "ram0", "num_blocks": VOLUME / 512, "block_size": 512});
+    let encrypted = json!({"name": "plain0", "base_bdev_name": "ram0", "key_file": key});
+    let units = json!([{"bdev_name": "plain0", "lun_id": 0}]);
+    [
+        ("bdev_malloc_create", volume),
+        ("bdev_crypto_create", encrypted),
+        ("iscsi_create_target_node", node(&units)),
+    ]
 }
 
 /// One run of the suite.
