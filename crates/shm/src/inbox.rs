@@ -35,11 +35,13 @@ impl Inbox {
     }
 
     /// True if a record is there.
+    #[inline]
     pub(crate) fn has_record(&self, mem: &Memory) -> bool {
         mem.load(self.slot().first(STAMP_LEN)) == self.next.wrapping_add(1)
     }
 
     /// Takes the next record, if it is there: a copy of its own, whatever the neighbour writes now.
+    #[inline]
     pub(crate) fn take(&mut self, mem: &Memory) -> Option<Taken> {
         if !self.has_record(mem) {
             return None;
@@ -76,6 +78,7 @@ impl Inbox {
         mem.load(self.number(ASLEEP))
     }
 
+    #[inline]
     fn slot(&self) -> Span {
         let place = self.next & (self.records - 1);
         Span { region: self.region, len: LEN as u32, offset: FRONT + u64::from(place) * LEN as u64 }

@@ -119,6 +119,7 @@ impl Outbox {
     }
 
     /// Writes a record. There is room, as was asked before.
+    #[inline]
     pub(crate) fn push(&mut self, mem: &mut Memory, record: &Record) {
         debug_assert!(self.has_room());
         let place = self.place(self.next);

@@ -160,6 +160,7 @@ impl Record {
     }
 
     /// Its bytes behind the stamp.
+    #[inline]
     pub(crate) fn encode(&self) -> [u8; LEN - STAMP_LEN] {
         let mut out = [0; LEN - STAMP_LEN];
         out[0] = self.opcode as u8;
@@ -184,6 +185,7 @@ impl Record {
     }
 
     /// What the bytes behind a stamp mean, if they mean anything.
+    #[inline]
     pub(crate) fn decode(bytes: &[u8; LEN - STAMP_LEN]) -> Option<Self> {
         let word = |place: usize| {
             let mut word = [0; 4];

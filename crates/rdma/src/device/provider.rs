@@ -79,8 +79,7 @@ impl Provider for SoftDevice {
     ) -> Result<(), Rejected<ReceiveRequest<'a>>> {
         self.core.registry.post_receive(queue, request)?;
         if let ReceiveQueue::Own(qp) = queue {
-            // One that is posted in error is flushed.
-            self.core.activate(qp);
+            self.core.handle_receive_posted(qp);
         }
         Ok(())
     }

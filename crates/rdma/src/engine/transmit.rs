@@ -17,6 +17,13 @@ impl Core {
         }
     }
 
+    /// One that is posted in error is flushed.
+    pub(crate) fn handle_receive_posted(&mut self, qp: QpId) {
+        if self.pair(qp).is_some_and(|pair| pair.state == QpState::Error) {
+            self.activate(qp);
+        }
+    }
+
     /// True if some queue pair may have something to send.
     pub(crate) fn is_active(&self) -> bool {
         !self.active.is_empty() || !self.deferred.is_empty() || !self.last_words.is_empty()
