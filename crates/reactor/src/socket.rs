@@ -2,6 +2,7 @@
 
 use crate::address::RawAddress;
 use crate::errno::{check, check_len, last_errno, of};
+use core::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use stdx::env::IoError;
@@ -89,15 +90,17 @@ pub(crate) fn recv(fd: &OwnedFd, memory: &mut Memory, into: Span) -> Result<usiz
 
 /// Moves bytes of `from`, in order, out; says how many. A partial count means that the socket is full.
 pub(crate) fn send(fd: &OwnedFd, memory: &Memory, from: &[Span]) -> Result<usize, IoError> {
+    // Not zeroed: most sends have a few pieces, and the whole has two kilobytes.
+    let mut iovecs = [const { MaybeUninit::<libc::iovec>::uninit() }; IOVECS];
     let mut sent = 0;
     for batch in from.chunks(IOVECS) {
-        let mut iovecs = [const { libc::iovec { iov_base: core::ptr::null_mut(), iov_len: 0 } }; IOVECS];
         let mut wanted = 0;
         for (iovec, &span) in iovecs.iter_mut().zip(batch) {
-            *iovec = libc::iovec { iov_base: memory.address(span).cast(), iov_len: span.len() };
+            iovec.write(libc::iovec { iov_base: memory.address(span).cast(), iov_len: span.len() });
             wanted += span.len();
         }
-        match send_once(fd, &iovecs[..batch.len()]) {
+        // SAFETY: the loop above wrote as many vectors as there are spans in the batch.
+        match send_once(fd, unsafe { iovecs[..batch.len()].assume_init_ref() }) {
             Ok(len) => {
                 sent += len;
                 if len < wanted {
