@@ -107,6 +107,9 @@ pub struct ServeArgs {
     /// Where to listen for iSCSI: ADDR or ADDR:PORT; where --listen says, at port 3260, unless that or --host is of NVMe alone
     #[arg(long, value_name = "ADDR", value_parser = parse_portal)]
     pub iscsi: Option<SocketAddr>,
+    /// Where to listen for SRP: ADDR or ADDR:PORT; where --listen says, at port 5555, unless another protocol alone is asked for
+    #[arg(long, value_name = "ADDR", value_parser = parse_srp)]
+    pub srp: Option<SocketAddr>,
     /// The subsystem's name
     #[arg(long, value_name = "NQN", default_value = DEFAULT_NQN)]
     pub nqn: String,
@@ -149,6 +152,14 @@ impl ServeArgs {
         };
         let port = self.listen.and_then(|listen| listen.port).unwrap_or(engine::url::NVME_PORT);
         (wanted || !self.host.is_empty()).then_some(SocketAddr::new(self.address(), port))
+    }
+
+    /// Where to serve SRP, if at all: unless something is said of other protocols alone.
+    pub fn srp(&self) -> Option<SocketAddr> {
+        let nvme_alone = self.listen.is_some_and(|listen| listen.port.is_some()) || !self.host.is_empty();
+        let iscsi_alone = self.iscsi.is_some() || !self.initiator.is_empty();
+        let wanted = !nvme_alone && !iscsi_alone;
+        self.srp.or(wanted.then_some(SocketAddr::new(self.address(), engine::srp::PORT)))
     }
 
     /// Where to serve iSCSI, if at all.
@@ -336,8 +347,8 @@ pub const DEFAULT_NQN: &str = "nqn.2026-01.org.weft:volume";
 pub const DEFAULT_IQN: &str = "iqn.2026-01.org.weft:volume";
 
 /// The options that a configuration file stands for.
-const SETUP: [&str; 10] =
-    ["ram", "file", "volume", "encrypt", "listen", "iscsi", "nqn", "iqn", "host", "initiator"];
+const SETUP: [&str; 11] =
+    ["ram", "file", "volume", "encrypt", "listen", "iscsi", "srp", "nqn", "iqn", "host", "initiator"];
 
 /// Reads a volume's URL. What is wrong with one is told without the URL itself: it may hold a secret.
 #[derive(Clone, Copy, Debug)]
@@ -367,6 +378,10 @@ fn parse_listen(text: &str) -> Result<Listen, String> {
     let (one, other) = (parse_address(text, 1)?, parse_address(text, 2)?);
     // A port that is not said is what it is by default.
     Ok(Listen { address: one.ip(), port: (one == other).then_some(one.port()) })
+}
+
+fn parse_srp(text: &str) -> Result<SocketAddr, String> {
+    parse_address(text, engine::srp::PORT)
 }
 
 fn parse_portal(text: &str) -> Result<SocketAddr, String> {

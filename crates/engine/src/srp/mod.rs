@@ -15,6 +15,9 @@ use scsi::srp::target::{Registry, Server};
 use scsi::target::{Lanes, Target};
 use std::net::SocketAddr;
 
+/// The port that Linux's documentation gives SRP over the RDMA connection manager; none is assigned.
+pub const PORT: u16 = 5555;
+
 /// The target side.
 #[derive(Debug)]
 pub struct Srp {

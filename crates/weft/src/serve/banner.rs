@@ -1,5 +1,6 @@
 //! What `weft serve` says when it is ready: what there is, and how to reach it.
 
+use super::srp;
 use crate::output::{Style, Table, say};
 use block::BlockDevice;
 use engine::Shard;
@@ -38,10 +39,12 @@ pub(super) fn print(style: &Style, shard: &Shard, socket: &str, notes: &[String]
     let served = served(shard, &listeners, &devices);
     let portals: Vec<SocketAddr> = shard.iscsi().server().listening().collect();
     let units = units(shard, &portals);
+    let srp_units = srp::units(shard);
     if style.json {
         let ready = serde_json::json!({
             "listeners": listeners, "rdma_listeners": devices, "rpc": socket, "namespaces": served,
             "portals": portals, "luns": units, "notes": notes,
+            "srp_listeners": shard.srp().listening().collect::<Vec<_>>(), "srp_luns": srp_units,
         });
         say!("{ready}");
         return;
@@ -55,8 +58,11 @@ pub(super) fn print(style: &Style, shard: &Shard, socket: &str, notes: &[String]
     for one in &units {
         table.row([format_size(one.bytes), one.block_size.to_string(), one.url.clone()]);
     }
+    for one in &srp_units {
+        table.row([format_size(one.bytes), one.block_size.to_string(), one.url.clone()]);
+    }
     say!("{}\n", style.good("weft is ready"));
-    if !served.is_empty() || !units.is_empty() {
+    if !served.is_empty() || !units.is_empty() || !srp_units.is_empty() {
         say!("{}\n", table.render(style));
     }
     if let (Some(address), Some(first)) = (listeners.first(), served.first()) {
@@ -68,6 +74,7 @@ pub(super) fn print(style: &Style, shard: &Shard, socket: &str, notes: &[String]
     if let (Some(address), Some(first)) = (portals.first(), units.first()) {
         reach_portal(style, *address, first);
     }
+    srp::reach(style, shard);
     for note in notes {
         say!("{}", style.dim(note));
     }

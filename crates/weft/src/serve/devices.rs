@@ -2,6 +2,7 @@
 
 use crate::error::Failure;
 use engine::fabric::DeviceError;
+use engine::srp::SrpListenError;
 use engine::{ListenError, NamespaceError};
 use std::net::IpAddr;
 
@@ -27,6 +28,11 @@ pub(super) fn explain(address: IpAddr, why: &NamespaceError) -> String {
         false => "",
     };
     format!("not over RDMA at {address}: {why}{next}")
+}
+
+/// The same for SRP.
+pub(super) fn explain_srp(address: IpAddr, why: &SrpListenError) -> String {
+    format!("not over SRP at {address}: {why}")
 }
 
 /// Such an address means something on one link alone, which RDMA's addresses do not name.

@@ -4,6 +4,7 @@ mod banner;
 mod devices;
 mod identifier;
 mod setup;
+mod srp;
 
 use crate::args::ServeArgs;
 use crate::control_plane;

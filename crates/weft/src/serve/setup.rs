@@ -1,6 +1,6 @@
 //! What the options of `weft serve` ask for: volumes, one subsystem and one listener, one target node and one portal.
 
-use super::devices;
+use super::{devices, srp};
 use crate::args::ServeArgs;
 use crate::client::resolve;
 use crate::error::Failure;
@@ -46,15 +46,19 @@ pub(super) fn build(shard: &mut Shard, env: &mut Reactor, args: &ServeArgs) -> R
     if let Some(address) = args.portal() {
         node(shard, env, args, address, &served)?;
     }
+    if let Some(address) = args.srp() {
+        notes.extend(srp::serve(shard, env, args, address, &served)?);
+        notes.dedup();
+    }
     Ok(notes)
 }
 
 /// A volume that is served.
-struct Served {
-    name: String,
+pub(super) struct Served {
+    pub(super) name: String,
     url: VolumeUrl,
     /// Zero for the volume's own.
-    uuid: [u8; 16],
+    pub(super) uuid: [u8; 16],
 }
 
 /// The volumes as namespaces, over streams and, as far as there are devices, over RDMA.
