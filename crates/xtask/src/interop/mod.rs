@@ -5,8 +5,8 @@
 //! the kernel's own target: it shows that the scripts are right, whatever Weft does.
 //!
 //! The peers: Linux as NVMe/TCP host (nvme-cli, ext4, fio) and target (nvmet), Linux as iSCSI initiator (open-iscsi) and target
-//! (LIO), libiscsi with its conformance suite, QEMU's iSCSI driver, tgt, Linux's rdma_rxe with rdma-core's programs, and SPDK's
-//! JSON-RPC client. Debian has no NVMe/TCP in
+//! (LIO), libiscsi with its conformance suite, QEMU's iSCSI driver, tgt, Linux's rdma_rxe with rdma-core's programs and as
+//! NVMe/RDMA host, and SPDK's JSON-RPC client. Debian has no NVMe/TCP in
 //! user space: QEMU's `nvme://` is for PCI devices, and SPDK itself is not packaged.
 
 mod disk;
@@ -15,6 +15,7 @@ mod lab;
 mod nvme;
 mod rdma;
 mod spdk;
+mod storage_rdma;
 
 use crate::workspace;
 use anyhow::{Result, bail};
@@ -101,6 +102,7 @@ fn wanted(options: &Options) -> Result<Vec<Scenario>> {
     let mut scenarios = nvme::scenarios();
     scenarios.extend(iscsi::scenarios());
     scenarios.extend(rdma::scenarios());
+    scenarios.extend(storage_rdma::scenarios());
     scenarios.extend(spdk::scenarios());
     for name in &options.names {
         if !scenarios.iter().any(|scenario| scenario.name.starts_with(name.as_str())) {

@@ -7,7 +7,7 @@
 use super::lab::{Daemon, Lab, Script};
 use anyhow::Result;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -24,8 +24,7 @@ pub fn outage(
     script: impl Fn(&'static str) -> Script,
     serve: impl Fn(&Path) -> Result<Daemon>,
 ) -> Result<()> {
-    let path = lab.file("outage");
-    File::create(&path)?.set_len(64 << 20)?;
+    let path = file(lab)?;
     let mut daemon = serve(&path)?;
     lab.inside(&script(include_str!("inside/outage_begins.sh")).within(120))?;
     for outage in [Duration::ZERO, Duration::from_secs(3)] {
@@ -36,4 +35,28 @@ pub fn outage(
     }
     lab.inside(&script(include_str!("inside/outage_ends.sh")).within(300))?;
     daemon.finish()
+}
+
+/// The same, but it is the way to the target that is interrupted, twice, and the target that must bear it, too.
+pub fn interruption(
+    lab: &Lab,
+    script: impl Fn(&'static str) -> Script,
+    serve: impl Fn(&Path) -> Result<Daemon>,
+    interrupt: impl Fn(&Daemon) -> Result<()>,
+) -> Result<()> {
+    let daemon = serve(&file(lab)?)?;
+    lab.inside(&script(include_str!("inside/outage_begins.sh")).within(120))?;
+    for _ in 0..2 {
+        sleep(Duration::from_secs(3));
+        interrupt(&daemon)?;
+    }
+    lab.inside(&script(include_str!("inside/outage_ends.sh")).within(300))?;
+    daemon.finish()
+}
+
+/// A file of 64 MiB of zeros, to be served.
+fn file(lab: &Lab) -> Result<PathBuf> {
+    let path = lab.file("outage");
+    File::create(&path)?.set_len(64 << 20)?;
+    Ok(path)
 }

@@ -1,6 +1,6 @@
 //! NVMe/TCP: Linux as the host of our target, and Linux as the target of our host.
 
-mod host;
+pub(super) mod host;
 mod target;
 
 use super::lab::{Daemon, GUEST, Lab, Script};
@@ -9,9 +9,9 @@ use crate::guest::HOST_ADDRESS;
 use anyhow::Result;
 
 /// The subsystem the scenarios serve.
-const NQN: &str = "nqn.2026-01.org.weft:interop";
+pub(super) const NQN: &str = "nqn.2026-01.org.weft:interop";
 /// Where it is served.
-const PORT: u16 = 4420;
+pub(super) const PORT: u16 = 4420;
 
 /// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {
@@ -61,11 +61,17 @@ impl Peer {
 
 /// A script with what the scripts for NVMe share.
 fn script(body: &'static str) -> Script {
-    Script::new(include_str!("inside/common.sh"), body).set("NQN", NQN).set("PORT", &PORT.to_string())
+    script_over("tcp", body)
+}
+
+/// The same for a transport, as nvme-cli names it.
+pub(super) fn script_over(transport: &str, body: &'static str) -> Script {
+    let script = Script::new(include_str!("inside/common.sh"), body);
+    script.set("NQN", NQN).set("PORT", &PORT.to_string()).set("TRANSPORT", transport)
 }
 
 /// `weft serve` beside the guest, where the guest can reach it.
-fn serve(lab: &Lab, volumes: &[&str]) -> Result<Daemon> {
+pub(super) fn serve(lab: &Lab, volumes: &[&str]) -> Result<Daemon> {
     let listen = format!("{HOST_ADDRESS}:{PORT}");
     let arguments: Vec<&str> = volumes.iter().copied().chain(["--nqn", NQN, "--listen", &listen]).collect();
     Daemon::start(lab, &arguments)

@@ -27,19 +27,19 @@ fn script(body: &'static str) -> Script {
 
 /// What the network between us and the guest is like.
 #[derive(Clone, Copy)]
-struct Wire {
+pub(super) struct Wire {
     /// The largest IP packet, in bytes.
-    mtu: u32,
+    pub(super) mtu: u32,
     /// How many of a hundred packets are lost, in each direction.
-    loss: u32,
+    pub(super) loss: u32,
 }
 
 impl Wire {
     /// Ethernet as most have it.
-    const PLAIN: Wire = Wire { mtu: 1500, loss: 0 };
+    pub(super) const PLAIN: Wire = Wire { mtu: 1500, loss: 0 };
 
     /// Makes the network so, with the kernel's device on it.
-    fn set_up(self, lab: &Lab) -> Result<()> {
+    pub(super) fn set_up(self, lab: &Lab) -> Result<()> {
         let mut ours = lab.machine()?.beside("ip");
         let mtu = self.mtu.to_string();
         succeed(ours.args(["link", "set", crate::guest::TAP, "mtu", &mtu]))?;

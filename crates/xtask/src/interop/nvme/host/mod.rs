@@ -1,7 +1,7 @@
 //! Linux as the host: nvme-cli, file systems and fio on the kernel's NVMe/TCP initiator.
 
 mod access;
-mod resize;
+pub mod resize;
 
 use super::{Peer, script, serve};
 use crate::guest::HOST_ADDRESS;
@@ -25,7 +25,9 @@ pub fn scenarios() -> Vec<Scenario> {
             commands,
         ),
         ours("nvme-host-reservations", "two hosts register, reserve, preempt and release", reservations),
-        ours("nvme-host-resize", "namespaces come, grow and go while the kernel is connected", resize::run),
+        ours("nvme-host-resize", "namespaces come, grow and go while the kernel is connected", |lab| {
+            resize::run(lab, "tcp")
+        }),
         ours("nvme-host-access", "only hosts on the list get in", access::run),
         ours(
             "nvme-host-outage",

@@ -2,7 +2,7 @@
 
 use crate::guest::HOST_ADDRESS;
 use crate::interop::lab::Lab;
-use crate::interop::nvme::{NQN, script, serve};
+use crate::interop::nvme::{NQN, script_over, serve};
 use anyhow::{Context, Result};
 use serde_json::json;
 use std::fs::File;
@@ -10,8 +10,9 @@ use std::fs::File;
 /// 64 MiB, then half as much again.
 const SIZES: [u64; 2] = [64 << 20, 96 << 20];
 
-/// Runs the scenario.
-pub fn run(lab: &Lab) -> Result<()> {
+/// Runs the scenario over a transport.
+pub fn run(lab: &Lab, transport: &str) -> Result<()> {
+    let script = |body| script_over(transport, body);
     let path = lab.file("resized");
     File::create(&path)?.set_len(SIZES[0])?;
     let daemon = serve(lab, &["--file", &path.display().to_string()])?;

@@ -1,5 +1,5 @@
-# What every script of the protocol shares. Set before it: NQN, PORT, and where it matters ADDRESS.
-modprobe nvme-tcp
+# What every script of the protocol shares. Set before it: NQN, PORT, TRANSPORT, and where it matters ADDRESS.
+modprobe "nvme-$TRANSPORT"
 HOST=nqn.2014-08.org.nvmexpress:uuid:7b1f3c52-0d3e-4a52-9c63-5f8f4f3f0001
 HOSTID=7b1f3c52-0d3e-4a52-9c63-5f8f4f3f0001
 
@@ -22,15 +22,16 @@ disk() { # NSID: its block device, such as nvme0n1
 }
 connect() { # OPTIONS of nvme connect
     dmesg -C
-    nvme connect -t tcp -a "$ADDRESS" -s "$PORT" -n "$NQN" -q "$HOST" -I "$HOSTID" "$@"
+    nvme connect -t "$TRANSPORT" -a "$ADDRESS" -s "$PORT" -n "$NQN" -q "$HOST" -I "$HOSTID" "$@"
     wait_for 'disk 1'
     DEV=/dev/$(disk 1)
 }
-attach() { # plain, checked (with digests) or patient (through an outage)
-    case ${1:-plain} in
-    checked) connect -i 2 -g -G ;;
-    patient) connect -l 120 -c 1 ;;
-    plain) connect -i 2 ;;
+attach() { # plain, checked (with digests, where there are any) or patient (through an outage)
+    case ${1:-plain}-$TRANSPORT in
+    checked-tcp) connect -i 2 -g -G ;;
+    checked-*) connect -i 4 ;;
+    patient-*) connect -l 120 -c 1 ;;
+    plain-*) connect -i 2 ;;
     esac
 }
 leave() {

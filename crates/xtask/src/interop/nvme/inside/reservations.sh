@@ -2,7 +2,7 @@
 connect -i 1
 FIRST=/dev/$(controllers)
 # nvme-cli refuses a second host on one machine; the kernel does not.
-echo "transport=tcp,traddr=$ADDRESS,trsvcid=$PORT,nqn=$NQN,hostnqn=$HOST-2,hostid=${HOSTID%1}2,nr_io_queues=1" \
+echo "transport=$TRANSPORT,traddr=$ADDRESS,trsvcid=$PORT,nqn=$NQN,hostnqn=$HOST-2,hostid=${HOSTID%1}2,nr_io_queues=1" \
     >/dev/nvme-fabrics
 wait_for '[ $(controllers | wc -l) = 2 ]'
 SECOND=/dev/$(controllers | grep -v "^${FIRST#/dev/}\$")

@@ -1,0 +1,46 @@
+//! Storage over RDMA: the kernel's initiators over rdma_rxe in the guest, and ours against the kernel's targets there.
+//!
+//! One file for each protocol. The network is that of the scenarios of RDMA itself; the scripts that try a disk are those of
+//! every protocol, and those of the command set are its own room's.
+
+mod nvme;
+
+use super::Scenario;
+use super::lab::Lab;
+use super::rdma::Wire;
+use crate::guest::TAP;
+use anyhow::{Result, ensure};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
+
+/// The scenarios.
+pub fn scenarios() -> Vec<Scenario> {
+    nvme::scenarios()
+}
+
+/// A network that loses nothing, with the kernel's device on it.
+fn plain(lab: &Lab) -> Result<()> {
+    Wire::PLAIN.set_up(lab)
+}
+
+/// A network that loses one packet of a hundred in each direction, for as long as something is done on it.
+fn lossy(lab: &Lab, act: impl FnOnce() -> Result<()>) -> Result<()> {
+    Wire { loss: 1, ..Wire::PLAIN }.set_up(lab)?;
+    let done = act();
+    plain(lab)?;
+    done
+}
+
+/// The cable between the guest and us is out for so long.
+fn pull_cable(lab: &Lab, time: Duration) -> Result<()> {
+    link(lab.machine()?.beside("ip"), "down")?;
+    sleep(time);
+    link(lab.machine()?.beside("ip"), "up")
+}
+
+fn link(mut ip: Command, state: &str) -> Result<()> {
+    let status = ip.args(["link", "set", TAP, state]).status()?;
+    ensure!(status.success(), "ip link set {TAP} {state}: {status}");
+    Ok(())
+}
