@@ -27,6 +27,8 @@ pub struct Config {
     pub runs_per_turn: u32,
     /// The partition.
     pub partition_key: u16,
+    /// Acknowledgements tell how many receives are posted, and what peers tell so is heeded (9.7.7.2).
+    pub credits: bool,
     /// How long connections made by the manager wait for an acknowledgement: 4.096 microseconds times two to this power.
     pub ack_timeout: u8,
     /// How long peers of such connections wait when there is no receive: a code of 0 to 31.
@@ -56,6 +58,7 @@ impl Config {
             burst_packets: 64,
             runs_per_turn: 32,
             partition_key: roce::DEFAULT_PARTITION_KEY,
+            credits: true,
             ack_timeout: 14,
             rnr_timer: 12,
             cm_timeout: Duration::from_millis(500),

@@ -15,8 +15,8 @@ use verbs::{
     Registration, Transition, Transport,
 };
 use wire::cm::{
-    ConnectRequest, DisconnectRequest, MAD_LEN, Message, PortSpace as Space, Reject, RejectReason, Rejected,
-    Service, ServiceId,
+    ConnectReply, ConnectRequest, DisconnectRequest, MAD_LEN, Message, PortSpace as Space, Reject,
+    RejectReason, Rejected, Service, ServiceId,
 };
 use wire::roce::{Deth, Extension, GENERAL_SERVICES_Q_KEY, Headers, Opcode, Psn};
 
@@ -198,6 +198,61 @@ fn a_peer_that_came_back_ends_its_old_connection() {
     lab.inject(forge::message(&Message::ConnectRequest(again), HERE, THERE));
     lab.settle();
     assert_eq!(lab.requested().len(), 1);
+}
+
+#[test]
+fn a_peer_that_came_back_and_answers_ends_its_old_connection() {
+    let mut lab = Lab::new();
+    let (here, _, pairs) = lab.connect();
+    let all = lab.world.net.borrow().record.clone().unwrap();
+    let old = all.iter().filter_map(forge::message_of).find_map(|message| match message {
+        Message::ConnectReply(reply) => Some(reply),
+        _ => None,
+    });
+    let pair = lab.pair(0, Transport::ReliableConnection);
+    let asked = lab.ask(pair);
+    lab.hear();
+    lab.settle();
+    let request = lab.hear().into_iter().find_map(|message| match message {
+        Message::ConnectRequest(request) => Some(request),
+        _ => None,
+    });
+    // The same queue pair as that of the connection that is there.
+    let again = ConnectReply { local_id: 4711, remote_id: request.unwrap().local_id, ..old.unwrap() };
+    lab.inject(forge::message(&Message::ConnectReply(again), THERE, HERE));
+    lab.settle();
+    let answers = lab.hear();
+    let stale = |message: &Message| {
+        matches!(message, Message::Reject(reject) if reject.remote_id == 4711
+            && (reject.reason, reject.message) == (RejectReason::StaleConnection.code(), Rejected::Reply))
+    };
+    assert!(answers.iter().any(stale), "{answers:?}");
+    assert!(answers.iter().any(|message| matches!(message, Message::DisconnectRequest(_))), "{answers:?}");
+    assert_eq!(lab.states([pairs[0], pairs[1]])[0], QpState::Error);
+    let events = [lab.event(0), lab.event(0)];
+    let refused = |event: &ConnectionEvent| {
+        event.connection == asked && matches!(event.what, ConnectionWhat::Rejected { .. })
+    };
+    assert!(events.iter().any(refused), "{events:?}");
+    let ended =
+        |event: &ConnectionEvent| event.connection == here && event.what == ConnectionWhat::Disconnected;
+    assert!(events.iter().any(ended), "{events:?}");
+}
+
+#[test]
+fn who_asks_is_told_to_wait_before_asking_again() {
+    let mut lab = Lab::new();
+    let qp = lab.pair(0, Transport::ReliableConnection);
+    lab.ask(qp);
+    let until = lab.world.envs[0].now() + Duration::from_millis(2500);
+    while lab.world.envs[0].now() < until {
+        lab.world.turn();
+    }
+    let heard = lab.hear();
+    let requests = heard.iter().filter(|message| matches!(message, Message::ConnectRequest(_)));
+    assert_eq!(requests.count(), 1, "{heard:?}");
+    let receipts = heard.iter().filter(|message| matches!(message, Message::MessageReceiptAck(_)));
+    assert!(receipts.count() >= 2, "{heard:?}");
 }
 
 #[test]

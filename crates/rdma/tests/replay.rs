@@ -65,7 +65,11 @@ fn play(capture: &str, address: &str, transport: Transport) -> usize {
 impl Player {
     fn new(datagrams: &[Datagram], ours: IpAddr, transport: Transport) -> Self {
         let theirs = if ours.to_string().ends_with('1') { "10.77.0.12" } else { "10.77.0.11" };
-        let mut world = World::at([theirs, &ours.to_string()], 1, Faults::default(), |config| config);
+        let mut world = World::at([theirs, &ours.to_string()], 1, Faults::default(), |config| rdma::Config {
+            // The kernel counts no credits.
+            credits: false,
+            ..config
+        });
         world.net.borrow_mut().record = Some(Vec::new());
         let request = |from_us: bool| {
             let is_wanted = |datagram: &&Datagram| {

@@ -179,7 +179,7 @@ fn a_notification_slows_answers_down_and_nothing_is_lost() {
         step_bytes: u64::MAX,
         ..Congestion::default()
     };
-    let mut script = Script::with(congestion);
+    let mut script = Script::with(|config| Config { congestion, credits: false, ..config });
     let read = Extension::Remote(Reth { address: 0, key: script.memory.key.0, len: 4096 });
     script.send(Opcode::RcReadRequest, 0, read, &[]);
     assert_eq!(script.heard().len(), 16, "without a notification all goes at once");
@@ -262,6 +262,42 @@ fn answers_to_what_was_not_asked_change_nothing() {
 }
 
 #[test]
+fn acknowledgements_tell_how_many_receives_there_are() {
+    let mut script = Script::with(|config| config);
+    script.send(Opcode::RcSendOnly, 0, Extension::Plain, &[1]);
+    assert_eq!(script.answers(), [(0, Syndrome::Ack { credits: 3 }, 1)]);
+    script.post_receive();
+    script.post_receive();
+    script.send(Opcode::RcSendOnly, 1, Extension::Plain, &[1]);
+    // Four are left, for which the code is 4; of five it would be 4, too.
+    assert_eq!(script.answers(), [(1, Syndrome::Ack { credits: 4 }, 2)]);
+}
+
+#[test]
+fn sends_wait_for_the_receives_of_the_peer() {
+    let mut script = Script::with(|config| config);
+    let source = [script.memory.sge(0, 300)];
+    for id in 0..3 {
+        script.post(SendRequest::new(id, Work::Send, Data::Gather(&source)));
+    }
+    let acknowledge = |credits| {
+        let syndrome = Syndrome::Ack { credits };
+        Extension::Acknowledge(Acknowledge { syndrome, message_number: 1 })
+    };
+    let asks = |script: &mut Script| -> Vec<_> {
+        let number = |headers: &Headers| (headers.bth.psn.value(), headers.bth.ack_requested);
+        script.heard().iter().map(number).collect()
+    };
+    assert_eq!(asks(&mut script), [(0, true)], "nobody knows of a receive");
+    script.answer(Opcode::RcAcknowledge, 0, acknowledge(0), 0, "10.0.0.1");
+    assert_eq!(asks(&mut script), [(1, true), (2, true)], "one is taken, and there is none besides");
+    script.answer(Opcode::RcAcknowledge, 1, acknowledge(2), 0, "10.0.0.1");
+    assert_eq!(asks(&mut script), [(3, true), (4, false), (5, true)], "there are two");
+    script.answer(Opcode::RcAcknowledge, 5, acknowledge(31), 0, "10.0.0.1");
+    assert_eq!(script.completions().len(), 3);
+}
+
+#[test]
 fn an_answer_of_another_length_ends_the_connection() {
     for (opcode, payload) in [
         (Opcode::RcReadResponseOnly, MTU),
@@ -294,12 +330,13 @@ fn refused(packets: &[(Opcode, Extension, usize)], nak: Nak) {
 }
 
 impl Script {
+    /// Its acknowledgements count no receives.
     fn new() -> Self {
-        Self::with(Congestion::default())
+        Self::with(|config| Config { credits: false, ..config })
     }
 
-    fn with(congestion: Congestion) -> Self {
-        let mut world = World::new(1, Faults::default(), |config| Config { congestion, ..config });
+    fn with(configure: impl Fn(Config) -> Config) -> Self {
+        let mut world = World::new(1, Faults::default(), configure);
         world.net.borrow_mut().record = Some(Vec::new());
         let peer = Peer {
             address: world.address(0),
@@ -323,7 +360,7 @@ impl Script {
             send_cq: cq,
             receive_cq: cq,
             receives: Receives::Own { entries: 8, sges: 1 },
-            send_entries: 1,
+            send_entries: 4,
             send_sges: 1,
             inline_bytes: 0,
         };

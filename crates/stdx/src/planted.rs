@@ -108,6 +108,8 @@ pub enum Bug {
     RequestToldTwice,
     /// The side that accepts begins with the number that it is to expect.
     StartingPsnsConfused,
+    /// Who was told of no more receives sends nothing, where one message is to find out whether there are some now.
+    LimitedForGood,
     /// The bytes that fill a packet up are taken for payload.
     PaddingDelivered,
     /// Data that is sent again is that of the PDU before.
@@ -174,7 +176,7 @@ pub const ISCSI_BUGS: [Bug; 21] = [
 ];
 
 /// The bugs of RDMA's devices.
-pub const RDMA_BUGS: [Bug; 29] = [
+pub const RDMA_BUGS: [Bug; 30] = [
     Bug::PsnComparedPlainly,
     Bug::DuplicateDoneAgain,
     Bug::GapIgnored,
@@ -204,6 +206,7 @@ pub const RDMA_BUGS: [Bug; 29] = [
     Bug::RequestToldTwice,
     Bug::StartingPsnsConfused,
     Bug::PaddingDelivered,
+    Bug::LimitedForGood,
 ];
 
 /// The bugs of the Sockets Direct Protocol.

@@ -46,7 +46,7 @@ impl Manager {
         message: &Message,
     ) {
         match message {
-            Message::ConnectRequest(request) => self.handle_request(core, from, transaction, request),
+            Message::ConnectRequest(request) => self.handle_request(core, now, from, transaction, request),
             Message::MessageReceiptAck(receipt) => self.handle_receipt(now, from, receipt),
             Message::Reject(reject) => self.handle_reject(core, from, reject),
             Message::ConnectReply(reply) => self.handle_reply(core, from, transaction, reply),
@@ -64,14 +64,22 @@ impl Manager {
     }
 
     /// REQ: somebody wants a connection.
-    fn handle_request(&mut self, core: &mut Core, from: IpAddr, transaction: u64, request: &ConnectRequest) {
+    fn handle_request(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        from: IpAddr,
+        transaction: u64,
+        request: &ConnectRequest,
+    ) {
         if let Some(key) = self.by_peer.get(&(from, request.local_id)).copied()
             && !planted(Bug::RequestToldTwice)
         {
-            return self.repeat_answer(key, request.local_id);
+            return self.repeat_answer(key);
         }
         if let Some(key) = self.by_remote_pair.get(&(from, request.qpn)).copied() {
-            return self.end_stale(core, key, from, transaction, request.local_id);
+            let rejected = (Rejected::Request, (0, request.local_id));
+            return self.end_stale(core, key, from, transaction, rejected);
         }
         let mut refuse = |reason: RejectReason| {
             let ids = (0, request.local_id);
@@ -115,6 +123,7 @@ impl Manager {
             parameters,
         };
         let Some(key) = self.ask(asked) else { return };
+        self.set_due(key, now + self.timeout / 2);
         let what = ConnectionWhat::Requested {
             listener: ListenerId(listener),
             peer: SocketAddr::new(from, addresses.source_port),
@@ -125,32 +134,28 @@ impl Manager {
         self.tell(key, what);
     }
 
-    /// A request that came before: its answer is lost or on its way (12.9.8.3.1), or our owner takes its time; then the peer
-    /// is to be patient (12.6.6).
-    fn repeat_answer(&mut self, key: Key, remote_id: u32) {
+    /// A request that came before: its answer is lost or on its way (12.9.8.3.1), or our owner takes its time.
+    fn repeat_answer(&mut self, key: Key) {
         let Some(found) = self.connections.get(key) else { return };
         match found.state {
             State::Replied => self.send_last(key),
-            State::Asked => {
-                let (to, transaction) = (found.peer, found.transaction);
-                let receipt = MessageReceiptAck {
-                    local_id: self.local_id(key),
-                    remote_id,
-                    message: Rejected::Request,
-                    service_timeout: SERVICE_TIMEOUT,
-                    private_data: [0; 222],
-                };
-                self.send(to, transaction, Message::MessageReceiptAck(receipt));
-            }
+            State::Asked => self.send_receipt(key),
             State::Asking | State::Established | State::Disconnecting | State::TimeWait | State::Ended => {}
         }
     }
 
-    /// The peer asks with a queue pair that is connected as far as we know: it has forgotten that connection, which ends
-    /// now; the peer may ask again (12.9.8.3.1).
-    fn end_stale(&mut self, core: &mut Core, key: Key, from: IpAddr, transaction: u64, remote_id: u32) {
+    /// The peer asks or answers with a queue pair that is connected as far as we know: it has forgotten that connection, which
+    /// ends now; the peer may try again (12.9.8.3.1).
+    fn end_stale(
+        &mut self,
+        core: &mut Core,
+        key: Key,
+        from: IpAddr,
+        transaction: u64,
+        (message, ids): (Rejected, (u32, u32)),
+    ) {
         let reason = RejectReason::StaleConnection.code();
-        self.send_reject(from, transaction, (0, remote_id), Rejected::Request, reason, [0; 148]);
+        self.send_reject(from, transaction, ids, message, reason, [0; 148]);
         // It may be ending already.
         let _ = self.disconnect(core, verbs::ConnectionId(key));
     }
@@ -205,6 +210,12 @@ impl Manager {
             _ => return,
         }
         let wanted = connection.parameters;
+        if let Some(old) = self.by_remote_pair.get(&(from, reply.qpn)).copied() {
+            let rejected = (Rejected::Reply, (reply.remote_id, reply.local_id));
+            self.end_stale(core, old, from, transaction, rejected);
+            let (why, private_data) = (Rejection::Other(RejectReason::StaleConnection.code()), private(&[]));
+            return self.end(key, Some(ConnectionWhat::Rejected { why, private_data }));
+        }
         let agreed = Parameters {
             responder_resources: wanted.responder_resources.min(reply.initiator_depth),
             initiator_depth: wanted.initiator_depth.min(reply.responder_resources),
@@ -423,7 +434,5 @@ fn port_space(space: Space) -> Option<PortSpace> {
     }
 }
 
-/// How long an answer of our owner's may take, about four seconds: 4.096 microseconds times two to this power.
-const SERVICE_TIMEOUT: u8 = 20;
 /// However long a peer asks us to wait.
 const PATIENCE_MAX: Duration = Duration::from_secs(60);

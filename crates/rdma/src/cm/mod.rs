@@ -189,6 +189,11 @@ impl Manager {
                 connection.due = Some(now + timeout);
                 self.send_last(key);
             }
+            State::Asked if connection.tries < retries => {
+                connection.tries += 1;
+                connection.due = Some(now + outgoing::SERVICE_INTERVAL);
+                self.send_receipt(key);
+            }
             State::Asking => self.end(key, Some(ConnectionWhat::Unreachable)),
             State::Replied => {
                 self.break_pair(core, key);

@@ -4,13 +4,14 @@ use super::{Connection, Manager, Outgoing};
 use crate::engine::{Core, Outgoing as Packet, Sent};
 use crate::transmit::{Payload, Transmitter};
 use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 use stdx::mem::Memory;
 use stdx::slab::Key;
 use verbs::{Parameters, PortSpace, PrivateData, QpId, Transport};
 use wire::cm::{
-    ConnectReply, ConnectRequest, DisconnectReply, DisconnectRequest, Gid, IpAddresses, Message, Path,
-    PortSpace as Space, ReadyToUse, Reject, Rejected, ResolutionReply, ResolutionRequest, ResolutionStatus,
-    Service, ServiceId,
+    ConnectReply, ConnectRequest, DisconnectReply, DisconnectRequest, Gid, IpAddresses, Message,
+    MessageReceiptAck, Path, PortSpace as Space, ReadyToUse, Reject, Rejected, ResolutionReply,
+    ResolutionRequest, ResolutionStatus, Service, ServiceId,
 };
 use wire::roce::{
     DEFAULT_PARTITION_KEY, Deth, Extension, GENERAL_SERVICES_Q_KEY, GENERAL_SERVICES_QPN, Opcode, Psn,
@@ -62,6 +63,20 @@ impl Manager {
         let local_id = self.local_id(key);
         let ready = ReadyToUse { local_id, remote_id, private_data: [0; 224] };
         self.send(to, transaction, Message::ReadyToUse(ready));
+    }
+
+    /// Asks the peer to be patient: our owner takes its time (12.6.6).
+    pub(super) fn send_receipt(&mut self, key: Key) {
+        let Some(connection) = self.connections.get(key) else { return };
+        let (to, transaction) = (connection.peer, connection.transaction);
+        let receipt = MessageReceiptAck {
+            local_id: self.local_id(key),
+            remote_id: connection.remote_id,
+            message: Rejected::Request,
+            service_timeout: SERVICE_TIMEOUT,
+            private_data: [0; 222],
+        };
+        self.send(to, transaction, Message::MessageReceiptAck(receipt));
     }
 
     /// Refuses a connection.
@@ -116,7 +131,7 @@ impl Manager {
             initiator_depth: parameters.initiator_depth,
             remote_response_timeout: RESPONSE_TIMEOUT,
             service: service(core, connection.qp)?,
-            flow_control: true,
+            flow_control: core.config.credits,
             starting_psn: connection.psn,
             local_response_timeout: RESPONSE_TIMEOUT,
             retry_count: parameters.retry_count,
@@ -153,7 +168,7 @@ impl Manager {
             initiator_depth: parameters.initiator_depth,
             ack_delay: ACK_DELAY,
             failover: FAILOVER_UNSUPPORTED,
-            flow_control: true,
+            flow_control: core.config.credits,
             rnr_retry_count: parameters.rnr_retry_count,
             shared_receives: false,
             ca_guid: guid(core.config.address),
@@ -278,6 +293,10 @@ pub(super) fn starting_psn(number: u64) -> Psn {
 const OUT_MAX: usize = 4096;
 /// How long an answer may take, about four seconds: 4.096 microseconds times two to this power.
 const RESPONSE_TIMEOUT: u8 = 20;
+/// How long an answer of our owner's may take, coded as above.
+const SERVICE_TIMEOUT: u8 = 20;
+/// Half of that: when the peer is asked for patience again.
+pub(super) const SERVICE_INTERVAL: Duration = Duration::from_nanos(4096 << (SERVICE_TIMEOUT - 1));
 /// How long we take for an acknowledgement, coded as above.
 const ACK_DELAY: u8 = 15;
 /// REP: there is no alternate path (12.6.8).

@@ -102,6 +102,7 @@ impl Core {
             self.neighbours.abandon(&mut self.registry, qp);
         }
         self.registry.apply(qp, transition)?;
+        let counts = self.config.credits;
         if let Some(pair) = self.registry.qps.get_mut(qp.0) {
             match transition {
                 Transition::ReadyToReceive(Some(peer)) => {
@@ -109,7 +110,7 @@ impl Core {
                     self.neighbours.consider(&mut self.registry, qp, peer.psn);
                 }
                 Transition::ReadyToSend { psn, .. } => {
-                    pair.engine.requester.begin(Psn::new(*psn));
+                    pair.engine.requester.begin(Psn::new(*psn), counts);
                     pair.engine.lane.begin(*psn);
                 }
                 Transition::Reset => pair.engine.reset(),

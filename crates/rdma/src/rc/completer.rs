@@ -25,6 +25,9 @@ pub(crate) fn handle(core: &mut Core, mem: &mut Memory, now: Time, qp: QpId, arr
     if planted(Bug::PsnComparedPlainly) {
         is_expected = psn.value() >= requester.unacked.value() && psn.value() < requester.next.value();
     }
+    if is_sending {
+        heed_credits(core, qp, arrival);
+    }
     if !is_sending || !is_expected {
         core.counters.dropped += 1;
         return;
@@ -47,6 +50,33 @@ pub(crate) fn handle(core: &mut Core, mem: &mut Memory, now: Time, qp: QpId, arr
             Syndrome::Nak(nak) => refuse(core, qp, psn, now, nak),
         },
         _ => core.counters.dropped += 1,
+    }
+}
+
+/// Takes down how many receives the peer has.
+fn heed_credits(core: &mut Core, qp: QpId, arrival: &Arrival) {
+    let (Extension::Acknowledge(said) | Extension::AtomicAcknowledge(said, _)) = arrival.headers.extension
+    else {
+        return;
+    };
+    let Syndrome::Ack { credits } = said.syndrome else { return };
+    let psn = arrival.headers.bth.psn;
+    let Some(pair) = core.pair(qp) else { return };
+    let requester = &mut pair.engine.requester;
+    // It may tell of receives alone, and acknowledge what it did before (9.7.7.2.4).
+    let is_known = psn.next().since(requester.unacked) >= 0 && psn.is_before(requester.next);
+    if !is_known || !requester.credits.counts() {
+        return;
+    }
+    let begun = requester.flights.partition_point(|flight| psn.since(flight.first) >= 0);
+    let taken = match begun.checked_sub(1).and_then(|last| requester.flights.get(last)) {
+        Some(flight) => flight.taking,
+        None => requester.taken,
+    };
+    let was_limited = !requester.credits.may_begin();
+    requester.credits.grant(taken, credits);
+    if was_limited {
+        core.activate(qp);
     }
 }
 
@@ -217,7 +247,9 @@ pub(super) fn complete_front(core: &mut Core, qp: QpId) {
             requester.go_on();
             return;
         }
-        requester.flights.pop_front();
+        if let Some(flight) = requester.flights.pop_front() {
+            requester.taken = flight.taking;
+        }
         match requester.cursor.checked_sub(1) {
             Some(cursor) => requester.cursor = cursor,
             None => requester.packet = 0,

@@ -12,12 +12,14 @@
 //! - [`completer`]: takes acknowledgements and responses, and completes sends.
 //! - [`retransmission`]: time-outs, and going back to what was lost.
 //! - [`narrowing`]: what loss makes of the window.
+//! - [`credits`]: how many receives the peer has.
 //! - [`rnr`]: waiting for a peer without receives.
 //! - [`responder`]: takes requests, and decides what becomes of each.
 //! - [`respond`]: sends acknowledgements and responses, in the order of their requests.
 //! - [`duplicates`]: what is remembered of reads and atomics, should they come again.
 
 pub(crate) mod completer;
+pub(crate) mod credits;
 pub(crate) mod duplicates;
 pub(crate) mod message;
 pub(crate) mod narrowing;

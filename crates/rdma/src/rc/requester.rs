@@ -1,5 +1,6 @@
 //! Makes packets of sends, in order, within the window (9.7.2).
 
+use super::credits::Credits;
 use super::message;
 use super::narrowing::Narrowing;
 use crate::engine::{Core, Engine, Outgoing, Sent};
@@ -33,6 +34,10 @@ pub(crate) struct Requester {
     pub(super) answers: u32,
     /// What loss made of the window.
     pub(super) narrowing: Narrowing,
+    /// What the peer said of its receives.
+    pub(super) credits: Credits,
+    /// Messages that took one, of those that are complete.
+    pub(super) taken: u32,
     /// Packets since an acknowledgement was asked for.
     unasked: u32,
     /// Times that nothing moved on.
@@ -60,6 +65,10 @@ pub(super) struct Flight {
     pub(super) fetches: bool,
     /// Responses that have come.
     pub(super) received: u32,
+    /// It takes one of the peer's receives.
+    takes: bool,
+    /// Messages that take one, from the first to this.
+    pub(super) taking: u32,
 }
 
 impl Flight {
@@ -75,16 +84,16 @@ impl Flight {
 }
 
 impl Requester {
-    /// Begins with `psn`.
-    pub(crate) fn begin(&mut self, psn: Psn) {
-        *self =
-            Self { next: psn, unacked: psn, flights: core::mem::take(&mut self.flights), ..Self::default() };
+    /// Begins with `psn`; `counts` if the peer's credits are heeded.
+    pub(crate) fn begin(&mut self, psn: Psn, counts: bool) {
+        let (flights, credits) = (core::mem::take(&mut self.flights), Credits::new(counts));
+        *self = Self { next: psn, unacked: psn, flights, credits, ..Self::default() };
         self.flights.clear();
     }
 
     /// Forgets what is on its way.
     pub(crate) fn clear(&mut self) {
-        self.begin(self.next);
+        self.begin(self.next, false);
     }
 
     /// When something is due without a packet.
@@ -129,9 +138,22 @@ impl Requester {
             && self.answers.saturating_add(responses) > self.narrowing.window(widest)
     }
 
+    /// True if only the first packet of a message may be on its way, and is: no receive is known for it.
+    fn waits_for_credit(&self, flight: &Flight) -> bool {
+        self.packet > 0 && self.is_limited(flight) && self.unacked.since(flight.first) <= 0
+    }
+
+    fn is_limited(&self, flight: &Flight) -> bool {
+        flight.takes && self.credits.is_limited(flight.taking)
+    }
+
     /// Puts a flight behind the last.
-    fn push(&mut self, packets: u32, len: u32, fetches: bool) {
-        self.flights.push_back(Flight { first: self.next, packets, len, fetches, received: 0 });
+    fn push(&mut self, packets: u32, len: u32, fetches: bool, takes: bool) {
+        if takes {
+            self.credits.begin();
+        }
+        let (first, taking) = (self.next, self.credits.begun());
+        self.flights.push_back(Flight { first, packets, len, fetches, received: 0, takes, taking });
         if fetches {
             (self.unanswered, self.answers) = (self.unanswered + 1, self.answers + packets);
         }
@@ -217,7 +239,7 @@ fn begin(core: &mut Core, qp: QpId) -> Sent {
     if send.task.is_local() {
         return do_local(core, qp);
     }
-    let fetches = send.task.fetches();
+    let (fetches, takes) = (send.task.fetches(), send.task.takes_receive());
     let len = send.len();
     if len > u64::from(message_max) {
         return fail_in_turn(core, qp, Status::LocalLength);
@@ -229,10 +251,11 @@ fn begin(core: &mut Core, qp: QpId) -> Sent {
     let packets = message::packets(len as u32, mtu);
     let is_full = requester.outstanding() >= requester.narrowing.window(window) || numbers >= NUMBERS_MAX;
     let is_deep = fetches && fetching >= depth && !planted(Bug::ReadDepthIgnored);
-    if is_deep || is_full || fetches && requester.is_answer_too_much(packets, window) {
+    let is_too_much = fetches && requester.is_answer_too_much(packets, window);
+    if is_deep || is_full || is_too_much || takes && !requester.credits.may_begin() {
         return Sent::Nothing;
     }
-    pair.engine.requester.push(packets, len as u32, fetches);
+    pair.engine.requester.push(packets, len as u32, fetches, takes);
     Sent::Something
 }
 
@@ -243,7 +266,7 @@ fn do_local(core: &mut Core, qp: QpId) -> Sent {
     }
     let Some(pair) = core.pair(qp) else { return Sent::Nothing };
     let requester = &mut pair.engine.requester;
-    requester.push(0, 0, false);
+    requester.push(0, 0, false, false);
     requester.cursor += 1;
     super::completer::complete_front(core, qp);
     Sent::Something
@@ -299,9 +322,10 @@ fn push(core: &mut Core, mem: &mut Memory, qp: QpId, flight: &Flight, out: &mut 
     let Some(pair) = core.registry.qps.get(qp.0) else { return Sent::Nothing };
     let requester = &pair.engine.requester;
     let room = requester.narrowing.window(window).saturating_sub(requester.ahead(flight));
-    if room == 0 {
+    if room == 0 || requester.waits_for_credit(flight) {
         return Sent::Nothing;
     }
+    let is_alone = room == 1 || requester.is_limited(flight);
     let Some(send) = pair.sends.get(requester.cursor) else { return Sent::Nothing };
     let (index, mtu) = (requester.packet, mtu(pair));
     let offset = index * mtu;
@@ -313,7 +337,7 @@ fn push(core: &mut Core, mem: &mut Memory, qp: QpId, flight: &Flight, out: &mut 
         extension,
         psn: flight.first.plus(index),
         solicited: place.ends() && send.flags.solicited,
-        ack_requested: place.ends() || requester.unasked + 1 >= ack_every || room == 1,
+        ack_requested: place.ends() || requester.unasked + 1 >= ack_every || is_alone,
     };
     let sent = send_payload(core, mem, qp, &outgoing, offset, len, out);
     if let Some(pair) = core.pair(qp)

@@ -1,13 +1,14 @@
 //! Sends acknowledgements and responses, in the order of their requests (9.7.5).
 
-use super::message;
 use super::requester::mtu;
 use super::responder::reach;
-use crate::engine::{Core, Outgoing, Sent};
+use super::{credits, message};
+use crate::engine::{Core, Engine, Outgoing, Sent};
 use crate::transmit::{Payload, Transmitter};
 use std::collections::VecDeque;
 use stdx::mem::Memory;
-use verbs::{Access, QpId, What};
+use verbs::parts::QueuePair;
+use verbs::{Access, QpId, Receives, What};
 use wire::roce::{Acknowledge, Extension, Nak, Opcode, Position, Psn, Reth, Syndrome};
 
 /// What is to be sent to the peer, in order.
@@ -160,11 +161,15 @@ pub(crate) fn poll(core: &mut Core, mem: &mut Memory, qp: QpId, waits: bool, out
             return send_read(core, mem, qp, first, &reth, message_number, sent, out);
         }
         Response::Atomic { psn, original, message_number } => {
-            let acknowledge = Acknowledge { syndrome: Syndrome::ACK, message_number };
+            let acknowledge = Acknowledge { syndrome: good(core, pair), message_number };
             let extension = Extension::AtomicAcknowledge(acknowledge, original);
             (plain(Opcode::RcAtomicAcknowledge, psn, extension), true)
         }
         Response::Acknowledge { psn, syndrome, message_number } => {
+            let syndrome = match syndrome {
+                Syndrome::Ack { .. } => good(core, pair),
+                Syndrome::Rnr(_) | Syndrome::Nak(_) => syndrome,
+            };
             let extension = Extension::Acknowledge(Acknowledge { syndrome, message_number });
             (plain(Opcode::RcAcknowledge, psn, extension), true)
         }
@@ -202,7 +207,8 @@ fn send_read(
         core.registry.fail(qp, What::AccessError(qp));
         return Sent::Something;
     }
-    let acknowledge = Extension::Acknowledge(Acknowledge { syndrome: Syndrome::ACK, message_number });
+    let Some(pair) = core.registry.qps.get(qp.0) else { return Sent::Nothing };
+    let acknowledge = Extension::Acknowledge(Acknowledge { syndrome: good(core, pair), message_number });
     let (opcode, extension) = match place {
         Position::First => (Opcode::RcReadResponseFirst, acknowledge),
         Position::Middle => (Opcode::RcReadResponseMiddle, Extension::Plain),
@@ -214,6 +220,16 @@ fn send_read(
     let emitted = core.emit(mem, qp, &outgoing, Payload::Spans(&spans), out);
     core.spans = spans;
     advance(core, qp, emitted, place.ends())
+}
+
+/// That all is well, and how many receives there are now. Who shares them cannot tell (9.7.7.2.2).
+fn good(core: &Core, pair: &QueuePair<Engine>) -> Syndrome {
+    match pair.init.receives {
+        Receives::Own { .. } if core.config.credits => {
+            Syndrome::Ack { credits: credits::code(pair.receives.len()) }
+        }
+        Receives::Own { .. } | Receives::Shared(_) => Syndrome::ACK,
+    }
 }
 
 fn advance(core: &mut Core, qp: QpId, sent: Sent, is_last: bool) -> Sent {

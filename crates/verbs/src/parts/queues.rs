@@ -118,6 +118,16 @@ impl Task {
         matches!(self, Self::Read(_) | Self::CompareSwap { .. } | Self::FetchAdd { .. })
     }
 
+    /// True for what takes one of the peer's receives.
+    pub const fn takes_receive(&self) -> bool {
+        match self {
+            Self::Send | Self::SendImmediate(_) | Self::SendInvalidate(_) => true,
+            Self::Datagram(..) | Self::WriteImmediate(..) => true,
+            Self::Write(_) | Self::Read(_) | Self::CompareSwap { .. } | Self::FetchAdd { .. } => false,
+            Self::Invalidate(_) | Self::Register { .. } | Self::Bind { .. } => false,
+        }
+    }
+
     /// True for what concerns no peer.
     pub const fn is_local(&self) -> bool {
         matches!(self, Self::Invalidate(_) | Self::Register { .. } | Self::Bind { .. })

@@ -22,6 +22,7 @@ pub(super) struct Plan {
     ack_every_packets: u32,
     burst_packets: u32,
     runs_per_turn: u32,
+    credits: bool,
 }
 
 /// Two queue pairs that are to talk with each other.
@@ -67,6 +68,7 @@ impl Plan {
             ack_every_packets: pick(prng, &[1, 4, 64]) as u32,
             burst_packets: pick(prng, &[1, 5, 64]) as u32,
             runs_per_turn: pick(prng, &[1, 4, 32]) as u32,
+            credits: prng.chance(2, 3),
         }
     }
 
@@ -79,6 +81,7 @@ impl Plan {
             ack_every_packets: self.ack_every_packets,
             burst_packets: self.burst_packets,
             runs_per_turn: self.runs_per_turn,
+            credits: self.credits,
             ack_timeout: 10,
             rnr_timer: 8,
             cm_timeout: Duration::from_millis(10),
