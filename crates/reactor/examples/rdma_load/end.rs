@@ -4,6 +4,7 @@ use rdma::{Config, SoftDevice};
 use reactor::{Options, Reactor};
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 use stdx::env::{Env, Event, Owner};
 use stdx::mem::{Kind, MemoryLimits};
 use verbs::{
@@ -29,7 +30,7 @@ impl End {
     /// Opens a device; port 0 takes a free one. Devices of this machine are reached through shared memory, or as all others.
     pub fn open(address: IpAddr, port: u16, shares: bool) -> Result<Self, Box<dyn Error>> {
         let limits = MemoryLimits { buffer_bytes: 8 << 20 };
-        let mut env = Reactor::new(Options { memory: limits, ..Options::default() })?;
+        let mut env = Reactor::new(Options { memory: limits, spin: SPIN, ..Options::default() })?;
         let usual = Config::new(address);
         let neighbours = shm::Config { enabled: shares, ..usual.neighbours };
         let config = Config { mtu: Mtu::Mtu4096, port, neighbours, ..usual };
@@ -141,6 +142,8 @@ impl End {
 
 /// Where connections are asked for.
 const PORT: u16 = 7471;
+/// How long an end looks for what comes before it sleeps: longer than anything takes, as others that are measured do.
+const SPIN: Duration = Duration::from_millis(10);
 /// Requests at once, at most.
 const DEPTH_MAX: u32 = 1024;
 /// Bytes of memory.

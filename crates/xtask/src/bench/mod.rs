@@ -7,6 +7,7 @@
 mod contender;
 mod daemon;
 mod iscsi;
+mod kernel;
 mod nvme;
 mod process;
 mod progress;
@@ -42,6 +43,9 @@ pub struct Options {
     /// Bytes of the RAM volume, in weft's notation
     #[arg(long, default_value = "1G")]
     volume: String,
+    /// Measure RDMA in a guest, beside the kernel's rdma_rxe
+    #[arg(long)]
+    guest: bool,
     /// Run the measured processes before all others, where the machine is not ours alone (needs root)
     #[arg(long)]
     first: bool,
@@ -71,6 +75,7 @@ pub enum Subject {
 /// # Errors
 /// When something cannot be built or started, or ends before its time.
 pub fn run(options: &Options) -> Result<()> {
+    ensure!(!options.guest || options.subject == Subject::Rdma, "RDMA alone is measured in a guest");
     let programs = build(options)?;
     let workloads: Vec<&Workload> = workload::of(options.subject)
         .iter()
@@ -81,6 +86,7 @@ pub fn run(options: &Options) -> Result<()> {
         Subject::Nvme => nvme::contenders(options, &programs)?,
         Subject::Iscsi => iscsi::contenders(options, &programs)?,
         Subject::Reactor => reactor::contenders(options, &programs),
+        Subject::Rdma if options.guest => kernel::contenders(options, &programs)?,
         Subject::Rdma => rdma::contenders(options, &programs),
     };
     let mut report = Report::new(options, &workloads, &contenders);

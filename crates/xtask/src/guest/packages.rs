@@ -32,6 +32,7 @@ const PACKAGES: &[&str] = &[
     "mount",
     "nvme-cli",
     "open-iscsi",
+    "perftest",
     "procps",
     "psmisc",
     "rdmacm-utils",
