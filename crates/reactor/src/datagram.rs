@@ -2,6 +2,7 @@
 
 use crate::address::RawAddress;
 use crate::errno::{check, check_len};
+use crate::interfaces;
 use core::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -10,8 +11,9 @@ use stdx::mem::{Memory, Span};
 
 /// A non-blocking UDP socket at an address, and whether the kernel cuts runs into datagrams.
 ///
-/// It is not connected, and its packets are never cut: Linux then sends identification 0, and counts up within a run.
-pub(crate) fn open(address: SocketAddr) -> Result<(OwnedFd, bool), IoError> {
+/// It is not connected, and its packets are never cut: Linux then sends identification 0, and counts up within a run. If the
+/// address is a multicast group's, the interface that has the address `member` becomes a member.
+pub(crate) fn open(address: SocketAddr, member: Option<IpAddr>) -> Result<(OwnedFd, bool), IoError> {
     // A socket of one address needs not be told which one was meant.
     let (is_v4, is_anywhere) = (address.is_ipv4(), address.ip().is_unspecified());
     let family = if is_v4 { libc::AF_INET } else { libc::AF_INET6 };
@@ -35,10 +37,38 @@ pub(crate) fn open(address: SocketAddr) -> Result<(OwnedFd, bool), IoError> {
     let _ = set(&fd, libc::SOL_SOCKET, libc::SO_SNDBUF, BUFFER);
     let _ = set(&fd, libc::SOL_UDP, libc::UDP_GRO, 1);
     let cuts = set(&fd, libc::SOL_UDP, libc::UDP_SEGMENT, 0).is_ok();
+    if member.is_some() {
+        // Others of this machine may be members, too; each gets a copy.
+        set(&fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+    }
     let raw = RawAddress::from(address);
     // SAFETY: the pointer and length are of one live address.
     check(unsafe { libc::bind(fd.as_raw_fd(), raw.as_ptr(), raw.len()) })?;
+    if let Some(at) = member {
+        join(&fd, address.ip(), at)?;
+    }
     Ok((fd, cuts))
+}
+
+/// Has the interface with the address `at` become a member of a group, for as long as the socket is open.
+fn join(fd: &OwnedFd, group: IpAddr, at: IpAddr) -> Result<(), IoError> {
+    match (group, at) {
+        (IpAddr::V4(group), IpAddr::V4(at)) => {
+            let request = libc::ip_mreq {
+                imr_multiaddr: libc::in_addr { s_addr: u32::from(group).to_be() },
+                imr_interface: libc::in_addr { s_addr: u32::from(at).to_be() },
+            };
+            set_option(fd, libc::IPPROTO_IP, libc::IP_ADD_MEMBERSHIP, &request)
+        }
+        (IpAddr::V6(group), IpAddr::V6(at)) => {
+            let request = libc::ipv6_mreq {
+                ipv6mr_multiaddr: libc::in6_addr { s6_addr: group.octets() },
+                ipv6mr_interface: interfaces::index_of(at.into()).ok_or(IoError::Unsupported)?,
+            };
+            set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_ADD_MEMBERSHIP, &request)
+        }
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => Err(IoError::Unsupported),
+    }
 }
 
 /// Has the socket's datagrams carry a type of service, or traffic class.
@@ -203,9 +233,15 @@ impl Control {
 }
 
 fn set(fd: &OwnedFd, level: i32, name: i32, value: i32) -> Result<(), IoError> {
-    let len = size_of::<i32>() as libc::socklen_t;
+    set_option(fd, level, name, &value)
+}
+
+/// Sets an option whose value is as the kernel lays it out.
+fn set_option<T>(fd: &OwnedFd, level: i32, name: i32, value: &T) -> Result<(), IoError> {
+    let len = size_of::<T>() as libc::socklen_t;
+    let value: *const T = value;
     // SAFETY: the kernel reads one value of the length given.
-    check(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, (&raw const value).cast(), len) })?;
+    check(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, value.cast(), len) })?;
     Ok(())
 }
 

@@ -53,7 +53,26 @@ impl Datagrams {
         owner: Owner,
         socket: &DatagramSocket,
     ) -> Result<DatagramsId, IoError> {
-        let (fd, cuts) = datagram::open(socket.address)?;
+        self.add(poller, owner, datagram::open(socket.address, None)?)
+    }
+
+    /// See [`stdx::env::Env::open_group`].
+    pub(crate) fn open_group(
+        &mut self,
+        poller: &Poller,
+        owner: Owner,
+        group: SocketAddr,
+        at: IpAddr,
+    ) -> Result<DatagramsId, IoError> {
+        self.add(poller, owner, datagram::open(group, Some(at))?)
+    }
+
+    fn add(
+        &mut self,
+        poller: &Poller,
+        owner: Owner,
+        (fd, cuts): (OwnedFd, bool),
+    ) -> Result<DatagramsId, IoError> {
         let raw = fd.as_raw_fd();
         let info = DatagramsInfo {
             address: address::local(raw)?,

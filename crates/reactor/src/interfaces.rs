@@ -2,6 +2,7 @@
 
 use crate::address::RawAddress;
 use core::ffi::CStr;
+use std::ffi::CString;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
@@ -39,6 +40,15 @@ pub fn interface_addresses() -> io::Result<Vec<InterfaceAddress>> {
     // SAFETY: the list came from getifaddrs, and nothing refers to it any more.
     unsafe { libc::freeifaddrs(head) };
     Ok(found)
+}
+
+/// The number of the interface that has an address.
+pub(crate) fn index_of(address: IpAddr) -> Option<u32> {
+    let found = interface_addresses().ok()?.into_iter().find(|found| found.address == address)?;
+    let name = CString::new(found.interface).ok()?;
+    // SAFETY: the name is a string of C.
+    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    (index > 0).then_some(index)
 }
 
 fn read(entry: &libc::ifaddrs) -> Option<InterfaceAddress> {

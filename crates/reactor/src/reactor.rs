@@ -12,7 +12,7 @@ use crate::poller::Poller;
 use crate::streams::Streams;
 use crate::waker::Bell;
 use core::time::Duration;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use stdx::env::{
     Accepted, DatagramSocket, DatagramsId, DatagramsInfo, Env, Event, FileExtent, FileId, FileInfo, FileOp,
@@ -266,6 +266,10 @@ impl Env for Reactor {
 
     fn open_datagrams(&mut self, owner: Owner, socket: &DatagramSocket) -> Result<DatagramsId, IoError> {
         self.datagrams.open(&self.poller, owner, socket)
+    }
+
+    fn open_group(&mut self, owner: Owner, group: SocketAddr, at: IpAddr) -> Result<DatagramsId, IoError> {
+        self.datagrams.open_group(&self.poller, owner, group, at)
     }
 
     fn datagrams_info(&self, socket: DatagramsId) -> DatagramsInfo {

@@ -6,7 +6,7 @@ use crate::network::{NodeId, draw};
 use crate::world::{Happening, World};
 use core::time::Duration;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use stdx::env::{DatagramsId, Event, Owner, What};
 use stdx::prng::Prng;
 use stdx::time::Time;
@@ -48,6 +48,8 @@ pub(crate) struct Weather {
 pub(crate) struct Socket {
     pub(crate) owner: Owner,
     pub(crate) port: u16,
+    /// It gets what is sent to this group, and else nothing.
+    pub(crate) group: Option<IpAddr>,
     pub(crate) inbox: VecDeque<Datagram>,
     /// Its owner was told that there is nothing, and waits.
     pub(crate) is_awaited: bool,
@@ -146,22 +148,21 @@ impl World {
         }
     }
 
-    /// A datagram reaches its address, if somebody is there.
+    /// A datagram reaches its address, if somebody is there, or every member of its group.
     pub(crate) fn deliver_datagram(&mut self, datagram: Datagram) {
-        let found =
-            self.nodes.iter_mut().find(|(id, node)| node.up && Self::address(**id) == datagram.to.ip());
-        let Some((_, node)) = found else { return };
-        let port = datagram.to.port();
-        let Some((id, socket)) = node.sockets.iter_mut().find(|(_, socket)| socket.port == port) else {
-            return;
-        };
-        if socket.inbox.len() >= INBOX_MAX {
-            return;
-        }
-        socket.inbox.push_back(datagram);
-        if core::mem::take(&mut socket.is_awaited) {
-            let event = Event { owner: socket.owner, what: What::DatagramsReadable(*id) };
-            node.events.push(event);
+        let (to, port) = (datagram.to.ip(), datagram.to.port());
+        for (node_id, node) in self.nodes.iter_mut().filter(|(_, node)| node.up) {
+            let is_here = Self::address(*node_id) == to;
+            for (id, socket) in &mut node.sockets {
+                let is_its = socket.group.map_or(is_here, |group| group == to) && socket.port == port;
+                if !is_its || socket.inbox.len() >= INBOX_MAX {
+                    continue;
+                }
+                socket.inbox.push_back(datagram.clone());
+                if core::mem::take(&mut socket.is_awaited) {
+                    node.events.push(Event { owner: socket.owner, what: What::DatagramsReadable(*id) });
+                }
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use crate::datagrams::{Datagram, Socket};
 use crate::disk::Disk;
 use crate::network::{Listener, NodeId};
 use crate::world::{FinishedOp, Happening, SharedWorld, World};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use stdx::env::{
     Accepted, DatagramSocket, DatagramsId, DatagramsInfo, Env, Event, FileExtent, FileId, FileInfo, FileOp,
@@ -229,18 +229,31 @@ impl Env for NodeEnv {
             return Err(IoError::AddressNotAvailable);
         }
         let node = world.nodes.get_mut(&self.node).expect("our node");
-        if node.sockets.values().any(|socket| socket.port == address.port()) {
+        if node.sockets.values().any(|socket| socket.group.is_none() && socket.port == address.port()) {
             return Err(IoError::AddressInUse);
         }
         let port = if address.port() == 0 { 20_000 + id.0 as u16 } else { address.port() };
-        node.sockets.insert(id, Socket { owner, port, inbox: Default::default(), is_awaited: false });
+        let inbox = Default::default();
+        node.sockets.insert(id, Socket { owner, port, group: None, inbox, is_awaited: false });
+        Ok(id)
+    }
+
+    fn open_group(&mut self, owner: Owner, group: SocketAddr, at: IpAddr) -> Result<DatagramsId, IoError> {
+        let mut world = self.world.borrow_mut();
+        let id = DatagramsId(world.number());
+        if at != World::address(self.node) {
+            return Err(IoError::AddressNotAvailable);
+        }
+        let node = world.nodes.get_mut(&self.node).expect("our node");
+        let (port, group, inbox) = (group.port(), Some(group.ip()), Default::default());
+        node.sockets.insert(id, Socket { owner, port, group, inbox, is_awaited: false });
         Ok(id)
     }
 
     fn datagrams_info(&self, socket: DatagramsId) -> DatagramsInfo {
         let world = self.world.borrow();
         let Some(found) = world.nodes[&self.node].sockets.get(&socket) else { return DatagramsInfo::NONE };
-        let address = SocketAddr::new(World::address(self.node), found.port);
+        let address = SocketAddr::new(found.group.unwrap_or(World::address(self.node)), found.port);
         DatagramsInfo { address, run_max: RUN_MAX, run_bytes_max: RUN_BYTES_MAX }
     }
 

@@ -11,7 +11,7 @@ pub use link::{LINK_MESSAGE_MAX, LinkId, LinkListenerId, LinkMessage, LinkName, 
 use crate::mem::{Memory, RegionId, Span};
 use crate::time::Time;
 use core::time::Duration;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
@@ -60,6 +60,13 @@ pub trait Env {
     /// Opens a socket for datagrams (UDP) that reach `socket.address`. Its events go to `owner`.
     fn open_datagrams(&mut self, owner: Owner, socket: &DatagramSocket) -> Result<DatagramsId, IoError> {
         let _ = (owner, socket);
+        Err(IoError::Unsupported)
+    }
+
+    /// Opens a socket for datagrams that are sent to a multicast group, at the group's port; the network that has the address
+    /// `at` of this machine is asked for them. Others of this machine may be members, too. Nothing is sent from it.
+    fn open_group(&mut self, owner: Owner, group: SocketAddr, at: IpAddr) -> Result<DatagramsId, IoError> {
+        let _ = (owner, group, at);
         Err(IoError::Unsupported)
     }
 
@@ -236,7 +243,7 @@ pub struct DatagramsInfo {
 impl DatagramsInfo {
     /// A socket that does not exist.
     pub const NONE: Self = Self {
-        address: SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0),
+        address: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0),
         run_max: 0,
         run_bytes_max: 0,
     };
@@ -250,7 +257,7 @@ pub struct Run<'a> {
     /// Where they go.
     pub to: SocketAddr,
     /// From which address of this machine; `None` for the socket's own, or the system's choice.
-    pub from: Option<std::net::IpAddr>,
+    pub from: Option<IpAddr>,
     /// The bytes of all of them, one after the other, gathered from these pieces.
     pub pieces: &'a [Span],
     /// Bytes of each datagram but the last. At least 1, and at most as many as all pieces have.
@@ -265,7 +272,7 @@ pub struct ReceivedRun {
     /// Where they come from.
     pub from: SocketAddr,
     /// The address of this machine that they came to.
-    pub to: std::net::IpAddr,
+    pub to: IpAddr,
     /// Bytes of all of them.
     pub len: u32,
     /// Bytes of each but the last.

@@ -101,3 +101,23 @@ pub enum ConnectError {
     #[error("more private data than the message has room for")]
     PrivateData,
 }
+
+/// A queue pair could not become a member of a multicast group, or end that.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum AttachError {
+    /// There is no such queue pair, or it is no member.
+    #[error("no such queue pair, or it is no member")]
+    NotFound,
+    /// The address is not a group's.
+    #[error("the address is not a multicast group's")]
+    Address,
+    /// A limit of the provider is reached.
+    #[error("a limit of the provider is reached")]
+    Limit,
+    /// The provider or the queue pair's service has no groups.
+    #[error("there are no groups for such a queue pair")]
+    Unsupported,
+    /// The network refuses.
+    #[error("the network refuses")]
+    Network,
+}

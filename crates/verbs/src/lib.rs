@@ -39,11 +39,11 @@ pub use connection::{
     Accept, Connect, ConnectionEvent, ConnectionId, ConnectionWhat, Connections, ListenerId, Parameters,
     PortSpace, PrivateData, PrivateDataTooLong, Rejection,
 };
-pub use error::{ConnectError, CreateError, DestroyError, ModifyError, PostError, Rejected};
+pub use error::{AttachError, ConnectError, CreateError, DestroyError, ModifyError, PostError, Rejected};
 pub use event::{Event, What};
 pub use ids::{CqId, Key, Object, PdId, QpId, SrqId};
 pub use limits::Limits;
 pub use memory::{Access, Registered, Registration, Sge, WindowKind};
 pub use provider::{Device, Notify, Provider, ReceiveQueue};
 pub use queue_pair::{Mtu, Peer, QpInfo, QpInit, QpState, Receives, Transition, Transport};
-pub use work::{Data, Destination, ReceiveRequest, Remote, SendRequest, Work};
+pub use work::{Data, Destination, MULTICAST_QPN, ReceiveRequest, Remote, SendRequest, Work};

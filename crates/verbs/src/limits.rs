@@ -31,6 +31,8 @@ pub struct Limits {
     pub connections: u32,
     /// Requests for connections that wait for an answer, over all listeners.
     pub backlog: u32,
+    /// Multicast groups.
+    pub groups: u32,
 }
 
 impl Default for Limits {
@@ -50,6 +52,7 @@ impl Default for Limits {
             read_depth: 128,
             connections: 4096,
             backlog: 1024,
+            groups: 64,
         }
     }
 }

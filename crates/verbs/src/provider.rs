@@ -1,10 +1,11 @@
 //! What a provider does.
 
 use crate::{
-    Completion, Connections, CqId, CreateError, DestroyError, Event, Key, Limits, ModifyError, Object, PdId,
-    QpId, QpInfo, QpInit, ReceiveRequest, Registered, Registration, Rejected, SendRequest, SrqId, Transition,
-    WindowKind,
+    AttachError, Completion, Connections, CqId, CreateError, DestroyError, Event, Key, Limits, ModifyError,
+    Object, PdId, QpId, QpInfo, QpInit, ReceiveRequest, Registered, Registration, Rejected, SendRequest,
+    SrqId, Transition, WindowKind,
 };
+use core::net::IpAddr;
 use stdx::env::{Env, Owner};
 use stdx::time::Time;
 
@@ -55,6 +56,19 @@ pub trait Provider {
 
     /// Asks for [`What::SrqLimitReached`](crate::What) once fewer than `limit` receives are left; 0 asks for none.
     fn arm_srq(&mut self, srq: SrqId, limit: u32);
+
+    /// Has a datagram queue pair receive what is sent to a multicast group, too: to its address and [`MULTICAST_QPN`](crate::MULTICAST_QPN).
+    /// The network is asked for it (10.5.2). A member becomes none when it is destroyed.
+    fn attach(&mut self, env: &mut dyn Env, qp: QpId, group: IpAddr) -> Result<(), AttachError> {
+        let _ = (env, qp, group);
+        Err(AttachError::Unsupported)
+    }
+
+    /// Ends [`Provider::attach`].
+    fn detach(&mut self, env: &mut dyn Env, qp: QpId, group: IpAddr) -> Result<(), AttachError> {
+        let _ = (env, qp, group);
+        Err(AttachError::Unsupported)
+    }
 
     /// Posts to a send queue. What is wrong with memory or peer is told by the completion.
     fn post_send<'a>(&mut self, qp: QpId, request: SendRequest<'a>) -> Result<(), Rejected<SendRequest<'a>>>;

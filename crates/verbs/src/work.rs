@@ -136,3 +136,6 @@ impl<'a> SendRequest<'a> {
         Self { id, work, data, signaled: true, solicited: false, fence: false }
     }
 }
+
+/// The queue pair number that stands for every member of a group (10.5.2).
+pub const MULTICAST_QPN: u32 = 0xff_ffff;

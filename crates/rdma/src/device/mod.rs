@@ -6,6 +6,7 @@
 //! What it is not: it decides nothing about packets; that is the [`engine`](crate::engine)'s.
 
 mod connections;
+mod groups;
 mod provider;
 mod receive;
 
@@ -15,6 +16,7 @@ use crate::icrc::Checker;
 use crate::transmit::Transmitter;
 use crate::{Config, Counters, Tap};
 use core::net::SocketAddr;
+use groups::Group;
 use shm::Neighbourhood;
 use stdx::env::{DatagramSocket, DatagramsId, Env, IoError, Owner};
 use stdx::mem::{Kind, OutOfMemory, RegionId};
@@ -35,6 +37,10 @@ pub struct SoftDevice {
     is_readable: bool,
     /// The socket takes datagrams.
     is_writable: bool,
+    /// Multicast groups with members here.
+    groups: Vec<Group>,
+    /// Whose events the sockets' are.
+    owner: Owner,
     /// Who sees every datagram.
     tap: Option<Box<dyn Tap>>,
 }
@@ -72,6 +78,8 @@ impl SoftDevice {
             inbox,
             is_readable: true,
             is_writable: true,
+            groups: Vec::new(),
+            owner,
             tap: None,
         })
     }
@@ -79,6 +87,7 @@ impl SoftDevice {
     /// Gives the socket and the memory back. Nothing is sent any more.
     pub fn close(self, env: &mut dyn Env) {
         env.close_datagrams(self.socket);
+        self.groups.iter().for_each(|group| env.close_datagrams(group.socket));
         self.transmitter.close(env.mem());
         env.mem().unmap(self.inbox);
         self.core.neighbours.close(env);
@@ -164,7 +173,8 @@ impl SoftDevice {
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        if self.core.neighbours.is_busy() || self.is_readable || self.may_send() {
+        let is_readable = self.is_readable || self.groups.iter().any(|group| group.is_readable);
+        if self.core.neighbours.is_busy() || is_readable || self.may_send() {
             return Some(Time::ZERO);
         }
         let own = earliest(self.core.timers_deadline(), self.manager.deadline());

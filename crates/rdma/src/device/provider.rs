@@ -1,12 +1,13 @@
 //! The device as a provider of verbs.
 
 use super::SoftDevice;
+use core::net::IpAddr;
 use stdx::env::{Env, Owner};
 use stdx::time::Time;
 use verbs::{
-    Completion, CqId, CreateError, DestroyError, Event, Key, Limits, ModifyError, Notify, Object, PdId,
-    Provider, QpId, QpInfo, QpInit, ReceiveQueue, ReceiveRequest, Registered, Registration, Rejected,
-    SendRequest, SrqId, Transition, WindowKind,
+    AttachError, Completion, CqId, CreateError, DestroyError, Event, Key, Limits, ModifyError, Notify,
+    Object, PdId, Provider, QpId, QpInfo, QpInit, ReceiveQueue, ReceiveRequest, Registered, Registration,
+    Rejected, SendRequest, SrqId, Transition, WindowKind,
 };
 
 impl Provider for SoftDevice {
@@ -47,8 +48,9 @@ impl Provider for SoftDevice {
         self.core.registry.create_qp(owner, init)
     }
 
-    fn destroy(&mut self, _env: &mut dyn Env, object: Object) -> Result<(), DestroyError> {
+    fn destroy(&mut self, env: &mut dyn Env, object: Object) -> Result<(), DestroyError> {
         if let Object::Qp(qp) = object {
+            self.leave_all(env, qp);
             self.core.neighbours.abandon(&mut self.core.registry, qp);
         }
         self.core.registry.destroy(object)
@@ -64,6 +66,14 @@ impl Provider for SoftDevice {
 
     fn arm_srq(&mut self, srq: SrqId, limit: u32) {
         self.core.registry.arm_srq(srq, limit);
+    }
+
+    fn attach(&mut self, env: &mut dyn Env, qp: QpId, group: IpAddr) -> Result<(), AttachError> {
+        self.join(env, qp, group)
+    }
+
+    fn detach(&mut self, env: &mut dyn Env, qp: QpId, group: IpAddr) -> Result<(), AttachError> {
+        self.leave(env, qp, group)
     }
 
     fn post_send<'a>(&mut self, qp: QpId, request: SendRequest<'a>) -> Result<(), Rejected<SendRequest<'a>>> {
@@ -100,6 +110,7 @@ impl Provider for SoftDevice {
         match event.what {
             stdx::env::What::DatagramsReadable(socket) if socket == self.socket => self.is_readable = true,
             stdx::env::What::DatagramsWritable(socket) if socket == self.socket => self.is_writable = true,
+            stdx::env::What::DatagramsReadable(socket) => self.wake_group(socket),
             _ => self.core.neighbours.handle_event(event),
         }
     }

@@ -1,10 +1,11 @@
 //! Datagrams that have arrived: taken a run at a time, checked, and handed to whom they are for.
 
 use super::SoftDevice;
+use super::groups::Group;
 use crate::engine::Arrival;
 use crate::icrc::Path;
 use core::net::{IpAddr, SocketAddr};
-use stdx::env::{Env, IoError, ReceivedRun};
+use stdx::env::{DatagramsId, Env, IoError, ReceivedRun};
 use stdx::mem::{Memory, Span};
 use stdx::planted::{Bug, planted};
 use stdx::time::Time;
@@ -13,37 +14,51 @@ use wire::roce::{GENERAL_SERVICES_QPN, HEADERS_LEN_MAX, Headers};
 impl SoftDevice {
     /// Takes what has arrived, within the turn's limit.
     pub(super) fn receive(&mut self, env: &mut dyn Env) {
-        if !self.is_readable {
-            return;
+        if self.is_readable {
+            self.is_readable = self.receive_from(env, self.socket, self.core.config.address);
         }
-        for _ in 0..self.core.config.runs_per_turn {
-            let inbox = env.mem().whole(self.inbox);
-            match env.recv_run(self.socket, inbox) {
-                Ok(run) => {
-                    let now = env.now();
-                    self.handle_run(env.mem(), now, &run, inbox);
-                    // Who waits for so little wants it now. Whether there is more is seen in the next turn.
-                    if run.len <= FEW_BYTES {
-                        return;
-                    }
-                }
-                Err(IoError::WouldBlock) => {
-                    self.is_readable = false;
-                    return;
-                }
-                // An earlier datagram's misfortune (ICMP); the next call tells of the next thing.
-                Err(_) => {}
+        for place in 0..self.groups.len() {
+            if let Some(Group { address, socket, is_readable: true }) = self.groups.get(place).copied() {
+                let is_readable = self.receive_from(env, socket, address);
+                self.groups[place].is_readable = is_readable;
             }
         }
     }
 
-    fn handle_run(&mut self, mem: &mut Memory, now: Time, run: &ReceivedRun, inbox: Span) {
+    /// The same of one socket, whose address is `to`; true if there may be more.
+    fn receive_from(&mut self, env: &mut dyn Env, socket: DatagramsId, to: IpAddr) -> bool {
+        for _ in 0..self.core.config.runs_per_turn {
+            let inbox = env.mem().whole(self.inbox);
+            match env.recv_run(socket, inbox) {
+                Ok(run) => {
+                    let now = env.now();
+                    self.handle_run(env.mem(), now, &run, inbox, to);
+                    // Who waits for so little wants it now. Whether there is more is seen in the next turn.
+                    if run.len <= FEW_BYTES {
+                        return true;
+                    }
+                }
+                Err(IoError::WouldBlock) => return false,
+                // An earlier datagram's misfortune (ICMP); the next call tells of the next thing.
+                Err(_) => {}
+            }
+        }
+        true
+    }
+
+    fn handle_run(&mut self, mem: &mut Memory, now: Time, run: &ReceivedRun, inbox: Span, to: IpAddr) {
+        let path = Path {
+            source: canonical(run.from.ip()),
+            source_port: run.from.port(),
+            destination: to,
+            port: self.core.config.port,
+        };
         let total = (run.len as usize).min(inbox.len());
         let step = usize::from(run.datagram_len).max(1);
         for (index, start) in (0..total).step_by(step).enumerate() {
             let datagram = inbox.slice(start, step.min(total - start));
             self.core.counters.rcvd_pkts += 1;
-            self.handle_datagram(mem, now, run, datagram, index as u16);
+            self.handle_datagram(mem, now, run, &path, datagram, index as u16);
         }
     }
 
@@ -52,17 +67,12 @@ impl SoftDevice {
         mem: &mut Memory,
         now: Time,
         run: &ReceivedRun,
+        path: &Path,
         datagram: Span,
         index: u16,
     ) {
-        let path = Path {
-            source: canonical(run.from.ip()),
-            source_port: run.from.port(),
-            destination: self.core.config.address,
-            port: self.core.config.port,
-        };
         if self.tap.is_some() {
-            self.show(mem, now, run, &path, datagram, index);
+            self.show(mem, now, run, path, datagram, index);
         }
         let mut front = [0; HEADERS_LEN_MAX];
         let front = &mut front[..HEADERS_LEN_MAX.min(datagram.len())];
@@ -71,7 +81,7 @@ impl SoftDevice {
             self.core.counters.malformed += 1;
             return;
         };
-        if !self.checker.is_right(&path, mem.bytes(datagram), index) && !planted(Bug::CrcUnchecked) {
+        if !self.checker.is_right(path, mem.bytes(datagram), index) && !planted(Bug::CrcUnchecked) {
             self.core.counters.icrc_err += 1;
             return;
         }
@@ -83,7 +93,9 @@ impl SoftDevice {
             payload: datagram.slice(headers.len(), headers.payload_len(datagram.len()) + filled),
             traffic_class: run.traffic_class,
         };
-        if headers.bth.destination == GENERAL_SERVICES_QPN {
+        if path.destination.is_multicast() {
+            self.core.handle_multicast(mem, &arrival);
+        } else if headers.bth.destination == GENERAL_SERVICES_QPN {
             self.manager.handle_packet(&mut self.core, mem, now, &arrival);
         } else {
             self.core.handle_packet(mem, now, &arrival);

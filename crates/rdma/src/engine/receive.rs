@@ -6,7 +6,7 @@ use crate::{rc, uc, ud};
 use core::net::IpAddr;
 use stdx::mem::{Memory, Span};
 use stdx::time::Time;
-use verbs::{Event, QpId, QpState, Transport, What};
+use verbs::{Event, MULTICAST_QPN, QpId, QpState, Transport, What};
 use wire::roce::{self, Headers};
 
 /// A packet that has come, its CRC found right.
@@ -56,6 +56,26 @@ impl Core {
             roce::Transport::Congestion => self.handle_notification(now, qp),
         }
         self.schedule(qp);
+    }
+
+    /// Takes a packet for every member of a multicast group, as if it had come for each alone (10.5.2.1).
+    pub(crate) fn handle_multicast(&mut self, mem: &mut Memory, arrival: &Arrival) {
+        let bth = &arrival.headers.bth;
+        let is_datagram = bth.opcode.transport() == roce::Transport::UnreliableDatagram;
+        if bth.destination != MULTICAST_QPN || !is_datagram {
+            self.counters.unroutable += 1;
+            return;
+        }
+        let mut place = 0;
+        while let Some(member) = self.registry.groups.member(arrival.to, place) {
+            if self.is_welcome(member, arrival) {
+                ud::handle(self, mem, member, arrival);
+            }
+            place += 1;
+        }
+        if is_marked(arrival.traffic_class) && place > 0 {
+            self.counters.np_ecn_marked_roce_packets += 1;
+        }
     }
 
     /// A packet met congestion on its way: its sender is to know. A datagram's sender is not told.

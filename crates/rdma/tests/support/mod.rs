@@ -67,6 +67,8 @@ pub struct Net {
     allocations: u64,
     /// Who is there; what is for others goes nowhere.
     addresses: [SocketAddr; 2],
+    /// Groups that somebody is a member of. Only one is: a datagram is taken once.
+    members: Vec<SocketAddr>,
     /// Everything that was sent, if it is to be kept.
     pub record: Option<Vec<Packet>>,
 }
@@ -76,6 +78,8 @@ pub struct NetEnv {
     still: StillEnv,
     net: Rc<RefCell<Net>>,
     address: SocketAddr,
+    /// Groups whose datagrams it gets, by their sockets from 1 on; those that were left have no port.
+    groups: Vec<SocketAddr>,
 }
 
 /// Two devices.
@@ -125,6 +129,7 @@ impl World {
             free_at: [Time::ZERO; 2],
             allocations: 0,
             addresses: addresses.map(|address| SocketAddr::new(address.parse().unwrap(), 4791)),
+            members: Vec::new(),
             record: None,
         };
         let net = Rc::new(RefCell::new(net));
@@ -132,6 +137,7 @@ impl World {
             still: still(seed ^ address.len() as u64),
             net: net.clone(),
             address: SocketAddr::new(address.parse().unwrap(), 4791),
+            groups: Vec::new(),
         });
         let devices = [0, 1].map(|end: usize| {
             let config = configure(Config::new(addresses[end].parse().unwrap()));
@@ -158,8 +164,10 @@ impl World {
             self.events.clear();
             env.still.poll(&mut self.events, None);
             self.events.iter().for_each(|event| device.handle_event(env, event));
-            let what = stdx::env::What::DatagramsReadable(DatagramsId(0));
-            device.handle_event(env, &Event { owner: Owner(1), what });
+            for socket in 0..=env.groups.len() {
+                let what = stdx::env::What::DatagramsReadable(DatagramsId(socket as u64));
+                device.handle_event(env, &Event { owner: Owner(1), what });
+            }
             device.turn(env);
             device.check();
         }
@@ -214,7 +222,7 @@ impl Net {
         if let Some(record) = &mut self.record {
             record.push(packet.clone());
         }
-        if !self.addresses.contains(&packet.to) {
+        if !self.addresses.contains(&packet.to) && !self.members.contains(&packet.to) {
             return;
         }
         let faults = self.faults;
@@ -277,12 +285,15 @@ impl NetEnv {
         Ok(())
     }
 
-    fn give_run(&mut self, _socket: DatagramsId, into: Span) -> Result<ReceivedRun, IoError> {
+    fn give_run(&mut self, socket: DatagramsId, into: Span) -> Result<ReceivedRun, IoError> {
         let mut net = self.net.borrow_mut();
         let now = self.still.now();
-        let ours = |(key, packet): (&(Time, u64), &Packet)| {
-            (key.0 <= now && packet.to == self.address).then_some(*key)
+        let local = match (socket.0 as usize).checked_sub(1) {
+            Some(group) => self.groups[group],
+            None => self.address,
         };
+        let ours =
+            |(key, packet): (&(Time, u64), &Packet)| (key.0 <= now && packet.to == local).then_some(*key);
         let first = net.under_way.iter().find_map(ours).ok_or(IoError::WouldBlock)?;
         let packet = net.under_way.remove(&first).unwrap();
         let (from, datagram_len) = (packet.from, packet.bytes.len());
@@ -303,7 +314,7 @@ impl NetEnv {
         self.still.mem().write(into, &all);
         Ok(ReceivedRun {
             from,
-            to: self.address.ip(),
+            to: local.ip(),
             len: all.len() as u32,
             datagram_len: datagram_len as u16,
             traffic_class: net.traffic_class,
@@ -315,6 +326,20 @@ impl Env for NetEnv {
     fn open_datagrams(&mut self, _owner: Owner, socket: &DatagramSocket) -> Result<DatagramsId, IoError> {
         assert_eq!(socket.address, self.address);
         Ok(DatagramsId(0))
+    }
+
+    fn open_group(&mut self, _owner: Owner, group: SocketAddr, at: IpAddr) -> Result<DatagramsId, IoError> {
+        assert_eq!(at, self.address.ip());
+        self.groups.push(group);
+        self.net.borrow_mut().members.push(group);
+        Ok(DatagramsId(self.groups.len() as u64))
+    }
+
+    fn close_datagrams(&mut self, socket: DatagramsId) {
+        if let Some(group) = (socket.0 as usize).checked_sub(1).and_then(|at| self.groups.get_mut(at)) {
+            self.net.borrow_mut().members.retain(|member| member != group);
+            group.set_port(0);
+        }
     }
 
     fn datagrams_info(&self, _socket: DatagramsId) -> DatagramsInfo {

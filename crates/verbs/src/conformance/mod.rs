@@ -5,6 +5,7 @@
 
 mod connections;
 mod datagrams;
+mod groups;
 mod memory;
 mod messages;
 mod pair;
@@ -66,6 +67,8 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("datagrams arrive with their origin", datagrams::arrive),
     ("datagrams without the key are dropped", datagrams::wrong_key),
     ("datagrams are never longer than a packet", datagrams::too_long),
+    ("members of a group receive what is sent to it", groups::members),
+    ("groups have datagram queue pairs as members, and group addresses", groups::refused),
     ("a send waits for a receive", trouble::late_receive),
     ("a send does not wait for ever", trouble::no_receive),
     ("errors flush both queues", trouble::flushed),

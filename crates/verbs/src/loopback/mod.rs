@@ -12,9 +12,9 @@ mod transfer;
 
 use crate::parts::Registry;
 use crate::{
-    Completion, CqId, CreateError, DestroyError, Event, Key, Limits, ModifyError, Notify, Object, PdId,
-    Provider, QpId, QpInfo, QpInit, ReceiveQueue, ReceiveRequest, Registered, Registration, Rejected,
-    SendRequest, SrqId, Transition, WindowKind,
+    AttachError, Completion, CqId, CreateError, DestroyError, Event, Key, Limits, ModifyError, Notify,
+    Object, PdId, Provider, QpId, QpInfo, QpInit, ReceiveQueue, ReceiveRequest, Registered, Registration,
+    Rejected, SendRequest, SrqId, Transition, WindowKind,
 };
 use connections::Switchboard;
 use core::net::IpAddr;
@@ -96,7 +96,22 @@ impl Provider for Loopback {
     }
 
     fn destroy(&mut self, _env: &mut dyn Env, object: Object) -> Result<(), DestroyError> {
-        self.registry.destroy(object)
+        self.registry.destroy(object)?;
+        if let Object::Qp(qp) = object {
+            while let Some(group) = self.registry.groups.group_of(qp) {
+                // It is a member, as just found.
+                let _ = self.registry.groups.detach(qp, group);
+            }
+        }
+        Ok(())
+    }
+
+    fn attach(&mut self, _env: &mut dyn Env, qp: QpId, group: IpAddr) -> Result<(), AttachError> {
+        self.registry.attach(qp, group).map(|_| ())
+    }
+
+    fn detach(&mut self, _env: &mut dyn Env, qp: QpId, group: IpAddr) -> Result<(), AttachError> {
+        self.registry.groups.detach(qp, group).map(|_| ())
     }
 
     fn modify_qp(&mut self, qp: QpId, transition: &Transition) -> Result<(), ModifyError> {

@@ -4,8 +4,8 @@ use super::Loopback;
 use super::engine::{Engine, Patience};
 use crate::parts::{Receive, Send, Task, change_atomically, copy_in, move_bytes};
 use crate::{
-    Access, Completion, CompletionKind, Destination, Key, Origin, QpId, QpState, Remote, Sge, Status,
-    Transport, What,
+    Access, Completion, CompletionKind, Destination, Key, MULTICAST_QPN, Origin, QpId, QpState, Remote, Sge,
+    Status, Transport, What,
 };
 use stdx::env::Env;
 use stdx::mem::Memory;
@@ -366,18 +366,31 @@ impl Loopback {
         let origin = Origin { address: self.address, qpn: pair.qpn };
         // The highest bit asks for the sender's own key (10.2.5).
         let key = if to.queue_key >> 31 == 1 { pair.queue_key } else { to.queue_key };
+        let len = send.len() as u32;
         let peer = self.registry.by_qpn(to.qpn).filter(|_| to.address == self.address);
-        let fits = |peer: &QpId| {
-            self.registry.qps.get(peer.0).is_some_and(|other| {
-                other.init.transport == Transport::UnreliableDatagram
-                    && other.state.responds()
-                    && other.queue_key == key
-            })
-        };
-        if let Some(peer) = peer.filter(fits) {
+        if let Some(peer) = peer
+            && self.takes_datagrams(peer, key)
+        {
             self.send(mem, peer, send, Some(origin));
         }
-        Outcome::Done(send.len() as u32)
+        let mut place = 0;
+        while let Some(member) = self.registry.groups.member(to.address, place)
+            && to.qpn == MULTICAST_QPN
+        {
+            if self.takes_datagrams(member, key) {
+                self.send(mem, member, send, Some(origin));
+            }
+            place += 1;
+        }
+        Outcome::Done(len)
+    }
+
+    fn takes_datagrams(&self, qp: QpId, key: u32) -> bool {
+        self.registry.qps.get(qp.0).is_some_and(|pair| {
+            pair.init.transport == Transport::UnreliableDatagram
+                && pair.state.responds()
+                && pair.queue_key == key
+        })
     }
 
     /// Copies the request's bytes to `scratch.to`.

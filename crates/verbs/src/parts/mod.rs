@@ -5,6 +5,7 @@
 
 mod completions;
 mod gather;
+mod groups;
 mod queue_pair;
 mod queues;
 mod regions;
@@ -13,6 +14,7 @@ mod ring;
 
 pub use completions::CompletionQueues;
 pub use gather::{change_atomically, copy_in, copy_out, move_bytes};
+pub use groups::Groups;
 pub use queue_pair::{QueuePair, Sending};
 pub use queues::{Flags, Receive, ReceiveRing, Send, Shared, Task};
 pub use regions::{Denied, Regions};

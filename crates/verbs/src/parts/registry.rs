@@ -1,11 +1,12 @@
 //! All objects of a provider, and the commands that move no data.
 
-use super::{CompletionQueues, QueuePair, Receive, ReceiveRing, Regions, Shared};
+use super::{CompletionQueues, Groups, QueuePair, Receive, ReceiveRing, Regions, Shared};
 use crate::{
-    Access, Completion, CompletionKind, CqId, CreateError, DestroyError, Event, Key, Limits, ModifyError,
-    Object, PdId, PostError, QpId, QpInit, QpState, ReceiveQueue, ReceiveRequest, Receives, Registered,
-    Registration, Rejected, SendRequest, SrqId, Status, Transition, What, WindowKind,
+    Access, AttachError, Completion, CompletionKind, CqId, CreateError, DestroyError, Event, Key, Limits,
+    ModifyError, Object, PdId, PostError, QpId, QpInit, QpState, ReceiveQueue, ReceiveRequest, Receives,
+    Registered, Registration, Rejected, SendRequest, SrqId, Status, Transition, Transport, What, WindowKind,
 };
+use core::net::IpAddr;
 use std::collections::VecDeque;
 use stdx::env::Owner;
 use stdx::planted::{Bug, planted};
@@ -26,6 +27,8 @@ pub struct Registry<E> {
     pub qps: Slab<QueuePair<E>>,
     /// What is to be told.
     pub events: VecDeque<Event>,
+    /// Multicast groups.
+    pub groups: Groups,
     pds: Slab<()>,
     /// The last byte of the next key.
     life: u8,
@@ -42,6 +45,7 @@ impl<E: Default> Registry<E> {
             qps: Slab::new(limits.qps.min(QPS_MAX) as usize),
             events: VecDeque::new(),
             pds: Slab::new(limits.pds as usize),
+            groups: Groups::new(limits.groups),
             life: 0,
         }
     }
@@ -161,6 +165,15 @@ impl<E: Default> Registry<E> {
         let depth = self.limits.read_depth;
         let pair = self.qps.get_mut(qp.0).ok_or(ModifyError::NotFound)?;
         pair.apply(transition, depth)
+    }
+
+    /// A queue pair becomes a member of a group; true if it is the first.
+    pub fn attach(&mut self, qp: QpId, group: IpAddr) -> Result<bool, AttachError> {
+        let pair = self.qps.get(qp.0).ok_or(AttachError::NotFound)?;
+        match pair.init.transport {
+            Transport::UnreliableDatagram => self.groups.attach(qp, group),
+            Transport::ReliableConnection | Transport::UnreliableConnection => Err(AttachError::Unsupported),
+        }
     }
 
     /// See [`Provider::arm_srq`](crate::Provider::arm_srq).

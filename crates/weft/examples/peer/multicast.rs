@@ -1,13 +1,12 @@
-//! mckey: datagrams to every member of a group.
+//! mckey: datagrams to every member of a group, from the sender or to a member.
 
-use crate::datagrams::queue_pair;
+use crate::datagrams::{SENDER_LEN, queue_pair};
 use crate::local::Local;
 use crate::{Device, Trouble};
 use clap::Args;
 use core::net::IpAddr;
-use verbs::station::DATAGRAM_QUEUE_KEY;
-use verbs::{Access, Data, Destination, Provider, SendRequest, Work};
-use wire::roce::MULTICAST_QPN;
+use verbs::station::{DATAGRAM_QUEUE_KEY, Station};
+use verbs::{Access, Data, Destination, MULTICAST_QPN, Provider, QpId, ReceiveQueue, SendRequest, Work};
 
 /// The options.
 #[derive(Debug, Args)]
@@ -18,6 +17,9 @@ pub struct Arguments {
     /// The group
     #[arg(long)]
     group: IpAddr,
+    /// Be a member, and receive
+    #[arg(long)]
+    member: bool,
     /// Datagrams
     #[arg(short = 'C', long, default_value_t = 10)]
     count: u64,
@@ -31,6 +33,15 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<(), Trouble> {
     let mut local = Local::open(arguments.address, &arguments.device)?;
     let qp = queue_pair(&mut local, arguments.count as u32)?;
+    if arguments.member {
+        receive(&mut local, arguments, qp)?;
+    } else {
+        send(&mut local, arguments, qp)?;
+    }
+    local.close()
+}
+
+fn send(local: &mut Local, arguments: &Arguments, qp: QpId) -> Result<(), Trouble> {
     let memory = local.station.memory(u64::from(arguments.size), Access::LOCAL_WRITE)?;
     let own = local.station.device.query_qp(qp).ok_or("no queue pair")?.qpn;
     let to = Destination { address: arguments.group, qpn: MULTICAST_QPN, queue_key: DATAGRAM_QUEUE_KEY };
@@ -43,5 +54,23 @@ pub fn run(arguments: &Arguments) -> Result<(), Trouble> {
     for _ in 0..arguments.count {
         local.done()?;
     }
-    local.close()
+    Ok(())
+}
+
+fn receive(local: &mut Local, arguments: &Arguments, qp: QpId) -> Result<(), Trouble> {
+    let room = SENDER_LEN + arguments.size;
+    let memory = local.station.memory(u64::from(room), Access::LOCAL_WRITE)?;
+    for id in 0..arguments.count {
+        local.station.receive(ReceiveQueue::Own(qp), id, &memory, 0, room);
+    }
+    let Station { env, device, .. } = &mut local.station;
+    device.attach(env, qp, arguments.group)?;
+    println!("listening at {}", arguments.group);
+    for _ in 0..arguments.count {
+        let done = local.done()?;
+        if done.len != room {
+            return Err(format!("{} bytes came", done.len).into());
+        }
+    }
+    Ok(())
 }

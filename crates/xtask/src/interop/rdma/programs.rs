@@ -14,7 +14,7 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario("rdma-ucmatose", "messages of 100 and 60000 bytes both ways", ucmatose),
         scenario("rdma-udaddy", "datagrams to a service found by its port, and back", udaddy),
         scenario("rdma-xserver", "rdma_xserver and rdma_xclient: a message and its acknowledgement", xserver),
-        scenario("rdma-mckey", "datagrams to a multicast group", mckey),
+        scenario("rdma-mckey", "datagrams to a multicast group, mckey as member and as sender", mckey),
         scenario("rdma-ucmatose-loss", "messages while 1 and 5 of a hundred packets are lost", ucmatose_loss),
     ]
 }
@@ -72,6 +72,9 @@ fn mckey(lab: &Lab) -> Result<()> {
     Wire::PLAIN.set_up(lab)?;
     let ours = Ours::peer(lab, &["multicast", "--address", HOST_ADDRESS, "--group", GROUP])?;
     ask_guest(lab, &format!("mckey -m {GROUP} -b {GUEST}"), &ours)?;
+    let arguments = ["multicast", "--member", "--address", HOST_ADDRESS, "--group", GROUP];
+    let member = Ours::peer(lab, &arguments)?;
+    serve_guest(lab, &format!("mckey -m {GROUP} -b {GUEST} -s"), &member)?;
     Ok(())
 }
 
