@@ -1,6 +1,7 @@
 //! The binary as a user has it: a daemon, the commands that use it, what they print and how they end.
 
 mod daemon;
+mod encryption;
 mod iscsi;
 mod rdma;
 mod reservations;
