@@ -10,7 +10,7 @@ mod connections;
 mod engine;
 mod transfer;
 
-use crate::parts::Registry;
+use crate::parts::{Receive, Registry};
 use crate::{
     AttachError, Completion, CqId, CreateError, DestroyError, Event, Key, Limits, ModifyError, Notify,
     Object, PdId, Provider, QpId, QpInfo, QpInit, ReceiveQueue, ReceiveRequest, Registered, Registration,
@@ -41,6 +41,7 @@ pub struct Loopback {
 struct Scratch {
     from: Vec<Span>,
     to: Vec<Span>,
+    receive: Receive,
 }
 
 impl Loopback {

@@ -206,10 +206,24 @@ impl Loopback {
     }
 
     fn deliver(&mut self, mem: &mut Memory, peer: QpId, send: &Send, message: Message) -> Outcome {
-        let mut receive = Receive::default();
-        if !self.registry.take_receive(peer, &mut receive) {
-            return Outcome::NotReady;
-        }
+        // What the receive was posted with goes back into the queue's place, so that nothing is allocated.
+        let mut receive = core::mem::take(&mut self.scratch.receive);
+        let outcome = match self.registry.take_receive(peer, &mut receive) {
+            true => self.fill(mem, peer, send, message, &receive),
+            false => Outcome::NotReady,
+        };
+        self.scratch.receive = receive;
+        outcome
+    }
+
+    fn fill(
+        &mut self,
+        mem: &mut Memory,
+        peer: QpId,
+        send: &Send,
+        message: Message,
+        receive: &Receive,
+    ) -> Outcome {
         let Some(pair) = self.registry.qps.get(peer.0) else { return Outcome::NotReady };
         let pd = pair.init.pd;
         let front = if message.origin.is_some() { GRH_LEN } else { 0 };
