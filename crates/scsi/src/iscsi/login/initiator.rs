@@ -12,7 +12,7 @@ use super::value::number_of;
 use crate::iscsi::IscsiName;
 use std::rc::Rc;
 use thiserror::Error;
-use wire::iscsi::{LoginStatus, Stage};
+use wire::iscsi::{LoginStatus, Receiver, Stage};
 
 /// Who we are and where we want in.
 #[derive(Clone, Debug)]
@@ -132,7 +132,7 @@ impl InitiatorLogin {
 
     /// What was agreed on.
     pub fn parameters(&self) -> Result<Parameters, LoginError> {
-        Ok(self.negotiation.parameters()?)
+        Ok(self.negotiation.parameters()?.seen_by(Receiver::Initiator))
     }
 
     /// The first request: who we are, and how we could prove it.

@@ -1,4 +1,5 @@
-//! The one table of keys (RFC 7143, section 13; RFC 7144 for iSCSIProtocolLevel): how each is negotiated, and when.
+//! The one table of keys (RFC 7143, section 13; RFC 7144 for iSCSIProtocolLevel; RFC 7145, section 6, for those of iSER): how
+//! each is negotiated, and when.
 
 /// A type of session (section 13.21).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,6 +53,14 @@ pub enum Key {
     IFMarkInt,
     /// See [`Key::IFMarker`].
     OFMarkInt,
+    /// The connection is one of iSER (RFC 7145, section 6.3).
+    RDMAExtensions,
+    /// The most data of one message that the initiator takes (RFC 7145, 6.5).
+    InitiatorRecvDataSegmentLength,
+    /// The most data of one message that the target takes (RFC 7145, 6.4).
+    TargetRecvDataSegmentLength,
+    /// Messages that the declarer takes before it has answered them (RFC 7145, 6.7).
+    MaxOutstandingUnexpectedPDUs,
 }
 
 /// How the outcome follows from what both ends say.
@@ -69,6 +78,8 @@ pub enum Rule {
     Maximum(u32, u32),
     /// Each declares its own number, within these bounds, and may do so again.
     Declared(u32, u32),
+    /// Each tells its own number, within these bounds; we do so only where the other end knows of the key.
+    Announced(u32, u32),
     /// The first of the offered list that the responder takes: RFC3720 (0), ResponseFence (1) or FastAbort (2).
     Reporting,
     /// Answered with Reject, whatever it says.
@@ -96,6 +107,8 @@ pub(super) struct Row {
     pub default: u32,
     /// It means nothing in a discovery session.
     pub normal_only: bool,
+    /// It means nothing but in iSER.
+    pub rdma_only: bool,
 }
 
 impl Key {
@@ -125,11 +138,15 @@ impl Key {
 }
 
 const fn row(key: Key, name: &'static str, rule: Rule, usage: Usage, default: u32) -> Row {
-    Row { key, name, rule, usage, default, normal_only: false }
+    Row { key, name, rule, usage, default, normal_only: false, rdma_only: false }
 }
 
 const fn normal(key: Key, name: &'static str, rule: Rule, default: u32) -> Row {
-    Row { key, name, rule, usage: Usage::Leading, default, normal_only: true }
+    Row { key, name, rule, usage: Usage::Leading, default, normal_only: true, rdma_only: false }
+}
+
+const fn rdma(key: Key, name: &'static str, rule: Rule, usage: Usage, default: u32) -> Row {
+    Row { key, name, rule, usage, default, normal_only: false, rdma_only: true }
 }
 
 /// The largest data segment and burst.
@@ -163,10 +180,32 @@ pub(super) const ROWS: [Row; KEYS] = [
     row(Key::OFMarker, "OFMarker", Rule::Retired, Usage::Initialize, 0),
     row(Key::IFMarkInt, "IFMarkInt", Rule::Retired, Usage::Initialize, 0),
     row(Key::OFMarkInt, "OFMarkInt", Rule::Retired, Usage::Initialize, 0),
+    rdma(Key::RDMAExtensions, "RDMAExtensions", Rule::And, Usage::Leading, 0),
+    rdma(
+        Key::InitiatorRecvDataSegmentLength,
+        "InitiatorRecvDataSegmentLength",
+        Rule::Minimum(512, LEN_MAX),
+        Usage::Initialize,
+        8192,
+    ),
+    rdma(
+        Key::TargetRecvDataSegmentLength,
+        "TargetRecvDataSegmentLength",
+        Rule::Minimum(512, LEN_MAX),
+        Usage::Initialize,
+        8192,
+    ),
+    rdma(
+        Key::MaxOutstandingUnexpectedPDUs,
+        "MaxOutstandingUnexpectedPDUs",
+        Rule::Announced(0, u32::MAX),
+        Usage::Leading,
+        0,
+    ),
 ];
 
 /// How many keys there are.
-pub(super) const KEYS: usize = 20;
+pub(super) const KEYS: usize = 24;
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! What an end wants of a negotiation, and what comes out of it.
 
 use super::keys::{KEYS, Key, ROWS};
+use wire::iscsi::Receiver;
 
 /// What an end thinks of a digest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -94,6 +95,19 @@ pub struct Limits {
     pub task_reporting: TaskReporting,
     /// The highest protocol level it has: 1 for RFC 7143, 2 with RFC 7144.
     pub protocol_level: u8,
+    /// What it wants of iSER; `None` on a stream.
+    pub rdma: Option<RdmaLimits>,
+}
+
+/// What an end wants of iSER (RFC 7145, section 6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RdmaLimits {
+    /// The most data of one message to the initiator, 512 to 2^24 - 1 bytes.
+    pub initiator_recv_data_segment_len: u32,
+    /// The most data of one message to the target, 512 to 2^24 - 1 bytes.
+    pub target_recv_data_segment_len: u32,
+    /// Messages it takes beside those that commands and their answers are; 0 for no limit.
+    pub unexpected_pdus_max: u32,
 }
 
 impl Default for Limits {
@@ -116,11 +130,29 @@ impl Default for Limits {
             error_recovery_level: 0,
             task_reporting: TaskReporting::Rfc3720,
             protocol_level: 2,
+            rdma: None,
         }
     }
 }
 
 impl Limits {
+    /// The same for a connection of iSER, which has no digests (RFC 7145, section 6.2), loses nothing, and brings no more
+    /// unsolicited data than a command has in its own message: the rest is fetched to where it belongs.
+    pub fn over_rdma(self, rdma: RdmaLimits) -> Self {
+        let segment = rdma.target_recv_data_segment_len;
+        Self {
+            header_digest: DigestPolicy::Never,
+            data_digest: DigestPolicy::Never,
+            max_recv_data_segment_len: self.max_recv_data_segment_len.min(segment),
+            first_burst_len: self.first_burst_len.min(segment),
+            data_pdu_in_order: true,
+            data_sequence_in_order: true,
+            error_recovery_level: 0,
+            rdma: Some(rdma),
+            ..self
+        }
+    }
+
     /// What is wanted of a key, as a number: 1 for yes, and for a digest that must be.
     pub(super) fn wish(&self, key: Key) -> u32 {
         match key {
@@ -141,6 +173,12 @@ impl Limits {
             Key::TaskReporting => self.task_reporting as u32,
             Key::ISCSIProtocolLevel => u32::from(self.protocol_level),
             Key::IFMarker | Key::OFMarker | Key::IFMarkInt | Key::OFMarkInt => 0,
+            Key::RDMAExtensions => u32::from(self.rdma.is_some()),
+            Key::InitiatorRecvDataSegmentLength => {
+                self.rdma.map_or(0, |rdma| rdma.initiator_recv_data_segment_len)
+            }
+            Key::TargetRecvDataSegmentLength => self.rdma.map_or(0, |rdma| rdma.target_recv_data_segment_len),
+            Key::MaxOutstandingUnexpectedPDUs => self.rdma.map_or(0, |rdma| rdma.unexpected_pdus_max),
         }
     }
 
@@ -191,9 +229,27 @@ pub struct Parameters {
     pub task_reporting: TaskReporting,
     /// The protocol level.
     pub protocol_level: u8,
+    /// It is a session of iSER.
+    pub rdma_extensions: bool,
+    /// The most data of one message of iSER to the initiator, in bytes.
+    pub initiator_recv_data_segment_len: u32,
+    /// The most data of one message of iSER to the target, in bytes.
+    pub target_recv_data_segment_len: u32,
 }
 
 impl Parameters {
+    /// As this end sees them: in iSER (RFC 7145, section 6.2) other keys say how long data may be.
+    pub(super) fn seen_by(self, end: Receiver) -> Self {
+        if !self.rdma_extensions {
+            return self;
+        }
+        let [ours, theirs] = match end {
+            Receiver::Target => [self.target_recv_data_segment_len, self.initiator_recv_data_segment_len],
+            Receiver::Initiator => [self.initiator_recv_data_segment_len, self.target_recv_data_segment_len],
+        };
+        Self { max_recv_data_segment_len: ours, max_send_data_segment_len: theirs, ..self }
+    }
+
     /// What holds when nothing is said.
     pub fn unsaid() -> Self {
         let default = |key: Key| key.row().default;
@@ -232,6 +288,9 @@ impl Parameters {
             error_recovery_level: number(Key::ErrorRecoveryLevel) as u8,
             task_reporting: TaskReporting::ALL[number(Key::TaskReporting).min(2) as usize],
             protocol_level: number(Key::ISCSIProtocolLevel) as u8,
+            rdma_extensions: yes(Key::RDMAExtensions),
+            initiator_recv_data_segment_len: number(Key::InitiatorRecvDataSegmentLength),
+            target_recv_data_segment_len: number(Key::TargetRecvDataSegmentLength),
         }
     }
 }

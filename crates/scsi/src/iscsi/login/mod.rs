@@ -25,7 +25,7 @@ mod value;
 
 pub use initiator::{InitiatorIdentity, InitiatorLogin, LoginError, Step};
 pub use keys::{Key, Rule, SessionType, Usage};
-pub use limits::{DigestPolicy, Limits, Parameters, TaskReporting};
+pub use limits::{DigestPolicy, Limits, Parameters, RdmaLimits, TaskReporting};
 pub use negotiation::{Negotiation, NegotiationError};
 pub use parts::{Gathering, Outgoing};
 pub use refusal::Refusal;

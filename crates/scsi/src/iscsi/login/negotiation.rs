@@ -82,6 +82,7 @@ impl Negotiation {
         keep(Key::ErrorRecoveryLevel, session.error_recovery_level.into());
         keep(Key::TaskReporting, session.task_reporting as u32);
         keep(Key::ISCSIProtocolLevel, session.protocol_level.into());
+        keep(Key::RDMAExtensions, session.rdma_extensions.into());
         joined
     }
 
@@ -102,7 +103,8 @@ impl Negotiation {
         for row in &ROWS {
             let unsaid = self.progress[row.key as usize] == Progress::Unsaid && self.applies(row);
             let needed = match row.rule {
-                Rule::Declared(..) => self.declared != self.limits.wish(row.key),
+                Rule::Declared(..) => self.applies(row) && self.declared != self.limits.wish(row.key),
+                Rule::Announced(..) => false,
                 Rule::Digest => unsaid && !self.limits.digest(row.key).takes(row.default != 0),
                 _negotiated => unsaid && self.outcome(row, row.default) != row.default,
             };
@@ -124,6 +126,10 @@ impl Negotiation {
         let row = key.row();
         if let Rule::Declared(min, max) = row.rule {
             self.handle_declared(key, pair.value, min, max)?;
+            return Ok(true);
+        }
+        if let Rule::Announced(min, max) = row.rule {
+            self.handle_announced(row, pair.value, min, max, answers)?;
             return Ok(true);
         }
         match self.progress[key as usize] {
@@ -155,12 +161,22 @@ impl Negotiation {
                 return Err(NegotiationError::Needed(key));
             }
         }
+        // RFC 7145, section 5.1: a connection of iSER is no other.
+        let is_rdma = self.agreed[Key::RDMAExtensions as usize] != 0;
+        if self.session_type == SessionType::Normal && is_rdma != self.limits.rdma.is_some() {
+            return Err(NegotiationError::Needed(Key::RDMAExtensions));
+        }
         Ok(Parameters::of(&self.agreed, self.declared))
     }
 
     fn applies(&self, row: &Row) -> bool {
-        let session = !row.normal_only || self.session_type == SessionType::Normal;
-        session && (self.leading || row.usage != Usage::Leading)
+        let normal = self.session_type == SessionType::Normal;
+        let session = !(row.normal_only || row.rdma_only) || normal;
+        // What MaxRecvDataSegmentLength is to a stream other keys are to iSER (RFC 7145, section 6.2).
+        let is_rdma = self.limits.rdma.is_some();
+        let transport =
+            if is_rdma { row.key != Key::MaxRecvDataSegmentLength || !normal } else { !row.rdma_only };
+        session && transport && (self.leading || row.usage != Usage::Leading)
     }
 
     fn offer(&mut self, row: &Row, text: &mut Text) {
@@ -186,6 +202,10 @@ impl Negotiation {
                 self.declared = wish;
                 text.put(row.name, wish);
             }
+            Rule::Announced(..) => {
+                self.progress[row.key as usize] = Progress::Decided;
+                text.put(row.name, wish);
+            }
             Rule::Retired => {}
         }
     }
@@ -209,12 +229,39 @@ impl Negotiation {
         Ok(())
     }
 
+    /// The peer tells its own; ours follows, if it was not told.
+    fn handle_announced(
+        &mut self,
+        row: &Row,
+        value: &str,
+        min: u32,
+        max: u32,
+        answers: &mut Text,
+    ) -> Result<(), NegotiationError> {
+        let progress = core::mem::replace(&mut self.progress[row.key as usize], Progress::Settled);
+        if progress == Progress::Settled {
+            return Err(NegotiationError::Again(row.key));
+        }
+        if SPECIAL.contains(&value) {
+            return Ok(());
+        }
+        let number = number_of(value).filter(|number| (min..=max).contains(number));
+        self.agreed[row.key as usize] = number.ok_or(NegotiationError::Value(row.key))?;
+        if progress == Progress::Unsaid && self.applies(row) {
+            answers.put(row.name, self.limits.wish(row.key));
+        }
+        Ok(())
+    }
+
     /// The peer offers: the outcome is said. An offer that makes no sense is rejected, and the default stays.
     fn handle_offer(&mut self, row: &Row, value: &str, answers: &mut Text) {
         if SPECIAL.contains(&value) && row.rule != Rule::Digest {
             return answers.put(row.name, "Reject");
         }
         if row.normal_only && self.session_type == SessionType::Discovery {
+            return answers.put(row.name, "Irrelevant");
+        }
+        if row.rdma_only && self.limits.rdma.is_none() && row.key != Key::RDMAExtensions {
             return answers.put(row.name, "Irrelevant");
         }
         let outcome = self.outcome_of_offer(row, value);
@@ -224,7 +271,11 @@ impl Negotiation {
             Rule::Digest => answers.put(row.name, digest_name(outcome)),
             Rule::Or | Rule::And => answers.put(row.name, yes_or_no(outcome)),
             Rule::Reporting => answers.put(row.name, TaskReporting::ALL[outcome as usize].name()),
-            Rule::Minimum(..) | Rule::Maximum(..) | Rule::Declared(..) | Rule::Retired => {
+            Rule::Minimum(..)
+            | Rule::Maximum(..)
+            | Rule::Declared(..)
+            | Rule::Announced(..)
+            | Rule::Retired => {
                 answers.put(row.name, outcome);
             }
         }
@@ -244,7 +295,7 @@ impl Negotiation {
             Rule::Or | Rule::And | Rule::Minimum(..) | Rule::Maximum(..) => {
                 read(row, value).map(|offered| self.outcome(row, offered))
             }
-            Rule::Declared(..) | Rule::Retired => None,
+            Rule::Declared(..) | Rule::Announced(..) | Rule::Retired => None,
         }
     }
 
@@ -254,7 +305,9 @@ impl Negotiation {
         match row.rule {
             Rule::Or | Rule::Maximum(..) => offered.max(wish),
             Rule::And | Rule::Minimum(..) => offered.min(wish),
-            Rule::Digest | Rule::Reporting | Rule::Declared(..) | Rule::Retired => offered,
+            Rule::Digest | Rule::Reporting | Rule::Declared(..) | Rule::Announced(..) | Rule::Retired => {
+                offered
+            }
         }
     }
 
@@ -276,7 +329,7 @@ impl Negotiation {
             Rule::Or | Rule::And | Rule::Minimum(..) | Rule::Maximum(..) => {
                 read(row, value).filter(|answer| self.outcome(row, *answer) == *answer)
             }
-            Rule::Declared(..) | Rule::Retired => None,
+            Rule::Declared(..) | Rule::Announced(..) | Rule::Retired => None,
         };
         self.agreed[row.key as usize] = answer.ok_or(NegotiationError::Value(row.key))?;
         Ok(())
@@ -291,9 +344,10 @@ fn read(row: &Row, value: &str) -> Option<u32> {
             "No" => Some(0),
             _neither => None,
         },
-        Rule::Minimum(min, max) | Rule::Maximum(min, max) | Rule::Declared(min, max) => {
-            number_of(value).filter(|number| (min..=max).contains(number))
-        }
+        Rule::Minimum(min, max)
+        | Rule::Maximum(min, max)
+        | Rule::Declared(min, max)
+        | Rule::Announced(min, max) => number_of(value).filter(|number| (min..=max).contains(number)),
         Rule::Digest | Rule::Reporting | Rule::Retired => None,
     }
 }

@@ -19,7 +19,7 @@ use super::text::{Pair, Text, pairs};
 use super::turn::Turn;
 use crate::iscsi::IscsiName;
 use std::rc::Rc;
-use wire::iscsi::Stage;
+use wire::iscsi::{Receiver, Stage};
 
 /// Who wants in, and where.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -120,7 +120,7 @@ impl TargetLogin {
     /// What was agreed on; [`Refusal::InitiatorError`] if it is not enough for us. To be asked in the full feature phase.
     pub fn parameters(&self) -> Result<Parameters, Refusal> {
         let admitted = self.admitted.as_ref().ok_or(Refusal::InitiatorError)?;
-        Ok(admitted.negotiation.parameters()?)
+        Ok(admitted.negotiation.parameters()?.seen_by(Receiver::Target))
     }
 
     /// Makes the response to a request. After a refusal the connection is to be closed, with [`Refusal::status`] told.
