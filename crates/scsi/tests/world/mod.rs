@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod initiator;
+pub mod rdma;
 
 use block::device::{Geometry, Ram};
 use block::{BlockDevice, Identity, Volume};

@@ -1,4 +1,4 @@
-//! The target side of iSCSI (RFC 7143).
+//! The target side of iSCSI (RFC 7143), on streams and, with [`iser`], over RDMA (RFC 7145).
 //!
 //! A [`Server`] has a shard's listeners, connections and sessions. It moves bytes between streams and connections, and
 //! commands and outcomes between sessions and the [`Executor`]. Its [`Registry`] says who may log in where.
@@ -10,6 +10,7 @@
 
 mod connection;
 mod counters;
+pub mod iser;
 mod limits;
 mod registry;
 mod server;
@@ -81,9 +82,20 @@ pub(crate) enum Order {
     Dismiss(Key),
 }
 
+/// What carries a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Carrier {
+    /// A stream of bytes: TCP.
+    Stream,
+    /// Messages, and memory that is reached by RDMA: iSER.
+    Rdma,
+}
+
 /// Where and how a connection came in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Arrival {
+    /// What carries it.
+    pub carrier: Carrier,
     /// The address that is listened on.
     pub portal: SocketAddr,
     /// Our end.

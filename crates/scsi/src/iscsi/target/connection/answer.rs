@@ -8,6 +8,7 @@ use crate::target::{Outcome, Transfer};
 use stdx::mem::Span;
 use stdx::planted::{Bug, planted};
 use wire::iscsi::{DataInStatus, Residual, Serial, ServiceResponse};
+use wire::iser::Header;
 use wire::scsi::{Lun, Sense, SenseKey, Status};
 
 impl Connection {
@@ -52,16 +53,16 @@ impl Connection {
         let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else { return };
         let (Some(task), Some(status)) = (session.tasks.get(slot), outcome.status) else { return };
         let (tag, residual, r2ts) = (task.tag, residual(task, outcome), task.incoming.r2ts);
-        let lun = task.request.lun;
+        let (lun, memory) = (task.request.lun, task.memory);
         let data = outcome.data.first(outcome.data.len().min(task.request.in_len as usize));
         let Some(buffer) = session.remove(slot, &mut cx.shard.solicited_bytes) else { return };
         let sense = outcome.sense;
-        self.tell(cx, &Ended { tag, lun, status, sense, data, buffer, residual, r2ts });
+        self.tell(cx, &Ended { tag, lun, status, sense, data, buffer, residual, r2ts, memory });
     }
 
     /// Says how a command ended.
     pub(super) fn tell(&mut self, cx: &mut Context<'_>, ended: &Ended) {
-        let &Ended { tag, lun, status, sense, data, buffer, residual, r2ts } = ended;
+        let &Ended { tag, lun, status, sense, data, buffer, residual, r2ts, memory } = ended;
         if planted(Bug::CompletionLost) && self.outgoing.bytes() > 0 {
             return give(cx.env, buffer);
         }
@@ -77,8 +78,13 @@ impl Connection {
         self.account_kept(cx);
         // Section 11.4.2: a status without sense data may come with the last data.
         let collapsed = sense.is_none() && status == Status::Good && !data.is_empty();
-        let collapsed = collapsed && !self.outgoing.keeps();
-        let exp_data_sn = if data.is_empty() { r2ts } else { self.outgoing.data_pdus(data.len) };
+        let collapsed = collapsed && !self.outgoing.keeps() && self.rdma.is_none();
+        let exp_data_sn = match self.rdma {
+            // There are no Data-In and R2T PDUs to count (RFC 7145, section 7.3).
+            Some(_) => 0,
+            None if data.is_empty() => r2ts,
+            None => self.outgoing.data_pdus(data.len),
+        };
         if !data.is_empty() && !is_kept {
             self.outgoing.push(Item::Read(Reading {
                 tag,
@@ -88,6 +94,7 @@ impl Connection {
                 end: data.len,
                 data_sn: Serial(0),
                 status: collapsed.then_some(DataInStatus { status: status as u8, residual }),
+                memory: memory.read,
             }));
         }
         if !collapsed {
@@ -99,6 +106,7 @@ impl Connection {
                 exp_data_sn: Serial(exp_data_sn),
                 sense,
                 read_bytes: data.len,
+                invalidate: self.invalidates(&memory),
             }));
         }
     }
@@ -128,6 +136,8 @@ pub(super) struct Ended {
     pub(super) residual: Residual,
     /// R2Ts that were sent for it.
     pub(super) r2ts: u32,
+    /// The initiator's memory for its data.
+    pub(super) memory: Header,
 }
 
 /// The difference between the data the initiator expected and what the command has (section 11.4.5).

@@ -57,6 +57,13 @@ impl Connection {
             None if turn == session::Turn::Now => return Ok(self.refuse_busy(cx, layout, bhs, &command)),
             None => return Err(Problem::Held(Held::Buffers(command.expected_length as usize))),
         };
+        if !self.advertises_enough(&command, unsolicited.end) {
+            if unsolicited.solicited {
+                cx.shard.solicited_bytes -= unsolicited.buffer.len();
+            }
+            session::give(cx.env, unsolicited.buffer);
+            return Err(Problem::Protocol("a command without memory for its data"));
+        }
         // With digests, and with recovery from what they show, a command counts once its own data is known to be intact: if it
         // is not, the initiator sends the whole command again (section 7.8).
         let arrives = layout.data_digest && layout.data_len > 0 && session_recovers(cx, self.session);
@@ -223,6 +230,8 @@ impl Connection {
             damaged: false,
             outcome: None,
             promised_bytes: 0,
+            memory: self.advertised(),
+            fetch: 0,
         }
     }
 
@@ -243,6 +252,7 @@ impl Connection {
             exp_data_sn: Serial(0),
             sense: None,
             read_bytes: 0,
+            invalidate: self.invalidates(&self.advertised()),
         }));
         self.pass_over(cx, layout, bhs);
         Taken(Incoming::unwanted(layout))

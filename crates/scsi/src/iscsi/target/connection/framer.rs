@@ -166,6 +166,13 @@ impl Framer {
         take
     }
 
+    /// The bytes given so far were a message, which needs no padding behind its data.
+    pub(super) const fn end_message(&mut self) {
+        if let Some(incoming) = &mut self.incoming {
+            incoming.padding = 0;
+        }
+    }
+
     /// Takes back where the data goes, for whoever was told in between.
     pub(super) fn take_incoming(&mut self) -> Option<Incoming> {
         self.incoming.take()

@@ -66,7 +66,10 @@ impl Connection {
         cx.env.mem().write(bytes, &self.stash);
         self.stash.clear();
         self.stash.shrink_to(STASH_BYTES_KEPT);
-        self.process(cx, bytes);
+        match self.rdma {
+            Some(_) => self.process_message(cx, bytes),
+            None => self.process(cx, bytes),
+        }
     }
 
     /// Stops reading; the bytes that have come already are kept.

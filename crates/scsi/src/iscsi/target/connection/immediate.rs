@@ -2,7 +2,7 @@
 //! looked at, and takes neither a place among the tasks nor a buffer.
 
 use super::super::Context;
-use super::super::session::{Session, Turn};
+use super::super::session::{Session, Turn, give};
 use super::answer::Ended;
 use super::command::attribute;
 use super::{Connection, State};
@@ -22,9 +22,7 @@ impl Connection {
     ) -> Option<usize> {
         let used = layout.data_len as usize + layout.padding_len();
         let plain = layout.opcode == Opcode::ScsiCommand && layout.ahs_len == 0 && following.len() >= used;
-        // Digests are computed over memory that nobody changes meanwhile, and what may be asked for again is no other's.
-        let lends = !self.outgoing.digests.data && !self.outgoing.keeps();
-        if !plain || !lends || !matches!(self.state, State::FullFeature) {
+        if !plain || !(self.lends() || self.rdma.is_some()) || !matches!(self.state, State::FullFeature) {
             return None;
         }
         let command = ScsiCommand::decode(&self.framer.bhs()).ok()?;
@@ -47,22 +45,48 @@ impl Connection {
             data_in_len: if command.read { command.expected_length } else { 0 },
         };
         let brought = following.first(layout.data_len as usize);
-        let data = cx.executor.perform(cx.env, &request, brought)?;
+        let memory = self.advertised();
+        let buffer = match self.rdma {
+            // A device takes data where it lies, and until it has told that it did: no volume lends for so long.
+            Some(_) if command.read && command.expected_length > 0 => {
+                memory.read?;
+                cx.env.mem().take(command.expected_length as usize)?
+            }
+            Some(_) | None => Span::EMPTY,
+        };
+        let Some(lent) = cx.executor.perform(cx.env, &request, brought) else {
+            give(cx.env, buffer);
+            return None;
+        };
         // It is answered, so that it takes no room in the window.
-        session.window.advance(false);
-        let moved = if command.write { brought.len } else { data.len };
+        if let Some(session) = cx.shard.sessions.get_mut(key) {
+            session.window.advance(false);
+        }
+        let moved = if command.write { brought.len } else { lent.len };
+        let data = self.keep_lent(cx, lent.first(lent.len().min(request.data_in_len as usize)), buffer);
         let ended = Ended {
             tag: command.task_tag,
             lun: command.lun,
             status: Status::Good,
             sense: None,
-            data: data.first(data.len().min(request.data_in_len as usize)),
-            buffer: Span::EMPTY,
+            data,
+            buffer,
             residual: Residual::between(command.expected_length, moved),
             r2ts: 0,
+            memory,
         };
         self.tell(cx, &ended);
         Some(used)
+    }
+
+    /// Where data that a volume lends is sent from: the buffer, if there is one.
+    fn keep_lent(&self, cx: &mut Context<'_>, lent: Span, buffer: Span) -> Span {
+        if self.rdma.is_none() {
+            return lent;
+        }
+        let data = buffer.first(lent.len());
+        cx.env.mem().copy(data, lent);
+        data
     }
 
     /// Whether the answer may be queued, and as much read data as it may bring be under way.

@@ -9,7 +9,9 @@ use super::framer::{Incoming, Landing};
 use super::hold::{Held, Problem, Taken};
 use super::outgoing::{Item, WindowNumbers, buffer_of};
 use super::{Connection, State};
-use crate::iscsi::login::{self, Admission, Identity, Parameters, Refusal, SessionType, TargetLogin, Turn};
+use crate::iscsi::login::{
+    self, Admission, Identity, Parameters, RdmaLimits, Refusal, SessionType, TargetLogin, Turn,
+};
 use crate::target::DeviceKey;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -98,10 +100,11 @@ impl Connection {
         check_request(&first, &request)?;
         let turn = Turn::of_request(&request);
         let arrival = self.arrival;
+        let rdma = self.rdma.as_ref().map(|rdma| rdma.limits);
         let place = &mut logging_in.place;
         let Context { env, shard, .. } = cx;
         let mut admit = |identity: &Identity| {
-            let (granted, admission) = admit(shard, identity, &first, &arrival)?;
+            let (granted, admission) = admit(shard, identity, &first, &arrival, rdma)?;
             *place = Some(granted);
             Ok(admission)
         };
@@ -154,9 +157,11 @@ impl Connection {
         let Ok(parameters) = logging_in.login.parameters() else { return self.leave(cx) };
         self.outgoing.push(Item::Login { response, data });
         // The last response goes without digests, and what follows with those agreed on.
-        let window = self.window(cx);
-        self.outgoing.pump(cx.env, &mut cx.shard.blocks, window);
-        debug_assert_eq!(self.outgoing.backlog(), 0);
+        if self.rdma.is_none() {
+            let window = self.window(cx);
+            self.outgoing.pump(cx.env, &mut cx.shard.blocks, window);
+            debug_assert_eq!(self.outgoing.backlog(), 0);
+        }
         let digests = Digests { header: parameters.header_digest, data: parameters.data_digest };
         self.outgoing.digests = digests;
         self.outgoing.segment_max = parameters.max_send_data_segment_len;
@@ -292,7 +297,12 @@ fn admit(
     identity: &Identity,
     first: &LoginRequest,
     arrival: &super::super::Arrival,
+    rdma: Option<RdmaLimits>,
 ) -> Result<(Place, Admission), Refusal> {
+    let carried = |limits: login::Limits| match rdma {
+        Some(rdma) => limits.over_rdma(rdma),
+        None => limits,
+    };
     let initiator = identity.initiator.clone();
     let peer: IpAddr = arrival.peer.ip().to_canonical();
     let target = match (identity.session_type, &identity.target) {
@@ -304,7 +314,7 @@ fn admit(
                 authentication: shard
                     .registry
                     .authentication(shard.registry.discovery_through(arrival.portal)),
-                limits: login::Limits::default(),
+                limits: carried(login::Limits::default()),
                 joins: None,
                 portal_group_tag: 0,
                 target_alias: String::new(),
@@ -321,6 +331,10 @@ fn admit(
             let session = shard.joinable(&name, tsih)?;
             let session = shard.sessions.get(session).ok_or(Refusal::NoSuchSession)?;
             let others = session.connections.iter().filter(|(id, _)| *id != first.connection_id).count();
+            // RFC 7145, section 5.1: all connections of a session are of iSER, or none.
+            if session.parameters.rdma_extensions != rdma.is_some() {
+                return Err(Refusal::CannotInclude);
+            }
             if others >= usize::from(session.parameters.max_connections) {
                 return Err(Refusal::TooManyConnections);
             }
@@ -329,7 +343,7 @@ fn admit(
     };
     let admission = Admission {
         authentication,
-        limits: node.limits.clone(),
+        limits: carried(node.limits.clone()),
         joins,
         portal_group_tag: portal_group,
         target_alias: node.alias.clone(),

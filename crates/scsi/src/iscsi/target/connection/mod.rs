@@ -10,6 +10,8 @@
 //!             +---> Ended      the stream is gone
 //! ```
 //!
+//! What carries it is a stream, or messages beside memory that is reached by RDMA (`rdma`).
+//!
 //! What it is not: it owns no stream and makes no call to the world but for memory; [`Server`](super::Server) moves the
 //! bytes through [`stdx::stream::Session`]. Tasks are its session's.
 //!
@@ -26,6 +28,7 @@ mod login;
 mod logout;
 mod numbered;
 mod outgoing;
+mod rdma;
 mod receive;
 mod recovery;
 mod snack;
@@ -35,13 +38,15 @@ mod text;
 
 pub(crate) use answer::residual;
 pub(crate) use outgoing::{Cuts, KeptRead, Response};
+pub(super) use rdma::{Fetch, Message, Post, Posted, SHORT_LEN_MAX};
 
 use super::session::give;
 use super::{Arrival, Context};
 use framer::Framer;
 use hold::Held;
 use login::LoggingIn;
-use outgoing::{Item, Outgoing, WindowNumbers};
+use outgoing::{Item, Outgoing, Owner, WindowNumbers};
+use rdma::Rdma;
 use receive::ReceivingInto;
 use stdx::mem::Span;
 use stdx::slab::Key;
@@ -72,6 +77,8 @@ pub(super) struct Connection {
     /// Bytes of kept read data that the shard counts as this connection's.
     counted_kept: usize,
     text: Option<TextExchange>,
+    /// What there is beside if messages carry it.
+    rdma: Option<Box<Rdma>>,
     /// What is told of the window once the session is gone.
     last_window: WindowNumbers,
     /// Something came since the last heartbeat.
@@ -120,6 +127,7 @@ impl Connection {
             promised_bytes: 0,
             counted_kept: 0,
             text: None,
+            rdma: None,
             last_window: WindowNumbers { exp_cmd_sn: Serial(0), max_cmd_sn: Serial(0) },
             heard: false,
             unanswered: 0,
@@ -173,7 +181,7 @@ impl Connection {
 
     /// Nothing waits to be said or sent.
     pub(super) fn is_silent(&self) -> bool {
-        self.outgoing.is_empty()
+        self.outgoing.is_empty() && self.rdma.as_ref().is_none_or(|rdma| rdma.is_idle())
     }
 
     /// Whether it borrows a block of headers.
@@ -199,7 +207,7 @@ impl Connection {
         let session = self.session.and_then(|key| cx.shard.sessions.get(key));
         let busy =
             session.is_some_and(|session| session.tasks.iter().any(|(_, task)| task.connection == self.key));
-        self.outgoing.is_empty() && !busy
+        self.is_silent() && !busy
     }
 
     /// The initiator is asked to log out within so many seconds (RFC 7143, section 11.9.1).

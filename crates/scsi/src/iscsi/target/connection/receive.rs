@@ -183,7 +183,7 @@ impl Connection {
     }
 
     /// The connection cannot go on. What the initiator did is told if that makes sense to it.
-    fn fail(&mut self, cx: &mut Context<'_>, problem: Problem) {
+    pub(super) fn fail(&mut self, cx: &mut Context<'_>, problem: Problem) {
         cx.shard.counters.protocol_errors += 1;
         let reason = match problem {
             Problem::Held(_) => RejectReason::ProtocolError,

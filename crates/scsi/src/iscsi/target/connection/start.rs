@@ -123,9 +123,7 @@ impl Connection {
             Transfer::Out { .. } if task.incoming.wanted > 0 => return self.start_write(cx, slot),
             Transfer::In { len, lent } if len > 0 => {
                 let len = len as usize;
-                // A digest is computed over memory that nobody changes, so not over what a volume lends.
-                // Nor can it be sent again later.
-                let lent = lent && !self.outgoing.digests.data && !self.outgoing.keeps();
+                let lent = lent && self.lends();
                 let limits = &cx.shard.limits;
                 let ahead_max = if lent { limits.lent_ahead_bytes_max } else { limits.read_ahead_bytes_max };
                 let ahead = self.outgoing.bytes() + self.promised_bytes;
@@ -208,6 +206,9 @@ impl Connection {
         let incoming = &mut task.incoming;
         if incoming.unsolicited || task.damaged {
             return;
+        }
+        if self.rdma.is_some() {
+            return self.ask_for_all(cx, slot);
         }
         if incoming.asked == 0 {
             (incoming.solicited_start, incoming.asked) = (incoming.received, incoming.received);

@@ -1,12 +1,13 @@
 //! Addresses listened on, and the connections that come in.
 
-use super::super::Arrival;
 use super::super::connection::Connection;
-use super::{Peer, Server};
+use super::super::{Arrival, Carrier};
+use super::{Link, Peer, Server};
 
 use std::net::SocketAddr;
-use stdx::env::{Env, ListenerId, Owner};
+use stdx::env::{Accepted, Env, ListenerId, Owner};
 use stdx::listeners::{Arriving, ListenError};
+use stdx::slab::Key;
 
 impl Server {
     /// Listens on an address; says which it is, with the port the system chose for port 0. Asked again for the same
@@ -36,21 +37,21 @@ impl Server {
                 continue;
             };
             self.shard.counters.accepted += 1;
-            let arrival = Arrival { portal, local: accepted.local, peer: accepted.peer };
-            let peer = Peer {
-                stream: accepted.stream,
-                connection: Connection::new(key, arrival),
-                readable: true,
-                listed: false,
-                starved: false,
-                timed: false,
-                closed: false,
-            };
-            let inserted = self.connections.insert(peer);
-            debug_assert_eq!(inserted.ok(), Some(key));
-            self.logins.push_back((env.now() + self.shard.limits.login_time, key));
-            self.heartbeats.push_back((env.now() + self.shard.limits.heartbeat_interval, key));
-            self.list(key);
+            let Accepted { stream, local, peer } = accepted;
+            let arrival = Arrival { carrier: Carrier::Stream, portal, local, peer };
+            self.add(env, key, Link::Stream(stream), Connection::new(key, arrival));
         }
+    }
+
+    /// A connection is there.
+    pub(super) fn add(&mut self, env: &mut dyn Env, key: Key, link: Link, connection: Connection) {
+        let readable = matches!(link, Link::Stream(_));
+        let (listed, starved, timed, closed) = (false, false, false, false);
+        let peer = Peer { link, connection, readable, listed, starved, timed, closed };
+        let inserted = self.connections.insert(peer);
+        debug_assert_eq!(inserted.ok(), Some(key));
+        self.logins.push_back((env.now() + self.shard.limits.login_time, key));
+        self.heartbeats.push_back((env.now() + self.shard.limits.heartbeat_interval, key));
+        self.list(key);
     }
 }

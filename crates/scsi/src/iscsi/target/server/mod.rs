@@ -2,9 +2,11 @@
 
 mod info;
 mod listeners;
+mod messages;
 mod turn;
 
 pub use info::{ConnectionInfo, SessionInfo};
+pub(super) use messages::{Link, Ready};
 
 use super::connection::{Connection, Phase};
 use super::{Context, Counters, Limits, Order, Registry, Shard};
@@ -38,15 +40,17 @@ pub struct Server {
     visiting: Vec<Key>,
     outcomes: Vec<Outcome>,
     spans: Vec<Span>,
+    /// What connections over RDMA want of those who carry them, by the number of each.
+    ready: Vec<(u64, VecDeque<Ready>)>,
     draining: bool,
 }
 
-/// A connection and its stream.
+/// A connection and what carries it.
 #[derive(Debug)]
 struct Peer {
-    stream: StreamId,
+    link: Link,
     connection: Connection,
-    /// The stream may have bytes.
+    /// It is a stream, and may have bytes.
     readable: bool,
     /// It stands in [`Server::active`].
     listed: bool,
@@ -54,7 +58,7 @@ struct Peer {
     starved: bool,
     /// It stands in [`Server::departures`].
     timed: bool,
-    /// The stream is closed.
+    /// It is closed.
     closed: bool,
 }
 
@@ -90,6 +94,7 @@ impl Server {
             visiting: Vec::new(),
             outcomes: Vec::new(),
             spans: Vec::new(),
+            ready: Vec::new(),
             draining: false,
         })
     }
@@ -201,7 +206,7 @@ impl Server {
 
     /// When [`Server::handle_timeout`] or, if that is now, [`Server::poll`] wants to be called.
     pub fn deadline(&self) -> Option<Time> {
-        if !self.active.is_empty() {
+        if !self.active.is_empty() || self.ready.iter().any(|(_, ready)| !ready.is_empty()) {
             return Some(Time::ZERO);
         }
         let first = |queue: &VecDeque<(Time, Key)>| queue.front().map(|&(time, _)| time);
@@ -288,7 +293,12 @@ impl Server {
     fn end(&mut self, env: &mut dyn Env, executor: &mut dyn Executor, key: Key, abort: bool) {
         let Some(peer) = self.connections.get_mut(key) else { return };
         if !core::mem::replace(&mut peer.closed, true) {
-            env.close(peer.stream, abort);
+            match peer.link {
+                Link::Stream(stream) => env.close(stream, abort),
+                Link::Rdma { carrier, connection } => {
+                    messages::push(&mut self.ready, carrier, Ready::Close(connection))
+                }
+            }
             peer.connection.end(&mut Context { env, executor, shard: &mut self.shard });
         }
         self.connections.remove(key);
@@ -319,7 +329,10 @@ impl Server {
     /// The connection at a place, if the stream is still its.
     fn find(&self, place: usize, stream: StreamId) -> Option<Key> {
         let key = self.connections.key_at(place)?;
-        self.connections.get(key).filter(|peer| peer.stream == stream && !peer.closed).map(|_| key)
+        self.connections
+            .get(key)
+            .filter(|peer| peer.link == Link::Stream(stream) && !peer.closed)
+            .map(|_| key)
     }
 
     /// Has a connection looked at in this turn.

@@ -1,6 +1,6 @@
 //! One turn of the shard: receive, execute, answer, send.
 
-use super::{Peer, Server};
+use super::{Link, Peer, Ready, Server, messages};
 use crate::iscsi::target::{Context, Phase};
 use crate::target::Executor;
 use stdx::env::Env;
@@ -83,7 +83,8 @@ impl Server {
         }
         // One receive: what it brought is answered before more is taken, so that the initiator has something to do meanwhile,
         // and no other initiator waits for this one.
-        match stream::receive(cx, &mut peer.connection, peer.stream, 1) {
+        let Link::Stream(stream) = peer.link else { return };
+        match stream::receive(cx, &mut peer.connection, stream, 1) {
             Ok(more) => peer.readable = more || peer.connection.held().is_some(),
             Err(how) => {
                 self.shard.counters.broken += u64::from(peer.connection.phase() == Phase::FullFeature);
@@ -152,9 +153,17 @@ impl Server {
             return;
         }
         let cx = &mut Context { env, executor, shard: &mut self.shard };
-        let sent = stream::transmit(cx, &mut peer.connection, peer.stream, &mut self.spans);
-        let settled = peer.connection.settle(cx);
-        if sent.is_err() || !settled {
+        let is_carried = match peer.link {
+            Link::Stream(stream) => {
+                let sent = stream::transmit(cx, &mut peer.connection, stream, &mut self.spans);
+                sent.is_ok() && peer.connection.settle(cx)
+            }
+            Link::Rdma { carrier, .. } => {
+                messages::push(&mut self.ready, carrier, Ready::Look(key));
+                true
+            }
+        };
+        if !is_carried {
             self.shard.counters.broken += 1;
             return self.end(env, executor, key, true);
         }

@@ -169,6 +169,7 @@ impl Context<'_> {
         }
         let (connection, tag, lun) = (task.connection, task.tag, task.request.lun);
         let response = Response {
+            invalidate: None,
             tag,
             response: ServiceResponse::Completed,
             status,

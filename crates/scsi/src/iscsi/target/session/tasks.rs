@@ -18,6 +18,7 @@ use crate::target::{Outcome, TaskKey, Transfer};
 use stdx::mem::Span;
 use stdx::slab::Key;
 use wire::iscsi::Serial;
+use wire::iser::Header;
 use wire::scsi::{Cdb, Lun};
 
 /// The table. It grows with the load up to the window and the immediate commands beside it.
@@ -59,6 +60,10 @@ pub(crate) struct Task {
     pub outcome: Option<Outcome>,
     /// Bytes of read data it may put into the transmit queue.
     pub promised_bytes: usize,
+    /// The initiator's memory for its data, where messages carry the connection.
+    pub memory: Header,
+    /// The number of the read of that memory which is under way, and has the buffer; 0 for none.
+    pub fetch: u32,
 }
 
 /// What a command brought.

@@ -240,6 +240,7 @@ impl Outgoing {
             let data = read.data.slice(at as usize, (stop - start) as usize);
             let owner = Owner::Kept;
             self.push(Item::Read(Reading {
+                memory: None,
                 tag,
                 data,
                 owner,

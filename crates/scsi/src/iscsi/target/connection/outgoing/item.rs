@@ -6,6 +6,7 @@ use wire::iscsi::{
     AsyncEvent, Bhs, DataInStatus, LoginResponse, LogoutResult, RESERVED_TAG, RejectReason, Residual, Serial,
     ServiceResponse, TaskResult,
 };
+use wire::iser::Advertised;
 use wire::scsi::{Lun, Sense, Status};
 
 /// Something to say.
@@ -52,6 +53,8 @@ pub(crate) struct Response {
     pub sense: Option<Sense>,
     /// Bytes of Data-In before it.
     pub read_bytes: u32,
+    /// Memory of the initiator that its message closes, where messages carry it.
+    pub invalidate: Option<u32>,
 }
 
 /// Read data on its way.
@@ -71,6 +74,8 @@ pub(in super::super) struct Reading {
     pub data_sn: Serial,
     /// The status that goes with the last.
     pub status: Option<DataInStatus>,
+    /// The initiator's memory that it goes to, where messages carry the connection.
+    pub memory: Option<Advertised>,
 }
 
 /// Whose memory read data lies in.
@@ -101,7 +106,7 @@ impl Item {
     }
 
     /// The buffer it holds.
-    pub(super) fn buffer(&self) -> Span {
+    pub(in super::super) fn buffer(&self) -> Span {
         match self {
             Self::Read(Reading { owner: Owner::Buffer(buffer), .. }) => *buffer,
             Self::Nop { data, .. } | Self::Text { data, .. } | Self::Login { data, .. } => *data,

@@ -7,26 +7,24 @@
 //! first time was said.
 
 mod again;
+mod form;
 mod item;
 mod kept;
 
 pub(super) use again::Unsent;
+pub(super) use form::{Formed, SHORT_BYTES_MAX};
 pub(crate) use item::Response;
 pub(super) use item::{Item, Owner, Reading};
 pub(crate) use kept::{Cuts, KeptRead};
 
 use super::super::session::give;
 use crc32c::{crc32c, crc32c_append};
-use item::write_sense;
 use kept::Kept;
 use std::collections::VecDeque;
 use stdx::env::Env;
 use stdx::gather::{HEADER_BYTES_MAX, HeaderBlocks, NoBuffer, Source, Transmit};
 use stdx::mem::Span;
-use wire::iscsi::{
-    AsyncMessage, BHS_LEN, Bhs, DIGEST_LEN, DataIn, Digests, LoginResponse, LogoutResponse, NopIn, Numbers,
-    R2t, RESERVED_TAG, Reject, Residual, ScsiResponse, Serial, TaskResponse, TextResponse, padding,
-};
+use wire::iscsi::{BHS_LEN, Bhs, DIGEST_LEN, DataIn, Digests, Numbers, RESERVED_TAG, Serial, padding};
 use wire::scsi::{Lun, Sense};
 
 /// The sending half of a connection.
@@ -119,6 +117,25 @@ impl Outgoing {
                 }
             }
         }
+    }
+
+    /// The next item, for who says it in a way of its own.
+    pub(super) fn pop(&mut self) -> Option<Item> {
+        let item = self.backlog.pop_front()?;
+        self.queued_bytes -= item.read_bytes();
+        Some(item)
+    }
+
+    /// It cannot be said yet.
+    pub(super) fn push_back_again(&mut self, item: Item) {
+        self.queued_bytes += item.read_bytes();
+        self.backlog.push_front(item);
+    }
+
+    /// The PDU of an item that was popped, with the numbers that hold now.
+    pub(super) fn form_next(&mut self, window: WindowNumbers, item: &Item) -> Formed {
+        let numbers = self.numbers(window, item.counts());
+        self.form(numbers, item)
     }
 
     /// What to send now.
@@ -223,74 +240,10 @@ impl Outgoing {
     }
 
     fn say(&mut self, env: &mut dyn Env, blocks: &mut HeaderBlocks, numbers: Numbers, item: &Item) {
-        match *item {
-            Item::Read(_) | Item::Again(_) => debug_assert!(false, "these are said in their own ways"),
-            Item::Response(response) => self.say_response(env, blocks, numbers, &response),
-            Item::R2t { lun, tag, transfer_tag, r2t_sn, offset, length } => {
-                let header = R2t { lun, task_tag: tag, transfer_tag, numbers, r2t_sn, offset, length };
-                self.put_header(env, blocks, &header.encode());
-            }
-            Item::Nop { lun, tag, transfer_tag, data } => {
-                let header = NopIn { lun, task_tag: tag, transfer_tag, numbers };
-                self.put_header(env, blocks, &header.encode(data.len));
-                self.put_buffer(env, blocks, data, item.counts());
-            }
-            Item::Task { tag, result } => {
-                self.put_header(env, blocks, &TaskResponse { result, task_tag: tag, numbers }.encode());
-            }
-            Item::Logout { tag, result, time_to_wait_s, time_to_retain_s } => {
-                let header =
-                    LogoutResponse { result, task_tag: tag, numbers, time_to_wait_s, time_to_retain_s };
-                self.put_header(env, blocks, &header.encode());
-            }
-            Item::Text { tag, transfer_tag, is_final, continues, data } => {
-                let lun = Lun::default();
-                let header = TextResponse { is_final, continues, lun, task_tag: tag, transfer_tag, numbers };
-                self.put_header(env, blocks, &header.encode(data.len));
-                self.put_buffer(env, blocks, data, true);
-            }
-            Item::Login { response, data } => {
-                self.put_header(env, blocks, &LoginResponse { numbers, ..response }.encode(data.len));
-                self.put_buffer(env, blocks, data, true);
-            }
-            Item::Reject { reason, header, data_sn } => {
-                self.put_header(env, blocks, &Reject { reason, numbers, data_sn }.encode(BHS_LEN as u32));
-                self.put_bytes(env, blocks, header.bytes());
-            }
-            Item::Message { lun, event, sense } => {
-                let mut data = [0; SENSE_BYTES_MAX];
-                let len = sense.map_or(0, |sense| write_sense(&sense, &mut data));
-                self.put_header(env, blocks, &AsyncMessage { lun, numbers, event }.encode(len as u32));
-                self.put_bytes(env, blocks, &data[..len]);
-            }
-        }
-    }
-
-    fn say_response(
-        &mut self,
-        env: &mut dyn Env,
-        blocks: &mut HeaderBlocks,
-        numbers: Numbers,
-        response: &Response,
-    ) {
-        let Response { tag, response: service, status, residual, exp_data_sn, sense, .. } = *response;
-        let mut data = [0; SENSE_BYTES_MAX];
-        let len = sense.map_or(0, |sense| write_sense(&sense, &mut data));
-        // Of data that was cut anew, what holds now.
-        let read = self.kept_read(tag).map(|read| (read.snack_tag, read.cuts.end_sn(read.data.len)));
-        let (snack_tag, exp_data_sn) = read.unwrap_or((0, exp_data_sn));
-        let header = ScsiResponse {
-            response: service,
-            status: status as u8,
-            task_tag: tag,
-            snack_tag,
-            numbers,
-            exp_data_sn,
-            bidirectional: Residual::None,
-            residual,
-        };
-        self.put_header(env, blocks, &header.encode(len as u32));
-        self.put_bytes(env, blocks, &data[..len]);
+        let formed = self.form(numbers, item);
+        self.put_header(env, blocks, &formed.bhs);
+        self.put_bytes(env, blocks, formed.short());
+        self.put_buffer(env, blocks, formed.buffer, item.counts());
     }
 
     /// The numbers of the next PDU; StatSN goes on if it is a response.
