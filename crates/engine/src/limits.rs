@@ -32,6 +32,8 @@ pub struct Limits {
     pub device: DeviceOptions,
     /// What the iSCSI transport allows; its number of connections is [`Limits::connections`].
     pub iscsi: scsi::iscsi::target::Limits,
+    /// What iSER allows on each device.
+    pub iser: scsi::iscsi::target::iser::Limits,
 }
 
 impl Default for Limits {
@@ -50,6 +52,7 @@ impl Default for Limits {
             devices: 8,
             device: DeviceOptions::default(),
             iscsi,
+            iser: scsi::iscsi::target::iser::Limits::default(),
         }
     }
 }

@@ -265,6 +265,7 @@ impl Shard {
         self.devices.check();
         self.nvmf_rdma.check();
         self.srp.check();
+        self.iscsi.iser.check();
     }
 
     /// Waits until there is something to do, and does it.
@@ -289,7 +290,7 @@ impl Shard {
         self.apply_changes(env);
         self.poll_nvmf(env);
         self.keep_namespaces(env);
-        self.iscsi.server.poll(env, &mut self.iscsi.target);
+        self.iscsi.poll(env, &mut self.devices);
         self.srp.poll(env, &mut self.devices);
         self.keys.poll(env, &mut self.records, &self.volumes);
         self.iscsi.store_reservations(env, &mut self.records);
@@ -323,7 +324,7 @@ impl Shard {
         if matches!(self.ending, Ending::No) {
             self.drain_nvmf(env);
             self.srp.drain(env, &mut self.devices);
-            self.iscsi.server.drain(env, &mut self.iscsi.target);
+            self.iscsi.drain(env, &mut self.devices);
             self.ending = Ending::Draining;
         }
     }
@@ -376,7 +377,7 @@ impl Shard {
 
     /// Whether nobody is connected to a target of ours any more.
     fn is_target_drained(&self) -> bool {
-        self.is_nvmf_drained() && self.iscsi.server.is_drained() && self.srp.is_drained()
+        self.is_nvmf_drained() && self.iscsi.is_drained() && self.srp.is_drained()
     }
 
     /// Takes an orderly end one step further.

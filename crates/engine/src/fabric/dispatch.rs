@@ -12,6 +12,7 @@ impl Shard {
             match User::of(owner) {
                 Some(User::Nvmf) => self.nvmf_rdma.handle(env, &mut self.devices, place, &told),
                 Some(User::Srp) => self.srp.servers.handle(env, &mut self.devices, place, &told),
+                Some(User::Iscsi) => self.iscsi.iser.handle(env, &mut self.devices, place, &told),
                 None => tracing::warn!(owner = owner.0, "a device tells something to nobody"),
             }
         }

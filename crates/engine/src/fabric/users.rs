@@ -9,6 +9,8 @@ pub(crate) enum User {
     Nvmf,
     /// The SRP target's server on the device.
     Srp,
+    /// The iSCSI target's transport on the device.
+    Iscsi,
 }
 
 impl User {
@@ -17,6 +19,7 @@ impl User {
         match self {
             Self::Nvmf => NVMF << KIND_SHIFT,
             Self::Srp => SRP << KIND_SHIFT,
+            Self::Iscsi => ISCSI << KIND_SHIFT,
         }
     }
 
@@ -25,6 +28,7 @@ impl User {
         match owner.0 >> KIND_SHIFT {
             NVMF => Some(Self::Nvmf),
             SRP => Some(Self::Srp),
+            ISCSI => Some(Self::Iscsi),
             _ => None,
         }
     }
@@ -34,6 +38,7 @@ impl User {
 const KIND_SHIFT: u32 = 56;
 const NVMF: u64 = 1;
 const SRP: u64 = 2;
+const ISCSI: u64 = 3;
 
 #[cfg(test)]
 mod tests {
@@ -41,7 +46,7 @@ mod tests {
 
     #[test]
     fn every_user_is_found_again() {
-        for user in [User::Nvmf, User::Srp] {
+        for user in [User::Nvmf, User::Srp, User::Iscsi] {
             let low = user.owner_base() & u64::from(u32::MAX);
             assert_eq!(low, 0, "endpoints number their connections there");
             for place in [0, 1, u32::MAX] {

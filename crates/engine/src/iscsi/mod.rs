@@ -5,6 +5,7 @@
 //! becomes of volumes.
 
 mod initiators;
+mod iser;
 mod kept;
 mod nodes;
 mod portals;
@@ -12,7 +13,9 @@ mod portals;
 pub use initiators::{AttachedDisk, Initiators, IscsiAttachError, connect_options, portal_options};
 pub use nodes::{IscsiError, Lun, NodeConfig};
 
+use crate::fabric::Servers;
 use scsi::iscsi::IscsiName;
+use scsi::iscsi::target::iser::Transport;
 use scsi::iscsi::target::{Limits, Server};
 use scsi::target::Target;
 use std::collections::BTreeSet;
@@ -23,6 +26,8 @@ use stdx::mem::OutOfMemory;
 #[derive(Debug)]
 pub struct Iscsi {
     pub(crate) server: Server,
+    /// What carries connections over RDMA, on each device that is listened on.
+    pub(crate) iser: Servers<Transport>,
     pub(crate) target: Target,
     luns: Vec<Lun>,
     kept: Vec<kept::Kept>,
@@ -34,6 +39,7 @@ impl Iscsi {
     pub(crate) fn new(env: &mut dyn Env, owner_base: u64, limits: Limits) -> Result<Self, OutOfMemory> {
         Ok(Self {
             server: Server::new(env, owner_base, limits)?,
+            iser: Servers::new(),
             target: Target::new(),
             luns: Vec::new(),
             kept: Vec::new(),

@@ -2,11 +2,12 @@
 
 use super::Iscsi;
 use crate::Shard;
+use crate::nvmf::ListenError;
 use crate::volumes::Volumes;
 use block::BlockDevice;
 use scsi::iscsi::IscsiName;
 use scsi::iscsi::login;
-use scsi::iscsi::target::{Access, ListenError, Node, NodeAuthentication, RegistryError};
+use scsi::iscsi::target::{Access, Node, NodeAuthentication, RegistryError};
 use scsi::target::{ConfigError, DeviceConfig, DeviceKey, PortConfig, Protocol, UnitConfig};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

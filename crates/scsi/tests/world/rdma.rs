@@ -59,7 +59,7 @@ impl RdmaWorld {
             access,
         };
         let host = Endpoint::new(env, &mut device, BASES[0], options).unwrap();
-        let mut transport = Transport::new(env, &mut device, BASES[1], limits).unwrap();
+        let mut transport = Transport::new(env, &mut device, BASES[1], 1, limits).unwrap();
         let address = transport.listen(&mut device, super::address()).unwrap();
         let region = env.mem().map(Kind::Shared, MEMORY as u64).unwrap();
         let span = env.mem().whole(region).first(MEMORY);

@@ -72,7 +72,7 @@ pub(super) fn print(style: &Style, shard: &Shard, socket: &str, notes: &[String]
         reach_device(style, *address, first);
     }
     if let (Some(address), Some(first)) = (portals.first(), units.first()) {
-        reach_portal(style, *address, first);
+        reach_portal(style, *address, first, shard.iscsi().listening_rdma().any(|open| open == *address));
     }
     srp::reach(style, shard);
     for note in notes {
@@ -105,10 +105,14 @@ fn reach_device(style: &Style, address: SocketAddr, served: &Served) {
 }
 
 /// The same for iSCSI.
-fn reach_portal(style: &Style, portal: SocketAddr, unit: &Unit) {
+fn reach_portal(style: &Style, portal: SocketAddr, unit: &Unit, by_rdma: bool) {
     let target = &unit.target;
     say!("iSCSI, Linux   {}", style.code(&format!("sudo iscsiadm -m discovery -t sendtargets -p {portal}")));
     say!("               {}", style.code(&format!("sudo iscsiadm -m node -T {target} -p {portal} --login")));
+    if by_rdma {
+        let command = format!("sudo iscsiadm -m discovery -t sendtargets -p {portal} -I iser");
+        say!("iSER, Linux    {}", style.code(&command));
+    }
     say!("libiscsi       {}", style.code(&format!("iscsi-inq {}", unit.url)));
     say!("QEMU           {}", style.code(&format!("qemu-img info {}", unit.url)));
     say!("Weft           {}", style.code(&format!("weft bench '{}'", unit.url)));

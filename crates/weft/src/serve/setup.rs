@@ -4,9 +4,9 @@ use super::{devices, srp};
 use crate::args::ServeArgs;
 use crate::client::resolve;
 use crate::error::Failure;
-use engine::iscsi::NodeConfig;
+use engine::iscsi::{IscsiError, NodeConfig};
 use engine::url::{FileUrl, SizedUrl, VolumeUrl};
-use engine::{Encrypted, Shard};
+use engine::{Encrypted, ListenError, Shard};
 use nvme::target::{NamespaceConfig, Portal, SubsystemConfig, Transport};
 use reactor::Reactor;
 use scsi::iscsi::IscsiName;
@@ -44,7 +44,7 @@ pub(super) fn build(shard: &mut Shard, env: &mut Reactor, args: &ServeArgs) -> R
         notes = subsystem(shard, env, args, nqn, address, &served)?;
     }
     if let Some(address) = args.portal() {
-        node(shard, env, args, address, &served)?;
+        notes.extend(node(shard, env, args, address, &served)?);
     }
     if let Some(address) = args.srp() {
         notes.extend(srp::serve(shard, env, args, address, &served)?);
@@ -100,7 +100,7 @@ fn node(
     args: &ServeArgs,
     address: SocketAddr,
     served: &[Served],
-) -> Result<(), Failure> {
+) -> Result<Option<String>, Failure> {
     let name = parse_iqn(&args.iqn)?;
     let mut initiators: Vec<_> = args
         .initiator
@@ -110,9 +110,8 @@ fn node(
     if initiators.is_empty() {
         initiators.push(InitiatorPattern::Any);
     }
+    let note = portal_group(shard, env, address).map_err(|why| refused("--iscsi", &why))?;
     let iscsi = shard.iscsi_mut();
-    let portals = PortalGroup::new(TAG, vec![address]);
-    iscsi.add_portal_group(env, portals, true).map_err(|why| refused("--iscsi", &why))?;
     let group = InitiatorGroup { tag: TAG.into(), initiators, networks: vec![AddressPattern::Any] };
     let registry = iscsi.server_mut().registry_mut();
     registry.add_initiator_group(group).map_err(|why| refused("--initiator", &why))?;
@@ -129,7 +128,24 @@ fn node(
         let config = UnitConfig { uuid: *uuid, ..UnitConfig::default() };
         shard.add_lun(&name, volume, config).map_err(|why| refused(&url.to_string(), &why))?;
     }
-    Ok(())
+    Ok(note)
+}
+
+/// Initiators come in by streams, and by RDMA if there can be a device at the address; says why not.
+fn portal_group(
+    shard: &mut Shard,
+    env: &mut Reactor,
+    address: SocketAddr,
+) -> Result<Option<String>, IscsiError> {
+    let group = PortalGroup::new(TAG, vec![address]);
+    let with_rdma = PortalGroup { rdma: vec![address], ..group.clone() };
+    match shard.add_portal_group(env, with_rdma, true) {
+        Err(IscsiError::Listen { why, .. }) if !matches!(why, ListenError::Streams(_)) => {
+            shard.add_portal_group(env, group, true)?;
+            Ok(Some(format!("not over iSER at {address}: {why}")))
+        }
+        listened => listened.map(|()| None),
+    }
 }
 
 fn refused(what: &str, why: &dyn std::fmt::Display) -> Failure {

@@ -70,21 +70,24 @@ pub(super) fn create_portals(at: At<'_>, params: CreatePortalGroup) -> Result<bo
     if params.portals.is_empty() || params.portals.len() > MEMBERS_MAX {
         return Err(Errno::Invalid.because("portals"));
     }
-    let portals = params.portals.iter().map(address).collect::<Result<_, _>>()?;
+    let portals = params.portals.iter().map(address).collect::<Result<Vec<_>, _>>()?;
+    let by_rdma = params.portals.iter().zip(&portals).filter(|(portal, _)| portal.iser == Some(true));
+    let rdma = by_rdma.map(|(_, address)| *address).collect();
     let mut group = PortalGroup::new(tag(params.tag)?, portals);
+    group.rdma = rdma;
     group.private = params.private.unwrap_or(false);
     let start = !params.wait.unwrap_or(false);
-    at.shard.iscsi_mut().add_portal_group(at.env, group, start).map_err(iscsi_error)?;
+    at.shard.add_portal_group(at.env, group, start).map_err(iscsi_error)?;
     Ok(true)
 }
 
 pub(super) fn start_portals(at: At<'_>, params: Tag) -> Result<bool, RpcError> {
-    at.shard.iscsi_mut().start_portal_group(at.env, tag(params.tag)?).map_err(iscsi_error)?;
+    at.shard.start_portal_group(at.env, tag(params.tag)?).map_err(iscsi_error)?;
     Ok(true)
 }
 
 pub(super) fn delete_portals(at: At<'_>, params: Tag) -> Result<bool, RpcError> {
-    at.shard.iscsi_mut().remove_portal_group(at.env, tag(params.tag)?).map_err(iscsi_error)?;
+    at.shard.remove_portal_group(at.env, tag(params.tag)?).map_err(iscsi_error)?;
     Ok(true)
 }
 
@@ -92,15 +95,20 @@ pub(super) fn get_portals(at: At<'_>, _: NoParams) -> Result<Vec<results::Portal
     let groups = at.shard.iscsi().server().registry().portal_groups();
     let show = |group: &PortalGroup| results::PortalGroup {
         tag: group.tag,
-        portals: group.portals.iter().map(portal).collect(),
+        portals: portals(group),
         private: group.private,
     };
     Ok(groups.map(show).collect())
 }
 
-/// How SPDK writes an address.
-pub(super) fn portal(address: &SocketAddr) -> Portal {
-    Portal { host: address.ip().to_string(), port: Some(address.port().to_string()) }
+/// How SPDK writes the addresses of a group, with what it has no word for.
+pub(super) fn portals(group: &PortalGroup) -> Vec<Portal> {
+    let one = |address: &SocketAddr| Portal {
+        host: address.ip().to_string(),
+        port: Some(address.port().to_string()),
+        iser: group.rdma.contains(address).then_some(true),
+    };
+    group.portals.iter().map(one).collect()
 }
 
 fn address(portal: &Portal) -> Result<SocketAddr, RpcError> {

@@ -193,6 +193,9 @@ pub struct Portal {
     pub host: String,
     /// The TCP port; 3260 by default.
     pub port: Option<String>,
+    /// Whether initiators come in by RDMA, too (iSER), at the same address and port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iser: Option<bool>,
 }
 
 /// A new target node.

@@ -4,7 +4,7 @@ use engine::Shard;
 use scsi::iscsi::login::Secret;
 use scsi::iscsi::target::{AuthGroup, ChapPolicy, InitiatorGroup, Node, NodeAuthentication, PortalGroup};
 
-use super::groups::{network_text, pattern_text, portal};
+use super::groups::{network_text, pattern_text, portals};
 use super::options::Defaults;
 use super::params::{
     AddLun, CreateAuthGroup, CreateInitiatorGroup, CreatePortalGroup, CreateTargetNode, Lun, SecretEntry,
@@ -71,7 +71,7 @@ fn initiator_group(group: &InitiatorGroup) -> Call {
 fn portal_group(shard: &Shard, group: &PortalGroup) -> Call {
     let params = CreatePortalGroup {
         tag: group.tag.into(),
-        portals: group.portals.iter().map(portal).collect(),
+        portals: portals(group),
         private: Some(group.private),
         wait: (!shard.iscsi().is_started(group.tag)).then_some(true),
     };

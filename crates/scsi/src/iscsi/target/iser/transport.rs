@@ -17,7 +17,7 @@ use wire::iser::PrivateData;
 #[derive(Debug)]
 pub struct Transport {
     /// Its number among those of the server.
-    number: u64,
+    number: u8,
     limits: Limits,
     endpoint: Endpoint,
     /// By the places of the endpoint's connections.
@@ -38,8 +38,8 @@ pub(super) struct Context<'a> {
 }
 
 impl Transport {
-    /// A transport without listeners. `owner_base` has its low 32 bits clear; all owners with these high 32 bits are its, and
-    /// no other transport of the same server has the same.
+    /// A transport without listeners. `owner_base` has its low 32 bits clear; all owners with these high 32 bits are its. No
+    /// other transport of the same server has the same `number`.
     ///
     /// # Errors
     /// When the device allows less than the limits ask for, or the system has no memory.
@@ -47,6 +47,7 @@ impl Transport {
         env: &mut dyn Env,
         device: &mut dyn Device,
         owner_base: u64,
+        number: u8,
         limits: Limits,
     ) -> Result<Self, CreateError> {
         let options = Options {
@@ -59,7 +60,7 @@ impl Transport {
             access: Access::NONE,
         };
         Ok(Self {
-            number: owner_base,
+            number,
             limits,
             endpoint: Endpoint::new(env, device, owner_base, options)?,
             links: Vec::new(),
@@ -137,6 +138,11 @@ impl Transport {
                 return;
             }
         }
+    }
+
+    /// Whether there is neither a listener nor a connection.
+    pub fn is_idle(&self) -> bool {
+        self.listening().next().is_none() && self.is_drained()
     }
 
     /// Whether no connection is left.

@@ -13,6 +13,8 @@ pub struct PortalGroup {
     pub tag: u16,
     /// The addresses listened on.
     pub portals: Vec<SocketAddr>,
+    /// Those of them at which initiators come in by RDMA, too (iSER).
+    pub rdma: Vec<SocketAddr>,
     /// Not told by SendTargets.
     pub private: bool,
     /// What discovery sessions through it must prove; as everywhere if `None`.
@@ -97,7 +99,7 @@ impl AddressPattern {
 impl PortalGroup {
     /// A group that discovery tells, as it does everywhere.
     pub const fn new(tag: u16, portals: Vec<SocketAddr>) -> Self {
-        Self { tag, portals, private: false, discovery: None }
+        Self { tag, portals, rdma: Vec::new(), private: false, discovery: None }
     }
 }
 

@@ -19,7 +19,7 @@ pub(in super::super) enum Link {
     /// A connection of a [`Transport`](crate::iscsi::target::iser::Transport)'s endpoint.
     Rdma {
         /// The transport's number.
-        carrier: u64,
+        carrier: u8,
         /// The endpoint's name for it.
         connection: Key,
     },
@@ -116,7 +116,7 @@ impl Server {
     }
 
     /// The endpoint's connection of one that a transport carries.
-    pub(in super::super) fn carried_by(&self, key: Key, transport: u64) -> Option<Key> {
+    pub(in super::super) fn carried_by(&self, key: Key, transport: u8) -> Option<Key> {
         match self.connections.get(key)?.link {
             Link::Rdma { carrier, connection } if carrier == transport => Some(connection),
             Link::Rdma { .. } | Link::Stream(_) => None,
@@ -124,7 +124,7 @@ impl Server {
     }
 
     /// The next thing wanted of a transport.
-    pub(in super::super) fn poll_ready(&mut self, carrier: u64) -> Option<Ready> {
+    pub(in super::super) fn poll_ready(&mut self, carrier: u8) -> Option<Ready> {
         let mut of = self.ready.iter_mut().filter(|(known, _)| *known == carrier);
         of.next().and_then(|(_, ready)| ready.pop_front())
     }
@@ -144,7 +144,7 @@ impl Server {
 }
 
 /// Something is wanted of a transport.
-pub(super) fn push(ready: &mut Vec<(u64, VecDeque<Ready>)>, carrier: u64, what: Ready) {
+pub(super) fn push(ready: &mut Vec<(u8, VecDeque<Ready>)>, carrier: u8, what: Ready) {
     match ready.iter_mut().find(|(known, _)| *known == carrier) {
         // A connection is looked at once a turn, so that there are no more of these than connections.
         Some((_, queue)) => queue.push_back(what),

@@ -41,7 +41,7 @@ pub struct Server {
     outcomes: Vec<Outcome>,
     spans: Vec<Span>,
     /// What connections over RDMA want of those who carry them, by the number of each.
-    ready: Vec<(u64, VecDeque<Ready>)>,
+    ready: Vec<(u8, VecDeque<Ready>)>,
     draining: bool,
 }
 
