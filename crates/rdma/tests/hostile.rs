@@ -11,8 +11,8 @@ use support::{Faults, Packet, World, forge};
 use verbs::conformance::Setting;
 use verbs::{
     Accept, Access, Connect, ConnectionEvent, ConnectionId, ConnectionWhat, Connections, CqId, Limits,
-    Parameters, PortSpace, Provider, QpId, QpInit, QpState, ReceiveQueue, ReceiveRequest, Receives,
-    Registration, Transition, Transport,
+    MULTICAST_QPN, Parameters, PortSpace, Provider, QpId, QpInit, QpState, ReceiveQueue, ReceiveRequest,
+    Receives, Registration, Transition, Transport,
 };
 use wire::cm::{
     ConnectReply, ConnectRequest, DisconnectRequest, MAD_LEN, Message, PortSpace as Space, Reject,
@@ -328,6 +328,50 @@ fn datagrams_with_anything_wrong_use_no_receive() {
     lab.settle();
     let left = lab.world.devices[1].query_qp(qp).unwrap();
     assert_eq!((left.receives, left.state), (0, QpState::ReadyToReceive));
+}
+
+#[test]
+fn what_is_sent_to_a_group_reaches_members_alone_and_only_if_it_is_right() {
+    const GROUP: &str = "239.1.2.3";
+    let mut lab = Lab::new();
+    let (member, other) =
+        (lab.pair(1, Transport::UnreliableDatagram), lab.pair(1, Transport::UnreliableDatagram));
+    let (device, env) = lab.world.end(1);
+    let region = env.mem().map(Kind::Shared, 8192).unwrap();
+    let span = env.mem().whole(region);
+    for qp in [member, other] {
+        let pd = device.query_qp(qp).unwrap().pd;
+        let registration = Registration { pieces: &[span], address: 0, access: Access::LOCAL_WRITE };
+        let memory = device.register(env, pd, &registration).unwrap();
+        device.modify_qp(qp, &Transition::ReadyToReceive(None)).unwrap();
+        let request = ReceiveRequest { id: 9, scatter: &[memory.sge(0, 8192)] };
+        device.post_receive(ReceiveQueue::Own(qp), request).unwrap();
+    }
+    device.attach(env, member, GROUP.parse().unwrap()).unwrap();
+    let qpn = device.query_qp(member).unwrap().qpn;
+    let deth = Deth { queue_key: QUEUE_KEY, source: 0x99 };
+    let headers = |qpn, deth| Headers {
+        bth: forge::bth(Opcode::UdSendOnly, qpn, Psn::new(0)),
+        extension: Extension::Datagram(deth),
+    };
+    let right = headers(MULTICAST_QPN, deth);
+    let wrong_key = headers(MULTICAST_QPN, Deth { queue_key: QUEUE_KEY ^ 1, ..deth });
+    let one = headers(qpn, deth);
+    let mut wrong_partition = right;
+    wrong_partition.bth.partition_key = 0x7123;
+    let bth = forge::bth(Opcode::RcSendOnly, MULTICAST_QPN, Psn::new(0));
+    let connected = Headers { bth, extension: Extension::Plain };
+    let receives = |lab: &Lab| [member, other].map(|qp| lab.world.devices[1].query_qp(qp).unwrap().receives);
+    // To the group, and one that is right but not sent to it.
+    let cases = [wrong_key, one, wrong_partition, connected].map(|headers| (headers, GROUP));
+    for (headers, to) in cases.into_iter().chain([(right, THERE)]) {
+        lab.inject(forge::seal(&headers, &[7; 8], HERE, to));
+        lab.settle();
+        assert_eq!(receives(&lab), [1, 1], "{headers:?} to {to}");
+    }
+    lab.inject(forge::seal(&right, &[7; 8], HERE, GROUP));
+    lab.settle();
+    assert_eq!(receives(&lab), [0, 1]);
 }
 
 impl Lab {
