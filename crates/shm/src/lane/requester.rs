@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use stdx::mem::Memory;
 use stdx::slab::Key;
 use stdx::time::Time;
-use verbs::parts::{Registry, Send, Task};
+use verbs::parts::{QueuePair, Registry, Send, Task};
 use verbs::{Access, Event, QpId, QpState, Status, Transport, What};
 
 /// Our requests.
@@ -116,6 +116,14 @@ pub(super) fn step<E: HasLane>(
         match begin(registry, qp) {
             Step::Done => {}
             step => return step,
+        }
+        let has_flight = |pair: &QueuePair<E>| {
+            let requester = &pair.engine.lane().requester;
+            requester.cursor < requester.flights.len()
+        };
+        if !registry.qps.get(qp.0).is_some_and(has_flight) {
+            // It concerned no peer, and is done; what follows may begin.
+            return Step::Done;
         }
     }
     transmit(hood, registry, mem, qp, key)

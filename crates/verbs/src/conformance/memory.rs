@@ -183,8 +183,14 @@ pub(super) fn registered_by_work(setting: &mut dyn Setting) {
         let key = key.with_life(key.life().wrapping_add(round));
         let pieces = [span.slice(5000, 500), span.slice(1000, 500)];
         let access = Access::LOCAL_WRITE.with(Access::REMOTE_WRITE);
+        let (from, to) = (pair.sge(1, 0, 64), pair.sge(0, 2000, 64));
+        pair.receive(0, 7, &[to]);
         pair.work(1, 1, Work::Register { key, pieces: &pieces, address: 9, access }, &[]);
+        // What follows work that concerns no peer is not held up by it.
+        pair.work(1, 5, Work::Send, &[from]);
         assert_eq!(pair.success(1).kind, CompletionKind::Register);
+        assert_eq!(pair.success(0).kind, CompletionKind::Receive);
+        assert_eq!(pair.success(1).kind, CompletionKind::Send);
         pair.work(0, 2, Work::Write(Remote { address: 9, key }), &[local]);
         pair.success(0);
         assert_eq!(pair.bytes(1, 5000, 500), pattern(600, 8)[..500]);
