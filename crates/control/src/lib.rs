@@ -13,6 +13,7 @@ pub mod dispatch;
 pub mod docs;
 pub mod error;
 pub mod fabric;
+pub mod facing;
 pub mod fields;
 pub mod frame;
 pub mod method;

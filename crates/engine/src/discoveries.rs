@@ -4,17 +4,19 @@
 //! A subsystem that is reached in several ways is attached by one of them; another is taken when that is no longer told.
 //! What it is not: it follows no referral.
 
-use crate::hosts::{AttachError, Hosts};
+use crate::fabric::{Devices, Leaver, Place, Told, User};
+use crate::hosts::{AttachError, Hosts, device_of};
 use crate::owners::Part;
 use crate::volumes::Volumes;
 use core::time::Duration;
 use nvme::host::discovery::{address, is_subsystem};
-use nvme::host::{Discovery, DiscoveryError, DiscoveryLog, HostOptions};
+use nvme::host::{Discovery, DiscoveryError, DiscoveryLog, HostError, HostOptions, Transport};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use stdx::env::{Env, Event};
+use stdx::env::{Env, Event, Owner};
 use stdx::time::{Time, earliest};
 use wire::nvme::Nqn;
+use wire::nvme::log::DiscoveryEntry;
 
 /// The discovery services that a shard watches.
 pub struct Discoveries {
@@ -36,6 +38,10 @@ pub struct Watched {
     /// The log was told at least once.
     is_told: bool,
     waiting: Vec<Waiting>,
+    /// Where it is among the services.
+    place: u32,
+    /// The RDMA device it is on.
+    device: Option<Place>,
 }
 
 enum State {
@@ -73,7 +79,14 @@ impl Discoveries {
         self.names.values().filter_map(|place| self.places[*place as usize].as_ref())
     }
 
-    pub(crate) fn start(&mut self, env: &mut dyn Env, name: &str, options: HostOptions, then: Waiting) {
+    pub(crate) fn start(
+        &mut self,
+        env: &mut dyn Env,
+        devices: &mut Devices,
+        name: &str,
+        options: HostOptions,
+        then: Waiting,
+    ) {
         let refusal = match self.names.contains_key(name) {
             true => Some(AttachError::Exists),
             false if self.names.len() >= self.limit => Some(AttachError::Full),
@@ -82,11 +95,21 @@ impl Discoveries {
         if let Some(why) = refusal {
             return then(Err(why));
         }
-        let place = self.places.iter().position(Option::is_none).unwrap_or(self.places.len());
-        let owner = Part::Discovery(place as u32).owner();
-        let discovery = match Discovery::watch(env, owner, &options) {
+        let is_free = |place: &usize| {
+            let user = User::Discovery(*place as u32);
+            self.places.get(*place).is_none_or(Option::is_none) && !devices.is_leaving(user)
+        };
+        let place = (0..).find(is_free).unwrap_or(self.places.len());
+        let device = match device_of(env, devices, &options) {
+            Ok(device) => device,
+            Err(why) => return then(Err(why)),
+        };
+        let discovery = match watch(env, place as u32, &options) {
             Ok(discovery) => discovery,
-            Err(why) => return then(Err(why.into())),
+            Err(why) => {
+                device.into_iter().for_each(|device| devices.release(device));
+                return then(Err(why.into()));
+            }
         };
         let watched = Watched {
             name: name.into(),
@@ -96,9 +119,11 @@ impl Discoveries {
             number: 0,
             is_told: false,
             waiting: vec![then],
+            place: place as u32,
+            device,
         };
-        if place == self.places.len() {
-            self.places.push(None);
+        if self.places.len() <= place {
+            self.places.resize_with(place + 1, || None);
         }
         self.places[place] = Some(watched);
         self.names.insert(name.into(), place as u32);
@@ -108,18 +133,18 @@ impl Discoveries {
     pub(crate) fn stop(
         &mut self,
         env: &mut dyn Env,
+        devices: &mut Devices,
         hosts: &mut Hosts,
         volumes: &mut Volumes,
         name: &str,
     ) -> Result<(), AttachError> {
         let place = self.names.remove(name).ok_or(AttachError::Unknown)?;
         let Some(mut watched) = self.places[place as usize].take() else { return Err(AttachError::Unknown) };
-        if let State::Connected(discovery) = &mut watched.state {
-            discovery.close(env);
-        }
+        watched.disconnect(env, devices, Time::NEVER);
+        watched.device.into_iter().for_each(|device| devices.release(device));
         for found in &watched.found {
             // It may have been detached by hand.
-            let _ = hosts.detach(env, volumes, &found.controller);
+            let _ = hosts.detach(env, devices, volumes, &found.controller);
         }
         watched.waiting.drain(..).for_each(|then| then(Err(AttachError::Detached)));
         Ok(())
@@ -133,6 +158,27 @@ impl Discoveries {
         }
     }
 
+    /// A device tells something to the service at a place.
+    pub(crate) fn handle_told(&mut self, env: &mut dyn Env, devices: &mut Devices, place: u32, told: &Told) {
+        let Some(Some(watched)) = self.places.get(place as usize) else { return };
+        if let State::Connected(discovery) = &watched.state
+            && let Some(device) = watched.device.and_then(|device| devices.get(device))
+        {
+            told.to_host(env, device, discovery.host());
+        }
+    }
+
+    /// Lets those on devices do what there is to do.
+    pub(crate) fn drive(&self, env: &mut dyn Env, devices: &mut Devices) {
+        for watched in self.places.iter().flatten() {
+            if let State::Connected(discovery) = &watched.state
+                && let Some(device) = watched.device.and_then(|device| devices.get(device))
+            {
+                discovery.host().drive(env, device);
+            }
+        }
+    }
+
     pub(crate) fn deadline(&self) -> Option<Time> {
         let next = |watched: &Watched| match &watched.state {
             State::Connected(discovery) if discovery.has_events() => Some(Time::ZERO),
@@ -142,17 +188,18 @@ impl Discoveries {
         self.places.iter().flatten().map(next).fold(None, earliest)
     }
 
-    pub(crate) fn handle_timeout(&mut self, env: &mut dyn Env) {
+    pub(crate) fn handle_timeout(&mut self, env: &mut dyn Env, devices: &Devices) {
         let now = env.now();
-        for (place, watched) in self.places.iter_mut().enumerate() {
-            let Some(watched) = watched else { continue };
+        for watched in self.places.iter_mut().flatten() {
             match &mut watched.state {
                 State::Connected(discovery) if discovery.deadline().is_some_and(|at| at <= now) => {
                     discovery.handle_timeout(env);
                 }
+                State::Retry(at) if *at <= now && devices.is_leaving(User::Discovery(watched.place)) => {
+                    *at = now + RETRY_MIN;
+                }
                 State::Retry(at) if *at <= now => {
-                    let owner = Part::Discovery(place as u32).owner();
-                    watched.state = match Discovery::watch(env, owner, &watched.options) {
+                    watched.state = match watch(env, watched.place, &watched.options) {
                         Ok(discovery) => State::Connected(discovery),
                         Err(_) => State::Retry(now + RETRY_MIN),
                     };
@@ -163,14 +210,21 @@ impl Discoveries {
     }
 
     /// Does what the services tell.
-    pub(crate) fn poll(&mut self, env: &mut dyn Env, hosts: &mut Hosts, volumes: &mut Volumes) {
+    pub(crate) fn poll(
+        &mut self,
+        env: &mut dyn Env,
+        devices: &mut Devices,
+        hosts: &mut Hosts,
+        volumes: &mut Volumes,
+    ) {
         for watched in self.places.iter_mut().flatten() {
-            watched.poll(env, hosts, volumes);
+            watched.poll(env, devices, hosts, volumes);
         }
     }
 
     /// Sends what was asked for in this turn.
-    pub(crate) fn flush(&self, env: &mut dyn Env) {
+    pub(crate) fn flush(&self, env: &mut dyn Env, devices: &mut Devices) {
+        self.drive(env, devices);
         for watched in self.places.iter().flatten() {
             if let State::Connected(discovery) = &watched.state {
                 discovery.flush(env);
@@ -185,35 +239,45 @@ impl Watched {
         &self.found
     }
 
-    fn poll(&mut self, env: &mut dyn Env, hosts: &mut Hosts, volumes: &mut Volumes) {
+    fn poll(&mut self, env: &mut dyn Env, devices: &mut Devices, hosts: &mut Hosts, volumes: &mut Volumes) {
         let told = match &mut self.state {
             State::Connected(discovery) => discovery.poll(env),
             State::Retry(_) => None,
         };
         match told {
-            Some(Ok(log)) => self.handle_log(env, hosts, volumes, &log),
-            Some(Err(why)) => self.handle_error(env, why),
+            Some(Ok(log)) => self.handle_log(env, devices, hosts, volumes, &log),
+            Some(Err(why)) => self.handle_error(env, devices, why),
             None => {}
         }
-        self.drop_failed(env, hosts, volumes);
+        self.drop_failed(env, devices, hosts, volumes);
         let attaching = |found: &Found| hosts.get(&found.controller).is_some_and(|host| host.is_attaching());
         if self.is_told && !self.waiting.is_empty() && !self.found.iter().any(attaching) {
             self.waiting.drain(..).for_each(|then| then(Ok(())));
         }
     }
 
-    fn handle_error(&mut self, env: &mut dyn Env, why: DiscoveryError) {
+    fn handle_error(&mut self, env: &mut dyn Env, devices: &mut Devices, why: DiscoveryError) {
         tracing::warn!(discovery = self.name, %why, "a discovery service tells nothing");
-        if let State::Connected(discovery) = &mut self.state {
-            discovery.close(env);
+        let again = env.now() + self.options.reconnect_delay.max(RETRY_MIN);
+        self.disconnect(env, devices, again);
+    }
+
+    /// Lets the service go until `again`.
+    fn disconnect(&mut self, env: &mut dyn Env, devices: &mut Devices, again: Time) {
+        let State::Connected(mut discovery) = core::mem::replace(&mut self.state, State::Retry(again)) else {
+            return;
+        };
+        discovery.close(env);
+        if let Some(device) = self.device {
+            devices.leave(User::Discovery(self.place), device, Leaver::Discovery(discovery));
         }
-        self.state = State::Retry(env.now() + self.options.reconnect_delay.max(RETRY_MIN));
     }
 
     /// Attaches what is new in the log, and lets go of what is not there any more.
     fn handle_log(
         &mut self,
         env: &mut dyn Env,
+        devices: &mut Devices,
         hosts: &mut Hosts,
         volumes: &mut Volumes,
         log: &DiscoveryLog,
@@ -221,27 +285,40 @@ impl Watched {
         self.is_told = true;
         let subsystems = log.entries.iter().filter(|entry| is_subsystem(entry));
         let told: Vec<(Nqn, SocketAddr)> =
-            subsystems.filter_map(|entry| Some((entry.subsystem().ok()?, reached(entry)?))).collect();
+            subsystems.filter_map(|entry| Some((entry.subsystem().ok()?, self.reached(entry)?))).collect();
         self.found.retain(|found| {
             let stays = told.contains(&(found.subsystem, found.address));
             if !stays {
                 // It may have been detached by hand.
-                let _ = hosts.detach(env, volumes, &found.controller);
+                let _ = hosts.detach(env, devices, volumes, &found.controller);
             }
             stays
         });
         for (subsystem, address) in told {
             if !self.found.iter().any(|found| found.subsystem == subsystem) {
-                self.attach(env, hosts, subsystem, address);
+                self.attach(env, devices, hosts, subsystem, address);
             }
         }
     }
 
-    fn attach(&mut self, env: &mut dyn Env, hosts: &mut Hosts, subsystem: Nqn, address: SocketAddr) {
+    /// Where an entry leads, if that is over what the service itself is reached over.
+    fn reached(&self, entry: &DiscoveryEntry) -> Option<SocketAddr> {
+        let (transport, address) = address(entry)?;
+        (transport == self.options.transport).then_some(address)
+    }
+
+    fn attach(
+        &mut self,
+        env: &mut dyn Env,
+        devices: &mut Devices,
+        hosts: &mut Hosts,
+        subsystem: Nqn,
+        address: SocketAddr,
+    ) {
         let controller = format!("{}{}", self.name, self.number);
         self.number += 1;
         let options = HostOptions { subsystem, address, ..self.options.clone() };
-        match hosts.attach_found(env, &controller, options, &self.name) {
+        match hosts.attach_found(env, devices, &controller, options, &self.name) {
             Ok(()) => self.found.push(Found { subsystem, address, controller }),
             Err(why) => {
                 tracing::warn!(discovery = self.name, %subsystem, %why, "a controller is not attached")
@@ -250,12 +327,18 @@ impl Watched {
     }
 
     /// Lets go of controllers that are lost for good.
-    fn drop_failed(&mut self, env: &mut dyn Env, hosts: &mut Hosts, volumes: &mut Volumes) {
+    fn drop_failed(
+        &mut self,
+        env: &mut dyn Env,
+        devices: &mut Devices,
+        hosts: &mut Hosts,
+        volumes: &mut Volumes,
+    ) {
         self.found.retain(|found| match hosts.get(&found.controller) {
             Some(host) if host.failure().is_none() => true,
             Some(_) => {
                 // It was there a line ago.
-                let _ = hosts.detach(env, volumes, &found.controller);
+                let _ = hosts.detach(env, devices, volumes, &found.controller);
                 false
             }
             None => false,
@@ -263,11 +346,14 @@ impl Watched {
     }
 }
 
+/// Begins to watch the service at a place.
+fn watch(env: &mut dyn Env, place: u32, options: &HostOptions) -> Result<Discovery, HostError> {
+    let owner = match options.transport {
+        Transport::Tcp => Part::Discovery(place).owner(),
+        Transport::Rdma => Owner(User::Discovery(place).owner_base()),
+    };
+    Discovery::watch(env, owner, options)
+}
+
 /// The shortest wait before a service that could not be asked is asked again.
 const RETRY_MIN: Duration = Duration::from_secs(1);
-
-/// Where an entry leads, if that is over TCP.
-fn reached(entry: &wire::nvme::log::DiscoveryEntry) -> Option<SocketAddr> {
-    let (transport, address) = address(entry)?;
-    (transport == nvme::host::Transport::Tcp).then_some(address)
-}

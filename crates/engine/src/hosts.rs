@@ -1,12 +1,13 @@
 //! Remote controllers: attached by name, their namespaces volumes of this shard for as long as they are there.
 
+use crate::fabric::{DeviceError, Devices, Leaver, Place, Told, User};
 use crate::owners::Part;
 use crate::url::NvmeUrl;
 use crate::volumes::{Change, Spec, Volumes};
 use crate::{OpenError, VolumeError};
-use nvme::host::{Failure, Host, HostError, HostEvent, HostOptions, host_id};
+use nvme::host::{Failure, Host, HostError, HostEvent, HostOptions, Transport, host_id};
 use std::collections::BTreeMap;
-use stdx::env::{Env, Event, random_uuid};
+use stdx::env::{Env, Event, Owner, random_uuid};
 use stdx::time::{Time, earliest};
 use thiserror::Error;
 use wire::nvme::Nqn;
@@ -32,6 +33,8 @@ pub struct Attached {
     waiting: Vec<Waiting>,
     /// The discovery service that led to it, by name.
     discovery: Option<String>,
+    /// The RDMA device it is on.
+    device: Option<Place>,
 }
 
 /// Who waits to hear whether a controller could be attached.
@@ -62,6 +65,12 @@ pub enum AttachError {
     /// The options make no sense, or memory is short.
     #[error(transparent)]
     Host(#[from] HostError),
+    /// There is no RDMA device to connect from.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// Which device it is was not said.
+    #[error("RDMA needs the address of this machine to connect from")]
+    NoLocalAddress,
     /// It could not be connected.
     #[error(transparent)]
     Failed(#[from] Failure),
@@ -76,8 +85,15 @@ impl Hosts {
     }
 
     /// Begins to attach a controller; `then` hears the names of its volumes, or why there are none.
-    pub(crate) fn attach(&mut self, env: &mut dyn Env, name: &str, options: HostOptions, then: Waiting) {
-        match self.begin(env, name, options) {
+    pub(crate) fn attach(
+        &mut self,
+        env: &mut dyn Env,
+        devices: &mut Devices,
+        name: &str,
+        options: HostOptions,
+        then: Waiting,
+    ) {
+        match self.begin(env, devices, name, options) {
             Ok(attached) => attached.waiting.push(then),
             Err(why) => then(Err(why)),
         }
@@ -87,11 +103,12 @@ impl Hosts {
     pub(crate) fn attach_url(
         &mut self,
         env: &mut dyn Env,
+        devices: &mut Devices,
         name: &str,
         url: &NvmeUrl,
     ) -> Result<(), OpenError> {
         let options = options(env, url)?;
-        self.begin(env, name, options)?;
+        self.begin(env, devices, name, options)?;
         Ok(())
     }
 
@@ -99,11 +116,12 @@ impl Hosts {
     pub(crate) fn attach_found(
         &mut self,
         env: &mut dyn Env,
+        devices: &mut Devices,
         name: &str,
         options: HostOptions,
         discovery: &str,
     ) -> Result<(), AttachError> {
-        self.begin(env, name, options)?.discovery = Some(discovery.into());
+        self.begin(env, devices, name, options)?.discovery = Some(discovery.into());
         Ok(())
     }
 
@@ -111,6 +129,7 @@ impl Hosts {
     pub(crate) fn detach(
         &mut self,
         env: &mut dyn Env,
+        devices: &mut Devices,
         volumes: &mut Volumes,
         name: &str,
     ) -> Result<(), AttachError> {
@@ -121,6 +140,10 @@ impl Hosts {
         }
         attached.host.close(env);
         attached.waiting.drain(..).for_each(|then| then(Err(AttachError::Detached)));
+        if let Some(device) = attached.device {
+            devices.leave(User::Host(place), device, Leaver::Host(attached.host));
+            devices.release(device);
+        }
         Ok(())
     }
 
@@ -156,6 +179,23 @@ impl Hosts {
         }
     }
 
+    /// A device tells something to the controller at a place.
+    pub(crate) fn handle_told(&mut self, env: &mut dyn Env, devices: &mut Devices, place: u32, told: &Told) {
+        let Some(Some(attached)) = self.places.get(place as usize) else { return };
+        if let Some(device) = attached.device.and_then(|device| devices.get(device)) {
+            told.to_host(env, device, &attached.host);
+        }
+    }
+
+    /// Lets those on devices do what there is to do.
+    pub(crate) fn drive(&self, env: &mut dyn Env, devices: &mut Devices) {
+        for attached in self.places.iter().flatten() {
+            if let Some(device) = attached.device.and_then(|device| devices.get(device)) {
+                attached.host.drive(env, device);
+            }
+        }
+    }
+
     pub(crate) fn deadline(&self) -> Option<Time> {
         // What happened in an attempt to connect, or when a turn's commands were sent, is told in the next turn.
         let next = |attached: &Attached| {
@@ -180,13 +220,15 @@ impl Hosts {
     }
 
     /// Sends what was asked for in this turn.
-    pub(crate) fn flush(&mut self, env: &mut dyn Env) {
+    pub(crate) fn flush(&mut self, env: &mut dyn Env, devices: &mut Devices) {
         self.places.iter_mut().flatten().for_each(|attached| attached.host.flush(env));
+        self.drive(env, devices);
     }
 
     fn begin(
         &mut self,
         env: &mut dyn Env,
+        devices: &mut Devices,
         name: &str,
         options: HostOptions,
     ) -> Result<&mut Attached, AttachError> {
@@ -196,8 +238,18 @@ impl Hosts {
         if self.names.len() >= self.limit {
             return Err(AttachError::Full);
         }
-        let place = self.places.iter().position(Option::is_none).unwrap_or(self.places.len());
-        let host = Host::connect(env, Part::Host(place as u32).owner(), options.clone())?;
+        let is_free = |place: &usize| {
+            let user = User::Host(*place as u32);
+            self.places.get(*place).is_none_or(Option::is_none) && !devices.is_leaving(user)
+        };
+        let place = (0..).find(is_free).unwrap_or(self.places.len());
+        let device = device_of(env, devices, &options)?;
+        let owner = match options.transport {
+            Transport::Tcp => Part::Host(place as u32).owner(),
+            Transport::Rdma => Owner(User::Host(place as u32).owner_base()),
+        };
+        let host = Host::connect(env, owner, options.clone())
+            .inspect_err(|_| device.into_iter().for_each(|device| devices.release(device)))?;
         let attached = Attached {
             name: name.into(),
             options,
@@ -206,9 +258,10 @@ impl Hosts {
             volumes: BTreeMap::new(),
             waiting: Vec::new(),
             discovery: None,
+            device,
         };
-        if place == self.places.len() {
-            self.places.push(None);
+        if self.places.len() <= place {
+            self.places.resize_with(place + 1, || None);
         }
         self.names.insert(name.into(), place as u32);
         Ok(self.places[place].insert(attached))
@@ -282,6 +335,21 @@ impl Attached {
     }
 }
 
+/// The device to reach a controller from; none over TCP.
+pub(crate) fn device_of(
+    env: &mut dyn Env,
+    devices: &mut Devices,
+    options: &HostOptions,
+) -> Result<Option<Place>, AttachError> {
+    match options.transport {
+        Transport::Tcp => Ok(None),
+        Transport::Rdma => {
+            let local = options.local.ok_or(AttachError::NoLocalAddress)?;
+            Ok(Some(devices.acquire(env, local)?))
+        }
+    }
+}
+
 /// What a URL says, with this process's own identity where it says nothing.
 fn options(env: &mut dyn Env, url: &NvmeUrl) -> Result<HostOptions, OpenError> {
     let parse = |text: &str| text.parse::<Nqn>().map_err(|_| AttachError::Nqn(text.into()));
@@ -289,6 +357,7 @@ fn options(env: &mut dyn Env, url: &NvmeUrl) -> Result<HostOptions, OpenError> {
     let subsystem = parse(url.nqn.as_deref().ok_or(OpenError::NoSubsystem)?)?;
     let host = url.hostnqn.as_deref().map_or_else(|| Ok(Nqn::from_uuid(&random_uuid(env))), parse)?;
     let mut options = HostOptions::new(address, subsystem, host, host_id(&host));
+    (options.transport, options.local) = (url.transport, url.from);
     options.digests = Digests { header: url.header_digest, data: url.data_digest };
     options.io_queues = url.queues.unwrap_or(options.io_queues);
     options.queue_size = url.depth.unwrap_or(options.queue_size);

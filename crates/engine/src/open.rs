@@ -69,8 +69,8 @@ impl Shard {
                 read_only: file.read_only,
                 create: file.size,
             }),
-            VolumeUrl::NvmeTcp(nvme) => {
-                self.hosts.attach_url(env, name, nvme)?;
+            VolumeUrl::Nvme(nvme) => {
+                self.hosts.attach_url(env, &mut self.devices, name, nvme)?;
                 return Ok(Opening { name: name.into(), origin: Origin::Controller { nsid: nvme.nsid } });
             }
             VolumeUrl::Iscsi(iscsi) => {

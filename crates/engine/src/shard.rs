@@ -25,7 +25,7 @@ use stdx::time::{Time, earliest};
 pub struct Shard {
     pub(crate) volumes: Volumes,
     pub(crate) hosts: Hosts,
-    discoveries: Discoveries,
+    pub(crate) discoveries: Discoveries,
     pub(crate) iscsi: Iscsi,
     pub(crate) initiators: Initiators,
     pub(crate) srp: Srp,
@@ -191,12 +191,12 @@ impl Shard {
         options: HostOptions,
         then: impl FnOnce(Result<Vec<String>, AttachError>) + Send + 'static,
     ) {
-        self.hosts.attach(env, name, options, Box::new(then));
+        self.hosts.attach(env, &mut self.devices, name, options, Box::new(then));
     }
 
     /// Lets a remote controller go, and with it its volumes.
     pub fn detach(&mut self, env: &mut dyn Env, name: &str) -> Result<(), AttachError> {
-        self.hosts.detach(env, &mut self.volumes, name)?;
+        self.hosts.detach(env, &mut self.devices, &mut self.volumes, name)?;
         self.apply_changes(env);
         Ok(())
     }
@@ -249,12 +249,13 @@ impl Shard {
         options: HostOptions,
         then: impl FnOnce(Result<(), AttachError>) + Send + 'static,
     ) {
-        self.discoveries.start(env, name, options, Box::new(then));
+        self.discoveries.start(env, &mut self.devices, name, options, Box::new(then));
     }
 
     /// Ends the watch, and lets the controllers go that it led to.
     pub fn stop_discovery(&mut self, env: &mut dyn Env, name: &str) -> Result<(), AttachError> {
-        self.discoveries.stop(env, &mut self.hosts, &mut self.volumes, name)?;
+        let Self { discoveries, devices, hosts, volumes, .. } = self;
+        discoveries.stop(env, devices, hosts, volumes, name)?;
         self.apply_changes(env);
         Ok(())
     }
@@ -271,8 +272,8 @@ impl Shard {
     /// Waits until there is something to do, and does it.
     pub fn turn(&mut self, env: &mut dyn Env) {
         // What was asked for since the last turn goes out before we wait for anything.
-        self.hosts.flush(env);
-        self.discoveries.flush(env);
+        self.hosts.flush(env, &mut self.devices);
+        self.discoveries.flush(env, &mut self.devices);
         self.initiators.flush(env);
         let mut events = core::mem::take(&mut self.events);
         env.poll(&mut events, self.deadline());
@@ -284,9 +285,11 @@ impl Shard {
             self.handle_timeout(env);
         }
         self.turn_devices(env);
+        self.hosts.drive(env, &mut self.devices);
+        self.discoveries.drive(env, &mut self.devices);
         self.hosts.poll(env, &mut self.volumes);
         self.initiators.poll(env, &mut self.volumes);
-        self.discoveries.poll(env, &mut self.hosts, &mut self.volumes);
+        self.discoveries.poll(env, &mut self.devices, &mut self.hosts, &mut self.volumes);
         self.apply_changes(env);
         self.poll_nvmf(env);
         self.keep_namespaces(env);
@@ -295,8 +298,9 @@ impl Shard {
         self.keys.poll(env, &mut self.records, &self.volumes);
         self.iscsi.store_reservations(env, &mut self.records);
         self.iscsi.close_kept(env, &mut self.records);
-        self.hosts.flush(env);
+        self.hosts.flush(env, &mut self.devices);
         self.initiators.flush(env);
+        self.devices.drive_leavers(env);
         self.turn_devices(env);
         self.end(env);
     }
@@ -367,7 +371,7 @@ impl Shard {
     fn handle_timeout(&mut self, env: &mut dyn Env) {
         self.volumes.handle_timeout(env);
         self.hosts.handle_timeout(env);
-        self.discoveries.handle_timeout(env);
+        self.discoveries.handle_timeout(env, &self.devices);
         self.target.handle_timeout(env);
         self.handle_nvmf_timeout(env);
         self.iscsi.server.handle_timeout(env, &mut self.iscsi.target);

@@ -7,3 +7,6 @@
 
 pub mod host;
 pub mod target;
+mod transport;
+
+pub use transport::Transport;

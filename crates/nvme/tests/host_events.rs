@@ -143,12 +143,10 @@ fn the_discovery_log_is_read_whole() {
     let log = discover(&mut pair, |_| ()).unwrap();
     let found: Vec<_> = log.entries.iter().filter(|entry| !is_referral(entry)).collect();
     assert!(found.iter().any(|entry| entry.subsystem() == Ok(subsystem())));
-    assert!(
-        found.iter().all(|entry| discovery::address(entry) == Some((nvme::host::Transport::Tcp, address())))
-    );
+    assert!(found.iter().all(|entry| discovery::address(entry) == Some((Transport::Tcp, address()))));
     assert!(found.len() >= 11);
     let referral = log.entries.iter().find(|entry| is_referral(entry)).unwrap();
-    assert_eq!(discovery::address(referral), Some((nvme::host::Transport::Tcp, other.address)));
+    assert_eq!(discovery::address(referral), Some((Transport::Tcp, other.address)));
 }
 
 #[test]

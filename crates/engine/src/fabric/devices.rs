@@ -2,6 +2,7 @@
 
 use super::DeviceInfo;
 use super::device::OpenDevice;
+use super::leaving::Leaving;
 use super::maker::{self, DeviceError, DeviceOptions};
 use crate::owners::Part;
 use core::net::IpAddr;
@@ -16,6 +17,7 @@ pub struct Devices {
     options: DeviceOptions,
     /// Devices at once.
     limit: usize,
+    pub(super) leaving: Vec<Leaving>,
 }
 
 /// A device, and how many use it.
@@ -47,7 +49,7 @@ pub(crate) enum Told {
 
 impl Devices {
     pub(crate) fn new(options: DeviceOptions, limit: usize) -> Self {
-        Self { places: Vec::new(), options, limit: limit.min(DEVICES_MAX) }
+        Self { places: Vec::new(), options, limit: limit.min(DEVICES_MAX), leaving: Vec::new() }
     }
 
     /// All devices.
@@ -80,6 +82,13 @@ impl Devices {
         Ok(Place(place as u8))
     }
 
+    /// One user more of a device that is used.
+    pub(super) fn retain(&mut self, place: Place) {
+        if let Some(Some(entry)) = self.places.get_mut(usize::from(place.0)) {
+            entry.users += 1;
+        }
+    }
+
     /// One user less. With the last, the device goes as soon as nothing of it is under way.
     pub(crate) fn release(&mut self, place: Place) {
         if let Some(Some(entry)) = self.places.get_mut(usize::from(place.0)) {
@@ -103,7 +112,7 @@ impl Devices {
     /// When [`Devices::turn`] is due even if nothing happens.
     pub(crate) fn deadline(&self) -> Option<Time> {
         let deadlines = self.places.iter().flatten().map(|entry| entry.open.as_device().deadline());
-        deadlines.fold(None, earliest)
+        earliest(self.leavers_deadline(), deadlines.fold(None, earliest))
     }
 
     /// Has those devices that have something to do do it, and closes those that nobody uses any more.

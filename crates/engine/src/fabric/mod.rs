@@ -17,7 +17,8 @@
 //!    [`Part`](crate::owners::Part) has for streams. Its [`User::owner_base`] is what its `verbs::endpoint` is made with.
 //! 2. A target: [`End`] for its server, a field of [`Servers`] where its streams' server is, and [`Servers::on`] where a portal is
 //!    added. That uses a device for as long as the server has a listener or a connection. An initiator:
-//!    [`Devices::acquire`] when it is attached, [`Devices::release`] when it is detached, and its place in `Devices` in between.
+//!    [`Devices::acquire`] when it is attached, [`Devices::release`] when it is detached, and its place in `Devices` in between; what was
+//!    detached is handed to [`Devices::leave`], which lets its last words leave.
 //! 3. An arm in [`dispatch`], where a device's events are handed out, and lines beside NVMe's in `Shard`'s `turn`, `deadline`,
 //!    `handle_timeout`, `drain` and `check`.
 //! 4. A target that streams reach, too, has its servers told apart by tags ([`Place::tag`], `nvme::target::Lanes`).
@@ -28,6 +29,7 @@
 mod device;
 mod devices;
 mod dispatch;
+mod leaving;
 mod maker;
 mod servers;
 mod users;
@@ -37,5 +39,6 @@ pub use devices::{DEVICES_MAX, Devices};
 pub use maker::{DeviceError, DeviceOptions};
 
 pub(crate) use devices::{Place, Told};
+pub(crate) use leaving::Leaver;
 pub(crate) use servers::{End, Servers};
 pub(crate) use users::User;

@@ -11,6 +11,10 @@ pub(crate) enum User {
     Srp,
     /// The iSCSI target's transport on the device.
     Iscsi,
+    /// The remote controller at this place.
+    Host(u32),
+    /// The discovery service at this place.
+    Discovery(u32),
 }
 
 impl User {
@@ -20,15 +24,20 @@ impl User {
             Self::Nvmf => NVMF << KIND_SHIFT,
             Self::Srp => SRP << KIND_SHIFT,
             Self::Iscsi => ISCSI << KIND_SHIFT,
+            Self::Host(place) => HOST << KIND_SHIFT | (place as u64) << PLACE_SHIFT,
+            Self::Discovery(place) => DISCOVERY << KIND_SHIFT | (place as u64) << PLACE_SHIFT,
         }
     }
 
     /// Whose the number is; `None` if nobody's.
     pub(crate) const fn of(owner: Owner) -> Option<Self> {
+        let place = (owner.0 >> PLACE_SHIFT) as u32 & PLACE_MAX;
         match owner.0 >> KIND_SHIFT {
             NVMF => Some(Self::Nvmf),
             SRP => Some(Self::Srp),
             ISCSI => Some(Self::Iscsi),
+            HOST => Some(Self::Host(place)),
+            DISCOVERY => Some(Self::Discovery(place)),
             _ => None,
         }
     }
@@ -36,9 +45,13 @@ impl User {
 
 /// The eight highest bits say the kind of user; the 24 bits below are for which one, where there are several.
 const KIND_SHIFT: u32 = 56;
+const PLACE_SHIFT: u32 = 32;
+const PLACE_MAX: u32 = (1 << (KIND_SHIFT - PLACE_SHIFT)) - 1;
 const NVMF: u64 = 1;
 const SRP: u64 = 2;
 const ISCSI: u64 = 3;
+const HOST: u64 = 4;
+const DISCOVERY: u64 = 5;
 
 #[cfg(test)]
 mod tests {
@@ -46,7 +59,8 @@ mod tests {
 
     #[test]
     fn every_user_is_found_again() {
-        for user in [User::Nvmf, User::Srp, User::Iscsi] {
+        let initiators = [User::Host(0), User::Host(PLACE_MAX), User::Discovery(7)];
+        for user in [User::Nvmf, User::Srp, User::Iscsi].into_iter().chain(initiators) {
             let low = user.owner_base() & u64::from(u32::MAX);
             assert_eq!(low, 0, "endpoints number their connections there");
             for place in [0, 1, u32::MAX] {

@@ -6,6 +6,7 @@
 //! | `null://?size=1T` | reads zeros, forgets writes |
 //! | `file:///path?block=512&direct=1&size=10G` | a file (made sparse with `size`) or a block device |
 //! | `nvme+tcp://host:port/NQN?ns=1&hostnqn=..&hdgst=1&ddgst=1&queues=4&depth=128` | a namespace over NVMe/TCP |
+//! | `nvme+rdma://host:port/NQN?ns=1&hostnqn=..&queues=4&depth=128&from=ADDRESS` | a namespace over NVMe/RDMA |
 //! | `iscsi://user%secret@host:port/IQN/LUN?initiator=..&hdgst=1&ddgst=1&sessions=2&connections=2&depth=128&error_recovery_level=2&command_timeout=30` | a disk over iSCSI |
 
 mod iscsi;
@@ -15,6 +16,7 @@ pub use iscsi::{Credentials, Hidden, IscsiUrl};
 pub use timer::{Timer, Timing};
 
 use crate::size::{SizeError, parse_size};
+use nvme::host::Transport;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -30,8 +32,8 @@ pub enum VolumeUrl {
     Null(SizedUrl),
     /// `file://`
     File(FileUrl),
-    /// `nvme+tcp://`
-    NvmeTcp(NvmeUrl),
+    /// `nvme+tcp://` or `nvme+rdma://`
+    Nvme(NvmeUrl),
     /// `iscsi://`
     Iscsi(IscsiUrl),
 }
@@ -62,12 +64,14 @@ pub struct FileUrl {
     pub read_only: bool,
 }
 
-/// A subsystem, or a namespace of it, over NVMe/TCP.
+/// A subsystem, or a namespace of it, over NVMe/TCP or NVMe/RDMA.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NvmeUrl {
+    /// Over what.
+    pub transport: Transport,
     /// Host name or address, without brackets.
     pub host: String,
-    /// TCP port.
+    /// Port.
     pub port: u16,
     /// The subsystem's name; none for the discovery service.
     pub nqn: Option<String>,
@@ -83,6 +87,8 @@ pub struct NvmeUrl {
     pub queues: Option<u16>,
     /// Entries a queue.
     pub depth: Option<u16>,
+    /// Over RDMA, the address of ours to connect from.
+    pub from: Option<IpAddr>,
 }
 
 /// Why a text names no volume.
@@ -90,11 +96,11 @@ pub struct NvmeUrl {
 pub enum UrlError {
     /// No scheme.
     #[error(
-        "not a URL: a volume is named mem://, null://, file:///PATH, nvme+tcp://HOST:PORT/NQN or iscsi://HOST/IQN/LUN"
+        "not a URL: a volume is named mem://, null://, file:///PATH, nvme+tcp://HOST:PORT/NQN, nvme+rdma://HOST:PORT/NQN or iscsi://HOST/IQN/LUN"
     )]
     NoScheme,
     /// A scheme we do not know.
-    #[error("unknown scheme {0:?}: volumes are mem, null, file, nvme+tcp and iscsi")]
+    #[error("unknown scheme {0:?}: volumes are mem, null, file, nvme+tcp, nvme+rdma and iscsi")]
     Scheme(Text),
     /// A parameter the scheme does not have.
     #[error("unknown parameter {0:?}")]
@@ -140,7 +146,8 @@ impl FromStr for VolumeUrl {
             "mem" => SizedUrl::parse(query).map(Self::Mem),
             "null" => SizedUrl::parse(query).map(Self::Null),
             "file" => FileUrl::parse(place, query).map(Self::File),
-            "nvme+tcp" => NvmeUrl::parse(place, query).map(Self::NvmeTcp),
+            "nvme+tcp" => NvmeUrl::parse(Transport::Tcp, place, query).map(Self::Nvme),
+            "nvme+rdma" => NvmeUrl::parse(Transport::Rdma, place, query).map(Self::Nvme),
             "iscsi" => IscsiUrl::parse(place, query).map(Self::Iscsi),
             other => Err(UrlError::Scheme(other.into())),
         }
@@ -153,7 +160,7 @@ impl fmt::Display for VolumeUrl {
             Self::Mem(sized) => write!(f, "mem://{sized}"),
             Self::Null(sized) => write!(f, "null://{sized}"),
             Self::File(file) => write!(f, "file://{}", file.path.display()),
-            Self::NvmeTcp(nvme) => nvme.fmt(f),
+            Self::Nvme(nvme) => nvme.fmt(f),
             Self::Iscsi(iscsi) => iscsi.fmt(f),
         }
     }
@@ -207,20 +214,23 @@ impl FileUrl {
 }
 
 impl NvmeUrl {
-    fn parse(place: &str, mut query: Query<'_>) -> Result<Self, UrlError> {
+    fn parse(transport: Transport, place: &str, mut query: Query<'_>) -> Result<Self, UrlError> {
         let (authority, nqn) = place.split_once('/').unwrap_or((place, ""));
         let (host, port) =
             parse_authority(authority, if nqn.is_empty() { DISCOVERY_PORT } else { NVME_PORT })?;
+        let is_tcp = transport == Transport::Tcp;
         let url = Self {
+            transport,
             host,
             port,
             nqn: (!nqn.is_empty()).then(|| decode(nqn)),
             nsid: query.number("ns", "a namespace id, 1 or more")?,
             hostnqn: query.take("hostnqn").map(decode),
-            header_digest: query.flag("hdgst")?,
-            data_digest: query.flag("ddgst")?,
+            header_digest: is_tcp && query.flag("hdgst")?,
+            data_digest: is_tcp && query.flag("ddgst")?,
             queues: query.number("queues", "a number of I/O queues")?,
             depth: query.number("depth", "a number of queue entries")?,
+            from: if is_tcp { None } else { query.address("from")? },
         };
         query.end().map(|()| url)
     }
@@ -229,12 +239,20 @@ impl NvmeUrl {
     pub fn address(&self) -> Option<SocketAddr> {
         self.host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, self.port))
     }
+
+    /// What its URL begins with.
+    pub const fn scheme(&self) -> &'static str {
+        match self.transport {
+            Transport::Tcp => "nvme+tcp",
+            Transport::Rdma => "nvme+rdma",
+        }
+    }
 }
 
 impl fmt::Display for NvmeUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        write!(f, "nvme+tcp://{host}:{}", self.port)?;
+        write!(f, "{}://{host}:{}", self.scheme(), self.port)?;
         if let Some(nqn) = &self.nqn {
             write!(f, "/{nqn}")?;
         }
@@ -305,6 +323,12 @@ impl<'a> Query<'a> {
         if number == T::from(0) { Err(wrong(value)) } else { Ok(Some(number)) }
     }
 
+    fn address(&mut self, name: &'static str) -> Result<Option<IpAddr>, UrlError> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let wrong = |_| UrlError::Value { name, value: value.into(), expected: "an address of this machine" };
+        value.parse().map(Some).map_err(wrong)
+    }
+
     fn end(self) -> Result<(), UrlError> {
         self.0.first().map_or(Ok(()), |(name, _)| Err(UrlError::Parameter((*name).into())))
     }
@@ -358,13 +382,20 @@ mod tests {
         let Ok(VolumeUrl::File(file)) = url("file:///a%20b?direct=1&size=1M") else { panic!() };
         assert_eq!((file.path.to_str(), file.direct, file.size), (Some("/a b"), true, Some(1 << 20)));
         let text = "nvme+tcp://[::1]:4421/nqn.2026-01.x:y?ns=2&hdgst&queues=4";
-        let Ok(VolumeUrl::NvmeTcp(nvme)) = url(text) else { panic!() };
+        let Ok(VolumeUrl::Nvme(nvme)) = url(text) else { panic!() };
         assert_eq!((nvme.host.as_str(), nvme.port, nvme.nsid), ("::1", 4421, Some(2)));
         assert_eq!(
             (nvme.nqn.as_deref(), nvme.header_digest, nvme.queues),
             (Some("nqn.2026-01.x:y"), true, Some(4))
         );
         assert_eq!(nvme.to_string(), "nvme+tcp://[::1]:4421/nqn.2026-01.x:y?ns=2");
+        let Ok(VolumeUrl::Nvme(nvme)) = url("nvme+rdma://10.0.0.1/nqn.2026-01.x:y?from=10.0.0.2") else {
+            panic!()
+        };
+        assert_eq!((nvme.transport, nvme.port), (Transport::Rdma, NVME_PORT));
+        assert_eq!(nvme.from, Some("10.0.0.2".parse().unwrap()));
+        assert!(matches!(url("nvme+rdma://h/n?hdgst"), Err(UrlError::Parameter(_))));
+        assert!(matches!(url("nvme+rdma://h/n?from=x"), Err(UrlError::Value { name: "from", .. })));
     }
 
     #[test]

@@ -27,11 +27,12 @@ mod queue;
 pub mod rdma;
 pub mod tcp;
 
+pub use crate::Transport;
 pub use controller::AdminRequest;
 pub use discovery::{Discovery, DiscoveryError, DiscoveryLog};
 pub use event::{Failure, HostEvent, Step};
 pub use handle::{Host, HostError, NotNow};
 pub use identity::host_id;
 pub use namespace::Namespace;
-pub use options::{HostOptions, HostOptionsError, Transport};
+pub use options::{HostOptions, HostOptionsError};
 pub use queue::{Completed, Data, Refused};

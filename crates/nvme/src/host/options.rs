@@ -1,7 +1,8 @@
 //! What a host is told before it connects.
 
+use crate::Transport;
 use core::time::Duration;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use thiserror::Error;
 use wire::nvme::Nqn;
 use wire::nvme::fabrics::HostId;
@@ -14,6 +15,8 @@ pub struct HostOptions {
     pub transport: Transport,
     /// The controller's address.
     pub address: SocketAddr,
+    /// Over RDMA, the address of ours to connect from: says its owner which device to [drive](super::Host::drive) it with.
+    pub local: Option<IpAddr>,
     /// The subsystem (SUBNQN).
     pub subsystem: Nqn,
     /// Who we are (HOSTNQN).
@@ -51,16 +54,6 @@ pub struct HostOptions {
     pub requests_max: usize,
 }
 
-/// What carries the queues of an association.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
-pub enum Transport {
-    /// A stream for each.
-    #[default]
-    Tcp,
-    /// A reliable connection of an RDMA device for each.
-    Rdma,
-}
-
 /// Options that make no sense.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum HostOptionsError {
@@ -93,6 +86,7 @@ impl HostOptions {
         Self {
             transport: Transport::Tcp,
             address,
+            local: None,
             subsystem,
             host,
             host_id,

@@ -1,16 +1,8 @@
 //! Where hosts come in: portals, listeners on them, and the asymmetric access states that a listener shows.
 
+pub use crate::Transport;
 use std::net::{IpAddr, SocketAddr};
 pub use wire::nvme::log::AnaState;
-
-/// How bytes travel to a portal.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Transport {
-    /// NVMe/TCP.
-    Tcp,
-    /// NVMe/RDMA.
-    Rdma,
-}
 
 /// An address that is listened on. Several subsystems may share one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

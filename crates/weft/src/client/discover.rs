@@ -8,9 +8,13 @@ use engine::Limits;
 use engine::url::{DISCOVERY_PORT, NvmeUrl, VolumeUrl};
 use nvme::host::discovery::{Discovery, DiscoveryLog, is_referral};
 use nvme::host::{HostOptions, host_id};
+use rdma::SoftDevice;
 use reactor::Reactor;
 use serde::Serialize;
+use std::net::IpAddr;
 use stdx::env::{Env, Owner, random_uuid};
+use stdx::time::{Time, earliest};
+use verbs::{Connections, Provider};
 use wire::nvme::Nqn;
 use wire::nvme::log::{AddressFamily, DiscoveryEntry, TransportType};
 
@@ -59,15 +63,17 @@ pub fn run(style: &Style, args: &DiscoverArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `nvme+tcp://HOST:PORT`, or only HOST:PORT.
+/// `nvme+tcp://HOST:PORT`, `nvme+rdma://HOST:PORT`, or only HOST:PORT.
 fn target(text: &str) -> Result<NvmeUrl, Failure> {
     let text = if text.contains("://") { text.into() } else { format!("nvme+tcp://{text}") };
     let usage = |why: &dyn std::fmt::Display| Failure::Usage(format!("{text}: {why}"));
     match resolve(&text.parse().map_err(|why| usage(&why))?)? {
-        VolumeUrl::NvmeTcp(url) => Ok(url),
-        VolumeUrl::Mem(_) | VolumeUrl::Null(_) | VolumeUrl::File(_) | VolumeUrl::Iscsi(_) => Err(usage(
-            &format!("a target is nvme+tcp://HOST:PORT; its port is usually {DISCOVERY_PORT} or 4420"),
-        )),
+        VolumeUrl::Nvme(url) => Ok(url),
+        VolumeUrl::Mem(_) | VolumeUrl::Null(_) | VolumeUrl::File(_) | VolumeUrl::Iscsi(_) => {
+            Err(usage(&format!(
+                "a target is nvme+tcp://HOST:PORT or nvme+rdma://HOST:PORT; its port is usually {DISCOVERY_PORT} or 4420"
+            )))
+        }
     }
 }
 
@@ -79,23 +85,71 @@ fn ask(env: &mut Reactor, url: &NvmeUrl, hostnqn: Option<&str>) -> Result<Discov
         Some(name) => Nqn::from_peer(name).map_err(|why| failed(&why))?,
         None => Nqn::from_uuid(&random_uuid(env)),
     };
-    let options = HostOptions::new(address, Nqn::discovery(), host, host_id(&host));
+    let mut options = HostOptions::new(address, Nqn::discovery(), host, host_id(&host));
+    options.transport = url.transport;
+    let mut device = url.from.map(|from| open_device(env, from)).transpose()?;
     let mut discovery = Discovery::connect(env, OWNER, &options).map_err(|why| failed(&why))?;
-    let mut events = Vec::new();
-    loop {
+    let told = loop {
+        turn(env, device.as_mut(), &mut discovery, None);
         if let Some(told) = discovery.poll(env) {
-            discovery.close(env);
-            return told.map_err(|why| failed(&why));
-        }
-        env.poll(&mut events, discovery.deadline());
-        events.drain(..).for_each(|event| discovery.handle_event(env, &event));
-        if discovery.deadline().is_some_and(|deadline| deadline <= env.now()) {
-            discovery.handle_timeout(env);
+            break told;
         }
         if crate::signals::interrupted() {
             return Err(Failure::Interrupted);
         }
+    };
+    discovery.close(env);
+    let until = env.now() + super::LAST_WORDS_TIME;
+    while !discovery.host().is_quiet() && env.now() < until {
+        turn(env, device.as_mut(), &mut discovery, Some(until));
     }
+    told.map_err(|why| failed(&why))
+}
+
+/// The device to ask from.
+fn open_device(env: &mut Reactor, from: IpAddr) -> Result<SoftDevice, Failure> {
+    SoftDevice::open(env, DEVICE_OWNER, rdma::Config::new(from))
+        .map_err(|why| Failure::Device { address: from, why })
+}
+
+/// Waits until something happens, `until` at the latest, and hands it on.
+fn turn(
+    env: &mut Reactor,
+    mut device: Option<&mut SoftDevice>,
+    discovery: &mut Discovery,
+    until: Option<Time>,
+) {
+    if let Some(device) = &mut device {
+        drive(env, device, discovery);
+    }
+    let deadline = device.as_ref().and_then(|device| device.deadline());
+    let mut events = Vec::new();
+    env.poll(&mut events, earliest(earliest(discovery.deadline(), deadline), until));
+    for event in events {
+        match &mut device {
+            Some(device) => device.handle_event(env, &event),
+            None => discovery.handle_event(env, &event),
+        }
+    }
+    if discovery.deadline().is_some_and(|deadline| deadline <= env.now()) {
+        discovery.handle_timeout(env);
+    }
+    if let Some(device) = device {
+        drive(env, device, discovery);
+    }
+}
+
+/// Lets the device and what is on it do what there is to do.
+fn drive(env: &mut Reactor, device: &mut SoftDevice, discovery: &Discovery) {
+    device.turn(env);
+    while let Some(event) = device.poll_event() {
+        discovery.host().handle_device_event(device, &event);
+    }
+    while let Some(event) = device.poll_connection() {
+        discovery.host().handle_connection(env, device, &event);
+    }
+    discovery.host().drive(env, device);
+    device.turn(env);
 }
 
 impl Entry {
@@ -107,6 +161,7 @@ impl Entry {
         let host = if address.contains(':') { format!("[{address}]") } else { address.clone() };
         let url = match transport {
             Some(TransportType::Tcp) => Some(format!("nvme+tcp://{host}:{service}/{nqn}")),
+            Some(TransportType::Rdma) => Some(format!("nvme+rdma://{host}:{service}/{nqn}")),
             _ => None,
         };
         Self {
@@ -131,4 +186,6 @@ impl Entry {
 
 const SUBSYSTEM: &str = "subsystem";
 const DISCOVERY_NQN: &str = "nqn.2014-08.org.nvmexpress.discovery";
-const OWNER: Owner = Owner(1);
+/// Of the association; the numbers above it with the same upper half are its connections'.
+const OWNER: Owner = Owner(1 << 32);
+const DEVICE_OWNER: Owner = Owner(2 << 32);

@@ -17,10 +17,11 @@ use block::{BlockDevice, Channel, Info};
 use engine::url::VolumeUrl;
 use engine::{Limits, Opening, Shard};
 use flow::Piece;
+use nvme::Transport;
 use reactor::Reactor;
 use std::net::ToSocketAddrs;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use stdx::env::Env;
 use stdx::mem::Memory;
 
@@ -67,6 +68,11 @@ impl Client {
             // As above.
             let _ = self.shard.detach_disk(&mut self.env, &name);
         }
+        // Last words of RDMA's connections take a moment; who does not hear them is not waited for.
+        let until = self.env.now() + LAST_WORDS_TIME;
+        while self.shard.devices().has_leavers() && self.env.now() < until {
+            self.turn()?;
+        }
         Ok(())
     }
 
@@ -110,16 +116,22 @@ pub fn environment(limits: Limits) -> Result<Reactor, Failure> {
         .map_err(Failure::Reactor)
 }
 
-/// Replaces a host's name by its address.
+/// Replaces a host's name by its address, and finds the address of ours that leads there where one is needed.
 pub fn resolve(url: &VolumeUrl) -> Result<VolumeUrl, Failure> {
     let mut url = url.clone();
     match &mut url {
-        VolumeUrl::NvmeTcp(nvme) if nvme.address().is_none() => nvme.host = look_up(&nvme.host, nvme.port)?,
+        VolumeUrl::Nvme(nvme) => {
+            if nvme.address().is_none() {
+                nvme.host = look_up(&nvme.host, nvme.port)?;
+            }
+            if let (Transport::Rdma, None, Some(address)) = (nvme.transport, nvme.from, nvme.address()) {
+                nvme.from = Some(crate::rdma::device::facing(address.ip())?);
+            }
+        }
         VolumeUrl::Iscsi(iscsi) if iscsi.address().is_none() => {
             iscsi.host = look_up(&iscsi.host, iscsi.port)?
         }
-        VolumeUrl::NvmeTcp(_) | VolumeUrl::Iscsi(_) => {}
-        VolumeUrl::Mem(_) | VolumeUrl::Null(_) | VolumeUrl::File(_) => {}
+        VolumeUrl::Iscsi(_) | VolumeUrl::Mem(_) | VolumeUrl::Null(_) | VolumeUrl::File(_) => {}
     }
     Ok(url)
 }
@@ -130,6 +142,9 @@ fn look_up(host: &str, port: u16) -> Result<String, Failure> {
     let none = || Failure::Usage(format!("{host}: the name has no address"));
     Ok(found.next().ok_or_else(none)?.ip().to_string())
 }
+
+/// How long connections of RDMA devices may take to end.
+const LAST_WORDS_TIME: Duration = Duration::from_millis(500);
 
 /// A part of a volume and the steps to walk it in, in blocks.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,7 @@ use rdma::{Config, OpenError, Recorder, SoftDevice};
 use reactor::{Options, Reactor};
 use std::fs::File;
 use std::io::BufWriter;
-use std::net::{ToSocketAddrs, UdpSocket};
+use std::net::ToSocketAddrs;
 use stdx::env::{Env, IoError};
 use stdx::mem::MemoryLimits;
 use verbs::station::{OWNER, Station};
@@ -54,26 +54,9 @@ pub fn resolve(host: &str, port: u16) -> Result<SocketAddr, Failure> {
     found.next().ok_or_else(|| Failure::Usage(format!("{host}: the name has no address")))
 }
 
-/// The address of ours that leads to a peer. On loopback both ends need one of their own, so there it is another.
+/// The address of ours that leads to a peer.
 pub fn facing(peer: IpAddr) -> Result<IpAddr, Failure> {
-    if let IpAddr::V4(peer) = peer
-        && peer.is_loopback()
-    {
-        // Any of 127.0.0.0/8 is ours; by its process several clients have several.
-        let [_, high, low, _] = std::process::id().to_be_bytes();
-        let last = std::process::id() as u8;
-        let ours = Ipv4Addr::new(127, high.wrapping_add(1), low, last);
-        return Ok(IpAddr::V4(if ours == peer { Ipv4Addr::new(127, 255, 255, 253) } else { ours }));
-    }
-    let any = if peer.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-    let route = || {
-        let socket = UdpSocket::bind(any)?;
-        // Nothing is sent: the system only looks up the way.
-        socket.connect((peer, wire::roce::PORT))?;
-        socket.local_addr()
-    };
-    let found = route().map_err(|why| Failure::Host { host: peer.to_string(), why })?;
-    Ok(found.ip())
+    control::facing::facing(peer).map_err(|why| Failure::Host { host: peer.to_string(), why })
 }
 
 /// The address to serve when none is said: the first that leads to other machines, or loopback.

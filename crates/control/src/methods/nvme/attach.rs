@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{AttachError, Attached};
+use nvme::Transport;
 use nvme::host::{HostOptions, host_id};
 use stdx::env::{Env, random_uuid};
 use tokio::sync::oneshot;
@@ -18,8 +19,9 @@ use crate::config::Call;
 use crate::dispatch::Dispatcher;
 use crate::error::{Errno, RpcError};
 use crate::fabric::{At, Fabric};
+use crate::facing::facing;
 use crate::method::NotTaken;
-use crate::methods::nvmf::{family_of, is_tcp, parse_nqn, socket_address};
+use crate::methods::nvmf::{family_of, parse_nqn, socket_address, transport, transport_name};
 
 /// Answers when the controller is there, with the names of its volumes. One that cannot be reached is forgotten.
 pub(super) async fn attach(
@@ -53,12 +55,13 @@ pub(super) fn call(attached: &Attached) -> Call {
     let options = &attached.options;
     let params = AttachController {
         name: attached.name.clone(),
-        trtype: "TCP".to_owned(),
+        trtype: transport_name(options.transport).to_owned(),
         traddr: options.address.ip().to_string(),
         adrfam: Some(family_of(options.address.ip()).to_owned()),
         trsvcid: Some(options.address.port().to_string()),
         subnqn: Some(options.subsystem.as_str().to_owned()),
         hostnqn: Some(options.host.as_str().to_owned()),
+        hostaddr: options.local.map(|local| local.to_string()),
         hdgst: Some(options.digests.header),
         ddgst: Some(options.digests.data),
         fabrics_connect_timeout_us: u64::try_from(options.connect_timeout.as_micros()).ok(),
@@ -82,11 +85,12 @@ fn options(
     defaults: &Defaults,
     params: &AttachController,
 ) -> Result<HostOptions, RpcError> {
-    is_tcp(&params.trtype)?;
+    let transport = transport(&params.trtype)?;
     let address = socket_address(&params.traddr, params.adrfam.as_deref(), params.trsvcid.as_deref())?;
     let subsystem = params.subnqn.as_deref().ok_or_else(|| Errno::Invalid.because("subnqn is required"))?;
     let hostnqn = params.hostnqn.as_deref();
     let mut options = host_options(env, defaults, address, parse_nqn(subsystem)?, hostnqn)?;
+    reach(&mut options, transport, params.hostaddr.as_deref())?;
     options.digests = Digests { header: params.hdgst.unwrap_or(false), data: params.ddgst.unwrap_or(false) };
     set(&mut options.connect_timeout, params.fabrics_connect_timeout_us.map(Duration::from_micros));
     let queues = params.num_io_queues.map(u16::try_from).transpose();
@@ -108,6 +112,27 @@ pub(super) fn host_options(
     let mut options = HostOptions::new(address, subsystem, host, host_id(&host));
     defaults.apply(&mut options);
     Ok(options)
+}
+
+/// Sets over what a controller is reached, and over RDMA from which address of ours.
+pub(super) fn reach(
+    options: &mut HostOptions,
+    transport: Transport,
+    hostaddr: Option<&str>,
+) -> Result<(), RpcError> {
+    options.transport = transport;
+    options.local = match (transport, hostaddr) {
+        (Transport::Tcp, Some(_)) => return Err(Errno::Invalid.because("hostaddr is for trtype RDMA")),
+        (Transport::Tcp, None) => None,
+        (Transport::Rdma, Some(text)) => {
+            Some(text.parse().map_err(|_| Errno::Invalid.because("hostaddr is not an IP address"))?)
+        }
+        (Transport::Rdma, None) => {
+            let none = |_| Errno::Invalid.because("no address of this machine leads to traddr");
+            Some(facing(options.address.ip()).map_err(none)?)
+        }
+    };
+    Ok(())
 }
 
 /// Whole seconds, as SPDK counts them.

@@ -9,7 +9,7 @@ use stdx::env::Env;
 use tokio::sync::oneshot;
 use wire::nvme::Nqn;
 
-use super::attach::{host_options, seconds_of};
+use super::attach::{host_options, reach, seconds_of};
 use super::attach_error;
 use super::defaults::{Defaults, patience};
 use super::params::{DiscoveryService, FoundController, StartDiscovery, StopDiscovery};
@@ -19,7 +19,7 @@ use crate::dispatch::Dispatcher;
 use crate::error::{Errno, RpcError};
 use crate::fabric::{At, Fabric};
 use crate::method::{NoParams, NotTaken};
-use crate::methods::nvmf::{family_of, is_tcp, socket_address};
+use crate::methods::nvmf::{family_of, socket_address, transport, transport_name};
 
 /// Answers at once, or, if asked to wait, when what the service leads to is attached.
 pub(super) async fn start(
@@ -65,13 +65,13 @@ pub(super) fn stop(at: At<'_>, params: StopDiscovery) -> Result<bool, RpcError> 
 pub(super) fn get_info(at: At<'_>, _: NoParams) -> Result<Vec<DiscoveryService>, RpcError> {
     let show = |watched: &Watched| DiscoveryService {
         name: watched.name.clone(),
-        trid: transport_id(watched.options.address, &Nqn::discovery()),
+        trid: transport_id(watched.options.transport, watched.options.address, &Nqn::discovery()),
         referrals: watched
             .found()
             .iter()
             .map(|found| FoundController {
                 name: found.controller.clone(),
-                trid: transport_id(found.address, &found.subsystem),
+                trid: transport_id(watched.options.transport, found.address, &found.subsystem),
             })
             .collect(),
     };
@@ -84,11 +84,12 @@ pub(super) fn call(watched: &Watched) -> Call {
     let has_found = !watched.found().is_empty();
     let params = StartDiscovery {
         name: watched.name.clone(),
-        trtype: "TCP".to_owned(),
+        trtype: transport_name(options.transport).to_owned(),
         traddr: options.address.ip().to_string(),
         adrfam: Some(family_of(options.address.ip()).to_owned()),
         trsvcid: Some(options.address.port().to_string()),
         hostnqn: Some(options.host.as_str().to_owned()),
+        hostaddr: options.local.map(|local| local.to_string()),
         wait_for_attach: has_found.then_some(true),
         attach_timeout_ms: has_found.then_some(LOAD_TIMEOUT_MS),
         ctrlr_loss_timeout_sec: Some(options.controller_loss_timeout.map_or(-1, seconds_of)),
@@ -101,10 +102,11 @@ pub(super) fn call(watched: &Watched) -> Call {
 }
 
 fn options(env: &mut dyn Env, defaults: &Defaults, params: &StartDiscovery) -> Result<HostOptions, RpcError> {
-    is_tcp(&params.trtype)?;
+    let transport = transport(&params.trtype)?;
     let port = params.trsvcid.as_deref().or(Some(DISCOVERY_PORT));
     let address = socket_address(&params.traddr, params.adrfam.as_deref(), port)?;
     let mut options = host_options(env, defaults, address, Nqn::discovery(), params.hostnqn.as_deref())?;
+    reach(&mut options, transport, params.hostaddr.as_deref())?;
     let (loss, delay) = (params.ctrlr_loss_timeout_sec, params.reconnect_delay_sec);
     patience(&mut options, loss, delay, params.fast_io_fail_timeout_sec);
     Ok(options)

@@ -74,7 +74,8 @@ fn attach_error(error: AttachError) -> RpcError {
         AttachError::Unknown => Errno::NoDevice,
         AttachError::Full | AttachError::Host(HostError::OutOfMemory(_)) => Errno::NoMemory,
         AttachError::Nqn(_) | AttachError::Host(HostError::Options(_)) => Errno::Invalid,
-        AttachError::Failed(_) => Errno::Io,
+        AttachError::NoLocalAddress => Errno::Invalid,
+        AttachError::Failed(_) | AttachError::Device(_) => Errno::Io,
         AttachError::Detached => Errno::NoDevice,
     };
     errno.because(error)

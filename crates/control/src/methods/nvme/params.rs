@@ -11,18 +11,20 @@ use crate::values::{Off, On};
 pub struct AttachController {
     /// What to call it; its namespaces are called by that name, `n` and their number.
     pub name: String,
-    /// `TCP`.
+    /// `TCP` or `RDMA`.
     pub trtype: String,
     /// The controller's IP address.
     pub traddr: String,
     /// `IPv4` or `IPv6`; as the address is by default.
     pub adrfam: Option<String>,
-    /// The controller's TCP port; 4420 by default.
+    /// The controller's port; 4420 by default.
     pub trsvcid: Option<String>,
     /// The subsystem's NQN.
     pub subnqn: Option<String>,
     /// Our NQN; one made from this machine's identity by default.
     pub hostnqn: Option<String>,
+    /// Over RDMA, the address of ours to connect from; the one that leads there by default.
+    pub hostaddr: Option<String>,
     /// Protect headers by digests.
     pub hdgst: Option<bool>,
     /// Protect data by digests.
@@ -71,16 +73,18 @@ pub struct DetachController {
 pub struct StartDiscovery {
     /// What to call it; its controllers are called by that name and a number.
     pub name: String,
-    /// `TCP`.
+    /// `TCP` or `RDMA`.
     pub trtype: String,
     /// The service's IP address.
     pub traddr: String,
     /// `IPv4` or `IPv6`; as the address is by default.
     pub adrfam: Option<String>,
-    /// The service's TCP port; 8009 by default.
+    /// The service's port; 8009 by default.
     pub trsvcid: Option<String>,
     /// Our NQN; a random one by default.
     pub hostnqn: Option<String>,
+    /// Over RDMA, the address of ours to connect from; the one that leads there by default.
+    pub hostaddr: Option<String>,
     /// Answer only when all is attached that the service leads to at first, or could not be.
     pub wait_for_attach: Option<bool>,
     /// How long to wait for that, in milliseconds, before the watch is ended again; as long as it takes by default.
@@ -197,7 +201,7 @@ pub struct FoundController {
 /// Where a path leads.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct TransportId {
-    /// `TCP`.
+    /// `TCP` or `RDMA`.
     pub trtype: &'static str,
     /// `IPv4` or `IPv6`.
     pub adrfam: &'static str,

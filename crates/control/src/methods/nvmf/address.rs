@@ -47,26 +47,17 @@ pub(crate) fn socket_address(
 }
 
 /// The transport that SPDK's word means.
-pub(super) fn transport(trtype: &str) -> Result<Transport, RpcError> {
+pub(crate) fn transport(trtype: &str) -> Result<Transport, RpcError> {
     let all = [Transport::Tcp, Transport::Rdma];
     let named = |transport: &Transport| trtype.eq_ignore_ascii_case(transport_name(*transport));
     all.into_iter().find(named).ok_or_else(|| Errno::Invalid.because("trtype: there are TCP and RDMA"))
 }
 
 /// SPDK's word for a transport.
-pub(super) const fn transport_name(transport: Transport) -> &'static str {
+pub(crate) const fn transport_name(transport: Transport) -> &'static str {
     match transport {
         Transport::Tcp => "TCP",
         Transport::Rdma => "RDMA",
-    }
-}
-
-/// Refuses every transport but TCP.
-pub(crate) fn is_tcp(trtype: &str) -> Result<(), RpcError> {
-    if trtype.eq_ignore_ascii_case("tcp") {
-        Ok(())
-    } else {
-        Err(Errno::Invalid.because("trtype: there is TCP"))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::error::{Errno, RpcError};
 use crate::fabric::FabricMethod;
 use crate::methods::bdev::io_errno;
 
-pub(crate) use address::{family_of, is_tcp, socket_address};
+pub(crate) use address::{family_of, socket_address, transport, transport_name};
 pub(crate) use save::save;
 
 /// The `nvmf_*` methods.

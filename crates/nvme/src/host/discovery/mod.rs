@@ -15,8 +15,9 @@
 use super::AdminRequest;
 use super::event::{Failure, HostEvent};
 use super::handle::{Host, HostError};
-use super::options::{HostOptions, Transport};
+use super::options::HostOptions;
 use super::queue::Data;
+use crate::Transport;
 use core::time::Duration;
 use std::net::SocketAddr;
 use stdx::env::{Env, Event, Owner};

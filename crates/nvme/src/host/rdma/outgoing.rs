@@ -51,13 +51,36 @@ impl QueuePair {
     }
 
     /// Posts the commands that wait. What finds no room (the connection is ending) stays.
+    ///
+    /// The memory of all is opened before the first capsule is sent: a device may do what concerns no peer only when all
+    /// before it is done.
     pub(super) fn post_waiting(&mut self, cx: &mut Context<'_>) {
+        for index in 0..self.waiting.len() {
+            if self.open(cx, self.waiting[index]).is_err() {
+                return;
+            }
+        }
         while let Some(&slot) = self.waiting.front() {
             if self.post(cx, slot).is_err() {
                 return;
             }
             self.waiting.pop_front();
         }
+    }
+
+    /// Opens the memory of the command at a place, if its data does not go along.
+    fn open(&mut self, cx: &mut Context<'_>, slot: u16) -> Result<(), PostError> {
+        let connection = self.connection.ok_or(PostError::NotFound)?;
+        let Way::Open(data, access) = self.way(slot) else { return Ok(()) };
+        let Some(command) = self.commands.get_mut(slot).filter(|command| command.key.is_none()) else {
+            return Ok(());
+        };
+        let place = self.keys.get_mut(usize::from(slot)).ok_or(PostError::NotFound)?;
+        let key = next_life(*place);
+        let register = Work::Register { key, pieces: &[data], address: ADDRESS, access };
+        cx.endpoint.post(cx.device, connection, slot.into(), register, Bytes::NONE, false)?;
+        (*place, command.key) = (key, Some(key));
+        Ok(())
     }
 
     fn post(&mut self, cx: &mut Context<'_>, slot: u16) -> Result<(), PostError> {
@@ -82,17 +105,9 @@ impl QueuePair {
                 let bytes = if padding.is_empty() { &adjoining[..] } else { &pieces[..] };
                 cx.endpoint.send(cx.device, connection, slot.into(), Bytes::Own(bytes))?;
             }
-            Way::Open(data, access) => {
-                let place = self.keys.get_mut(usize::from(slot)).ok_or(PostError::NotFound)?;
-                let key = next_life(*place);
-                let register = Work::Register { key, pieces: &[data], address: ADDRESS, access };
-                if cx.endpoint.room(connection) < 2 {
-                    return Err(PostError::Full);
-                }
-                cx.endpoint.post(cx.device, connection, slot.into(), register, Bytes::NONE, false)?;
-                *place = key;
-                command.key = Some(key);
-                let sgl = Sgl::Keyed { address: ADDRESS, length: data.len, key: key.0, invalidate: true };
+            Way::Open(data, _) => {
+                let key = command.key.ok_or(PostError::NotFound)?.0;
+                let sgl = Sgl::Keyed { address: ADDRESS, length: data.len, key, invalidate: true };
                 entry = entry.with_data(sgl);
                 cx.endpoint.send(cx.device, connection, slot.into(), Bytes::Inline(entry.as_bytes()))?;
             }
