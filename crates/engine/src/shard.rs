@@ -124,6 +124,11 @@ impl Shard {
         &self.devices
     }
 
+    /// The same, to say what packets interfaces carry.
+    pub fn devices_mut(&mut self) -> &mut Devices {
+        &mut self.devices
+    }
+
     /// The NVMe/TCP transport.
     pub fn server(&self) -> &tcp::Server {
         &self.server

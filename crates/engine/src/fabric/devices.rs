@@ -6,10 +6,11 @@ use super::leaving::Leaving;
 use super::maker::{self, DeviceError, DeviceOptions};
 use crate::owners::Part;
 use core::net::IpAddr;
+use std::collections::BTreeMap;
 use stdx::env::{Env, Event, Owner};
 use stdx::slab::Key;
 use stdx::time::{Time, earliest};
-use verbs::{ConnectionEvent, Device};
+use verbs::{ConnectionEvent, Device, Mtu};
 
 /// See the module.
 pub struct Devices {
@@ -18,6 +19,8 @@ pub struct Devices {
     /// Devices at once.
     limit: usize,
     pub(super) leaving: Vec<Leaving>,
+    /// The largest payload of a packet at addresses where that was told.
+    packets: BTreeMap<IpAddr, Mtu>,
 }
 
 /// A device, and how many use it.
@@ -49,12 +52,23 @@ pub(crate) enum Told {
 
 impl Devices {
     pub(crate) fn new(options: DeviceOptions, limit: usize) -> Self {
-        Self { places: Vec::new(), options, limit: limit.min(DEVICES_MAX), leaving: Vec::new() }
+        Self {
+            places: Vec::new(),
+            options,
+            limit: limit.min(DEVICES_MAX),
+            leaving: Vec::new(),
+            packets: BTreeMap::new(),
+        }
     }
 
     /// All devices.
     pub fn iter(&self) -> impl Iterator<Item = DeviceInfo> {
         self.places.iter().flatten().map(|entry| entry.open.info())
+    }
+
+    /// Says what packets the interface with an address carries; of a device that is not open yet.
+    pub fn set_packets(&mut self, address: IpAddr, largest: Mtu) {
+        self.packets.insert(address, largest);
     }
 
     /// The device at an address of this machine, opened if it is not yet. It is there until [`Devices::release`] was called as
@@ -74,7 +88,13 @@ impl Devices {
         if place >= self.limit {
             return Err(DeviceError::TooMany);
         }
-        let open = maker::open(env, Part::Device(place as u32).owner(), address, &self.options)?;
+        let open = maker::open(
+            env,
+            Part::Device(place as u32).owner(),
+            address,
+            self.packets.get(&address).copied(),
+            &self.options,
+        )?;
         if place == self.places.len() {
             self.places.push(None);
         }

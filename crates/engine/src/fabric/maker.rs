@@ -6,7 +6,7 @@ use core::net::IpAddr;
 use rdma::{Config, OpenError, SoftDevice};
 use stdx::env::{Env, IoError, Owner};
 use thiserror::Error;
-use verbs::Device;
+use verbs::{Device, Mtu};
 
 /// What all devices of a shard are like.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,14 +49,16 @@ impl Default for DeviceOptions {
     }
 }
 
-/// Opens the device at an address. Events of what it has of the environment go to `owner`.
+/// Opens the device at an address, with packets of so many bytes at most. Events of what it has of the environment go to `owner`.
 pub(super) fn open(
     env: &mut dyn Env,
     owner: Owner,
     address: IpAddr,
+    packets: Option<Mtu>,
     options: &DeviceOptions,
 ) -> Result<Box<dyn OpenDevice>, DeviceError> {
     let mut config = Config { port: options.port, ..Config::new(address) };
+    config.mtu = packets.unwrap_or(config.mtu);
     config.neighbours.enabled = options.shared_memory;
     let device = SoftDevice::open(env, owner, config).map_err(|why| match why {
         OpenError::Socket(IoError::AddressInUse) => DeviceError::InUse { port: options.port },

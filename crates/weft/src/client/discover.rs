@@ -108,8 +108,8 @@ fn ask(env: &mut Reactor, url: &NvmeUrl, hostnqn: Option<&str>) -> Result<Discov
 
 /// The device to ask from.
 fn open_device(env: &mut Reactor, from: IpAddr) -> Result<SoftDevice, Failure> {
-    SoftDevice::open(env, DEVICE_OWNER, rdma::Config::new(from))
-        .map_err(|why| Failure::Device { address: from, why })
+    let config = rdma::Config { mtu: crate::rdma::device::mtu(from), ..rdma::Config::new(from) };
+    SoftDevice::open(env, DEVICE_OWNER, config).map_err(|why| Failure::Device { address: from, why })
 }
 
 /// Waits until something happens, `until` at the latest, and hands it on.

@@ -52,7 +52,8 @@ impl Client {
         // A signal has to end the wait, too.
         let wake = env.waker();
         crate::signals::on_first(move || wake()).map_err(Failure::Start)?;
-        let shard = Shard::new(&mut env, limits).map_err(Failure::Memory)?;
+        let mut shard = Shard::new(&mut env, limits).map_err(Failure::Memory)?;
+        crate::rdma::device::tell_packets(&mut shard);
         Ok(Self { env, shard, began: Instant::now(), volumes: 0 })
     }
 

@@ -69,12 +69,21 @@ pub fn outward() -> Result<IpAddr, Failure> {
 }
 
 /// The largest payload of a packet that the interface with this address has room for.
-fn mtu(address: IpAddr) -> Mtu {
+pub fn mtu(address: IpAddr) -> Mtu {
     let found = reactor::interface_addresses().unwrap_or_default();
     let exact = found.iter().find(|found| found.address == address);
     // Loopback answers for more addresses than it tells.
     let loopback = || found.iter().find(|found| address.is_loopback() && found.address.is_loopback());
     exact.or_else(loopback).and_then(|found| Mtu::within(found.mtu)).unwrap_or(Mtu::Mtu1024)
+}
+
+/// Tells a shard what packets the interfaces of this machine carry.
+pub fn tell_packets(shard: &mut engine::Shard) {
+    for found in reactor::interface_addresses().unwrap_or_default() {
+        if let Some(largest) = Mtu::within(found.mtu) {
+            shard.devices_mut().set_packets(found.address, largest);
+        }
+    }
 }
 
 /// Why there is no device, in words, with the next step where there is one.

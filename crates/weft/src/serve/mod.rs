@@ -24,6 +24,7 @@ pub fn run(style: &Style, args: &ServeArgs, log: Arc<LogState>) -> Result<(), Fa
     let limits = Limits::default();
     let mut env = crate::client::environment(limits)?;
     let mut shard = Shard::new(&mut env, limits).map_err(Failure::Memory)?;
+    crate::rdma::device::tell_packets(&mut shard);
     let socket = args.rpc_socket.clone().unwrap_or_else(|| default_socket().display().to_string());
     let control = control_plane::start(&mut shard, &socket, log)?;
     let notes = match &args.config {
