@@ -16,7 +16,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 /// The target node the scenarios serve.
-const IQN: &str = "iqn.2026-01.org.weft:interop";
+pub(super) const IQN: &str = "iqn.2026-01.org.weft:interop";
 /// Where it is served.
 const PORT: u16 = 3260;
 /// Where it is served on this machine's own loopback: a port that no one else is likely to use.
@@ -34,12 +34,25 @@ pub fn scenarios() -> Vec<Scenario> {
 
 /// A script with what the scripts for iSCSI share.
 fn script(body: &'static str) -> Script {
-    Script::new(include_str!("inside/common.sh"), body).set("IQN", IQN).set("PORT", &PORT.to_string())
+    script_over("default", body)
+}
+
+/// The same through one of open-iscsi's interfaces: `default` is TCP, `iser` RDMA.
+pub(super) fn script_over(interface: &str, body: &'static str) -> Script {
+    let script = Script::new(include_str!("inside/common.sh"), body);
+    script.set("IQN", IQN).set("PORT", &PORT.to_string()).set("IFACE", interface)
 }
 
 /// `weft serve` without any volume, where the guest can reach it, and then what the calls make of it.
 fn serve(lab: &Lab, calls: &[(&str, Value)]) -> Result<Daemon> {
     configure(Daemon::start(lab, &["--config", &empty(lab)?])?, HOST_ADDRESS, PORT, calls)
+}
+
+/// The same where the guest comes in by RDMA, too.
+pub(super) fn serve_rdma(lab: &Lab, calls: &[(&str, Value)]) -> Result<Daemon> {
+    let daemon = Daemon::start(lab, &["--config", &empty(lab)?])?;
+    let portal = json!({"host": HOST_ADDRESS, "port": PORT.to_string(), "iser": true});
+    configure_portal(daemon, &portal, calls)
 }
 
 /// The same on this machine's loopback.
@@ -56,8 +69,12 @@ fn empty(lab: &Lab) -> Result<String> {
 
 /// Makes portal group 1 at an address, initiator group 1 of everyone, and then the calls.
 fn configure(daemon: Daemon, address: &str, port: u16, calls: &[(&str, Value)]) -> Result<Daemon> {
+    configure_portal(daemon, &json!({"host": address, "port": port.to_string()}), calls)
+}
+
+fn configure_portal(daemon: Daemon, portal: &Value, calls: &[(&str, Value)]) -> Result<Daemon> {
     let mut rpc = daemon.rpc()?;
-    let portal = json!({"tag": 1, "portals": [{"host": address, "port": port.to_string()}]});
+    let portal = json!({"tag": 1, "portals": [portal]});
     let everyone = json!({"tag": 1, "initiators": ["ANY"], "netmasks": ["ANY"]});
     for (method, parameters) in
         [("iscsi_create_portal_group", portal), ("iscsi_create_initiator_group", everyone)]
@@ -70,7 +87,7 @@ fn configure(daemon: Daemon, address: &str, port: u16, calls: &[(&str, Value)]) 
 }
 
 /// The calls that serve RAM volumes as logical units 0 and on.
-fn ram_units(units: &[(u64, u32)]) -> Vec<(&'static str, Value)> {
+pub(super) fn ram_units(units: &[(u64, u32)]) -> Vec<(&'static str, Value)> {
     let name = |index: usize| format!("ram{index}");
     let mut calls: Vec<_> = units
         .iter()
@@ -88,7 +105,7 @@ fn ram_units(units: &[(u64, u32)]) -> Vec<(&'static str, Value)> {
 }
 
 /// The calls that serve a file as logical unit 0.
-fn file_unit(path: &Path, read_only: bool) -> Vec<(&'static str, Value)> {
+pub(super) fn file_unit(path: &Path, read_only: bool) -> Vec<(&'static str, Value)> {
     let volume = json!({"name": "file", "filename": path, "block_size": 512, "readonly": read_only});
     vec![
         ("bdev_aio_create", volume),

@@ -3,6 +3,7 @@
 //! One file for each protocol. The network is that of the scenarios of RDMA itself; the scripts that try a disk are those of
 //! every protocol, and those of the command set are its own room's.
 
+mod iser;
 mod nvme;
 
 use super::Scenario;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 /// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {
-    nvme::scenarios()
+    nvme::scenarios().into_iter().chain(iser::scenarios()).collect()
 }
 
 /// A network that loses nothing, with the kernel's device on it.

@@ -5,7 +5,7 @@ both() { # SECRET MUTUAL-SECRET
 refused() { # WHAT SETTINGS
     local what=$1 pair
     shift
-    node -o new >/dev/null
+    node -o new -I "$IFACE" >/dev/null
     for pair; do node -o update -n "${pair%%=*}" -v "${pair#*=}"; done
     ! timeout 30 iscsiadm -m node -T "$IQN" -p "$ADDRESS:$PORT" -l || fail "$what got in"
     node -o delete

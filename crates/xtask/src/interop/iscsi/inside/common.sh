@@ -1,9 +1,10 @@
-# What every script of the protocol shares. Set before it: IQN, PORT, and where it matters ADDRESS.
+# What every script of the protocol shares. Set before it: IQN, PORT, IFACE (default or iser), and where it matters ADDRESS.
 INITIATOR=iqn.2026-01.org.weft:guest
 
 start() { # the initiator's daemon, once
     pgrep -x iscsid >/dev/null && return
     modprobe -a iscsi_tcp sd_mod sg
+    [ "$IFACE" != iser ] || modprobe ib_iser
     mkdir -p /etc/iscsi /run/lock/iscsi
     echo "InitiatorName=$INITIATOR" >/etc/iscsi/initiatorname.iscsi
     iscsid
@@ -20,7 +21,7 @@ login() { # SETTING=VALUE of the node's record ...
     local pair
     start
     dmesg -C
-    node -o new >/dev/null
+    node -o new -I "$IFACE" >/dev/null
     for pair; do node -o update -n "${pair%%=*}" -v "${pair#*=}"; done
     node -l
     wait_for '[ -n "$(units 0)" ]'

@@ -1,0 +1,88 @@
+//! iSER: open-iscsi and Linux's ib_iser as the initiator of our target.
+
+use super::{lossy, plain, pull_cable};
+use crate::guest::HOST_ADDRESS;
+use crate::interop::iscsi::{self, IQN};
+use crate::interop::lab::{Daemon, Lab, Script};
+use crate::interop::{Scenario, disk};
+use anyhow::Result;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::Duration;
+
+const MIB: u64 = 1 << 20;
+
+/// The scenarios.
+pub fn scenarios() -> Vec<Scenario> {
+    let scenario = |name, about, run| Scenario { name, about, needs_weft: true, run };
+    vec![
+        scenario("storage-rdma-iser-raw", "16 MiB written and read back with equal sums", |lab| {
+            tried(lab, disk::RAW, 180)
+        }),
+        scenario("storage-rdma-iser-filesystem", "ext4 survives remounting, and fsck finds nothing", |lab| {
+            tried(lab, disk::FILESYSTEM, 180)
+        }),
+        scenario("storage-rdma-iser-fio", "random I/O of 512 bytes to 1 MiB, verified by crc32c", |lab| {
+            tried(lab, disk::FIO, 240)
+        }),
+        scenario("storage-rdma-iser-chap", "both ends show who they are, and nobody else gets in", chap),
+        scenario(
+            "storage-rdma-iser-outage",
+            "killed twice during I/O: nothing acknowledged is lost",
+            |lab| {
+                plain(lab)?;
+                disk::outage(lab, script, |file| serve_file(lab, file))
+            },
+        ),
+        scenario("storage-rdma-iser-cable", "the cable out for 8 s, twice during I/O", |lab| {
+            plain(lab)?;
+            let pull = |_: &Daemon| pull_cable(lab, Duration::from_secs(8));
+            disk::interruption(lab, script, |file| serve_file(lab, file), pull)
+        }),
+        scenario(
+            "storage-rdma-iser-loss",
+            "random I/O, verified, with one packet of a hundred lost",
+            |lab| lossy(lab, || served(lab, disk::FIO, 400)),
+        ),
+    ]
+}
+
+fn script(body: &'static str) -> Script {
+    iscsi::script_over("iser", body).set("ADDRESS", HOST_ADDRESS)
+}
+
+fn serve_file(lab: &Lab, file: &Path) -> Result<Daemon> {
+    iscsi::serve_rdma(lab, &iscsi::file_unit(file, false))
+}
+
+fn one_unit() -> Vec<(&'static str, Value)> {
+    iscsi::ram_units(&[(64 * MIB, 512)])
+}
+
+/// One script against a daemon that serves 64 MiB, which must then end well.
+fn tried(lab: &Lab, body: &'static str, seconds: u64) -> Result<()> {
+    plain(lab)?;
+    served(lab, body, seconds)
+}
+
+/// The same on the network as it is.
+fn served(lab: &Lab, body: &'static str, seconds: u64) -> Result<()> {
+    let daemon = iscsi::serve_rdma(lab, &one_unit())?;
+    lab.inside(&script(body).within(seconds))?;
+    daemon.finish()
+}
+
+fn chap(lab: &Lab) -> Result<()> {
+    plain(lab)?;
+    let daemon = iscsi::serve_rdma(lab, &one_unit())?;
+    let mut rpc = daemon.rpc()?;
+    let secrets =
+        json!([{"user": "user", "secret": "secretsecret", "muser": "weft", "msecret": "mutualsecret"}]);
+    rpc.call("iscsi_create_auth_group", Some(json!({"tag": 1, "secrets": secrets})))?;
+    let rule = json!({
+        "name": IQN, "disable_chap": false, "require_chap": true, "mutual_chap": true, "chap_group": 1
+    });
+    rpc.call("iscsi_target_node_set_auth", Some(rule))?;
+    lab.inside(&script(include_str!("../iscsi/inside/chap.sh")).within(180))?;
+    daemon.finish()
+}
