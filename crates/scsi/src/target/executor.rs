@@ -1,7 +1,7 @@
 //! What a transport needs of whoever executes its commands.
 
 use super::{
-    Begun, Command, ConfigError, DeviceKey, Management, ManagementOutcome, NexusKey, Outcome, TaskKey,
+    Begun, Command, ConfigError, DeviceKey, Event, Management, ManagementOutcome, NexusKey, Outcome, TaskKey,
 };
 use stdx::env::Env;
 use stdx::mem::Span;
@@ -53,4 +53,8 @@ pub trait Executor {
 
     /// The next nexus that the transport must end: its device or its initiator's right is gone.
     fn poll_lost(&mut self) -> Option<NexusKey>;
+
+    /// The next event that an initiator may be told of. A transport that has no way to tell need not ask:
+    /// only so many are kept.
+    fn poll_event(&mut self) -> Option<Event>;
 }

@@ -7,8 +7,8 @@
 //! a turn: nothing is then kept for it while others submit.
 
 use super::{
-    Begun, Command, ConfigError, DeviceKey, Executor, Management, ManagementOutcome, NexusKey, Outcome,
-    Target, TaskKey,
+    Begun, Command, ConfigError, DeviceKey, Event, Executor, Management, ManagementOutcome, NexusKey,
+    Outcome, Target, TaskKey,
 };
 use std::collections::{BTreeMap, VecDeque};
 use stdx::env::Env;
@@ -32,6 +32,7 @@ struct Waiting {
     outcomes: Vec<Outcome>,
     managed: VecDeque<(NexusKey, u32, ManagementOutcome)>,
     lost: VecDeque<NexusKey>,
+    events: VecDeque<Event>,
 }
 
 /// A target as one server sees it.
@@ -120,6 +121,7 @@ impl Executor for Lane<'_> {
         let lane = self.lanes.lane(self.tag);
         lane.managed.retain(|(of, _, _)| *of != nexus);
         lane.lost.retain(|lost| *lost != nexus);
+        lane.events.retain(|event| event.nexus != nexus);
         Executor::lose(self.target, env, nexus);
     }
 
@@ -135,7 +137,22 @@ impl Executor for Lane<'_> {
         }
         self.lanes.lane(self.tag).lost.pop_front()
     }
+
+    fn poll_event(&mut self) -> Option<Event> {
+        while let Some(event) = Executor::poll_event(self.target) {
+            let Some(&tag) = self.lanes.nexuses.get(&event.nexus) else { continue };
+            // A server that has no way to tell never asks.
+            let events = &mut self.lanes.lane(tag).events;
+            if events.len() < EVENTS_MAX && !events.contains(&event) {
+                events.push_back(event);
+            }
+        }
+        self.lanes.lane(self.tag).events.pop_front()
+    }
 }
+
+/// Events that wait for one server. Those beyond are lost, as events may be.
+const EVENTS_MAX: usize = 256;
 
 /// Where a slot ends and the tag begins.
 const TAG_SHIFT: u32 = 28;

@@ -136,6 +136,7 @@ impl Target {
         self.nexuses.remove(key);
         self.pending.retain(|pending| pending.nexus.0 != key);
         self.managed.retain(|(nexus, _, _)| nexus.0 != key);
+        self.events.forget(NexusKey(key));
     }
 
     /// Gives up a nexus's tasks and what it holds of logical units.

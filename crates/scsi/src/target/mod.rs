@@ -10,7 +10,8 @@
 //! holds no buffer.
 //!
 //! - `device`, `nexus`, `unit`, `task`, `task_set`, `attention`: what there is. `registry`: how it changes.
-//! - `command`: the one table of commands. `begin`, `execute`, `end`: a task's way through the target. `predecessor`: what a lost nexus left. `management`: how it
+//! - `event`: what is told without being asked. `predecessor`: what a lost nexus left.
+//! - `command`: the one table of commands. `begin`, `execute`, `end`: a task's way through the target. `management`: how it
 //!   is cut short. `immediate`: the way of a command that needs no task.
 //! - `spc`: the commands all devices have; `pages`, `reservation`: what they tell and change. `sbc`: the commands of disks.
 
@@ -22,6 +23,7 @@ mod command;
 mod copy;
 mod device;
 mod end;
+mod event;
 mod execute;
 mod executor;
 mod groups;
@@ -46,6 +48,7 @@ mod unit;
 
 pub use attention::Attention;
 pub use device::{DeviceConfig, DeviceKey, PortConfig, Protocol};
+pub use event::Event;
 pub use executor::Executor;
 pub use lanes::{Lane, Lanes, tagged};
 pub use registry::ConfigError;
@@ -58,6 +61,7 @@ pub use unit::{SavedMode, UnitConfig};
 
 use copy::Copy;
 use device::Device;
+use event::Events;
 use management::Pending;
 use nexus::Nexus;
 use options::{DEVICES_MAX, NEXUSES_MAX, TASKS_MAX, UNITS_MAX};
@@ -86,6 +90,8 @@ pub struct Target {
     lost: VecDeque<NexusKey>,
     /// Nexuses that are lost, and whose tasks are not over.
     departed: Vec<Departed>,
+    /// What nexuses are told of without asking.
+    events: Events,
     /// Logical units with I/O under way.
     busy: Vec<Key>,
     /// Logical units whose waiting tasks may begin.
@@ -131,6 +137,7 @@ impl Target {
             managed: VecDeque::new(),
             lost: VecDeque::new(),
             departed: Vec::new(),
+            events: Events::new(),
             busy: Vec::new(),
             stirred: Vec::new(),
             faulted: Vec::new(),
@@ -199,10 +206,11 @@ impl Target {
 
     /// A condition is to be told to every nexus of the logical unit, but to `except`.
     fn attend(&mut self, unit: Key, attention: Attention, except: Option<Key>) {
-        let Some(device) = self.units.get(unit).map(|unit| unit.device) else { return };
+        let Some((device, lun)) = self.units.get(unit).map(|unit| (unit.device, unit.lun)) else { return };
         for (key, nexus) in self.nexuses.iter_mut() {
             if nexus.device == device && Some(key) != except {
                 nexus.attend(unit, attention);
+                self.events.add(NexusKey(key), lun, attention);
             }
         }
     }
@@ -260,5 +268,9 @@ impl Executor for Target {
 
     fn poll_lost(&mut self) -> Option<NexusKey> {
         self.lost.pop_front()
+    }
+
+    fn poll_event(&mut self) -> Option<Event> {
+        self.events.take()
     }
 }

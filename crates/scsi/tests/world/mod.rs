@@ -14,7 +14,7 @@ use scsi::iscsi::target::{
     Access, AddressPattern, InitiatorGroup, InitiatorPattern, Limits, Node, NodeAuthentication, PortalGroup,
     Server,
 };
-use scsi::target::{DeviceConfig, PortConfig, Protocol, Target, UnitConfig};
+use scsi::target::{DeviceConfig, DeviceKey, PortConfig, Protocol, Target, UnitConfig};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -25,6 +25,8 @@ pub struct World {
     pub env: TestEnv,
     pub server: Server,
     pub target: Target,
+    pub device: DeviceKey,
+    pub volume: Rc<dyn BlockDevice>,
 }
 
 /// What a world is made with.
@@ -64,7 +66,7 @@ impl World {
         let volume: Rc<dyn BlockDevice> = Rc::new(Volume::new(Rc::new(ram), Identity([1; 16])));
         let channel = volume.open();
         let config = UnitConfig { uuid: [1; 16], ..UnitConfig::default() };
-        target.add_unit(device, config, volume, channel).unwrap();
+        target.add_unit(device, config, Rc::clone(&volume), channel).unwrap();
         let mut server = Server::new(&mut env, 5 << 32, settings.limits).unwrap();
         let registry = server.registry_mut();
         let group = PortalGroup::new(1, vec![address()]);
@@ -83,7 +85,7 @@ impl World {
         };
         registry.add_node(node).unwrap();
         server.listen(&mut env, address()).unwrap();
-        Self { env, server, target }
+        Self { env, server, target, device, volume }
     }
 
     /// Handles all events, and turns until nothing is left to do.

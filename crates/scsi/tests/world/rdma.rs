@@ -78,7 +78,7 @@ impl RdmaWorld {
 
     fn turn(&mut self) {
         let Self { world, device, transport, host, .. } = self;
-        let World { env, server, target } = world;
+        let World { env, server, target, .. } = world;
         while let Some(event) = device.poll_event() {
             match event.owner.0 & !0xffff_ffff == BASES[0] {
                 true => host.handle_event(device, &event),

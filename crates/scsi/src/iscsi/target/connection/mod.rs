@@ -52,7 +52,7 @@ use stdx::mem::Span;
 use stdx::slab::Key;
 use text::TextExchange;
 use wire::iscsi::{AsyncEvent, Bhs, Digests, RESERVED_TAG, RejectReason, Serial};
-use wire::scsi::Lun;
+use wire::scsi::{Lun, Sense};
 
 /// An initiator's connection, from its acceptance until nothing of it is left.
 #[derive(Debug)]
@@ -215,6 +215,14 @@ impl Connection {
         if matches!(self.state, State::FullFeature) {
             let event = AsyncEvent::LogoutRequest { within_s };
             self.outgoing.push(Item::Message { lun: Lun::default(), event, sense: None });
+        }
+    }
+
+    /// Something changed at a logical unit (section 11.9.1: SCSI Asynchronous Event). It is not told to who does not take what was
+    /// told before: its unit attention waits.
+    pub(super) fn tell_event(&mut self, lun: Lun, sense: Sense, limits: &super::Limits) {
+        if matches!(self.state, State::FullFeature) && self.outgoing.backlog() < limits.backlog_max {
+            self.outgoing.push(Item::Message { lun, event: AsyncEvent::Scsi, sense: Some(sense) });
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Link, Peer, Ready, Server, messages};
 use crate::iscsi::target::{Context, Phase};
-use crate::target::Executor;
+use crate::target::{Event, Executor};
 use stdx::env::Env;
 use stdx::planted::{Bug, planted};
 use stdx::slab::Key;
@@ -126,6 +126,20 @@ impl Server {
             if let Some(&session) = self.shard.nexuses.get(&nexus) {
                 Context { env, executor, shard: &mut self.shard }.end_session(session);
             }
+        }
+        while let Some(event) = executor.poll_event() {
+            self.tell_event(&event);
+        }
+    }
+
+    /// An initiator is told of an event by the first connection of its session.
+    fn tell_event(&mut self, event: &Event) {
+        let session = self.shard.nexuses.get(&event.nexus).and_then(|key| self.shard.sessions.get(*key));
+        let Some(&(_, connection)) = session.and_then(|session| session.connections.first()) else { return };
+        let Some(peer) = self.connections.get_mut(connection) else { return };
+        peer.connection.tell_event(event.lun, event.sense, &self.shard.limits);
+        if !core::mem::replace(&mut peer.listed, true) {
+            self.visiting.push(connection);
         }
     }
 
