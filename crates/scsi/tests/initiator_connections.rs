@@ -9,7 +9,10 @@ use scsi::iscsi::initiator::{InitiatorEvent, InitiatorOptions, InitiatorOptionsE
 use scsi::iscsi::login::Limits;
 use std::collections::BTreeMap;
 use stdx::env::StreamId;
-use wire::iscsi::{Opcode, ScsiCommand, TaskFunction, TaskRequest, TaskResponse, TaskResult};
+use wire::iscsi::{
+    AsyncEvent, AsyncMessage, Opcode, ScsiCommand, TaskFunction, TaskRequest, TaskResponse, TaskResult,
+};
+use wire::scsi::Lun;
 
 /// An initiator that wants so many connections, and a target that allows four, at this error recovery level.
 fn connected(connections: u16, level: u8) -> Script {
@@ -191,6 +194,27 @@ fn at_level_2_the_others_go_on_while_one_is_made_anew() {
     }
     of_lost.iter().for_each(|(_, command)| answer(&mut script, &(new, *command)));
     assert_eq!(script.done().len(), 2);
+}
+
+#[test]
+fn a_connection_may_be_dropped_by_word_of_another() {
+    for (level, is_live) in [(2, true), (0, false)] {
+        let mut script = connected(3, level);
+        let streams: Vec<StreamId> = script.connections.keys().copied().collect();
+        let event = AsyncEvent::ConnectionDrop { connection_id: 1, time_to_wait_s: 0, time_to_retain_s: 20 };
+        script.resume_at = script.connections[&streams[0]].exp_cmd_sn.get();
+        let numbers = script.count(streams[0]);
+        let message = AsyncMessage { lun: Lun::default(), numbers, event };
+        let bytes = script.pdu(streams[0], &message.encode(0), &[]);
+        script.deliver(streams[0], &bytes);
+        assert!(script.env.stream(streams[1]).closed.is_some());
+        assert_eq!(script.env.stream(streams[2]).closed.is_none(), is_live);
+        assert_eq!(script.initiator.is_live(), is_live);
+        if is_live {
+            let login = script.logins.last().unwrap();
+            assert_eq!((login.tsih, login.connection_id), (5, 1));
+        }
+    }
 }
 
 #[test]

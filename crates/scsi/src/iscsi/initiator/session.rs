@@ -8,7 +8,7 @@
 //! Invariants: the first connection is the leading one; all others were added once it was in full feature phase.
 
 use super::connection::{
-    CONNECTIONS_MAX, Completed, Connection, ConnectionMemory, Data, Refused, Settings, State, Window,
+    CONNECTIONS_MAX, Completed, Connection, ConnectionMemory, Data, News, Refused, Settings, State, Window,
 };
 use crate::iscsi::login::Parameters;
 use stdx::env::{Env, IoError, Owner, StreamId};
@@ -141,6 +141,19 @@ impl Session {
     pub fn take_completed(&mut self, into: &mut Vec<Completed>) {
         for connection in &mut self.connections {
             connection.take_completed(into);
+        }
+    }
+
+    /// What the target told by any of them without being asked.
+    pub fn poll_news(&mut self) -> Option<News> {
+        self.connections.iter_mut().find_map(Connection::poll_news)
+    }
+
+    /// The target drops one of them, if it is one of them.
+    pub fn handle_dropped(&mut self, env: &mut dyn Env, connection_id: u16) {
+        let is_meant = |connection: &&mut Connection| connection.connection_id() == connection_id;
+        if let Some(connection) = self.connections.iter_mut().find(is_meant) {
+            connection.handle_dropped(env);
         }
     }
 

@@ -249,9 +249,12 @@ impl Attachment {
 
     fn handle_news(&mut self, env: &mut dyn Env) {
         let mut changed = false;
-        for connection in self.connections_mut() {
-            while let Some(News::Changed) = connection.poll_news() {
-                changed = true;
+        for session in &mut self.sessions {
+            while let Some(news) = session.poll_news() {
+                match news {
+                    News::Changed => changed = true,
+                    News::Dropped(connection_id) => session.handle_dropped(env, connection_id),
+                }
             }
         }
         if changed && self.is_live() {

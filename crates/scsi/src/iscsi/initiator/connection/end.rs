@@ -32,9 +32,12 @@ pub enum ConnectionEnd {
     /// The target says we broke the protocol.
     #[error("the target rejected a PDU: {0}")]
     Rejected(RejectReason),
-    /// The target dropped the connection or the session, and said so before.
+    /// The target dropped the connection, and said so.
     #[error("the target dropped the connection")]
     Dropped,
+    /// The target dropped the session, and said so before.
+    #[error("the target dropped the session")]
+    SessionDropped,
     /// The target asked us to go.
     #[error("the target asked us to log out")]
     AskedToLeave,

@@ -170,6 +170,8 @@ pub(super) struct Ending {
 pub(super) enum News {
     /// Something about a logical unit changed.
     Changed,
+    /// Another connection of the session, of this number, is or will be dropped.
+    Dropped(u16),
 }
 
 /// The connection takes no further task now.
@@ -276,6 +278,11 @@ impl Connection {
             connection.window = Window::new(leader.window.cmd_sn());
         }
         Ok(connection)
+    }
+
+    /// Its number in its session (CID).
+    pub fn connection_id(&self) -> u16 {
+        self.connection_id
     }
 
     /// Whose events are for this connection.
@@ -403,6 +410,13 @@ impl Connection {
             What::Acceptable(_) | What::FileDone { .. } | What::Woken => {}
             What::DatagramsReadable(_) | What::DatagramsWritable(_) => {}
             What::LinkAcceptable(_) | What::LinkReadable(_) => {}
+        }
+    }
+
+    /// The target told by another connection that it drops this one. One that is on its way to another stream goes on.
+    pub fn handle_dropped(&mut self, env: &mut dyn Env) {
+        if self.state == State::FullFeature {
+            self.end(env, ConnectionEnd::Dropped);
         }
     }
 

@@ -27,13 +27,14 @@ impl Connection {
                 | ConnectionEnd::ByPeer
                 | ConnectionEnd::DataDigest
                 | ConnectionEnd::Malformed(HeaderError::HeaderDigest)
+                | ConnectionEnd::Dropped
                 | ConnectionEnd::Closed => true,
                 ConnectionEnd::Login(_)
                 | ConnectionEnd::Malformed(_)
                 | ConnectionEnd::Misbehaved(_)
                 | ConnectionEnd::NotReassigned(_)
                 | ConnectionEnd::Rejected(_)
-                | ConnectionEnd::Dropped
+                | ConnectionEnd::SessionDropped
                 | ConnectionEnd::AskedToLeave => false,
             }
     }

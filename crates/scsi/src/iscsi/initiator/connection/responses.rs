@@ -150,16 +150,26 @@ impl Connection {
         self.count(&message.numbers)?;
         match message.event {
             AsyncEvent::Scsi => {
-                if self.news.len() < NEWS_MAX {
-                    self.news.push_back(News::Changed);
-                }
+                self.tell(News::Changed);
                 Ok(())
             }
             AsyncEvent::LogoutRequest { .. } | AsyncEvent::NegotiationRequest { .. } => {
                 Err(ConnectionEnd::AskedToLeave)
             }
-            AsyncEvent::ConnectionDrop { .. } | AsyncEvent::SessionDrop { .. } => Err(ConnectionEnd::Dropped),
+            AsyncEvent::ConnectionDrop { connection_id, .. } if connection_id != self.connection_id => {
+                self.tell(News::Dropped(connection_id));
+                Ok(())
+            }
+            AsyncEvent::ConnectionDrop { .. } => Err(ConnectionEnd::Dropped),
+            AsyncEvent::SessionDrop { .. } => Err(ConnectionEnd::SessionDropped),
             AsyncEvent::TasksTerminated | AsyncEvent::Vendor { .. } => Ok(()),
+        }
+    }
+
+    /// The owner hears it once, however often it is told before he listens.
+    fn tell(&mut self, news: News) {
+        if self.news.len() < NEWS_MAX && !self.news.contains(&news) {
+            self.news.push_back(news);
         }
     }
 
@@ -240,5 +250,5 @@ fn misbehaved(what: Misbehaviour) -> Handled {
     Err(ConnectionEnd::Misbehaved(what))
 }
 
-/// How many messages may wait: they say no more than that something changed.
-const NEWS_MAX: usize = 1;
+/// How many messages may wait: one of changes, and one of each connection of the session.
+const NEWS_MAX: usize = 1 + super::CONNECTIONS_MAX as usize;
