@@ -6,8 +6,9 @@ use core::time::Duration;
 use scsi::iscsi::target::Limits;
 use wire::iscsi::{
     BHS_LEN, Bhs, LoginResponse, LoginStatus, Opcode, R2t, RESERVED_TAG, Reject, RejectReason, ScsiResponse,
-    Serial, Stage,
+    Serial, Stage, TaskResponse, TaskResult, TextRequest, TextResponse,
 };
+use wire::scsi::Lun;
 use world::initiator::{Answer, Initiator};
 use world::{INITIATOR, Settings, TARGET, World, pattern};
 
@@ -81,7 +82,7 @@ fn what_is_laid_out_well_but_makes_no_sense_is_rejected() {
     assert_eq!(reject(&world.exchange(&mut initiator, &attribute)), RejectReason::InvalidPduField);
     let snack = wire::iscsi::Snack {
         kind: wire::iscsi::SnackType::Status,
-        lun: wire::scsi::Lun::default(),
+        lun: Lun::default(),
         task_tag: RESERVED_TAG,
         tag: RESERVED_TAG,
         exp_stat_sn: Serial(0),
@@ -340,4 +341,55 @@ fn the_answer_to_a_refused_login_is_one_response() {
     let answers = world.exchange(&mut initiator, &bytes);
     assert_eq!(refusal(&answers), LoginStatus::InvalidDuringLogin);
     assert_eq!(Bhs::view(&bytes).unwrap().opcode(), Some(Opcode::DataOut));
+}
+
+/// A text request that may be one of many.
+fn text(initiator: &Initiator, transfer_tag: u32, continues: bool, text: &[u8]) -> Vec<u8> {
+    let header = TextRequest {
+        immediate: true,
+        is_final: !continues,
+        continues,
+        lun: Lun::default(),
+        task_tag: 9,
+        transfer_tag,
+        cmd_sn: initiator.cmd_sn,
+        exp_stat_sn: initiator.exp_stat_sn,
+    };
+    initiator.pdu(&header.encode(text.len() as u32), text)
+}
+
+#[test]
+fn text_without_end_is_ended() {
+    let (mut world, mut initiator, mut other) = pair("");
+    let endless = [b'x'; 4096];
+    let mut transfer_tag = RESERVED_TAG;
+    let mut parts = 0;
+    let reason = loop {
+        let request = text(&initiator, transfer_tag, true, &endless);
+        let answers = world.exchange(&mut initiator, &request);
+        if answers[0].opcode() == Opcode::Reject {
+            break reject(&answers);
+        }
+        transfer_tag = TextResponse::decode(&answers[0].bhs).unwrap().transfer_tag;
+        parts += 1;
+        assert!(parts < 100, "it takes all of it");
+    };
+    assert_eq!(reason, RejectReason::ProtocolError);
+    assert_well(&mut world, &mut initiator);
+    assert_well(&mut world, &mut other);
+}
+
+#[test]
+fn tags_that_name_nothing_are_answered_so() {
+    let (mut world, mut initiator, mut other) = pair("");
+    let request = text(&initiator, 0x1234, false, b"SendTargets=\0");
+    let answers = world.exchange(&mut initiator, &request);
+    assert_eq!(reject(&answers), RejectReason::ProtocolError);
+    // ABORT TASK of a task that is not there.
+    let request = initiator.manage(5, 1, 0x7777);
+    let answers = world.exchange(&mut initiator, &request);
+    let response = TaskResponse::decode(&answers[0].bhs).unwrap();
+    assert_eq!(response.result, TaskResult::NoSuchTask);
+    assert_well(&mut world, &mut initiator);
+    assert_well(&mut world, &mut other);
 }

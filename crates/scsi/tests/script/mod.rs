@@ -45,6 +45,11 @@ pub struct Script {
     pub logins: Vec<LoginRequest>,
     /// The connection that answers go by; the newest if there is none.
     pub at: Option<StreamId>,
+    /// Whether all that the initiator sends is kept, and what was.
+    pub keeps: bool,
+    /// Commands come in their order, and once: true unless the target asks for what it has.
+    pub strict: bool,
+    pub kept: Vec<Sent>,
     orders: BTreeMap<Isid, Rc<Order>>,
 }
 
@@ -112,6 +117,9 @@ impl Script {
             resume_at: Serial(0),
             logins: Vec::new(),
             at: None,
+            keeps: false,
+            strict: true,
+            kept: Vec::new(),
             orders: BTreeMap::new(),
         }
     }
@@ -300,6 +308,9 @@ impl Script {
             connection.buffer.extend(sent);
             while let Some((bhs, data)) = self.connections.get_mut(&stream).and_then(Connection::next_pdu) {
                 let sent = Sent { stream, bhs, data };
+                if self.keeps {
+                    self.kept.push(sent.clone());
+                }
                 if self.mute || !self.answer_one(&sent) {
                     self.seen.push(sent);
                 }
@@ -389,7 +400,9 @@ impl Script {
     fn execute(&mut self, sent: &Sent) -> bool {
         let command = sent.command();
         let connection = self.connections.get_mut(&sent.stream).expect("a connection");
-        connection.exp_cmd_sn.take(command.cmd_sn);
+        let order = &connection.exp_cmd_sn;
+        assert!(!self.strict || order.takes(command.cmd_sn), "a command that is not expected");
+        order.take(command.cmd_sn);
         let Some(answer) = disk_answer(&command) else { return false };
         let at = self.at.replace(sent.stream);
         let bytes = match self.attentions.pop() {
@@ -431,10 +444,12 @@ impl Order {
         self.early.borrow_mut().clear();
     }
 
+    fn takes(&self, number: Serial) -> bool {
+        !number.precedes(self.get()) && !self.early.borrow().contains(&number)
+    }
+
     fn take(&self, number: Serial) {
-        assert!(!number.precedes(self.get()), "a command that is not expected");
         let mut early = self.early.borrow_mut();
-        assert!(!early.contains(&number), "two commands with one number");
         early.push(number);
         while let Some(place) = early.iter().position(|early| *early == self.get()) {
             early.swap_remove(place);
