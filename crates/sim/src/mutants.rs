@@ -37,6 +37,8 @@ pub const fn bugs_of(protocol: Protocol) -> &'static [Bug] {
 /// How many seeds a bug may take to be found.
 pub const fn seeds_max(protocol: Protocol) -> u64 {
     match protocol {
-        Protocol::Nvme | Protocol::Iscsi | Protocol::Rdma | Protocol::Sdp => 300,
+        Protocol::Nvme | Protocol::Rdma | Protocol::Sdp => 300,
+        // More is drawn, and each of it seldom.
+        Protocol::Iscsi => 1000,
     }
 }

@@ -7,6 +7,7 @@ use crate::faults::Faults;
 use crate::network::NodeId;
 use crate::world::{SharedWorld, World};
 use core::net::SocketAddr;
+use core::time::Duration;
 use std::collections::BTreeMap;
 use stdx::prng::Prng;
 
@@ -75,6 +76,12 @@ impl Plan {
         };
         if !terms.are_guarded() {
             faults.flip = 0;
+        }
+        if terms.come_back_at_once() {
+            // What they left is to be there still: writes that their disk has not done.
+            faults.disk_stall_chance = faults.disk_stall_chance.max(30);
+            faults.disk_stall = Duration::from_secs(5);
+            faults.reset = faults.reset.max(5);
         }
         let mut plan = Self {
             file,
@@ -154,6 +161,14 @@ impl Plan {
 }
 
 impl Terms {
+    /// True if clients that lose what they have are there again before it is over.
+    fn come_back_at_once(&self) -> bool {
+        match self {
+            Terms::Nvme(_) => false,
+            Terms::Iscsi(terms) => terms.come_back_at_once(),
+        }
+    }
+
     /// True if a changed bit is noticed wherever it is.
     fn are_guarded(&self) -> bool {
         match self {

@@ -43,22 +43,25 @@ impl Terms {
             _ => DigestPolicy::Preferred,
         };
         let (header_digest, data_digest) = (digest(), digest());
+        // Many of both take long to come up, and what is left of the session before is gone by then.
+        let sessions = pick(&[1, 1, 1, 2, 4]) as u16;
+        let connections = if sessions == 1 { pick(&[1, 1, 2, 3, 8]) } else { pick(&[1, 1, 1, 2]) } as u16;
         let options = InitiatorOptions {
             header_digest,
             data_digest,
             // A few commands before the wrap, or anywhere.
             cmd_sn: pick(&[0, 1]).checked_sub(1).map(|_| Serial(u32::MAX - 40)),
-            sessions: pick(&[1, 1, 2, 4]) as u16,
-            connections: pick(&[1, 1, 2, 3, 8]) as u16,
+            sessions,
+            connections,
             commands_max: pick(&[2, 4, 16, 64]) as u16,
             nop_interval: seconds(pick(&[2, 5])),
             nop_timeout: seconds(pick(&[2, 5])),
             watch_interval: seconds(pick(&[2, 5])),
             command_timeout: seconds(pick(&[5, 10, 30])),
             loss_timeout: pick(&[0, 60, 600]).checked_sub(1).map(seconds),
-            error_recovery_level: pick(&[0, 1, 2, 2]) as u8,
+            error_recovery_level: pick(&[0, 0, 1, 2, 2]) as u8,
             // Soon enough to come upon what is left of the session before.
-            reconnect_delay: Duration::from_millis(pick(&[1, 20, 250])),
+            reconnect_delay: Duration::from_millis(pick(&[1, 1, 20, 250])),
             ..InitiatorOptions::new(Plan::address(), node_name(), initiator(0))
         };
         let (limits, transport) = (Limits::default(), target::Limits::default());
@@ -68,16 +71,22 @@ impl Terms {
     /// Draws what the target allows and wants.
     pub(super) fn draw_limits(&mut self, prng: &mut Prng) {
         let mut pick = |choices: &[u64]| choices[prng.below(choices.len() as u64) as usize];
+        // Where damage is repaired there is to be much that can be damaged: reads of many PDUs.
+        let repairs = self.are_guarded() && self.options.error_recovery_level > 0;
+        let (bursts, levels) = match repairs {
+            true => ([512, 1024, 4096], [1, 2, 2, 2]),
+            false => ([4096, 8192, 1 << 20], [0, 1, 2, 2]),
+        };
         self.limits = Limits {
             max_connections: pick(&[1, 2, 8]) as u16,
             initial_r2t: pick(&[0, 1]) == 1,
             immediate_data: pick(&[0, 1]) == 1,
             max_recv_data_segment_len: pick(&[1024, 4096, 256 << 10]) as u32,
-            max_burst_len: pick(&[4096, 8192, 1 << 20]) as u32,
+            max_burst_len: pick(&bursts) as u32,
             first_burst_len: pick(&[512, 4096, 256 << 10]) as u32,
             time_to_wait_s: pick(&[0, 0, 1]) as u16,
             time_to_retain_s: pick(&[0, 5, 20]) as u16,
-            error_recovery_level: pick(&[0, 1, 2, 2]) as u8,
+            error_recovery_level: pick(&levels) as u8,
             ..Limits::default()
         };
         self.queue_depth = pick(&[1, 2, 8, 128]) as u32;
@@ -95,6 +104,11 @@ impl Terms {
     pub(super) fn are_guarded(&self) -> bool {
         self.options.header_digest == DigestPolicy::Required
             && self.options.data_digest == DigestPolicy::Required
+    }
+
+    /// True if clients whose sessions end are there again before their tasks are over.
+    pub(super) fn come_back_at_once(&self) -> bool {
+        self.options.error_recovery_level == 0 && self.options.reconnect_delay <= Duration::from_millis(1)
     }
 
     /// Sessions of a client.
