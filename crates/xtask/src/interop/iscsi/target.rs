@@ -20,6 +20,7 @@ pub fn scenarios() -> Vec<Scenario> {
     vec![
         scenario("iscsi-target-lio", "weft info, copy, read, verify and bench agree with LIO", lio),
         scenario("iscsi-target-lio-chap", "and show it who they are", lio_chap),
+        scenario("iscsi-target-lio-connections", "by a session of three connections", lio_connections),
         scenario("iscsi-target-tgt", "the same with tgt", tgt),
     ]
 }
@@ -36,6 +37,15 @@ fn lio(lab: &Lab) -> Result<()> {
     let offered = lab.weft_says(&["discover", &format!("iscsi://{GUEST}:{PORT}")])?;
     ensure!(offered.contains(IQN), "the target is not in: {offered}");
     Ok(())
+}
+
+fn lio_connections(lab: &Lab) -> Result<()> {
+    kernel_target(lab)?;
+    lab.inside(&script("lio_connections 4"))?;
+    let url = format!("iscsi://{GUEST}:{PORT}/{IQN}/0?connections=3&hdgst=1&ddgst=1");
+    let outcome = use_it(lab, &url, |arguments| lab.weft_says(arguments));
+    lab.inside(&script("lio_connections 1"))?;
+    outcome
 }
 
 fn lio_chap(lab: &Lab) -> Result<()> {

@@ -53,6 +53,9 @@ lio_chap() { # 1 or 0: LIO asks who is there, or not
     printf secretsecret >auth/password
     echo "$1" >attrib/authentication
 }
+lio_connections() { # how many LIO takes of a session
+    echo "$1" >"/sys/kernel/config/target/iscsi/$IQN/tpgt_1/param/MaxConnections"
+}
 SESSION=node.session.iscsi CONNECTION='node.conn[0].iscsi' AUTH=node.session.auth
 COMPLAINTS='connection[0-9:]+ (error|detected)|sd .*(error|timed out)' OUTAGE_SEEN='detected conn error'
 trap leave_quietly EXIT
