@@ -151,7 +151,7 @@ pub const NVME_BUGS: [Bug; 16] = [
 ];
 
 /// The bugs of volumes and of iSCSI's machines.
-pub const ISCSI_BUGS: [Bug; 21] = [
+pub const ISCSI_BUGS: [Bug; 20] = [
     Bug::FlushForgotten,
     Bug::FuaForgotten,
     Bug::BlockOffByOne,
@@ -167,7 +167,6 @@ pub const ISCSI_BUGS: [Bug; 21] = [
     Bug::SolicitedDataShifted,
     Bug::RepeatedDataShifted,
     Bug::LandingTakenForLanded,
-    Bug::PredecessorNotAwaited,
     Bug::BuffersInOrder,
     Bug::WindowPerConnection,
     Bug::TagsOfConnectionsAlike,
