@@ -291,4 +291,4 @@ impl Queues<'_> {
 }
 
 /// The furthest that data lies behind its command in a capsule, in bytes.
-const PADDING_MAX: usize = 4096;
+pub(super) const PADDING_MAX: usize = 4096;

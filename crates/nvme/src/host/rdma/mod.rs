@@ -14,6 +14,8 @@ mod incoming;
 mod link;
 mod outgoing;
 mod queue;
+#[cfg(test)]
+mod tests;
 
 pub(in crate::host) use link::{Link, Queues};
 pub(in crate::host) use queue::{QueuePair, State};
