@@ -146,7 +146,7 @@ fn sense_data_comes_with_the_response() {
     assert_eq!((response.sense[2] & 0xf, response.sense[12]), (6, 0x29));
     assert_eq!(world.run(channel, &command(2, &[0; 6])).response().status, 0);
     let to = world.direct(0, 512);
-    let unit = world.run(channel, &read(3, 1 << 20, 1, to));
+    let unit = world.run(channel, &read(3, 1 << 24, 1, to));
     assert_eq!((unit.response().sense[12], unit.response().data_in_residual), (0x21, 512));
     // No such logical unit.
     let lost = Command { lun: Lun::from_number(9), ..command(4, &[0; 6]) };

@@ -70,7 +70,7 @@ impl World {
         Self::with(Limits::default())
     }
 
-    /// Two volumes of 4 MiB, of which the second can be slow.
+    /// Two volumes of 64 MiB, of which the second can be slow.
     pub fn with(limits: Limits) -> Self {
         let mut env = StillEnv::new(1);
         let mut device = Loopback::new(verbs::Limits::default(), HOST);
@@ -284,7 +284,7 @@ impl World {
 }
 
 fn ram(env: &mut dyn Env) -> Ram {
-    Ram::new(env, Geometry::new(BLOCK as u32, 8192).unwrap()).unwrap()
+    Ram::new(env, Geometry::new(BLOCK as u32, 131_072).unwrap()).unwrap()
 }
 
 /// A login of the usual initiator.
