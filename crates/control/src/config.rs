@@ -126,7 +126,7 @@ async fn make<T: Target>(dispatcher: &Dispatcher<T>, subsystem: &str, call: &Cal
 
 /// The subsystems that may be in a saved configuration, in the order they are configured. Of SPDK's `accel` Weft has the keys
 /// alone, and skips the rest.
-pub const SAVED: [&str; 4] = ["accel", "bdev", "nvmf", "iscsi"];
+pub const SAVED: [&str; 5] = ["accel", "bdev", "nvmf", "iscsi", "srp"];
 
 /// The subsystems there are, in the order they are configured; each depends on those before it.
 pub const SUBSYSTEMS: [&str; 3] = ["bdev", "nvmf", "iscsi"];

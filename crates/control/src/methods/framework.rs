@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Defaults;
 use super::rounds::Rounds;
-use super::{accel, bdev, disk, iscsi, nvme, nvmf};
+use super::{accel, bdev, disk, iscsi, nvme, nvmf, srp};
 use crate::config::{Call, Config, Entry, SAVED, SUBSYSTEMS, Subsystem};
 use crate::error::{Errno, RpcError};
 use crate::fabric::{At, FabricMethod};
@@ -18,7 +18,7 @@ use crate::method::NoParams;
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct GetConfig {
-    /// The subsystem: `accel`, `bdev`, `nvmf` or `iscsi`.
+    /// The subsystem: `accel`, `bdev`, `nvmf`, `iscsi` or `srp`.
     name: String,
     /// Calls are never batched, whatever this says.
     with_batches: Option<bool>,
@@ -135,6 +135,7 @@ fn calls(shard: &Shard, defaults: &Defaults, subsystem: &str, round: usize, with
         }
         "nvmf" => nvmf::save(shard, round),
         "iscsi" => iscsi::save(shard, &defaults.iscsi, round, with_secrets),
+        "srp" => srp::save(shard, round),
         _ => Vec::new(),
     }
 }

@@ -11,6 +11,7 @@ pub mod notify;
 pub mod nvme;
 pub mod nvmf;
 mod rounds;
+pub mod srp;
 
 use std::sync::Arc;
 
@@ -78,6 +79,7 @@ impl State {
             disk::methods(&self.defaults.disks),
             nvmf::methods(),
             iscsi::methods(&self.defaults.iscsi),
+            srp::methods(),
         ];
         Table::new(families.into_iter().flatten().collect())
     }

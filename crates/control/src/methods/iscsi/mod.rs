@@ -185,7 +185,7 @@ fn iscsi_error(error: IscsiError) -> RpcError {
     }
 }
 
-fn device_error(error: ConfigError) -> RpcError {
+pub(crate) fn device_error(error: ConfigError) -> RpcError {
     let errno = match error {
         ConfigError::UnknownDevice | ConfigError::UnknownPort | ConfigError::UnknownUnit => Errno::NoDevice,
         ConfigError::DeviceExists | ConfigError::PortTaken | ConfigError::LunTaken => Errno::Exists,
