@@ -58,11 +58,8 @@ pub(super) fn print(style: &Style, shard: &Shard, socket: &str, notes: &[String]
     for one in &units {
         table.row([format_size(one.bytes), one.block_size.to_string(), one.url.clone()]);
     }
-    for one in &srp_units {
-        table.row([format_size(one.bytes), one.block_size.to_string(), one.url.clone()]);
-    }
     say!("{}\n", style.good("weft is ready"));
-    if !served.is_empty() || !units.is_empty() || !srp_units.is_empty() {
+    if !served.is_empty() || !units.is_empty() {
         say!("{}\n", table.render(style));
     }
     if let (Some(address), Some(first)) = (listeners.first(), served.first()) {

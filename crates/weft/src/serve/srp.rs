@@ -18,12 +18,11 @@ use wire::srp::PortId;
 /// A served logical unit.
 #[derive(Debug, Serialize)]
 pub(super) struct Unit {
-    /// `srp://HOST:PORT/TARGET/LUN`.
-    pub(super) url: String,
-    target: String,
+    id_ext: String,
+    ioc_guid: String,
     lun: u16,
-    pub(super) bytes: u64,
-    pub(super) block_size: u32,
+    bytes: u64,
+    block_size: u32,
 }
 
 /// The volumes as logical units of the target port that the subsystem's name gives: the same at every start. Says what could not
@@ -54,14 +53,13 @@ pub(super) fn serve(
     Ok(notes)
 }
 
-/// The logical units, as they are reached.
+/// The logical units, for programs.
 pub(super) fn units(shard: &Shard) -> Vec<Unit> {
-    let Some(address) = shard.srp().listening().next() else { return Vec::new() };
     let unit = |lun: &engine::srp::SrpLun| {
         let info = shard.volumes().get(&lun.volume)?.volume.info();
-        let (target, number) = (lun.port.to_string(), lun.number);
-        let url = format!("srp://{address}/{target}/{number}");
-        Some(Unit { url, target, lun: number, bytes: info.bytes(), block_size: info.block_size })
+        let [id_ext, ioc_guid] = [lun.port.extension, lun.port.guid].map(|half| format!("{half:016x}"));
+        let (bytes, block_size) = (info.bytes(), info.block_size);
+        Some(Unit { id_ext, ioc_guid, lun: lun.number, bytes, block_size })
     };
     shard.srp().luns().filter_map(unit).collect()
 }

@@ -5,6 +5,7 @@
 
 mod iser;
 mod nvme;
+mod srp;
 
 use super::Scenario;
 use super::lab::Lab;
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 /// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {
-    nvme::scenarios().into_iter().chain(iser::scenarios()).collect()
+    nvme::scenarios().into_iter().chain(iser::scenarios()).chain(srp::scenarios()).collect()
 }
 
 /// A network that loses nothing, with the kernel's device on it.

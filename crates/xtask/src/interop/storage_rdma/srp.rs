@@ -1,0 +1,95 @@
+//! SRP: Linux's ib_srp as the initiator of our target.
+
+use super::{lossy, plain, pull_cable};
+use crate::guest::HOST_ADDRESS;
+use crate::interop::lab::{Daemon, Lab, Script};
+use crate::interop::{Scenario, disk};
+use anyhow::Result;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::Duration;
+
+/// Both halves of the target port's name.
+const TARGET: &str = "0005000500050001";
+/// Where it is served.
+const PORT: u16 = 5555;
+
+/// The scenarios.
+pub fn scenarios() -> Vec<Scenario> {
+    let scenario = |name, about, run| Scenario { name, about, needs_weft: true, run };
+    vec![
+        scenario("storage-rdma-srp-ways", "every way to move data, several channels", |lab| {
+            tried(lab, include_str!("inside/srp_ways.sh"), 180)
+        }),
+        scenario("storage-rdma-srp-resets", "several units, resets of a unit and of the host", |lab| {
+            tried(lab, include_str!("inside/srp_resets.sh"), 120)
+        }),
+        scenario("storage-rdma-srp-raw", "16 MiB written and read back with equal sums", |lab| {
+            tried(lab, disk::RAW, 180)
+        }),
+        scenario("storage-rdma-srp-filesystem", "ext4 survives remounting, and fsck finds nothing", |lab| {
+            tried(lab, disk::FILESYSTEM, 180)
+        }),
+        scenario("storage-rdma-srp-fio", "random I/O of 512 bytes to 1 MiB, verified by crc32c", |lab| {
+            tried(lab, disk::FIO, 300)
+        }),
+        scenario("storage-rdma-srp-sg3", "sg3-utils, each command against what it must find", |lab| {
+            tried(lab, include_str!("../iscsi/inside/sg3.sh"), 180)
+        }),
+        scenario("storage-rdma-srp-outage", "killed twice during I/O: nothing acknowledged is lost", |lab| {
+            plain(lab)?;
+            disk::outage(lab, script, |file| serve_file(lab, file))
+        }),
+        scenario("storage-rdma-srp-cable", "the cable out for 8 s, twice during I/O", |lab| {
+            plain(lab)?;
+            let pull = |_: &Daemon| pull_cable(lab, Duration::from_secs(8));
+            disk::interruption(lab, script, |file| serve_file(lab, file), pull)
+        }),
+        scenario("storage-rdma-srp-loss", "every way to move data, one packet of a hundred lost", |lab| {
+            lossy(lab, || served(lab, include_str!("inside/srp_ways.sh"), 400))
+        }),
+    ]
+}
+
+fn script(body: &'static str) -> Script {
+    let script = Script::new(include_str!("inside/srp.sh"), body);
+    script.set("TARGET", TARGET).set("ADDRESS", HOST_ADDRESS).set("PORT", &PORT.to_string())
+}
+
+/// One script against a daemon that serves two units of 64 MiB, which must then end well.
+fn tried(lab: &Lab, body: &'static str, seconds: u64) -> Result<()> {
+    plain(lab)?;
+    served(lab, body, seconds)
+}
+
+/// The same on the network as it is.
+fn served(lab: &Lab, body: &'static str, seconds: u64) -> Result<()> {
+    let ram = |name: &str| json!({"name": name, "num_blocks": 131_072, "block_size": 512});
+    let volumes = [("bdev_malloc_create", ram("ram0")), ("bdev_malloc_create", ram("ram1"))];
+    let daemon = serve(lab, &volumes, &["ram0", "ram1"])?;
+    lab.inside(&script(body).within(seconds))?;
+    daemon.finish()
+}
+
+fn serve_file(lab: &Lab, file: &Path) -> Result<Daemon> {
+    let volume = json!({"name": "file", "filename": file, "block_size": 512});
+    serve(lab, &[("bdev_aio_create", volume)], &["file"])
+}
+
+/// `weft serve` with these volumes as the units of one target port.
+fn serve(lab: &Lab, volumes: &[(&str, Value)], units: &[&str]) -> Result<Daemon> {
+    let empty = lab.file("empty.json");
+    std::fs::write(&empty, r#"{"subsystems": []}"#)?;
+    let daemon = Daemon::start(lab, &["--config", &empty.display().to_string()])?;
+    let mut rpc = daemon.rpc()?;
+    for (method, parameters) in volumes {
+        rpc.call(method, Some(parameters.clone()))?;
+    }
+    rpc.call("srp_create_target", Some(json!({"id_ext": TARGET, "ioc_guid": TARGET})))?;
+    for unit in units {
+        let unit = json!({"id_ext": TARGET, "ioc_guid": TARGET, "bdev_name": unit});
+        rpc.call("srp_target_add_lun", Some(unit))?;
+    }
+    rpc.call("srp_add_listener", Some(json!({"traddr": HOST_ADDRESS, "trsvcid": PORT.to_string()})))?;
+    Ok(daemon)
+}
