@@ -90,7 +90,9 @@ fn every_method_works() {
     let port = target(&mut it);
     controllers(&mut it, &port);
     iscsi(&mut it);
+    srp(&mut it);
     configuration(&mut it);
+    srp_taken_down(&mut it);
     iscsi_taken_down(&mut it);
     taking_down(&mut it, &port);
     it.call("spdk_kill_instance", json!({ "sig_name": "SIGTERM" }));
@@ -519,6 +521,59 @@ fn iscsi_taken_down(it: &mut Fixture) {
     assert_eq!(it.call("iscsi_delete_auth_group", json!({ "tag": 1 })), true);
 }
 
+/// A target port of SRP.
+fn srp_port() -> Value {
+    json!({ "id_ext": "0000000000005eed", "ioc_guid": "0002c90300a0b0c0" })
+}
+
+/// With what a call says besides the port.
+fn of_srp_port(more: Value) -> Value {
+    let mut params = srp_port();
+    if let (Some(params), Value::Object(more)) = (params.as_object_mut(), more) {
+        params.extend(more);
+    }
+    params
+}
+
+/// An address that no other process of this machine has a device at.
+fn srp_listener() -> Value {
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    json!({ "traddr": format!("127.{}.{middle}.{low}", 128 | high & 63), "trsvcid": "5555" })
+}
+
+fn srp(it: &mut Fixture) {
+    assert_eq!(it.call("srp_create_target", srp_port()), true);
+    assert_eq!(it.code("srp_create_target", srp_port()), -17);
+    assert_eq!(it.code("srp_create_target", json!({ "id_ext": "5eed", "ioc_guid": "1" })), -22);
+    assert_eq!(it.call("srp_target_add_lun", of_srp_port(json!({ "bdev_name": "null" }))), 0);
+    let third = json!({ "bdev_name": "ram", "lun_id": 3 });
+    assert_eq!(it.call("srp_target_add_lun", of_srp_port(third)), 3);
+    assert_eq!(it.code("srp_target_add_lun", of_srp_port(json!({ "bdev_name": "none" }))), -19);
+    let initiators = json!({ "initiators": ["0000000000000001505400fffe123456"] });
+    assert_eq!(it.call("srp_target_set_initiators", of_srp_port(initiators.clone())), true);
+    assert_eq!(it.code("srp_target_set_initiators", of_srp_port(json!({ "initiators": ["me"] }))), -22);
+    let luns = json!([{ "lun_id": 0, "bdev_name": "null" }, { "lun_id": 3, "bdev_name": "ram" }]);
+    let mut shown = of_srp_port(initiators);
+    shown["luns"] = luns;
+    assert_eq!(it.call("srp_get_targets", json!({})), json!([shown]));
+    assert_eq!(it.call("srp_add_listener", srp_listener()), true);
+    assert_eq!(it.call("srp_get_listeners", json!({})), json!([srp_listener()]));
+    assert_eq!(it.call("srp_get_channels", json!({})), json!([]));
+    let saved = it.call("framework_get_config", json!({ "name": "srp" }));
+    let calls = ["srp_create_target", "srp_add_listener", "srp_target_add_lun"];
+    assert!(calls.iter().all(|call| saved.to_string().contains(call)), "{saved:#}");
+}
+
+fn srp_taken_down(it: &mut Fixture) {
+    assert_eq!(it.call("srp_remove_listener", srp_listener()), true);
+    assert_eq!(it.code("srp_remove_listener", srp_listener()), -2);
+    assert_eq!(it.call("srp_target_remove_lun", of_srp_port(json!({ "lun_id": 3 }))), true);
+    assert_eq!(it.code("srp_target_remove_lun", of_srp_port(json!({ "lun_id": 3 }))), -19);
+    assert_eq!(it.call("srp_delete_target", srp_port()), true);
+    assert_eq!(it.code("srp_delete_target", srp_port()), -2);
+    assert_eq!(it.call("srp_get_targets", json!({})), json!([]));
+}
+
 fn configuration(it: &mut Fixture) {
     let bdev = it.call("framework_get_config", json!({ "name": "bdev", "with_batches": false }));
     let saved = it.call("save_config", json!({}));
@@ -527,9 +582,10 @@ fn configuration(it: &mut Fixture) {
     let all: Vec<_> =
         volumes.flat_map(|subsystem| subsystem["config"].as_array().expect("calls").clone()).collect();
     assert_eq!(json!(all), bdev);
-    let attach = "bdev_nvme_attach_controller";
-    let calls = |place: usize| subsystems[place]["config"].to_string();
-    assert!(!calls(0).contains(attach) && calls(3).contains(attach), "after its listener: {saved:#}");
+    let first =
+        |call: &str| subsystems.iter().position(|subsystem| subsystem["config"].to_string().contains(call));
+    let (attached, listener) = (first("bdev_nvme_attach_controller"), first("nvmf_subsystem_add_listener"));
+    assert!(attached > listener && listener.is_some(), "after its listener: {saved:#}");
     assert_eq!(it.code("framework_get_config", json!({ "name": "none" })), -22);
     let batch = json!([{ "method": "bdev_null_create", "params": { "name": "late", "block_size": 512, "num_blocks": 8 } },
         { "method": "bdev_null_delete", "params": { "name": "late" } }]);

@@ -42,7 +42,7 @@ impl World {
         let device = Loopback::new(verbs::Limits::default(), ADDRESS);
         let mut target = Target::new(options);
         target.create_subsystem(SubsystemConfig::new(subsystem())).unwrap();
-        let portal = Portal { transport: target::Transport::Rdma, address: address() };
+        let portal = Portal { transport: Transport::Rdma, address: address() };
         target.add_listener(&subsystem(), portal).unwrap();
         let _ = env.entropy();
         let mut world = Self {
