@@ -11,6 +11,7 @@
 //! - [`requester`]: makes packets of sends, within the window.
 //! - [`completer`]: takes acknowledgements and responses, and completes sends.
 //! - [`retransmission`]: time-outs, and going back to what was lost.
+//! - [`round_trip`]: how long an acknowledgement usually takes, and is waited for.
 //! - [`narrowing`]: what loss makes of the window.
 //! - [`credits`]: how many receives the peer has.
 //! - [`rnr`]: waiting for a peer without receives.
@@ -28,3 +29,4 @@ pub(crate) mod respond;
 pub(crate) mod responder;
 pub(crate) mod retransmission;
 pub(crate) mod rnr;
+pub(crate) mod round_trip;

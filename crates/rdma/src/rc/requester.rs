@@ -3,6 +3,7 @@
 use super::credits::Credits;
 use super::message;
 use super::narrowing::Narrowing;
+use super::round_trip::RoundTrip;
 use crate::engine::{Core, Engine, Outgoing, Sent};
 use crate::transmit::{Payload, Transmitter};
 use std::collections::VecDeque;
@@ -50,6 +51,10 @@ pub(crate) struct Requester {
     pub(super) wait_until: Option<Time>,
     /// When the oldest packet is taken for lost.
     pub(super) lost_at: Option<Time>,
+    /// When it is tried again before.
+    pub(super) early_at: Option<Time>,
+    /// What is known of the way to the peer.
+    pub(super) round_trip: RoundTrip,
 }
 
 /// A send with packet numbers.
@@ -98,7 +103,7 @@ impl Requester {
 
     /// When something is due without a packet.
     pub(crate) fn deadline(&self) -> Option<Time> {
-        earliest(self.wait_until, self.lost_at)
+        earliest(self.wait_until, earliest(self.lost_at, self.early_at))
     }
 
     /// For unreliable services: which packet of the send at the front is next, and its number.
@@ -214,10 +219,11 @@ pub(crate) fn poll(core: &mut Core, mem: &mut Memory, now: Time, qp: QpId, out: 
         (requester.cursor, requester.packet) = (requester.cursor + 1, 0);
         return Sent::Something;
     }
+    let psn = flight.first.plus(requester.packet);
     let sent =
         if flight.fetches { fetch(core, mem, qp, &flight, out) } else { push(core, mem, qp, &flight, out) };
     if sent == Sent::Something {
-        super::retransmission::start_timer(core, qp, now);
+        super::retransmission::start_timer(core, qp, psn, now);
     }
     sent
 }

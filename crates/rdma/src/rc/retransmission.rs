@@ -8,8 +8,15 @@ use stdx::time::Time;
 use verbs::{QpId, Status};
 use wire::roce::Psn;
 
-/// Time starts to run for the oldest packet, if it does not already.
-pub(crate) fn start_timer(core: &mut Core, qp: QpId, now: Time) {
+/// A packet was sent: time starts to run for the oldest, if it does not already.
+pub(crate) fn start_timer(core: &mut Core, qp: QpId, psn: Psn, now: Time) {
+    if let Some(pair) = core.pair(qp) {
+        pair.engine.requester.round_trip.sent(psn, now);
+    }
+    run_timer(core, qp, now);
+}
+
+fn run_timer(core: &mut Core, qp: QpId, now: Time) {
     let Some(pair) = core.pair(qp) else { return };
     let code = pair.sending.ack_timeout;
     let requester = &mut pair.engine.requester;
@@ -19,6 +26,7 @@ pub(crate) fn start_timer(core: &mut Core, qp: QpId, now: Time) {
         && let Some(timeout) = timeout
     {
         requester.lost_at = Some(now + timeout);
+        requester.be_patient(now);
         core.schedule(qp);
     }
 }
@@ -27,8 +35,9 @@ pub(crate) fn start_timer(core: &mut Core, qp: QpId, now: Time) {
 pub(super) fn restart_timer(core: &mut Core, qp: QpId, now: Time) {
     let Some(pair) = core.pair(qp) else { return };
     let requester = &mut pair.engine.requester;
-    (requester.tries, requester.rnr_tries, requester.lost_at) = (0, 0, None);
-    start_timer(core, qp, now);
+    (requester.tries, requester.rnr_tries, requester.lost_at, requester.early_at) = (0, 0, None, None);
+    requester.round_trip.acknowledged(requester.unacked, now);
+    run_timer(core, qp, now);
 }
 
 /// The time has come that the queue pair waits for.
@@ -39,10 +48,15 @@ pub(crate) fn handle_timeout(core: &mut Core, qp: QpId, now: Time) {
         requester.wait_until = None;
     }
     if requester.lost_at.is_some_and(|at| at <= now) {
-        requester.lost_at = None;
+        (requester.lost_at, requester.early_at) = (None, None);
         let unacked = requester.unacked;
         if !planted(Bug::TimeoutForgotten) {
             retry(core, qp, unacked);
+        }
+    } else if requester.early_at.is_some_and(|at| at <= now) {
+        requester.early_at = None;
+        if !planted(Bug::TimeoutForgotten) {
+            retry_early(core, qp, now);
         }
     }
     core.activate(qp);
@@ -58,6 +72,20 @@ pub(super) fn retry_once(core: &mut Core, qp: QpId, psn: Psn) {
     }
 }
 
+/// Nothing was heard for longer than usual: sends again from the oldest packet on, which counts as no retry.
+fn retry_early(core: &mut Core, qp: QpId, now: Time) {
+    let widest = core.config.window_packets;
+    let Some(pair) = core.pair(qp) else { return };
+    let requester = &mut pair.engine.requester;
+    requester.narrowing.lose(widest);
+    requester.round_trip.lost_early(requester.next);
+    requester.be_patient(now);
+    requester.retried = None;
+    requester.go_back(requester.unacked);
+    core.counters.completer_retry_err += 1;
+    core.schedule(qp);
+}
+
 /// Sends again from `psn` on, or gives up.
 fn retry(core: &mut Core, qp: QpId, psn: Psn) {
     let widest = core.config.window_packets;
@@ -70,7 +98,8 @@ fn retry(core: &mut Core, qp: QpId, psn: Psn) {
         return core.fail_send(qp, Status::RetryExceeded);
     }
     requester.tries += 1;
-    requester.lost_at = None;
+    (requester.lost_at, requester.early_at) = (None, None);
+    requester.round_trip.lost(requester.next);
     requester.go_back(psn);
     core.counters.completer_retry_err += 1;
     core.activate(qp);

@@ -16,7 +16,7 @@ pub(super) fn handle(core: &mut Core, qp: QpId, now: Time, psn: Psn, timer: RnrT
         return core.fail_send(qp, Status::RnrRetryExceeded);
     }
     requester.rnr_tries = requester.rnr_tries.saturating_add(1);
-    requester.lost_at = None;
+    (requester.lost_at, requester.early_at) = (None, None);
     requester.wait_until = Some(now + timer.duration());
     requester.go_back(psn);
     core.schedule(qp);
