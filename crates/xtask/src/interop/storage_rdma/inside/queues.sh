@@ -5,7 +5,7 @@ name=$(controllers)
 [ "$(<"/sys/class/nvme/$name/transport")" = rdma ] || fail "the transport is another"
 sleep 5
 [ "$(<"/sys/class/nvme/$name/state")" = live ] || fail "it did not stay connected"
-! dmesg | grep -iE "$COMPLAINTS" || fail "the kernel complains"
+no_complaints
 nvme reset "/dev/$name"
 wait_for "[ \$(</sys/class/nvme/$name/state) = live ]"
 dd if="$DEV" of=/dev/null bs=64k count=4 iflag=direct status=none
