@@ -37,6 +37,7 @@ pub fn all() -> Vec<Step> {
         step("sim", "xtask sim --seeds 2000"),
         step("sim-iscsi", "xtask sim --protocol iscsi --seeds 1000"),
         step("sim-rdma", "xtask sim --protocol rdma --seeds 5000"),
+        step("sim-sdp", "xtask sim --protocol sdp --seeds 2000"),
         step("interop", "xtask interop"),
     ]
 }

@@ -104,7 +104,7 @@ impl Link {
         self.leaving.push(Leaving { queue, orderly });
     }
 
-    /// True while memory of commands that were given up may be open to the controller: until the next [`Link::begin`].
+    /// True while memory of commands that were given up may be open to the controller: until the next [`Link::post`].
     pub const fn is_exposed(&self) -> bool {
         self.exposed
     }

@@ -1,5 +1,5 @@
 # What every script of SRP shares. Set before it: TARGET, the identifier of the port (both its halves are the same), ADDRESS, PORT.
-INITIATOR=SRP
+INITIATOR='RDMA initiator port identifier'
 
 units() { # the disks of the target's unit LUN, such as sda
     local path
