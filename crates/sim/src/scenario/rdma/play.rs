@@ -261,9 +261,10 @@ fn destroy(machine: &mut Machine, object: Object) -> Check {
     destroyed.map_err(|why| Outcome::Leaked(format!("{object:?}: {why}")))
 }
 
-/// How long a healed world may take for anything.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a healed world may take for anything: twice what whoever asked for a connection waits for, once it was asked for
+/// patience and the answer was lost.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// And how many turns.
-const PATIENCE_TURNS: u32 = 100_000;
+const PATIENCE_TURNS: u32 = 400_000;
 /// Turns of load in a calm world.
 const CALM_TURNS: u32 = 200;
