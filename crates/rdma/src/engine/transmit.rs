@@ -110,14 +110,22 @@ impl Core {
                 Sent::Something => {}
                 Sent::Full => return Sent::Full,
                 Sent::Nothing => {
-                    if let Some(pair) = self.pair(qp) {
-                        pair.engine.is_active = false;
-                    }
+                    self.rest(qp);
                     return Sent::Nothing;
                 }
             }
         }
         Sent::Something
+    }
+
+    /// A queue pair has nothing to send. If it failed in its turn, what stood behind the failed send is flushed.
+    fn rest(&mut self, qp: QpId) {
+        let Some(pair) = self.pair(qp) else { return };
+        pair.engine.is_active = false;
+        let is_left = pair.state == QpState::Error && pair.sends.get(0).is_some();
+        if is_left && pair.engine.lane.is_network() {
+            self.flush(qp);
+        }
     }
 
     fn send_one(
