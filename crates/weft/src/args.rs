@@ -52,7 +52,8 @@ pub enum When {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve volumes; with no options a 1 GiB RAM volume over NVMe/TCP on 127.0.0.1:4420 and iSCSI on 127.0.0.1:3260
+    /// Serve volumes; with no options a 1 GiB RAM volume on 127.0.0.1, over NVMe/TCP and NVMe/RDMA at port 4420, iSCSI and
+    /// iSER at 3260, SRP at 5555
     Serve(ServeArgs),
     /// Tell what a volume, or a target, is
     Info(InfoArgs),
