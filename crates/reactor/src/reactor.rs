@@ -96,14 +96,16 @@ impl Reactor {
         }
     }
 
-    /// Busy datagram sockets leave the set, others return to it.
+    /// Busy sockets leave the set, others return to it.
     fn leave_and_come_back(&mut self, now: Time) {
-        let (pace, datagrams) = (&self.pace, &mut self.datagrams);
-        let is_active = |key| pace.active(now).any(|active| active == Socket::Datagrams(key));
-        datagrams.come_back(&self.poller, is_active);
+        let (pace, poller) = (&self.pace, &self.poller);
+        let is_active = |socket| pace.active(now).any(|active| active == socket);
+        self.datagrams.come_back(poller, |key| is_active(Socket::Datagrams(key)));
+        self.streams.come_back(poller, |key| is_active(Socket::Stream(key)));
         for socket in pace.active(now) {
-            if let Socket::Datagrams(key) = socket {
-                datagrams.leave(&self.poller, key);
+            match socket {
+                Socket::Datagrams(key) => self.datagrams.leave(poller, key),
+                Socket::Stream(key) => self.streams.leave(poller, key),
             }
         }
     }
@@ -135,9 +137,11 @@ impl Reactor {
                     self.leave_and_come_back(now);
                     self.ask(Wait::No, events);
                     self.datagrams.tell_left(events);
+                    self.streams.tell_left(events);
                 }
                 Turn::Sleep => {
                     self.datagrams.come_back(&self.poller, |_| false);
+                    self.streams.come_back(&self.poller, |_| false);
                     let is_told = events.len() > told_before;
                     self.ask(if is_told { Wait::No } else { Wait::Until(deadline) }, events);
                 }
@@ -254,12 +258,12 @@ impl Env for Reactor {
     }
 
     fn send(&mut self, stream: StreamId, from: &[Span]) -> Result<usize, IoError> {
-        self.streams.send(Key::from_u64(stream.0), &self.memory, from)
+        self.streams.send(&self.poller, Key::from_u64(stream.0), &self.memory, from)
     }
 
     fn close(&mut self, stream: StreamId, abort: bool) {
         let key = Key::from_u64(stream.0);
-        self.streams.close(key, abort, self.clock.now());
+        self.streams.close(&self.poller, key, abort, self.clock.now());
         self.pace.forget(Socket::Stream(key));
         self.listeners.resume(&self.poller, self.clock.now(), true);
     }

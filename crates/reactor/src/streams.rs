@@ -10,6 +10,10 @@
 //!
 //! The set tells edges only, so an edge that was told must not be forgotten: `wants_room` remembers that the owner waits
 //! to send, and `ended` that the peer's end was told, maybe before the last bytes were taken.
+//!
+//! A busy stream is tried in every turn, so nobody needs the set to tell of it; and what comes to a stream in the set costs
+//! its sender the telling. So busy streams whose owners do not wait for room leave the set, and return before the reactor
+//! sleeps: coming back is an edge, which tells what happened meanwhile.
 
 use crate::poller::{Interest, Poller, Ready};
 use crate::socket;
@@ -30,6 +34,8 @@ pub(crate) struct Streams {
     again: Vec<(Key, Again)>,
     /// Closed streams that wait for their peers' end, and until when.
     lingering: VecDeque<(Key, Time)>,
+    /// Streams that are not in the set.
+    left: Vec<Key>,
 }
 
 #[derive(Debug)]
@@ -39,6 +45,8 @@ struct Stream {
     state: State,
     wants_room: bool,
     ended: bool,
+    /// It is not in the set.
+    left: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,7 +66,7 @@ enum Again {
 impl Streams {
     /// An empty table for at most `limit` streams.
     pub(crate) const fn new(limit: usize) -> Self {
-        Self { table: Slab::new(limit), again: Vec::new(), lingering: VecDeque::new() }
+        Self { table: Slab::new(limit), again: Vec::new(), lingering: VecDeque::new(), left: Vec::new() }
     }
 
     /// True if there is no room for another stream.
@@ -93,7 +101,7 @@ impl Streams {
 
     fn insert(&mut self, poller: &Poller, fd: OwnedFd, owner: Owner, state: State) -> Result<Key, IoError> {
         let raw = fd.as_raw_fd();
-        let stream = Stream { fd, owner, state, wants_room: false, ended: false };
+        let stream = Stream { fd, owner, state, wants_room: false, ended: false, left: false };
         let key = self.table.insert(stream).map_err(|_| IoError::Limit)?;
         if let Err(error) = poller.add(raw, key.as_u64(), Interest::Edges) {
             self.table.remove(key);
@@ -114,26 +122,68 @@ impl Streams {
     }
 
     /// See [`stdx::env::Env::send`].
-    pub(crate) fn send(&mut self, key: Key, memory: &Memory, from: &[Span]) -> Result<usize, IoError> {
+    pub(crate) fn send(
+        &mut self,
+        poller: &Poller,
+        key: Key,
+        memory: &Memory,
+        from: &[Span],
+    ) -> Result<usize, IoError> {
         let stream = self.open(key).ok_or(IoError::Reset)?;
         let result = socket::send(&stream.fd, memory, from);
         stream.wants_room = match result {
             Ok(len) => len < from.iter().map(|span| span.len()).sum(),
             Err(error) => error == IoError::WouldBlock,
         };
+        if stream.wants_room && !stream.come_back(poller, key) {
+            self.again.push((key, Again::Writable));
+        }
         result
     }
 
     /// Ends a stream.
-    pub(crate) fn close(&mut self, key: Key, abort: bool, now: Time) {
+    pub(crate) fn close(&mut self, poller: &Poller, key: Key, abort: bool, now: Time) {
         let Some(stream) = self.open(key) else { return };
         if abort {
             socket::reset_on_close(&stream.fd);
-        } else if stream.state == State::Open && !stream.linger() && self.lingering.len() < LINGERING_MAX {
+        } else if stream.state == State::Open
+            && !stream.linger()
+            && stream.come_back(poller, key)
+            && self.lingering.len() < LINGERING_MAX
+        {
             self.lingering.push_back((key, now + LINGER));
             return;
         }
         self.table.remove(key);
+    }
+
+    /// Takes a stream that will be tried out of the set.
+    pub(crate) fn leave(&mut self, poller: &Poller, key: Key) {
+        if let Some(stream) = self.table.get_mut(key)
+            && stream.state == State::Open
+            && !stream.left
+            && !stream.wants_room
+            && poller.remove(stream.fd.as_raw_fd()).is_ok()
+        {
+            stream.left = true;
+            self.left.push(key);
+        }
+    }
+
+    /// Puts streams that are not tried any more back into the set, which tells of what came meanwhile.
+    pub(crate) fn come_back(&mut self, poller: &Poller, is_tried: impl Fn(Key) -> bool) {
+        let table = &mut self.table;
+        self.left.retain(|&key| match table.get_mut(key) {
+            Some(stream) if stream.left => is_tried(key) || !stream.come_back(poller, key),
+            Some(_) | None => false,
+        });
+    }
+
+    /// Lets the owners of streams that the set does not tell of try to receive.
+    pub(crate) fn tell_left(&mut self, events: &mut Vec<Event>) {
+        for at in 0..self.left.len() {
+            self.tell_try(self.left[at], events);
+        }
     }
 
     /// Gives up on peers that do not end; says when the next one's time is up.
@@ -217,6 +267,12 @@ impl Streams {
 }
 
 impl Stream {
+    /// Puts it back into the set if it is not there. False if that fails.
+    fn come_back(&mut self, poller: &Poller, key: Key) -> bool {
+        self.left = self.left && poller.add(self.fd.as_raw_fd(), key.as_u64(), Interest::Edges).is_err();
+        !self.left
+    }
+
     /// Says that no more will come, and begins to drop what arrives. True if the peer has ended already.
     fn linger(&mut self) -> bool {
         self.state = State::Lingering;
