@@ -16,8 +16,10 @@ number=0
 while [ ! -e stop ]; do
     number=\$((number + 1))
     printf "%-$((BLOCK - 1))d\n" \$number >block
+    SECONDS=0
     dd if=block of=$DEV bs=$BLOCK seek=\$((32 * 1048576 / $BLOCK + number)) oflag=direct,dsync conv=notrunc status=none || break
     echo \$number >>acknowledged
+    [ \$SECONDS -lt 4 ] || echo \$SECONDS >>waited
 done
 touch stopped
 END
