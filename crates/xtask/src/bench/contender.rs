@@ -61,23 +61,17 @@ pub fn exchange(
     })
 }
 
-/// The second yardstick: its answers are gathered from as much memory as the default volume has. There are answers with data
-/// for reads alone.
+/// The second yardstick: its data comes from and goes to as much memory as the default volume has.
 pub fn spread(
     options: &Options,
     programs: &Programs,
     messages: impl Fn(&Workload) -> (usize, usize) + 'static,
 ) -> Contender {
     let before = &["yardstick", "--spread", SPREAD];
-    let all = exchange("spread", &[], options, &programs.xtask, before, messages);
-    Contender::new(
-        "spread",
-        &[],
-        move |workload| if workload.writes { Ok(None) } else { all.measure(workload) },
-    )
+    exchange("spread", &[], options, &programs.xtask, before, messages)
 }
 
-/// Bytes that the second yardstick's answers are gathered from: those of the default volume.
+/// Bytes that the second yardstick's data comes from and goes to: those of the default volume.
 const SPREAD: &str = "1073741824";
 
 /// `weft bench` on a volume.

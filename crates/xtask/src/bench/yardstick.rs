@@ -5,13 +5,14 @@
 //! that stay in the cache. It parses nothing, keeps no command, touches no volume. What a protocol costs is what it is
 //! slower than this.
 //!
-//! With `--spread` its answers are gathered from all over as much memory as a volume has, as those of any target must be.
-//! What is left between that and the target is the protocol's; the rest is the memory's, which no code makes faster.
+//! With `--spread` the data of its answers is gathered from all over as much memory as a volume has, and that of its requests put
+//! there, as any target must, and requests with data come from as many buffers as are under way, as any host's do. What is left
+//! between that and the target is the protocol's; the rest is the memory's, which no code makes faster.
 
 mod spread;
 
 use anyhow::{Context, Result};
-use spread::Spread;
+use spread::{Gather, Scatter};
 use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
@@ -31,7 +32,7 @@ pub struct Arguments {
     /// How long, in seconds
     #[arg(default_value_t = 1.0)]
     seconds: f64,
-    /// Bytes of memory that answers are gathered from; 0 sends the same few over and over again
+    /// Bytes of memory that data is gathered from and put into; 0 sends the same few over and over again
     #[arg(long, default_value_t = 0)]
     spread: usize,
 }
@@ -49,11 +50,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 fn answer(arguments: &Arguments) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").context("cannot listen")?;
-    let spread = (arguments.spread > 0).then(|| Spread::new(arguments.spread, arguments.answer));
+    let spread = arguments.spread > 0;
+    let gather = spread.then(|| Gather::new(arguments.spread, arguments.answer));
+    let scatter = spread.then(|| Scatter::new(arguments.spread, arguments.request));
     println!("{}", listener.local_addr()?);
     let (stream, _) = listener.accept()?;
     let mut end = End::new(stream, arguments.request, arguments.answer)?;
-    end.spread = spread;
+    (end.gather, end.scatter) = (gather, scatter);
     while end.turn()? {}
     Ok(())
 }
@@ -62,6 +65,7 @@ fn ask(arguments: &Arguments, address: SocketAddr) -> Result<()> {
     let stream = TcpStream::connect(address).context("cannot connect")?;
     let mut end = End::new(stream, arguments.answer, arguments.request)?;
     end.owed = arguments.depth * arguments.request;
+    end.gather = (arguments.spread > 0).then(|| Gather::new(end.owed, arguments.request));
     let span = Duration::from_secs_f64(arguments.seconds);
     end.run_for(span / 10)?;
     let (exchanges, began) = (end.exchanges, Instant::now());
@@ -77,7 +81,9 @@ struct End {
     room: Vec<u8>,
     bytes: Vec<u8>,
     /// Where to gather what is sent, if not from `bytes`.
-    spread: Option<Spread>,
+    gather: Option<Gather>,
+    /// Where to put what has arrived.
+    scatter: Option<Scatter>,
     message_in: usize,
     message_out: usize,
     /// Bytes of a message that has not arrived whole.
@@ -97,7 +103,8 @@ impl End {
             stream,
             room,
             bytes,
-            spread: None,
+            gather: None,
+            scatter: None,
             message_in,
             message_out,
             partial: 0,
@@ -124,6 +131,9 @@ impl End {
         match self.stream.read(&mut self.room) {
             Ok(0) => return Ok(false),
             Ok(len) => {
+                if let Some(scatter) = &mut self.scatter {
+                    scatter.take(&self.room[..len]);
+                }
                 self.partial += len;
                 let messages = self.partial / self.message_in;
                 self.partial %= self.message_in;
@@ -138,8 +148,8 @@ impl End {
 
     /// Sends what is owed. False at the end of the stream.
     fn send(&mut self) -> Result<bool> {
-        let sent = match &mut self.spread {
-            Some(spread) => spread.send(&mut self.stream, self.owed),
+        let sent = match &mut self.gather {
+            Some(gather) => gather.send(&mut self.stream, self.owed),
             None => self.send_chunks(),
         };
         match sent {
