@@ -1,6 +1,7 @@
 //! What an initiator tells its owner.
 
 use super::connection::ConnectionEnd;
+use crate::initiator::Ending;
 use core::fmt;
 use stdx::env::IoError;
 use stdx::mem::OutOfMemory;
@@ -8,28 +9,7 @@ use thiserror::Error;
 use wire::scsi::SenseKey;
 
 /// Something happened to an initiator.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum InitiatorEvent {
-    /// The target is ready for the first time; its disks have been told.
-    Connected,
-    /// There is a disk at this logical unit number.
-    DiskAdded(u16),
-    /// A disk is gone; its requests complete as gone.
-    DiskRemoved(u16),
-    /// A disk has another size.
-    DiskResized {
-        /// Logical unit number.
-        lun: u16,
-        /// The new size in blocks.
-        blocks: u64,
-    },
-    /// The connection is lost; requests wait while it is made anew.
-    ConnectionLost(Failure),
-    /// It was made anew; requests go on.
-    Reconnected,
-    /// It is over for good; requests complete as gone.
-    Failed(Failure),
-}
+pub type InitiatorEvent = crate::initiator::InitiatorEvent<Failure>;
 
 /// Why there is no connection.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
@@ -102,6 +82,16 @@ impl fmt::Display for Stage {
 }
 
 impl Failure {
+    /// What the target said when it was asked something on the way up.
+    pub(super) fn of(stage: Stage, ending: &Ending) -> Self {
+        match (ending.sense, ending.status) {
+            (Some(sense), _) => {
+                Self::Refused { stage, key: sense.key, code: sense.code, qualifier: sense.qualifier }
+            }
+            (None, status) => Self::Status { stage, status: status.unwrap_or(u8::MAX) },
+        }
+    }
+
     /// True if trying again is known to be useless.
     pub fn is_final(&self) -> bool {
         match self {

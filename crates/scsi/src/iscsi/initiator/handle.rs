@@ -1,9 +1,9 @@
 //! The owner's handle to an attached target.
 
 use super::attachment::Attachment;
-use super::disk::Disk;
 use super::event::InitiatorEvent;
 use super::options::{InitiatorOptions, InitiatorOptionsError};
+use crate::initiator::Disk;
 use crate::iscsi::login::Parameters;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -89,13 +89,13 @@ impl Initiator {
 
     /// The disks there are, by logical unit number.
     pub fn disks(&self) -> Vec<Disk> {
-        let luns = self.attachment.borrow().luns();
+        let luns = self.attachment.borrow().units.luns();
         luns.into_iter().filter_map(|lun| self.disk(lun)).collect()
     }
 
     /// The disk at a logical unit number, if there is one.
     pub fn disk(&self, lun: u16) -> Option<Disk> {
-        Disk::new(Rc::clone(&self.attachment), lun)
+        Disk::new(self.attachment.clone(), lun)
     }
 
     /// Asserts what always holds. For tests and the simulation.

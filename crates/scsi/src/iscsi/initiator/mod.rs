@@ -15,7 +15,6 @@
 mod attachment;
 mod connection;
 mod discovery;
-mod disk;
 mod event;
 mod handle;
 mod options;
@@ -23,7 +22,8 @@ mod session;
 
 pub use connection::ConnectionEnd;
 pub use discovery::{Discovered, Discovery, DiscoveryError, Portal};
-pub use disk::Disk;
 pub use event::{Failure, InitiatorEvent, Stage};
 pub use handle::{Initiator, InitiatorError};
 pub use options::{InitiatorOptions, InitiatorOptionsError};
+
+pub use crate::initiator::Disk;

@@ -12,33 +12,26 @@
 //! longer ours are ignored.
 
 mod loss;
-mod pages;
-mod records;
 mod recovery;
-mod requests;
 mod rising;
-mod scan;
 mod timeouts;
 
-pub(super) use self::records::Record;
-
 use self::recovery::Recovery;
-use self::requests::{ChannelState, Request};
-use self::scan::Scan;
 use super::connection::{Answer, Completed, Connection, ConnectionMemory, News, State};
 use super::event::{Failure, InitiatorEvent, Stage};
 use super::options::InitiatorOptions;
 use super::session::Session;
+use crate::initiator::{Attached, Carrier, Command, Ending, Full, Look, Settings as UnitSettings, Units};
 use crate::iscsi::login::{InitiatorIdentity, Parameters};
-use block::replay::Acknowledged;
+use block::{Done, Io, Refused};
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use stdx::backoff::Backoff;
 use stdx::env::{Env, Event, Owner, What};
-use stdx::mem::{Kind, OutOfMemory, Span};
-use stdx::slab::{Key, Slab};
+use stdx::mem::OutOfMemory;
+use stdx::slab::Key;
 use stdx::time::{Time, earliest};
 use wire::iscsi::{Isid, Serial};
 
@@ -63,37 +56,15 @@ pub(super) struct Attachment {
     spare: BTreeMap<Place, ConnectionMemory>,
     /// Where the orders of commands go on, by session.
     cmd_sns: BTreeMap<usize, Serial>,
-    /// Private memory for answers to questions.
-    page: Span,
-    /// Private memory for each request: the parameter list of UNMAP.
-    lists: Span,
-    /// Shared memory of zeros.
-    zeros: Span,
-    scan: Scan,
-    records: BTreeMap<u16, Record>,
-    requests: Slab<Request>,
-    /// Requests that found no room in their session, or no session.
-    waiting: VecDeque<Key>,
-    /// Requests that are tried again later.
-    parked: Vec<Key>,
-    parked_until: Option<Time>,
-    channels: Slab<ChannelState>,
-    acknowledged: Acknowledged,
-    next_session: usize,
+    /// The target's disks, and all requests for them.
+    pub units: Units,
     pub events: VecDeque<InitiatorEvent>,
     backoff: Backoff,
     /// DefaultTime2Wait of the last connection.
     time_to_wait: Duration,
-    /// When the connection was lost; `None` while it is there.
-    lost_at: Option<Time>,
     last_failure: Failure,
-    next_serial: u64,
     /// When to look for late commands and silent sessions.
     look_at: Option<Time>,
-    /// When to ask the next disk whether something has changed, and which was asked last.
-    ask_disks_at: Time,
-    asked_last: u16,
-    asking: bool,
     completed: Vec<Completed>,
 }
 
@@ -115,17 +86,7 @@ enum Phase {
 
 impl Attachment {
     pub fn connect(env: &mut dyn Env, owner: Owner, options: InitiatorOptions) -> Result<Self, OutOfMemory> {
-        let requests_max = options.requests_max;
-        let mem = env.mem();
-        let private = mem.map(Kind::Private, (pages::ANSWER_LEN + requests_max * LIST_LEN) as u64)?;
-        let private = mem.whole(private);
-        let zeros = match mem.map(Kind::Shared, ZEROS_LEN) {
-            Ok(zeros) => mem.whole(zeros),
-            Err(error) => {
-                mem.unmap(private.region);
-                return Err(error);
-            }
-        };
+        let units = Units::new(env.mem(), unit_settings(&options))?;
         let seed = env.entropy();
         let identity = Rc::new(InitiatorIdentity {
             initiator: options.initiator.clone(),
@@ -145,28 +106,12 @@ impl Attachment {
             recoveries: BTreeMap::new(),
             spare: BTreeMap::new(),
             cmd_sns: BTreeMap::new(),
-            page: private.first(pages::ANSWER_LEN),
-            lists: private.from(pages::ANSWER_LEN),
-            zeros,
-            scan: Scan::idle(),
-            records: BTreeMap::new(),
-            requests: Slab::new(requests_max),
-            waiting: VecDeque::with_capacity(requests_max),
-            parked: Vec::new(),
-            parked_until: None,
-            channels: Slab::new(CHANNELS_MAX),
-            acknowledged: Acknowledged::new(),
-            next_session: 0,
+            units,
             events: VecDeque::new(),
             backoff: Backoff::new(seed, options.reconnect_delay, options.reconnect_delay_max),
             time_to_wait: Duration::ZERO,
-            lost_at: None,
             last_failure: Failure::Closed,
-            next_serial: 0,
             look_at: None,
-            ask_disks_at: Time::ZERO,
-            asked_last: 0,
-            asking: false,
             completed: Vec::new(),
             options,
         };
@@ -223,9 +168,9 @@ impl Attachment {
         self.handle_completions(env);
         self.handle_news(env);
         self.handle_states(env);
-        self.continue_scan(env);
-        if !self.waiting.is_empty() && self.is_live() {
-            self.issue_waiting(env);
+        self.units.continue_look(env, &mut self.sessions);
+        if self.is_live() {
+            self.units.issue_waiting(env, &mut self.sessions);
         }
     }
 
@@ -235,16 +180,27 @@ impl Attachment {
             let Some(session) = self.sessions.get_mut(index) else { break };
             session.take_completed(&mut completed);
             for done in completed.drain(..) {
-                match (&done.answer, done.token) {
-                    (Answer::Command(ending), SCAN_TOKEN) => self.handle_scan_answer(env, ending),
-                    (Answer::Command(ending), WATCH_TOKEN) => self.handle_watched(env, ending),
-                    (Answer::Command(ending), _) => self.handle_part_done(env, done.token, ending),
+                match &done.answer {
+                    Answer::Command(ending) => self.handle_ending(env, done.token, ending),
                     // A sign of life has done its duty by being heard, and what was aborted ends by itself.
-                    (Answer::Nop | Answer::Management(_) | Answer::Text(_) | Answer::LoggedOut, _) => {}
+                    Answer::Nop | Answer::Management(_) | Answer::Text(_) | Answer::LoggedOut => {}
                 }
             }
         }
         self.completed = completed;
+    }
+
+    fn handle_ending(&mut self, env: &mut dyn Env, token: u64, ending: &Ending) {
+        match self.units.handle_ending(env, &mut self.sessions, token, ending) {
+            Look::Further => {}
+            Look::Done => {
+                while let Some(change) = self.units.poll_change() {
+                    self.events.push_back(change.into());
+                }
+                self.handle_scanned(env);
+            }
+            Look::Failed(ending) => self.lose(env, Failure::of(Stage::LogicalUnits, &ending)),
+        }
     }
 
     fn handle_news(&mut self, env: &mut dyn Env) {
@@ -258,7 +214,7 @@ impl Attachment {
             }
         }
         if changed && self.is_live() {
-            self.begin_scan(env);
+            self.units.begin_look(env, &mut self.sessions);
         }
     }
 
@@ -283,7 +239,7 @@ impl Attachment {
             Phase::Live => earliest(self.look_at, self.recovery_deadline()),
             Phase::Failed => None,
         };
-        earliest(earliest(unread, self.loss_deadline()), earliest(phase, self.parked_until))
+        earliest(earliest(unread, self.units.deadline()), phase)
     }
 
     pub fn handle_timeout(&mut self, env: &mut dyn Env) {
@@ -291,7 +247,9 @@ impl Attachment {
             connection.receive_more(env);
         }
         let now = env.now();
-        self.handle_loss_deadline(env);
+        if !self.units.handle_timeout(now) {
+            self.fail(env, self.last_failure.clone());
+        }
         match self.phase {
             Phase::Rising { stage, deadline } if now >= deadline => {
                 self.lose(env, Failure::ConnectTimedOut(stage));
@@ -302,9 +260,6 @@ impl Attachment {
                 self.look(env);
             }
             Phase::Rising { .. } | Phase::Waiting { .. } | Phase::Failed => {}
-        }
-        if self.parked_until.is_some_and(|until| now >= until) {
-            self.unpark();
         }
         self.turn(env);
         self.flush(env);
@@ -325,8 +280,7 @@ impl Attachment {
         for memory in core::mem::take(&mut self.spare).into_values() {
             memory.unmap(env.mem());
         }
-        env.mem().unmap(self.page.region);
-        env.mem().unmap(self.zeros.region);
+        self.units.unmap(env.mem());
     }
 
     /// Asserts what always holds.
@@ -340,11 +294,71 @@ impl Attachment {
             && !self.sessions.iter().any(|session| session.wants_another(self.options.connections));
         let all_up = self.connections().all(is_up);
         assert!(!self.is_live() || is_whole && all_up, "live without all connections");
-        let waits = |key: &Key| self.requests.get(*key).is_some();
-        assert!(
-            self.waiting.iter().all(waits) && self.parked.iter().all(waits),
-            "a request waits that is done"
-        );
+        assert_eq!(self.is_live(), self.units.is_live());
+        self.units.check();
+    }
+}
+
+impl Attached for Attachment {
+    fn units(&self) -> &Units {
+        &self.units
+    }
+
+    fn units_mut(&mut self) -> &mut Units {
+        &mut self.units
+    }
+
+    fn submit(&mut self, env: &mut dyn Env, channel: Key, lun: u16, io: Io) -> Result<(), Refused> {
+        self.units.submit(env, &mut self.sessions, channel, lun, io)
+    }
+
+    fn poll_channel(&mut self, env: &mut dyn Env, channel: Key, done: &mut Vec<Done>) {
+        let mut ended = false;
+        for session in &mut self.sessions {
+            session.flush(env);
+            ended |= session.has_ended();
+        }
+        if ended {
+            self.turn(env);
+        }
+        self.units.take_done(channel, done);
+    }
+
+    fn handle_event(&mut self, env: &mut dyn Env, event: &Event) {
+        Self::handle_event(self, env, event);
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        Self::deadline(self)
+    }
+
+    fn handle_timeout(&mut self, env: &mut dyn Env) {
+        Self::handle_timeout(self, env);
+    }
+}
+
+impl Carrier for Vec<Session> {
+    fn ways(&self) -> usize {
+        self.len()
+    }
+
+    fn submit(&mut self, env: &mut dyn Env, way: usize, command: &Command) -> Result<(), Full> {
+        let Command { lun, cdb, data, token } = *command;
+        self[way].submit(env, lun, &cdb, data, token).map_err(|_| Full)
+    }
+
+    fn flush(&mut self, env: &mut dyn Env) {
+        self.iter_mut().for_each(|session| session.flush(env));
+    }
+}
+
+fn unit_settings(options: &InitiatorOptions) -> UnitSettings {
+    UnitSettings {
+        lun: options.lun,
+        requests_max: options.requests_max,
+        watch_interval: options.watch_interval,
+        loss_timeout: options.loss_timeout,
+        fast_io_fail_timeout: options.fast_io_fail_timeout,
     }
 }
 
@@ -354,15 +368,5 @@ fn random_isid(drawn: u64) -> Isid {
     Isid([0x80, a, b, c, 0, 0])
 }
 
-/// The token of the commands that look at logical units. No request has it: places are below a limit.
-const SCAN_TOKEN: u64 = u64::MAX;
-/// The token of the command that asks a disk whether something has changed.
-const WATCH_TOKEN: u64 = u64::MAX - 3;
 /// The token of what is not a command.
 const OTHER_TOKEN: u64 = u64::MAX - 1;
-/// Bytes of the parameter list of UNMAP with one descriptor, and some to keep the lists apart.
-const LIST_LEN: usize = 32;
-/// Bytes of the zeros that stand in where a target has no WRITE SAME. They cost no memory.
-const ZEROS_LEN: u64 = 128 << 10;
-/// Channels of all disks.
-const CHANNELS_MAX: usize = 1 << 16;

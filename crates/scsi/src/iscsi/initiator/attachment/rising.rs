@@ -112,7 +112,7 @@ impl Attachment {
         match stage {
             Stage::Login => {
                 self.phase = Phase::Rising { stage: Stage::LogicalUnits, deadline };
-                self.begin_scan(env);
+                self.units.begin_look(env, &mut self.sessions);
             }
             Stage::LogicalUnits => {}
             Stage::Sessions => self.go_on_rising(env),
@@ -141,14 +141,12 @@ impl Attachment {
 
     fn handle_risen(&mut self, env: &mut dyn Env) {
         self.phase = Phase::Live;
-        self.lost_at = None;
         self.moves = 0;
         self.backoff.reset();
         self.watch(env);
-        self.ask_disks_at = env.now() + self.options.watch_interval;
         let again = core::mem::replace(&mut self.was_live, true);
         self.events.push_back(if again { InitiatorEvent::Reconnected } else { InitiatorEvent::Connected });
-        self.issue_waiting(env);
+        self.units.set_live(env, &mut self.sessions);
     }
 }
 

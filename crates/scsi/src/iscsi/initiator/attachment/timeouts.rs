@@ -1,17 +1,13 @@
 //! Connections that are silent and commands that take too long: a silent target is asked for a sign of life, and lost without
 //! one; a late command is aborted, and if that does not help the connection counts as lost.
 
-use super::{Attachment, OTHER_TOKEN, WATCH_TOKEN};
+use super::{Attachment, OTHER_TOKEN};
 use crate::iscsi::initiator::connection::{Connection, ConnectionEnd};
-use crate::iscsi::initiator::connection::{Data, Ending};
-use crate::iscsi::initiator::disk::{Answer, answer_of};
 use crate::iscsi::initiator::event::Failure;
 use crate::iscsi::initiator::session::Session;
 use core::time::Duration;
 use stdx::env::Env;
-use stdx::slab::Key;
 use stdx::time::Time;
-use wire::scsi::{Cdb, Lun};
 
 impl Attachment {
     /// When to look next.
@@ -44,7 +40,7 @@ impl Attachment {
         }
         self.ping_silent(env);
         self.abort_late(env);
-        self.ask_next_disk(env);
+        self.units.ask_next_disk(env, &mut self.sessions);
     }
 
     /// Closes connections by which a sign of life was asked for, and nothing at all was heard since for as long as the options
@@ -76,37 +72,6 @@ impl Attachment {
         }
     }
 
-    /// Asks the next disk whether something has changed, if it is time: TEST UNIT READY is answered with a unit attention
-    /// then (SPC-4, section 6.47).
-    fn ask_next_disk(&mut self, env: &mut dyn Env) {
-        let (now, interval) = (env.now(), self.options.watch_interval);
-        if interval.is_zero() || self.asking || now < self.ask_disks_at {
-            return;
-        }
-        self.ask_disks_at = now + interval;
-        // A target without disks may get one: then it is the place where all are told of that is asked.
-        let behind = self.records.range(self.asked_last.saturating_add(1)..).next();
-        let lun = behind.or_else(|| self.records.first_key_value()).map_or(0, |(lun, _)| *lun);
-        let Some(session) = self.sessions.first_mut() else { return };
-        if session.submit(env, Lun::from_number(lun), &Cdb([0; 16]), Data::None, WATCH_TOKEN).is_ok() {
-            (self.asked_last, self.asking) = (lun, true);
-            session.flush(env);
-        }
-    }
-
-    /// The disk says how it is.
-    pub(super) fn handle_watched(&mut self, env: &mut dyn Env, ending: &Ending) {
-        self.asking = false;
-        let changed = match answer_of(ending) {
-            Answer::Attention(_) => true,
-            Answer::Done(block::Status::Gone) => self.records.contains_key(&self.asked_last),
-            Answer::Done(_) | Answer::Again(_) => false,
-        };
-        if changed && self.is_live() {
-            self.begin_scan(env);
-        }
-    }
-
     /// Commands that are late are aborted, each once.
     fn abort_late(&mut self, env: &mut dyn Env) {
         let (now, timeout) = (env.now(), self.options.command_timeout);
@@ -115,13 +80,14 @@ impl Attachment {
             let candidates = connection.unanswered().filter(|(_, _, since)| now >= *since + timeout);
             let mut places = late.iter_mut();
             for (place, token, _) in candidates {
-                let Some(request) = self.requests.get_mut(Key::from_u64(token)) else { continue };
-                if request.aborted {
-                    continue;
+                if places.len() == 0 {
+                    break;
                 }
-                let Some(free) = places.next() else { break };
-                request.aborted = true;
-                *free = Some(place);
+                if self.units.note_abort(token)
+                    && let Some(free) = places.next()
+                {
+                    *free = Some(place);
+                }
             }
             for place in late.into_iter().flatten() {
                 // Without room for it, the second time-out decides.

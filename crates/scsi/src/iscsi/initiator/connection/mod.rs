@@ -30,8 +30,9 @@ mod tasks;
 mod window;
 
 pub use self::end::{ConnectionEnd, Misbehaviour};
-pub use self::tasks::{CONNECTIONS_MAX, Data, TASKS_MAX};
+pub use self::tasks::{CONNECTIONS_MAX, TASKS_MAX};
 pub(super) use self::window::Window;
+pub(super) use crate::initiator::{Data, Ending};
 
 use self::order::Order;
 use self::receive::Receive;
@@ -46,10 +47,9 @@ use stdx::planted::{Bug, planted};
 use stdx::time::Time;
 use stdx::transmit::Transmit;
 use wire::iscsi::{
-    Digests, HeaderRules, Isid, LOGIN_DATA_MAX, LogoutReason, Receiver, Residual, Serial, TaskFunction,
-    TaskResult,
+    Digests, HeaderRules, Isid, LOGIN_DATA_MAX, LogoutReason, Receiver, Serial, TaskFunction, TaskResult,
 };
-use wire::scsi::{Cdb, Lun, Sense};
+use wire::scsi::{Cdb, Lun};
 
 /// One connection.
 pub(super) struct Connection {
@@ -150,19 +150,6 @@ pub(super) enum Answer {
     Text(Vec<u8>),
     /// The session is over.
     LoggedOut,
-}
-
-/// How a command ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Ending {
-    /// The SCSI status; `None` if the target could not deal with the command (target failure).
-    pub status: Option<u8>,
-    /// Why, if it said so.
-    pub sense: Option<Sense>,
-    /// Bytes that came.
-    pub moved: u32,
-    /// The difference in data.
-    pub residual: Residual,
 }
 
 /// What the target tells without being asked.

@@ -13,7 +13,7 @@ use stdx::mem::Memory;
 use stdx::planted::{Bug, planted};
 use stdx::transmit::Transmit;
 use wire::iscsi::{
-    Digests, HeaderError, HeaderRules, LOGIN_DATA_MAX, Receiver, Residual, Serial, TaskResponse, TaskResult,
+    Digests, HeaderError, HeaderRules, LOGIN_DATA_MAX, Receiver, Serial, TaskResponse, TaskResult,
 };
 use wire::scsi::Status;
 
@@ -112,7 +112,7 @@ impl Connection {
                 self.put_reassign(memory, slot, next);
             } else if planted(Bug::UntakenTakenForDone) {
                 let (moved, status) = (task.data.len(), Some(Status::Good as u8));
-                let ending = Ending { status, sense: None, moved, residual: Residual::None };
+                let ending = Ending { status, sense: None, moved, is_exact: true };
                 task.answer = Some(Answer::Command(ending));
                 self.finish(slot);
             } else {

@@ -194,7 +194,8 @@ impl Connection {
             task.answer_sn = Some(number);
             self.holding += 1;
         }
-        task.answer = Some(Answer::Command(Ending { status, sense, moved, residual }));
+        task.answer =
+            Some(Answer::Command(Ending { status, sense, moved, is_exact: residual == Residual::None }));
         Ok(())
     }
 

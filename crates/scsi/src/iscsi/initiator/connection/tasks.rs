@@ -5,6 +5,7 @@
 //! task long done finds nothing (until the generation, 17 bits, comes round).
 
 use super::Answer;
+use crate::initiator::Data;
 use stdx::mem::Span;
 use stdx::planted::{Bug, planted};
 use stdx::time::Time;
@@ -39,17 +40,6 @@ pub(super) enum Kind {
     Text,
     /// The end.
     Logout,
-}
-
-/// The data of a command.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Data {
-    /// There is none.
-    None,
-    /// Memory to target.
-    Out(Span),
-    /// Target to memory: as much as comes.
-    In(Span),
 }
 
 /// A task that was sent, or waits in the transmit queue.
@@ -185,16 +175,6 @@ impl Task {
         match self.data {
             Data::Out(span) => Some(span),
             Data::None | Data::In(_) => None,
-        }
-    }
-}
-
-impl Data {
-    /// Bytes the command may move.
-    pub(super) fn len(&self) -> u32 {
-        match self {
-            Data::None => 0,
-            Data::Out(span) | Data::In(span) => span.len,
         }
     }
 }

@@ -1,13 +1,13 @@
 //! What a target's answer means for a request: the one place where SCSI statuses and sense data become [`block::Status`].
 
-use crate::iscsi::initiator::connection::Ending;
+use super::Ending;
 use block::Status as Outcome;
 use stdx::planted::{Bug, planted};
 use wire::scsi::{Sense, SenseKey, Status};
 
 /// What the end of a command means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in super::super) enum Answer {
+pub(super) enum Answer {
     /// That is how it went.
     Done(Outcome),
     /// It may go better in a moment; if it never does, this is how it went.
@@ -17,7 +17,7 @@ pub(in super::super) enum Answer {
 }
 
 /// The meaning of an ending.
-pub(in super::super) fn answer_of(ending: &Ending) -> Answer {
+pub(super) fn answer_of(ending: &Ending) -> Answer {
     match (ending.status, &ending.sense) {
         (Some(GOOD | CONDITION_MET), _) => Answer::Done(Outcome::Ok),
         (Some(CHECK_CONDITION), Some(sense)) => of_sense(sense),
@@ -92,10 +92,9 @@ const TASK_ABORTED: u8 = Status::TaskAborted as u8;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::iscsi::Residual;
 
     fn ending(status: Option<u8>, sense: Option<Sense>) -> Ending {
-        Ending { status, sense, moved: 0, residual: Residual::None }
+        Ending { status, sense, moved: 0, is_exact: true }
     }
 
     #[test]

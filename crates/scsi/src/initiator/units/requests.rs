@@ -1,23 +1,23 @@
 //! Requests of all channels: from submission through commands, possibly several each, to completion.
 //!
 //! ```text
-//!   submit --> waiting --room in a session, connected--> sent --last answer--> done
+//!   submit --> waiting ----room on its way, connected----> sent --last answer--> done
 //!                 ^                                       |  |
 //!                 +---------- connection lost ------------+  +-- "try again" --> parked (a moment) --> waiting
 //! ```
 //!
-//! Invariant: a request is in the table from submission to completion, and completed by [`Attachment::finish`] alone.
+//! Invariant: a request is in the table from submission to completion, and completed by [`Units::finish`] alone.
 
-use super::{Attachment, LIST_LEN, Phase, Record, SCAN_TOKEN};
-use crate::iscsi::initiator::connection::Ending;
-use crate::iscsi::initiator::disk::{Answer, Piece, answer_of};
+use super::{LIST_LEN, Reach, Record, SCAN_TOKEN, Units};
+use crate::initiator::command::Piece;
+use crate::initiator::status::{Answer, answer_of};
+use crate::initiator::{Carrier, Command, Ending};
 use block::replay::Range;
 use block::{Done, Info, Io, Op, Refused, Status};
 use core::time::Duration;
 use stdx::env::Env;
 use stdx::mem::Span;
 use stdx::slab::Key;
-use wire::iscsi::Residual;
 use wire::scsi::Lun;
 
 /// A request of a channel.
@@ -26,8 +26,8 @@ pub(super) struct Request {
     pub io: Io,
     pub lun: u16,
     pub channel: Key,
-    /// The session its channel uses.
-    session: usize,
+    /// The way its channel uses.
+    way: usize,
     /// The order of submission.
     pub serial: u64,
     /// Blocks that commands were sent for.
@@ -51,7 +51,7 @@ pub(super) struct Request {
 /// A channel's completions.
 #[derive(Debug)]
 pub(super) struct ChannelState {
-    session: usize,
+    way: usize,
     done: Vec<Done>,
 }
 
@@ -74,11 +74,12 @@ impl Request {
     }
 }
 
-impl Attachment {
+impl Units {
+    /// A new channel, if there may be one more.
     pub fn open_channel(&mut self) -> Option<Key> {
-        let session = self.next_session;
-        self.next_session = self.next_session.wrapping_add(1);
-        self.channels.insert(ChannelState { session, done: Vec::new() }).ok()
+        let way = self.next_way;
+        self.next_way = self.next_way.wrapping_add(1);
+        self.channels.insert(ChannelState { way, done: Vec::new() }).ok()
     }
 
     /// The channel's owner is gone; requests still under way complete to nobody.
@@ -114,15 +115,20 @@ impl Attachment {
     /// What a disk is now; `None` if it is gone.
     pub fn disk_info(&self, lun: u16) -> Option<Info> {
         let record = self.records.get(&lun).filter(|record| !record.closed)?;
-        if self.phase == Phase::Failed {
-            return None;
-        }
-        Some(Info { offline: !self.is_live(), ..record.info })
+        (self.reach != Reach::Never).then(|| Info { offline: !self.is_live(), ..record.info })
     }
 
-    pub fn submit(&mut self, env: &mut dyn Env, channel: Key, lun: u16, io: Io) -> Result<(), Refused> {
+    /// A request of a channel.
+    pub fn submit(
+        &mut self,
+        env: &mut dyn Env,
+        carrier: &mut dyn Carrier,
+        channel: Key,
+        lun: u16,
+        io: Io,
+    ) -> Result<(), Refused> {
         let Some(state) = self.channels.get(channel) else { return Err(Refused(io)) };
-        let session = state.session;
+        let way = state.way;
         if let Some(status) = self.answer_at_once(env, lun, &io) {
             self.tell(channel, Done { tag: io.tag, status, data: io.data });
             return Ok(());
@@ -131,7 +137,7 @@ impl Attachment {
             io,
             lun,
             channel,
-            session,
+            way,
             serial: self.next_serial,
             issued: 0,
             parts: 0,
@@ -145,9 +151,9 @@ impl Attachment {
         };
         let key = self.requests.insert(request).map_err(|request| Refused(request.io))?;
         self.next_serial += 1;
-        // Those that wait were tried when there was room last; other sessions need not wait with them.
-        let behind = self.sessions.len() == 1 && !self.waiting.is_empty();
-        if !self.is_live() || behind || !self.issue(env, key) {
+        // Those that wait were tried when there was room last; other ways need not wait with them.
+        let behind = carrier.ways() == 1 && !self.waiting.is_empty();
+        if !self.is_live() || behind || !self.issue(env, carrier, key) {
             self.waiting.push_back(key);
         }
         Ok(())
@@ -183,8 +189,8 @@ impl Attachment {
     }
 
     /// Sends the commands of a request, as far as there is room. True once all are sent.
-    fn issue(&mut self, env: &mut dyn Env, key: Key) -> bool {
-        let sessions = self.sessions.len();
+    fn issue(&mut self, env: &mut dyn Env, carrier: &mut dyn Carrier, key: Key) -> bool {
+        let ways = carrier.ways();
         let Some(request) = self.requests.get_mut(key) else { return true };
         let Some(record) = self.records.get(&request.lun) else {
             if request.parts == 0 {
@@ -198,10 +204,10 @@ impl Attachment {
             }
             return true;
         }
-        if sessions == 0 {
+        if ways == 0 {
             return false;
         }
-        let session = &mut self.sessions[request.session % sessions];
+        let way = request.way % ways;
         let list = self.lists.slice(key.index() * LIST_LEN, LIST_LEN);
         while request.issued < request.total() && request.failed.is_none() {
             let piece = match request.flushing {
@@ -216,7 +222,8 @@ impl Attachment {
                 env.mem().write(list, &bytes);
             }
             let lun = Lun::from_number(request.lun);
-            if session.submit(env, lun, &piece.cdb, piece.data, key.as_u64()).is_err() {
+            let command = Command { lun, cdb: piece.cdb, data: piece.data, token: key.as_u64() };
+            if carrier.submit(env, way, &command).is_err() {
                 return false;
             }
             request.sent = true;
@@ -227,36 +234,41 @@ impl Attachment {
         true
     }
 
-    /// Sends what waits, each session's in its order. One without room does not hold back the others.
-    pub(super) fn issue_waiting(&mut self, env: &mut dyn Env) {
-        let sessions = self.sessions.len().max(1);
+    /// Sends what waits, each way's in its order. One without room does not hold back the others.
+    pub fn issue_waiting(&mut self, env: &mut dyn Env, carrier: &mut dyn Carrier) {
+        let ways = carrier.ways().max(1);
         let (mut place, mut full) = (0, 0u64);
-        while place < self.waiting.len() && (full.count_ones() as usize) < sessions {
+        while self.is_live() && place < self.waiting.len() && (full.count_ones() as usize) < ways {
             let Some(&key) = self.waiting.get(place) else { break };
-            let session = self.requests.get(key).map_or(0, |request| request.session % sessions);
-            if full & 1 << session != 0 {
+            let way = self.requests.get(key).map_or(0, |request| request.way % ways);
+            if full & 1 << way != 0 {
                 place += 1;
                 continue;
             }
             self.waiting.remove(place);
-            if !self.issue(env, key) {
-                full |= 1 << session;
+            if !self.issue(env, carrier, key) {
+                full |= 1 << way;
                 self.waiting.insert(place, key);
                 place += 1;
             }
         }
-        for session in &mut self.sessions {
-            session.flush(env);
-        }
+        carrier.flush(env);
     }
 
-    pub(super) fn handle_part_done(&mut self, env: &mut dyn Env, token: u64, ending: &Ending) {
+    /// A command of a request has ended.
+    pub(super) fn handle_part_done(
+        &mut self,
+        env: &mut dyn Env,
+        carrier: &mut dyn Carrier,
+        token: u64,
+        ending: &Ending,
+    ) {
         let key = Key::from_u64(token);
         let mut answer = answer_of(ending);
         let Some(request) = self.requests.get_mut(key) else { return };
         request.parts = request.parts.saturating_sub(1);
         // Blocks of which less moved than was to are not read, or not written, whatever the status says.
-        if answer == Answer::Done(Status::Ok) && ending.residual != Residual::None && !request.flushing {
+        if answer == Answer::Done(Status::Ok) && !ending.is_exact && !request.flushing {
             match request.io.op {
                 Op::Read => answer = Answer::Done(Status::ReadError),
                 Op::Write => answer = Answer::Done(Status::WriteError),
@@ -273,12 +285,12 @@ impl Attachment {
             request.failed.get_or_insert(answer);
         }
         if request.parts == 0 {
-            self.handle_parts_done(env, key);
+            self.handle_parts_done(env, carrier, key);
         }
     }
 
     /// No command of the request is outstanding: it goes on, is done, or is tried again.
-    fn handle_parts_done(&mut self, env: &mut dyn Env, key: Key) {
+    fn handle_parts_done(&mut self, env: &mut dyn Env, carrier: &mut dyn Carrier, key: Key) {
         let Some(request) = self.requests.get_mut(key) else { return };
         match request.failed {
             None if request.issued < request.total() => {
@@ -313,7 +325,7 @@ impl Attachment {
                     self.waiting.push_back(key);
                 }
                 if look && self.is_live() {
-                    self.begin_scan(env);
+                    self.begin_look(env, carrier);
                 }
             }
         }
@@ -346,15 +358,8 @@ impl Attachment {
         state.done.push(Done { data, ..done });
     }
 
-    pub fn poll_channel(&mut self, env: &mut dyn Env, channel: Key, done: &mut Vec<Done>) {
-        let mut ended = false;
-        for session in &mut self.sessions {
-            session.flush(env);
-            ended |= session.has_ended();
-        }
-        if ended {
-            self.turn(env);
-        }
+    /// Appends what of a channel is done.
+    pub fn take_done(&mut self, channel: Key, done: &mut Vec<Done>) {
         if let Some(state) = self.channels.get_mut(channel) {
             done.append(&mut state.done);
         }

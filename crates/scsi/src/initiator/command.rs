@@ -1,14 +1,14 @@
 //! Requests as commands of SBC-3, cut where the disk's limits say.
 
-use crate::iscsi::initiator::attachment::Record;
-use crate::iscsi::initiator::connection::Data;
+use super::Data;
+use super::units::Record;
 use block::{Io, Op};
 use stdx::mem::Span;
 use wire::scsi::Cdb;
 
 /// One command of a request.
 #[derive(Debug)]
-pub(in super::super) struct Piece {
+pub(super) struct Piece {
     pub cdb: Cdb,
     pub data: Data,
     /// Blocks of the request it is for.
@@ -18,7 +18,7 @@ pub(in super::super) struct Piece {
 }
 
 impl Piece {
-    /// The command for what follows the first `done` blocks of `io`. `list` is private memory for this request's parameter
+    /// The command for what follows the first `done` blocks of `io`. `list` is shared memory for this request's parameter
     /// list, `zeros` shared memory of zeros.
     pub fn of(io: &Io, done: u32, record: &Record, list: Span, zeros: Span) -> Self {
         let (lba, left) = (io.lba + u64::from(done), io.blocks.saturating_sub(done));

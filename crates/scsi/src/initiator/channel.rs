@@ -1,6 +1,6 @@
 //! One user's way to a disk. Commands are sent when it is polled: all of a turn in one go.
 
-use super::Attachment;
+use super::Attached;
 use block::{Channel, Done, Io, Refused};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,15 +10,15 @@ use stdx::slab::Key;
 /// See [`Channel`].
 #[derive(Debug)]
 pub(super) struct DiskChannel {
-    attachment: Rc<RefCell<Attachment>>,
+    attachment: Rc<RefCell<dyn Attached>>,
     lun: u16,
     /// `None` if the attachment has all the channels it can have: nothing is taken on.
     key: Option<Key>,
 }
 
 impl DiskChannel {
-    pub fn open(attachment: &Rc<RefCell<Attachment>>, lun: u16) -> Self {
-        let key = attachment.borrow_mut().open_channel();
+    pub fn open(attachment: &Rc<RefCell<dyn Attached>>, lun: u16) -> Self {
+        let key = attachment.borrow_mut().units_mut().open_channel();
         Self { attachment: Rc::clone(attachment), lun, key }
     }
 }
@@ -39,7 +39,7 @@ impl Channel for DiskChannel {
 impl Drop for DiskChannel {
     fn drop(&mut self) {
         if let Some(key) = self.key {
-            self.attachment.borrow_mut().close_channel(key);
+            self.attachment.borrow_mut().units_mut().close_channel(key);
         }
     }
 }

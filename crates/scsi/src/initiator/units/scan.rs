@@ -5,10 +5,9 @@
 
 use super::pages::{self, Question};
 use super::records::{Findings, Record};
-use super::{Attachment, Phase, SCAN_TOKEN};
-use crate::iscsi::initiator::connection::{Data, Ending};
-use crate::iscsi::initiator::disk::{Answer, answer_of};
-use crate::iscsi::initiator::event::{Failure, InitiatorEvent, Stage};
+use super::{SCAN_TOKEN, Units};
+use crate::initiator::status::{Answer, answer_of};
+use crate::initiator::{Carrier, Command, Data, Ending, UnitChange};
 use std::collections::BTreeMap;
 use stdx::env::Env;
 use wire::scsi::{Lun, Status};
@@ -18,7 +17,7 @@ use wire::scsi::{Lun, Status};
 pub(super) struct Scan {
     /// The question that is asked, and of whom.
     asking: Option<(u16, Question)>,
-    /// It found no room in the session yet.
+    /// It found no room yet.
     unsent: bool,
     /// How often it was asked again.
     retries: u8,
@@ -28,6 +27,17 @@ pub(super) struct Scan {
     pending: Vec<u16>,
     findings: Findings,
     found: BTreeMap<u16, Record>,
+}
+
+/// How far a look has got by the ending of a command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Look {
+    /// Not to its end, or the command was no part of it.
+    Further,
+    /// All is known; [`Units::poll_change`] tells what is different.
+    Done,
+    /// The target cannot be looked at: the way up begins anew.
+    Failed(Ending),
 }
 
 impl Scan {
@@ -44,47 +54,54 @@ impl Scan {
     }
 }
 
-impl Attachment {
+impl Units {
     /// Begins a look, or has the one under way repeated.
-    pub(super) fn begin_scan(&mut self, env: &mut dyn Env) {
+    pub fn begin_look(&mut self, env: &mut dyn Env, carrier: &mut dyn Carrier) {
         if self.scan.asking.is_some() {
             self.scan.again = true;
             return;
         }
         self.scan = Scan::idle();
-        match self.options.lun {
-            Some(lun) => self.ask(env, lun, Question::Inquiry),
-            None => self.ask(env, 0, Question::Luns),
+        match self.settings.lun {
+            Some(lun) => self.ask(env, carrier, lun, Question::Inquiry),
+            None => self.ask(env, carrier, 0, Question::Luns),
         }
     }
 
-    fn ask(&mut self, env: &mut dyn Env, lun: u16, question: Question) {
+    fn ask(&mut self, env: &mut dyn Env, carrier: &mut dyn Carrier, lun: u16, question: Question) {
         self.scan.retries = 0;
-        self.ask_again(env, lun, question);
+        self.ask_again(env, carrier, lun, question);
     }
 
-    fn ask_again(&mut self, env: &mut dyn Env, lun: u16, question: Question) {
+    fn ask_again(&mut self, env: &mut dyn Env, carrier: &mut dyn Carrier, lun: u16, question: Question) {
         self.scan.asking = Some((lun, question));
         self.scan.unsent = true;
-        self.continue_scan(env);
+        self.continue_look(env, carrier);
     }
 
     /// Sends the question if it waits for room.
-    pub(super) fn continue_scan(&mut self, env: &mut dyn Env) {
+    pub fn continue_look(&mut self, env: &mut dyn Env, carrier: &mut dyn Carrier) {
         let (Some((lun, question)), true) = (self.scan.asking, self.scan.unsent) else { return };
-        let Some(session) = self.sessions.first_mut() else { return };
+        if carrier.ways() == 0 {
+            return;
+        }
         let (cdb, len) = question.command();
-        let data = Data::In(self.page.first(len));
-        if session.submit(env, Lun::from_number(lun), &cdb, data, SCAN_TOKEN).is_ok() {
+        let (lun, data) = (Lun::from_number(lun), Data::In(self.page.first(len)));
+        if carrier.submit(env, 0, &Command { lun, cdb, data, token: SCAN_TOKEN }).is_ok() {
             self.scan.unsent = false;
-            session.flush(env);
+            carrier.flush(env);
         }
     }
 
     /// An answer that may be another one next time tells nothing of a disk, and is no reason to take it away: the way up
     /// begins anew.
-    pub(super) fn handle_scan_answer(&mut self, env: &mut dyn Env, ending: &Ending) {
-        let Some((lun, question)) = self.scan.asking else { return };
+    pub(super) fn handle_scan_answer(
+        &mut self,
+        env: &mut dyn Env,
+        carrier: &mut dyn Carrier,
+        ending: &Ending,
+    ) -> Look {
+        let Some((lun, question)) = self.scan.asking else { return Look::Further };
         let attention = match answer_of(ending) {
             // What has changed since the look began may be behind it already, and a reset stands for all that changed
             // before it.
@@ -93,19 +110,29 @@ impl Attachment {
                 true
             }
             Answer::Again(_) => false,
-            Answer::Done(_) => return self.handle_answer(env, lun, question, ending),
+            Answer::Done(_) => return self.handle_answer(env, carrier, lun, question, ending),
         };
         if self.scan.retries >= RETRIES_MAX || !attention {
-            return self.lose(env, failure_of(ending));
+            return Look::Failed(*ending);
         }
         self.scan.retries += 1;
-        self.ask_again(env, lun, question);
+        self.ask_again(env, carrier, lun, question);
+        Look::Further
     }
 
-    fn handle_answer(&mut self, env: &mut dyn Env, lun: u16, question: Question, ending: &Ending) {
+    fn handle_answer(
+        &mut self,
+        env: &mut dyn Env,
+        carrier: &mut dyn Carrier,
+        lun: u16,
+        question: Question,
+        ending: &Ending,
+    ) -> Look {
         let good = ending.status == Some(Status::Good as u8);
-        let bytes = env.mem().bytes(self.page.first(if good { ending.moved as usize } else { 0 }));
-        let found = &mut self.scan.findings;
+        let len = if good { (ending.moved as usize).min(self.page.len()) } else { 0 };
+        self.answer.resize(len, 0);
+        env.mem().read(self.page.first(len), &mut self.answer);
+        let (bytes, found) = (self.answer.as_slice(), &mut self.scan.findings);
         let next = match question {
             Question::Luns => {
                 // A target that cannot list them has at least the first.
@@ -149,9 +176,10 @@ impl Attachment {
             }
         };
         match next.map(|question| self.skip_missing(question)) {
-            Some(question) => self.ask(env, lun, question),
-            None => self.next_unit(env, lun),
+            Some(question) => self.ask(env, carrier, lun, question),
+            None => return self.next_unit(env, carrier, lun),
         }
+        Look::Further
     }
 
     /// The next question that the logical unit has an answer to.
@@ -166,27 +194,26 @@ impl Attachment {
     }
 
     /// A logical unit has been looked at; the next one, if there is one.
-    fn next_unit(&mut self, env: &mut dyn Env, lun: u16) {
+    fn next_unit(&mut self, env: &mut dyn Env, carrier: &mut dyn Carrier, lun: u16) -> Look {
         if let Some(record) = core::mem::take(&mut self.scan.findings).record() {
             self.scan.found.insert(lun, record);
         }
         match self.scan.pending.pop() {
-            Some(lun) => self.ask(env, lun, Question::Inquiry),
-            None => self.finish_scan(env),
+            Some(lun) => self.ask(env, carrier, lun, Question::Inquiry),
+            None => return self.finish_look(env, carrier),
         }
+        Look::Further
     }
 
-    fn finish_scan(&mut self, env: &mut dyn Env) {
+    fn finish_look(&mut self, env: &mut dyn Env, carrier: &mut dyn Carrier) -> Look {
         let again = self.scan.again;
         let found = core::mem::take(&mut self.scan.found);
         self.scan = Scan::idle();
         self.replace_records(found);
-        if let Phase::Rising { .. } = self.phase {
-            self.handle_scanned(env);
-        }
         if again {
-            self.begin_scan(env);
+            self.begin_look(env, carrier);
         }
+        Look::Done
     }
 
     /// A disk at the same number that is another (or has blocks of another size) is one gone and one come.
@@ -194,16 +221,16 @@ impl Attachment {
         let known = core::mem::take(&mut self.records);
         for (&lun, old) in &known {
             if !found.get(&lun).is_some_and(|new| is_same(old, new)) {
-                self.events.push_back(InitiatorEvent::DiskRemoved(lun));
+                self.changes.push_back(UnitChange::Removed(lun));
                 self.drop_requests_of(lun);
             }
         }
         for (&lun, new) in &found {
             match known.get(&lun).filter(|old| is_same(old, new)) {
-                None => self.events.push_back(InitiatorEvent::DiskAdded(lun)),
+                None => self.changes.push_back(UnitChange::Added(lun)),
                 Some(old) if old.info.blocks != new.info.blocks => {
                     let blocks = new.info.blocks;
-                    self.events.push_back(InitiatorEvent::DiskResized { lun, blocks });
+                    self.changes.push_back(UnitChange::Resized { lun, blocks });
                 }
                 Some(_) => {}
             }
@@ -219,16 +246,6 @@ impl Attachment {
 
 fn is_same(old: &Record, new: &Record) -> bool {
     old.identity == new.identity && old.info.block_size == new.info.block_size
-}
-
-fn failure_of(ending: &Ending) -> Failure {
-    let stage = Stage::LogicalUnits;
-    match (ending.sense, ending.status) {
-        (Some(sense), _) => {
-            Failure::Refused { stage, key: sense.key, code: sense.code, qualifier: sense.qualifier }
-        }
-        (None, status) => Failure::Status { stage, status: status.unwrap_or(u8::MAX) },
-    }
 }
 
 /// How many logical units of a target we look at.

@@ -6,7 +6,7 @@ use stdx::mem::Memory;
 
 /// A logical unit as its INQUIRY data, vital product data, capacity and mode pages described it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in super::super) struct Record {
+pub(crate) struct Record {
     /// What it is as a volume.
     pub info: Info,
     /// Its name for ever: a UUID, NAA or EUI-64 designator of the logical unit; `None` if it has none of these.
