@@ -38,7 +38,7 @@ pub fn all() -> Vec<Step> {
         step("sim-iscsi", "xtask sim --protocol iscsi --seeds 1000"),
         step("sim-rdma", "xtask sim --protocol rdma --seeds 5000"),
         step("sim-sdp", "xtask sim --protocol sdp --seeds 2000"),
-        step("interop", "xtask interop"),
+        step("interop", "xtask interop --second-try"),
     ]
 }
 

@@ -79,12 +79,18 @@ impl Lab {
             name: "interop".into(),
             cpus: 2,
             memory_mib: 1024,
-            life: Duration::from_secs(1800),
+            life: Duration::from_secs(4800),
             capture: self.capture.clone(),
             outlives_us: false,
         };
         let machine = Machine::boot(&settings)?;
         Ok(self.machine.get_or_init(|| machine))
+    }
+
+    /// The next scenario gets a guest that nothing has happened to.
+    pub fn forget_machine(&mut self) {
+        self.machine.take();
+        self.prepared.take();
     }
 
     /// Weft's binary.
