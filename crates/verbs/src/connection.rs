@@ -78,6 +78,20 @@ pub enum PortSpace {
     Udp,
     /// Of InfiniBand's own services.
     Ib,
+    /// Of connections of the Sockets Direct Protocol (A4.3.1): a request has no header of addresses before its private data, so
+    /// the peer's port is told as 0. What the protocol puts there says who asks.
+    Sdp,
+}
+
+impl PortSpace {
+    /// Bytes for the peer in a request: what its message holds, less the header of addresses (A11.4).
+    pub const fn request_room(self) -> usize {
+        match self {
+            Self::Tcp | Self::Ib => 56,
+            Self::Sdp => 92,
+            Self::Udp => 180,
+        }
+    }
 }
 
 /// A connection to be asked for.
@@ -93,7 +107,7 @@ pub struct Connect<'a> {
     pub qp: Option<QpId>,
     /// What we want.
     pub parameters: Parameters,
-    /// Bytes for the peer: at most 56, with datagrams 180.
+    /// Bytes for the peer: at most [`PortSpace::request_room`].
     pub private_data: &'a [u8],
 }
 

@@ -52,8 +52,7 @@ impl Manager {
         owner: Owner,
         connect: &Connect<'_>,
     ) -> Result<ConnectionId, ConnectError> {
-        let room = if connect.space == PortSpace::Udp { RESOLUTION_ROOM } else { REQUEST_ROOM };
-        if connect.private_data.len() > room {
+        if connect.private_data.len() > connect.space.request_room() {
             return Err(ConnectError::PrivateData);
         }
         let ours = core.config.address;
@@ -81,7 +80,7 @@ impl Manager {
         self.next_port = self.next_port.checked_add(1).unwrap_or(FREE_PORTS);
         let message = match connect.space {
             PortSpace::Udp => self.resolution(key, ours, connect.to, connect.private_data),
-            PortSpace::Tcp | PortSpace::Ib => {
+            PortSpace::Tcp | PortSpace::Ib | PortSpace::Sdp => {
                 self.request(key, core, qpn, connect.to, &connect.parameters, connect.private_data)
             }
         };
@@ -324,8 +323,3 @@ fn check_pair(core: &Core, space: PortSpace, qp: Option<QpId>) -> Result<u32, Co
     };
     if is_fitting { Ok(pair.qpn) } else { Err(ConnectError::State) }
 }
-
-/// Bytes for the peer in a REQ after its addresses.
-const REQUEST_ROOM: usize = 56;
-/// Bytes for the peer in a SIDR_REQ after its addresses.
-const RESOLUTION_ROOM: usize = 180;

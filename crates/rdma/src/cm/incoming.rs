@@ -85,7 +85,6 @@ impl Manager {
             let ids = (0, request.local_id);
             self.send_reject(from, transaction, ids, Rejected::Request, reason.code(), [0; 148]);
         };
-        let addresses = IpAddresses::decode(&request.private_data);
         let place = request.service_id.port().and_then(|(space, port)| Some((port_space(space)?, port)));
         let Some((space, port)) = place else { return refuse(RejectReason::InvalidServiceId) };
         let is_known = match request.service {
@@ -100,7 +99,8 @@ impl Manager {
             return refuse(RejectReason::InvalidPathMtu);
         }
         let found = self.listener(space, port).map(|(listener, found)| (listener, found.owner));
-        let (Some((listener, owner)), Ok(addresses), true) = (found, addresses, space != PortSpace::Udp)
+        let (Some((listener, owner)), Some((source_port, data)), true) =
+            (found, asker(space, &request.private_data), space != PortSpace::Udp)
         else {
             let ids = (0, request.local_id);
             let reason = RejectReason::InvalidServiceId.code();
@@ -126,10 +126,10 @@ impl Manager {
         self.set_due(key, now + self.timeout / 2);
         let what = ConnectionWhat::Requested {
             listener: ListenerId(listener),
-            peer: SocketAddr::new(from, addresses.source_port),
+            peer: SocketAddr::new(from, source_port),
             local: SocketAddr::new(core.config.address, port),
             parameters,
-            private_data: private(request.private_data.get(IpAddresses::LEN..).unwrap_or(&[])),
+            private_data: private(data),
         };
         self.tell(key, what);
     }
@@ -425,11 +425,23 @@ struct Asked {
     parameters: Parameters,
 }
 
+/// The port that a request comes from, and the consumer's bytes; `None` if it has no addresses though it must.
+fn asker(space: PortSpace, private_data: &[u8]) -> Option<(u16, &[u8])> {
+    match space {
+        PortSpace::Sdp => Some((0, private_data)),
+        PortSpace::Tcp | PortSpace::Ib | PortSpace::Udp => {
+            let addresses = IpAddresses::decode(private_data).ok()?;
+            Some((addresses.source_port, private_data.get(IpAddresses::LEN..)?))
+        }
+    }
+}
+
 fn port_space(space: Space) -> Option<PortSpace> {
     match space {
         Space::Tcp => Some(PortSpace::Tcp),
         Space::Udp => Some(PortSpace::Udp),
         Space::Ib => Some(PortSpace::Ib),
+        Space::Sdp => Some(PortSpace::Sdp),
         Space::Ipoib => None,
     }
 }

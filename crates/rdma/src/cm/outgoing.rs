@@ -120,7 +120,13 @@ impl Manager {
         let connection = self.connections.get(key)?;
         let source = core.config.address;
         let mut bytes = [0; 92];
-        fill(&mut bytes, source, to, self.next_port, private_data)?;
+        match connection.space {
+            // The protocol's own greeting says who asks.
+            PortSpace::Sdp => bytes.get_mut(..private_data.len())?.copy_from_slice(private_data),
+            PortSpace::Tcp | PortSpace::Ib | PortSpace::Udp => {
+                fill(&mut bytes, source, to, self.next_port, private_data)?;
+            }
+        }
         Some(Message::ConnectRequest(ConnectRequest {
             local_id: self.local_id(key),
             service_id: service_id(connection.space, to.port()),
@@ -240,6 +246,7 @@ pub(super) fn service_id(space: PortSpace, port: u16) -> ServiceId {
         PortSpace::Tcp => Space::Tcp,
         PortSpace::Udp => Space::Udp,
         PortSpace::Ib => Space::Ib,
+        PortSpace::Sdp => Space::Sdp,
     };
     ServiceId::of_port(space, port)
 }

@@ -23,7 +23,7 @@ impl<'a> Call<'a> {
     fn new(setting: &'a mut dyn Setting, space: PortSpace, port: u16) -> Self {
         let transport = match space {
             PortSpace::Udp => Transport::UnreliableDatagram,
-            PortSpace::Tcp | PortSpace::Ib => Transport::ReliableConnection,
+            PortSpace::Tcp | PortSpace::Ib | PortSpace::Sdp => Transport::ReliableConnection,
         };
         let sides = [0, 1].map(|end| Side::new(setting, end, transport));
         let mut pair = Pair { setting, sides };
@@ -200,14 +200,22 @@ pub(super) fn resolved(setting: &mut dyn Setting) {
 }
 
 pub(super) fn private_data(setting: &mut dyn Setting) {
-    let mut call = Call::new(setting, PortSpace::Tcp, PORT);
+    private_data_in(setting, PortSpace::Tcp);
+}
+
+pub(super) fn private_data_of_sdp(setting: &mut dyn Setting) {
+    private_data_in(setting, PortSpace::Sdp);
+}
+
+fn private_data_in(setting: &mut dyn Setting, space: PortSpace) {
+    let mut call = Call::new(setting, space, PORT);
     let long = [9; 197];
-    let port = call.port;
-    let mut ask = |len: usize| call.try_connect(PortSpace::Tcp, port, Parameters::default(), &long[..len]);
-    assert_eq!(ask(57), Err(ConnectError::PrivateData));
-    ask(56).unwrap();
+    let (port, room) = (call.port, space.request_room());
+    let mut ask = |len: usize| call.try_connect(space, port, Parameters::default(), &long[..len]);
+    assert_eq!(ask(room + 1), Err(ConnectError::PrivateData));
+    ask(room).unwrap();
     let (there, _, private_data) = call.requested();
-    assert_eq!(private_data, [9; 56]);
+    assert_eq!(private_data, long[..room]);
     let accept = Accept {
         qp: call.pair.sides[1].qp,
         parameters: Parameters::default(),

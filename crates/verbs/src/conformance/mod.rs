@@ -81,6 +81,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("depths are negotiated", connections::negotiated),
     ("datagram services are found", connections::resolved),
     ("private data has its limits", connections::private_data),
+    ("private data of SDP's requests is all there is", connections::private_data_of_sdp),
 ];
 
 /// Runs every check, each in a setting of its own.

@@ -112,7 +112,7 @@ impl Connections for Loopback {
         owner: Owner,
         connect: &Connect<'_>,
     ) -> Result<ConnectionId, ConnectError> {
-        let room = if connect.space == PortSpace::Udp { RESOLUTION_ROOM } else { REQUEST_ROOM };
+        let room = connect.space.request_room();
         if connect.private_data.len() > room {
             return Err(ConnectError::PrivateData);
         }
@@ -253,7 +253,7 @@ impl Loopback {
         }
         let what = ConnectionWhat::Requested {
             listener,
-            peer: SocketAddr::new(self.address, FREE_PORTS),
+            peer: SocketAddr::new(self.address, if connect.space == PortSpace::Sdp { 0 } else { FREE_PORTS }),
             local: connect.to,
             parameters: offered,
             private_data: padded(connect.private_data, room).unwrap_or(PrivateData::EMPTY),
@@ -346,13 +346,9 @@ fn padded(bytes: &[u8], room: usize) -> Result<PrivateData, ConnectError> {
 
 /// Ports that nobody asks for by number begin here.
 const FREE_PORTS: u16 = 49_152;
-/// Bytes for the peer in a REQ after its addresses.
-const REQUEST_ROOM: usize = 56;
 /// Bytes for the peer in a REP.
 const REPLY_ROOM: usize = 196;
 /// Bytes for the peer in a REJ.
 const REJECT_ROOM: usize = 148;
-/// Bytes for the peer in a SIDR_REQ after its addresses.
-const RESOLUTION_ROOM: usize = 180;
 /// Bytes for the peer in a SIDR_REP.
 const RESOLVED_ROOM: usize = 136;

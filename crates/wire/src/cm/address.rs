@@ -13,8 +13,9 @@ use crate::{BufferTooSmall, Truncated};
 pub struct ServiceId(pub u64);
 
 codes! {
-    /// Which ports a number belongs to (A11.2; the first byte of a service id is 0, then 0x01 and this).
+    /// Which ports a number belongs to (A11.2; the first byte of a service id is 0, then 0x01 and this; for SDP, A4.3.1).
     pub enum PortSpace: u16 {
+        Sdp = 0x0001, "SDP";
         Ipoib = 0x0002, "IPoIB";
         Tcp = 0x0106, "TCP";
         Udp = 0x0111, "UDP";
@@ -134,6 +135,7 @@ mod tests {
         assert_eq!(id, ServiceId(0x0106_1144));
         assert_eq!(id.port(), Some((PortSpace::Tcp, 4420)));
         assert_eq!(ServiceId(0x1_0106_1144).port(), None);
+        assert_eq!(ServiceId::of_port(PortSpace::Sdp, 80), ServiceId(0x0001_0050));
         assert_eq!(ServiceId(0x0107_1144).port(), None);
     }
 
