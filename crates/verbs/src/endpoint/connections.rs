@@ -195,6 +195,7 @@ impl Endpoint {
     /// Takes a connection away from the device.
     pub(super) fn forget(&mut self, env: &mut dyn Env, device: &mut dyn Device, key: Key) {
         let Some(connection) = self.connections.remove(key) else { return };
+        self.receives.remove(self.receives_each);
         for received in connection.early {
             self.receives.post(device, received.index);
         }
@@ -213,9 +214,23 @@ impl Endpoint {
         device: &mut dyn Device,
     ) -> Result<(Key, Owner, QpId), OpenError> {
         let key = self.connections.next_key().ok_or(OpenError::TooMany)?;
-        if self.reserved(self.connections.len() as u64 + 1) > self.cq_entries.into() {
+        let fits = self.reserved(self.connections.len() as u64 + 1) <= self.cq_entries.into();
+        if !fits || !self.receives.add(device, self.receives_each) {
             return Err(OpenError::TooMany);
         }
+        let prepared = self.make_pair(device, env, key);
+        if prepared.is_err() {
+            self.receives.remove(self.receives_each);
+        }
+        prepared
+    }
+
+    fn make_pair(
+        &self,
+        device: &mut dyn Device,
+        env: &mut dyn Env,
+        key: Key,
+    ) -> Result<(Key, Owner, QpId), OpenError> {
         let owner = Owner(self.owner_base | (key.index() as u64 + 1));
         let init = QpInit {
             pd: self.pd,
@@ -247,6 +262,7 @@ impl Endpoint {
     ) -> Result<Key, OpenError> {
         let id = id.inspect_err(|_| {
             let _ = device.destroy(env, Object::Qp(qp));
+            self.receives.remove(self.receives_each);
         })?;
         let connection = Connection { qp, id, phase, sends: 0, held: 0, early: Vec::new(), is_ended: false };
         let inserted = self.connections.insert(connection);

@@ -63,6 +63,8 @@ pub struct Options {
 pub struct Endpoint {
     owner_base: u64,
     options: Options,
+    /// Receives that each connection brings.
+    receives_each: u32,
     pd: PdId,
     cq: CqId,
     cq_entries: u32,
@@ -159,15 +161,34 @@ impl Endpoint {
         options: Options,
     ) -> Result<Self, CreateError> {
         debug_assert_eq!(owner_base & u64::from(u32::MAX), 0);
+        Self::with_receives_each(env, device, owner_base, options, 0)
+    }
+
+    /// The same, where each connection brings `each` receives, of `options.receives` at most in all; 0 has all of them there
+    /// from the start. A connection that there are none for is refused.
+    ///
+    /// # Errors
+    /// As [`Endpoint::new`].
+    pub fn with_receives_each(
+        env: &mut dyn Env,
+        device: &mut dyn Device,
+        owner_base: u64,
+        options: Options,
+        each: u32,
+    ) -> Result<Self, CreateError> {
         let limits = *device.limits();
         let cq_entries = cq_entries(&options, &limits).ok_or(CreateError::TooLarge)?;
         let pd = device.alloc_pd()?;
         let cq = device.create_cq(Owner(owner_base), cq_entries)?;
-        let receives =
-            Receives::new(env, device, Owner(owner_base), pd, options.receives, options.receive_len)?;
+        let (count, len) = (options.receives, options.receive_len);
+        let mut receives = Receives::new(env, device, Owner(owner_base), pd, count, len)?;
+        if each == 0 {
+            receives.add(device, count);
+        }
         Ok(Self {
             owner_base,
             options,
+            receives_each: each,
             pd,
             cq,
             cq_entries,

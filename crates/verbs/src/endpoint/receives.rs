@@ -1,4 +1,7 @@
 //! Receives: one queue for all connections, and the memory that messages come in.
+//!
+//! Where each connection brings receives of its own, as many are posted as there are connections for: those of an ended one are
+//! kept back as they come in. So few connections use little memory again and again, however many there may be.
 
 use crate::{
     Access, CreateError, Device, Key, Object, PdId, ReceiveQueue, ReceiveRequest, Registered, Registration,
@@ -26,10 +29,17 @@ pub(super) struct Receives {
     /// All of it.
     region: Span,
     len: u32,
+    /// Receives there may be, and those that were ever posted.
+    count: u32,
+    made: u32,
+    /// Receives that are not posted though they were once.
+    spare: Vec<u32>,
+    /// So many more are posted than there are connections for.
+    surplus: u32,
 }
 
 impl Receives {
-    /// A queue of `count` receives of `len` bytes, all posted.
+    /// A queue of `count` receives of `len` bytes, none of them posted.
     pub(super) fn new(
         env: &mut dyn Env,
         device: &mut dyn Device,
@@ -48,11 +58,32 @@ impl Receives {
         let made = device.register(env, pd, &registration);
         let memory = made.inspect_err(|_| env.mem().unmap(region))?;
         let srq = device.create_srq(owner, pd, count, 1)?;
-        let receives = Self { srq, memory, region: span, len };
-        for index in 0..count {
-            receives.post(device, index);
+        let (made, spare, surplus) = (0, Vec::new(), 0);
+        Ok(Self { srq, memory, region: span, len, count, made, spare, surplus })
+    }
+
+    /// Posts so many more; false, and none, if there are not as many.
+    pub(super) fn add(&mut self, device: &mut dyn Device, more: u32) -> bool {
+        let unused = self.count - self.made + self.spare.len() as u32 + self.surplus;
+        if more > unused {
+            return false;
         }
-        Ok(receives)
+        for _ in 0..more {
+            if self.surplus > 0 {
+                self.surplus -= 1;
+            } else if let Some(index) = self.spare.pop() {
+                self.repost(device, index);
+            } else {
+                self.made += 1;
+                self.repost(device, self.made - 1);
+            }
+        }
+        true
+    }
+
+    /// So many fewer are needed.
+    pub(super) const fn remove(&mut self, fewer: u32) {
+        self.surplus += fewer;
     }
 
     pub(super) const fn queue(&self) -> SrqId {
@@ -68,8 +99,18 @@ impl Receives {
         self.region.slice(self.offset(received.index), received.len.min(self.len) as usize)
     }
 
+    /// Posts a receive again, if it is needed.
+    pub(super) fn post(&mut self, device: &mut dyn Device, index: u32) {
+        if self.surplus > 0 {
+            self.surplus -= 1;
+            self.spare.push(index);
+        } else {
+            self.repost(device, index);
+        }
+    }
+
     /// Posts a receive. There is room: the queue was made for all of them.
-    pub(super) fn post(&self, device: &mut dyn Device, index: u32) {
+    fn repost(&self, device: &mut dyn Device, index: u32) {
         let scatter = [self.memory.sge(self.offset(index) as u64, self.len)];
         let request = ReceiveRequest { id: super::RECEIVE | u64::from(index), scatter: &scatter };
         let posted = device.post_receive(ReceiveQueue::Shared(self.srq), request);
