@@ -12,7 +12,7 @@ use stdx::time::Time;
 use wire::pcap::{self, Datagram};
 
 /// Someone who wants to see every datagram.
-pub trait Tap: Debug {
+pub trait Tap: Debug + Send {
     /// A datagram was sent, or has come.
     fn datagram(&mut self, now: Time, datagram: &Datagram<'_>);
 
@@ -52,7 +52,7 @@ impl<W: Write + Debug> Recorder<W> {
     }
 }
 
-impl<W: Write + Debug> Tap for Recorder<W> {
+impl<W: Write + Debug + Send> Tap for Recorder<W> {
     fn datagram(&mut self, now: Time, datagram: &Datagram<'_>) {
         if self.result.is_ok() {
             self.result = self.write(now, datagram);

@@ -16,6 +16,7 @@ mod address;
 mod clock;
 mod datagram;
 mod datagrams;
+mod doorbell;
 mod entropy;
 mod errno;
 mod files;
@@ -32,6 +33,7 @@ mod socket;
 mod streams;
 mod waker;
 
+pub use doorbell::Doorbell;
 pub use interfaces::{InterfaceAddress, interface_addresses};
 pub use options::{FileBackend, Options};
 pub use pin::pin;

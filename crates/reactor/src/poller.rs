@@ -2,7 +2,7 @@
 
 use crate::errno::{check, last_errno};
 use core::time::Duration;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use stdx::env::IoError;
 
 /// An epoll instance and room for what it tells.
@@ -46,6 +46,11 @@ impl Poller {
         // SAFETY: the call takes integers only; the new descriptor is nobody else's.
         let epoll = unsafe { OwnedFd::from_raw_fd(check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?) };
         Ok(Self { epoll, ready: Vec::with_capacity(BATCH), precise: true })
+    }
+
+    /// The set's own descriptor, which can be read while something of the set is ready.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
     }
 
     /// Adds a descriptor. It leaves the set when it is closed.

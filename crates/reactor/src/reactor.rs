@@ -13,6 +13,7 @@ use crate::streams::Streams;
 use crate::waker::Bell;
 use core::time::Duration;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use stdx::env::{
     Accepted, DatagramSocket, DatagramsId, DatagramsInfo, Env, Event, FileExtent, FileId, FileInfo, FileOp,
@@ -71,6 +72,17 @@ impl Reactor {
             memory: Memory::new(options.memory)?,
             waited: Duration::ZERO,
         })
+    }
+
+    /// A descriptor that can be read once [`Env::poll`] has something to tell, if [`Reactor::rest`] was called since the last
+    /// one. What memory that peers write has to tell, and deadlines, are no matter of it.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.poller.descriptor()
+    }
+
+    /// Readies [`Reactor::descriptor`] for a wait outside.
+    pub fn rest(&mut self) {
+        self.datagrams.come_back(&self.poller, |_| false);
     }
 
     /// What is known without asking the kernel's set.
