@@ -36,7 +36,7 @@ pub use violation::Violation;
 use crate::{Options, Terms};
 use close::Close;
 use control::Control;
-use credits::{Credits, Notice};
+use credits::{Credits, Notice, RESERVED};
 use incoming::Incoming;
 use mode::Asker;
 use outgoing::Outgoing;
@@ -212,6 +212,23 @@ impl Connection {
     /// The place in the stream behind all that was written.
     pub const fn written(&self) -> u64 {
         self.outgoing.end()
+    }
+
+    /// Bytes that can be written now and go out without waiting for the peer's leave.
+    pub fn window(&self) -> u64 {
+        let messages = u64::from(self.credits.remaining().saturating_sub(RESERVED));
+        let unsent = self.outgoing.end() - self.outgoing.unsent();
+        (messages * u64::from(self.message_room())).saturating_sub(unsent)
+    }
+
+    /// Bytes of the stream that one message holds.
+    pub const fn message_max(&self) -> u32 {
+        self.message_room()
+    }
+
+    /// Has messages that are not full go at once, or wait while others are under way.
+    pub const fn set_no_delay(&mut self, no_delay: bool) {
+        self.options.no_delay = no_delay;
     }
 
     /// What can be read from the peer's memory now.

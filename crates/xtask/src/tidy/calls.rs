@@ -5,7 +5,8 @@ use super::lexer::find_word;
 use super::source::Source;
 
 /// The rooms that are a function of their inputs.
-pub const CORE: [&str; 9] = ["stdx", "wire", "verbs", "shm", "rdma", "block", "nvme", "scsi", "engine"];
+pub const CORE: [&str; 10] =
+    ["stdx", "wire", "verbs", "shm", "rdma", "sdp", "block", "nvme", "scsi", "engine"];
 
 /// The rooms that may hold `unsafe`.
 const UNSAFE: [&str; 2] = ["stdx", "reactor"];

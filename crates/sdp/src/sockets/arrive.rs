@@ -1,0 +1,231 @@
+//! What happens to connections: how they come and go, and the messages that arrive.
+
+use super::inbox::Held;
+use super::stream::{Phase, Stream};
+use super::{Context, ListenerId, SocketError, Sockets, StreamId};
+use crate::{Connection, Message, Terms};
+use core::net::SocketAddr;
+use stdx::slab::Key;
+use verbs::endpoint::{Happening, Received, Requested};
+use verbs::{Parameters, PrivateData, Rejection};
+use wire::sdp::{Hello, HelloAck};
+
+impl Sockets {
+    /// Takes what happened at the endpoint; true if anything did.
+    pub(super) fn take_happenings(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut found = false;
+        while let Some(event) = cx.device.poll_event() {
+            self.endpoint.handle_event(cx.device, &event);
+        }
+        while let Some(event) = cx.device.poll_connection() {
+            found = true;
+            self.endpoint.handle_connection(cx.env, cx.device, &event);
+        }
+        while self.endpoint.is_ready()
+            && let Some(happening) = self.endpoint.poll(cx.env, cx.device)
+        {
+            found = true;
+            self.handle(cx, &happening);
+        }
+        found
+    }
+
+    fn handle(&mut self, cx: &mut Context<'_>, happening: &Happening) {
+        match happening {
+            Happening::Requested(requested) => self.answer(cx, requested),
+            Happening::Established { connection, private_data, .. } => {
+                self.establish(cx, *connection, private_data);
+            }
+            Happening::Refused { connection, why } => self.refuse(*connection, why.as_ref()),
+            Happening::Received { connection, received } => match self.by_connection(*connection) {
+                Some(id) => self.arrive(cx, id, *connection, *received),
+                None => self.endpoint.release(cx.device, *connection, *received),
+            },
+            Happening::Done { connection, status, .. } => {
+                if let Some(id) = self.by_connection(*connection) {
+                    self.handle_done(cx, id, *status);
+                }
+            }
+            Happening::Broken { connection } => {
+                if let Some(id) = self.by_connection(*connection) {
+                    self.end(id, Some(SocketError::Reset));
+                }
+            }
+            Happening::Gone { connection } => self.forget(cx, *connection),
+        }
+    }
+
+    /// Someone asks for a connection: yes if they speak our protocol and a listener has room.
+    fn answer(&mut self, cx: &mut Context<'_>, requested: &Requested) {
+        let accepted = self.try_answer(cx, requested);
+        if accepted.is_none() {
+            self.endpoint.reject(cx.device, requested.request, &[]);
+        }
+    }
+
+    fn try_answer(&mut self, cx: &mut Context<'_>, requested: &Requested) -> Option<()> {
+        let hello = Hello::decode(requested.private_data.bytes()).ok()?;
+        let terms = Terms::of_hello(&hello).ok()?;
+        let found = self.listeners.iter().find(|(_, listener)| listener.address == requested.portal);
+        let (listener, found) = found.map(|(key, found)| (ListenerId(key), found))?;
+        let coming = self.streams.iter().filter(|(_, stream)| stream.phase == Phase::Accepting(listener));
+        if found.waiting.len() + coming.count() >= self.config.backlog_max as usize {
+            return None;
+        }
+        let local = SocketAddr::new(hello.destination, found.port);
+        let peer = SocketAddr::new(hello.source, hello.port);
+        let ack = Terms::hello_ack(&self.config.connection, &hello).encode();
+        let stream = Stream::new(Phase::Accepting(listener), local, peer);
+        let id = StreamId(self.streams.insert(stream).ok()?);
+        let answered =
+            self.endpoint.accept(cx.env, cx.device, requested.request, Parameters::default(), &ack);
+        let Ok(connection) = answered else {
+            self.streams.remove(id.0);
+            return None;
+        };
+        self.bind(id, connection);
+        self.begin(cx, id, terms);
+        Some(())
+    }
+
+    /// A connection is there.
+    fn establish(&mut self, cx: &mut Context<'_>, connection: Key, private_data: &PrivateData) {
+        let Some(id) = self.by_connection(connection) else { return };
+        let Some(stream) = self.streams.get(id.0) else { return };
+        match stream.phase {
+            Phase::Accepting(listener) => {
+                self.open(id);
+                match self.listeners.get_mut(listener.0) {
+                    Some(found) => {
+                        found.waiting.push_back(id);
+                        self.note_listener(listener);
+                    }
+                    None => self.close(cx.env, cx.device, id),
+                }
+            }
+            Phase::Connecting => {
+                let ack = HelloAck::decode(private_data.bytes()).ok();
+                match ack.and_then(|ack| Terms::of_hello_ack(&ack).ok()) {
+                    Some(terms) => {
+                        self.begin(cx, id, terms);
+                        self.open(id);
+                    }
+                    None => {
+                        self.end(id, Some(SocketError::Protocol));
+                        self.endpoint.disconnect(cx.env, cx.device, connection);
+                    }
+                }
+            }
+            Phase::Open | Phase::Ended => {}
+        }
+    }
+
+    /// Both have greeted each other. Messages are no longer than a frame of ours, though the peer's receives may be.
+    fn begin(&mut self, cx: &Context<'_>, id: StreamId, terms: Terms) {
+        let options = self.config.connection;
+        let message_len = terms.message_len.min(options.receive_len);
+        if let Some(stream) = self.streams.get_mut(id.0) {
+            let terms = Terms { message_len, ..terms };
+            let machine = stream.machine.insert(Connection::new(cx.env.now(), options, terms));
+            if stream.is_write_shut {
+                machine.shut_down();
+            }
+            if stream.is_read_shut {
+                machine.shut_read();
+            }
+        }
+    }
+
+    fn open(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams.get_mut(id.0) {
+            stream.phase = Phase::Open;
+        }
+        self.note_change(id);
+        self.stir(id);
+    }
+
+    /// What we asked for did not come about.
+    fn refuse(&mut self, connection: Key, why: Option<&(Rejection, PrivateData)>) {
+        let Some(id) = self.by_connection(connection) else { return };
+        let error = match why {
+            Some((Rejection::NoListener | Rejection::Consumer, _)) => SocketError::Refused,
+            Some((Rejection::Other(_), _)) => SocketError::Reset,
+            None => SocketError::TimedOut,
+        };
+        self.end(id, Some(error));
+        self.unbind(id);
+    }
+
+    /// A message came.
+    fn arrive(&mut self, cx: &mut Context<'_>, id: StreamId, connection: Key, received: Received) {
+        let Some(stream) = self.streams.get_mut(id.0) else { return };
+        let Some(machine) = stream.machine.as_mut() else { return };
+        let message = self.endpoint.message(&received);
+        let mut front = [0; Message::HEAD_MAX + 1];
+        let front = &mut front[..(Message::HEAD_MAX + 1).min(message.len())];
+        cx.env.mem().read(message.first(front.len()), front);
+        let taken = machine.handle_message(cx.env.now(), front, received.len);
+        let kept = match taken {
+            Ok(Some(payload)) => {
+                let mut bytes = message.slice(payload.offset as usize, payload.len as usize);
+                if payload.is_urgent {
+                    let mut last = [0];
+                    cx.env.mem().read(bytes.from(bytes.len() - 1), &mut last);
+                    bytes = bytes.first(bytes.len() - 1);
+                    keep(stream, bytes, received);
+                    stream.inbox.push_urgent(last[0]);
+                } else {
+                    keep(stream, bytes, received);
+                }
+                !bytes.is_empty()
+            }
+            Ok(None) => false,
+            Err(_) => {
+                stream.error = stream.error.or(Some(SocketError::Protocol));
+                false
+            }
+        };
+        if !kept {
+            machine_release(stream);
+            self.endpoint.release(cx.device, connection, received);
+        }
+        self.note_events(id);
+        self.stir(id);
+    }
+
+    /// The connection is gone, and with it a stream that nobody wants any more.
+    fn forget(&mut self, cx: &mut Context<'_>, connection: Key) {
+        let Some(id) = self.by_connection(connection) else { return };
+        self.settle(cx.env.mem(), id);
+        self.end(id, Some(SocketError::Reset));
+        self.unbind(id);
+    }
+
+    /// Gives receives back whose bytes were read.
+    pub(super) fn give_back(&mut self, cx: &mut Context<'_>, id: StreamId, held: Held) {
+        match held {
+            Held::Buffer(buffer) => cx.env.mem().give(buffer),
+            Held::Message(received) => {
+                let Some(stream) = self.streams.get_mut(id.0) else { return };
+                machine_release(stream);
+                // Without a connection there is nobody to count it for, but it is posted again.
+                let connection = stream.last_connection;
+                self.endpoint.release(cx.device, connection, received);
+            }
+        }
+    }
+}
+
+/// Bytes that were received, if there are some.
+fn keep(stream: &mut Stream, bytes: stdx::mem::Span, received: Received) {
+    if !bytes.is_empty() {
+        stream.inbox.push(bytes, Held::Message(received));
+    }
+}
+
+/// The receive of a message is about to be posted again.
+fn machine_release(stream: &mut Stream) {
+    if let Some(machine) = stream.machine.as_mut() {
+        machine.release();
+    }
+}

@@ -1,0 +1,88 @@
+//! Every limit and choice of sockets, in one place.
+
+use crate::Options;
+use core::time::Duration;
+use verbs::{Access, Limits, endpoint};
+
+/// What sockets are like.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// What connections are made with.
+    pub connection: Options,
+    /// Streams at once.
+    pub streams_max: u32,
+    /// Listeners at once.
+    pub listeners_max: u32,
+    /// Connections that wait to be accepted, of one listener.
+    pub backlog_max: u32,
+    /// Frames that one stream's bytes may wait in; each holds as much as one message of ours.
+    pub frames_each: u32,
+    /// Frames of all streams.
+    pub frames_max: u32,
+    /// Bytes that are being read from one peer's memory and were not read by the stream's owner.
+    pub reading_max: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let connection = Options {
+            receives: 16,
+            receive_len: MESSAGE_LEN,
+            desired_remote_len: MESSAGE_LEN,
+            // Nobody would send later what is held back now: streams are driven by their owners' calls alone.
+            no_delay: true,
+            close_timeout: Duration::from_secs(2),
+            ..Options::default()
+        };
+        Self {
+            connection,
+            streams_max: 4096,
+            listeners_max: 64,
+            backlog_max: 1024,
+            frames_each: 24,
+            frames_max: 8192,
+            reading_max: 1 << 20,
+        }
+    }
+}
+
+impl Config {
+    /// What a device must allow, if it allows the usual otherwise.
+    pub fn limits(&self, usual: Limits) -> Limits {
+        let (streams, receives) = (self.streams_max, self.receives());
+        Limits {
+            qps: usual.qps.max(streams),
+            queue_entries: usual.queue_entries.max(receives),
+            cq_entries: usual.cq_entries.max(receives + streams * SENDS),
+            connections: usual.connections.max(streams),
+            backlog: usual.backlog.max(self.backlog_max),
+            ..usual
+        }
+    }
+
+    /// What the streams' end of verbs is made for.
+    pub(super) fn endpoint(&self) -> endpoint::Options {
+        endpoint::Options {
+            connections_max: self.streams_max,
+            receives: self.receives(),
+            receive_len: self.connection.receive_len,
+            sends: SENDS,
+            pieces: PIECES as u32,
+            inline_bytes: crate::Message::HEAD_MAX as u32,
+            access: Access::LOCAL_WRITE.with(Access::REMOTE),
+        }
+    }
+
+    /// Receives of all streams: no more than one region of memory has room for.
+    fn receives(&self) -> u32 {
+        let wanted = self.streams_max * u32::from(self.connection.receives);
+        wanted.min(u32::MAX / self.connection.receive_len)
+    }
+}
+
+/// Bytes of a message, with its header.
+const MESSAGE_LEN: u32 = 32 << 10;
+/// Requests of one stream under way.
+const SENDS: u32 = 32;
+/// Pieces that a message's bytes lie in: its header, and frames.
+pub(super) const PIECES: usize = 4;

@@ -1,0 +1,236 @@
+//! What streams have to do: posted as far as the connection takes it.
+
+use super::config::PIECES;
+use super::frames;
+use super::inbox::Held;
+use super::stream::{Phase, Posted, RESERVED};
+use super::{Context, SocketError, Sockets, StreamId};
+use crate::{Event, Message, Piece, Step};
+use stdx::mem::{Memory, Span};
+use stdx::slab::Key;
+use stdx::time::earliest;
+use verbs::{Data, Key as MemoryKey, Remote, Status};
+
+impl Sockets {
+    /// Notes that a stream may have something to do.
+    pub(super) fn stir(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams.get_mut(id.0)
+            && !core::mem::replace(&mut stream.is_stirred, true)
+        {
+            self.stirred.push_back(id);
+        }
+    }
+
+    /// Has all that were stirred do what they have to.
+    pub(super) fn drive_all(&mut self, cx: &mut Context<'_>) {
+        while let Some(id) = self.stirred.pop_front() {
+            if let Some(stream) = self.streams.get_mut(id.0) {
+                stream.is_stirred = false;
+                self.drive(cx, id);
+            }
+        }
+    }
+
+    /// Posts what a stream has to send, write and read.
+    pub(super) fn drive(&mut self, cx: &mut Context<'_>, id: StreamId) {
+        while let Some(step) = self.next_step(cx, id) {
+            let Some(connection) = self.connection_of(id) else { return };
+            self.has_posted = true;
+            let posted = match step {
+                Step::Send(message) => self.send(cx, id, connection, &message),
+                Step::Write { piece, key, address } => {
+                    let mut list = [Span::EMPTY; PIECES];
+                    let spans = self.spans(id, piece, &mut list);
+                    let to = Remote { address, key: MemoryKey(key) };
+                    self.endpoint
+                        .write(cx.device, connection, 0, to, spans)
+                        .map(|()| Posted::Plain)
+                        .map_err(SocketError::from)
+                }
+                Step::Probe => {
+                    let to = Remote { address: 0, key: MemoryKey(0) };
+                    self.endpoint
+                        .write(cx.device, connection, 0, to, &[])
+                        .map(|()| Posted::Plain)
+                        .map_err(SocketError::from)
+                }
+                Step::Disconnect => {
+                    self.end(id, None);
+                    return self.endpoint.disconnect(cx.env, cx.device, connection);
+                }
+            };
+            match (posted, self.streams.get_mut(id.0)) {
+                (Ok(posted), Some(stream)) => stream.posted.push_back(posted),
+                // The connection has broken, which will be told; if not, it cannot go on, either.
+                _ => return self.endpoint.disconnect(cx.env, cx.device, connection),
+            }
+        }
+        self.read_offers(cx, id);
+        self.note_events(id);
+        if let Some(machine) = self.streams.get(id.0).and_then(|stream| stream.machine.as_ref()) {
+            self.due = earliest(self.due, machine.deadline());
+        }
+    }
+
+    /// What the state machine wants next, if it can be posted.
+    fn next_step(&mut self, cx: &Context<'_>, id: StreamId) -> Option<Step> {
+        let stream = self.streams.get_mut(id.0)?;
+        let connection = stream.connection?;
+        let machine = stream.machine.as_mut().filter(|_| stream.phase == Phase::Open)?;
+        let can_post = self.endpoint.room(connection) > 0 && self.frames.left() >= RESERVED;
+        if !can_post && !machine.is_ended() {
+            return None;
+        }
+        machine.poll(cx.env.now())
+    }
+
+    /// Sends a message: from where it lies if it begins with a frame, else with a header in a frame of its own.
+    fn send(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: StreamId,
+        connection: Key,
+        message: &Message,
+    ) -> Result<Posted, SocketError> {
+        let (head, piece) = (message.head(), message.payload);
+        if piece.len == 0 {
+            self.endpoint.send(cx.device, connection, 0, Data::Inline(head))?;
+            return Ok(Posted::Plain);
+        }
+        let stream = self.streams.get_mut(id.0).ok_or(SocketError::NotFound)?;
+        if let Some(frame) = stream.outbox.whole(piece) {
+            cx.env.mem().write(frames::head(frame, head.len()), head);
+            let whole = frames::message(frame, head.len(), piece.len as usize);
+            self.endpoint.send(cx.device, connection, 0, Data::Own(&[whole]))?;
+            return Ok(Posted::Plain);
+        }
+        stream.outbox.close_through(piece);
+        let frame = self.frames.take().ok_or(SocketError::WouldBlock)?;
+        let place = frames::head(frame, head.len());
+        cx.env.mem().write(place, head);
+        let mut list = [place; PIECES];
+        let spans = self.spans(id, piece, &mut list[1..]);
+        let (count, len) = (1 + spans.len(), spans.iter().map(|span| u64::from(span.len)).sum::<u64>());
+        if len != u64::from(piece.len) {
+            self.frames.give(frame);
+            return Err(SocketError::Reset);
+        }
+        self.endpoint.send(cx.device, connection, 0, Data::Own(&list[..count]))?;
+        Ok(Posted::Frame(frame))
+    }
+
+    /// Where the bytes of a piece lie.
+    fn spans<'a>(&self, id: StreamId, piece: Piece, list: &'a mut [Span]) -> &'a [Span] {
+        let Some(stream) = self.streams.get(id.0) else { return &[] };
+        let mut count = 0;
+        for (place, span) in list.iter_mut().zip(stream.outbox.spans(piece)) {
+            *place = span;
+            count += 1;
+        }
+        &list[..count]
+    }
+
+    /// Reads what the peer offers, as much as may be held.
+    fn read_offers(&mut self, cx: &mut Context<'_>, id: StreamId) {
+        loop {
+            let Some(stream) = self.streams.get_mut(id.0) else { return };
+            let Some(connection) = stream.connection.filter(|_| stream.phase == Phase::Open) else { return };
+            let Some(machine) = stream.machine.as_mut() else { return };
+            let Some(offer) = machine.offer() else { return };
+            let reads = stream.posted.iter().filter_map(|posted| match posted {
+                Posted::Read(buffer) => Some(u64::from(buffer.len)),
+                Posted::Plain | Posted::Frame(_) => None,
+            });
+            let held = stream.inbox.buffered() + reads.sum::<u64>();
+            if held >= self.config.reading_max.into() || self.endpoint.room(connection) == 0 {
+                return;
+            }
+            let Some(buffer) = cx.env.mem().take(offer.len.min(READ_LEN) as usize) else { return };
+            let from = Remote { address: offer.address, key: MemoryKey(offer.key) };
+            if self.endpoint.read(cx.device, connection, 0, from, &[buffer]).is_err() {
+                return cx.env.mem().give(buffer);
+            }
+            machine.read(buffer.len);
+            self.has_posted = true;
+            stream.posted.push_back(Posted::Read(buffer));
+        }
+    }
+
+    /// A request is done.
+    pub(super) fn handle_done(&mut self, cx: &mut Context<'_>, id: StreamId, status: Status) {
+        let Some(stream) = self.streams.get_mut(id.0) else { return };
+        let posted = stream.posted.pop_front();
+        match posted {
+            Some(Posted::Frame(frame)) => self.frames.give(frame),
+            Some(Posted::Read(buffer)) if status == Status::Success && !stream.is_read_shut => {
+                stream.inbox.push(buffer, Held::Buffer(buffer));
+            }
+            Some(Posted::Read(buffer)) => cx.env.mem().give(buffer),
+            Some(Posted::Plain) | None => {}
+        }
+        if status != Status::Success {
+            let why =
+                if status == Status::RetryExceeded { SocketError::TimedOut } else { SocketError::Reset };
+            return self.end(id, Some(why));
+        }
+        let Some(machine) = stream.machine.as_mut() else { return };
+        machine.handle_done();
+        let released = machine.released();
+        if stream.outbox.release(&mut self.frames, released) {
+            while let Some(starved) = self.starved.pop() {
+                self.note_change(starved);
+            }
+        }
+        self.note_change(id);
+        self.stir(id);
+    }
+
+    /// Takes down what the state machine says of the peer.
+    pub(super) fn note_events(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(id.0) else { return };
+        let Some(machine) = stream.machine.as_mut() else { return };
+        let mut error = None;
+        while let Some(event) = machine.poll_event() {
+            match event {
+                Event::PeerClosed => stream.is_peer_closed = true,
+                Event::UrgentPending => stream.is_urgent = true,
+                Event::Aborted => error = Some(SocketError::Reset),
+                // Memory of ours is not advertised, and nobody is told to pause.
+                Event::Written { .. } | Event::Returned { .. } | Event::Paused { .. } => {}
+                Event::Resized { .. } => {}
+            }
+        }
+        if error.is_some() {
+            stream.error = stream.error.or(error);
+        }
+        self.note_change(id);
+    }
+
+    /// Gives back everything a stream holds for its connection, which is gone.
+    pub(super) fn settle(&mut self, mem: &mut Memory, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(id.0) else { return };
+        stream.outbox.clear(&mut self.frames);
+        for posted in stream.posted.drain(..) {
+            match posted {
+                Posted::Frame(frame) => self.frames.give(frame),
+                Posted::Read(buffer) => mem.give(buffer),
+                Posted::Plain => {}
+            }
+        }
+    }
+
+    /// A stream ended.
+    pub(super) fn end(&mut self, id: StreamId, error: Option<SocketError>) {
+        if let Some(stream) = self.streams.get_mut(id.0) {
+            stream.end(error);
+            self.note_change(id);
+        }
+    }
+
+    fn connection_of(&self, id: StreamId) -> Option<Key> {
+        self.streams.get(id.0)?.connection
+    }
+}
+
+/// Bytes of one read of the peer's memory.
+const READ_LEN: u32 = 256 << 10;

@@ -1,0 +1,130 @@
+//! What a stream has to send: frames of bytes in the order of the stream, until they are not needed any more.
+//!
+//! Bytes are put behind those of the last frame until it is full, or some of it went out: then the room before its bytes is a
+//! header's, which stays as it is until the message has arrived. A frame is full when it holds a message, so a message that does
+//! not begin with a frame lies in two of them at most.
+
+use super::frames::{self, Frames};
+use crate::Piece;
+use std::collections::VecDeque;
+use stdx::mem::{Memory, Span};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    frames: VecDeque<Frame>,
+    /// Where in the stream the next byte goes.
+    end: u64,
+}
+
+/// Bytes side by side.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    memory: Span,
+    /// Where in the stream they begin.
+    at: u64,
+    len: u32,
+    /// No more are put behind them.
+    is_closed: bool,
+}
+
+impl Outbox {
+    /// Puts as many of the bytes behind the others as one frame of `room` bytes takes; `None` if there is no frame for them.
+    pub(super) fn push(
+        &mut self,
+        mem: &mut Memory,
+        pool: &mut Frames,
+        bytes: &[u8],
+        room: u32,
+        frames_max: usize,
+    ) -> Option<usize> {
+        if self.frames.back().is_none_or(|last| last.is_closed || last.len >= room) {
+            if self.frames.len() >= frames_max {
+                return None;
+            }
+            let memory = pool.take()?;
+            self.frames.push_back(Frame { memory, at: self.end, len: 0, is_closed: false });
+        }
+        let last = self.frames.back_mut()?;
+        let body = frames::body(last.memory).from(last.len as usize);
+        let len = bytes.len().min((room - last.len) as usize).min(body.len());
+        mem.write(body.first(len), &bytes[..len]);
+        last.len += len as u32;
+        last.is_closed |= last.len >= room;
+        self.end += len as u64;
+        Some(len)
+    }
+
+    /// How many frames there are.
+    pub(super) fn frames(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Whether bytes can be put behind those of the last frame.
+    pub(super) fn is_open(&self) -> bool {
+        self.frames.back().is_some_and(|last| !last.is_closed)
+    }
+
+    /// The frame that a piece of the stream lies in from its first byte on, if no byte of it was sent with another header. No
+    /// more bytes are put there.
+    pub(super) fn whole(&mut self, piece: Piece) -> Option<Span> {
+        let place = self.place(piece.at)?;
+        let frame = self.frames.get_mut(place)?;
+        frame.is_closed = true;
+        (frame.at == piece.at && piece.len <= frame.len).then_some(frame.memory)
+    }
+
+    /// Where the bytes of a piece lie, in order.
+    pub(super) fn spans(&self, piece: Piece) -> impl Iterator<Item = Span> + '_ {
+        let end = piece.at + u64::from(piece.len);
+        let first = self.place(piece.at).unwrap_or(self.frames.len());
+        let frames = self.frames.iter().skip(first).take_while(move |frame| frame.at < end);
+        frames.map(move |frame| {
+            let start = piece.at.max(frame.at) - frame.at;
+            let stop = (end - frame.at).min(frame.len.into());
+            frames::body(frame.memory).slice(start as usize, (stop - start) as usize)
+        })
+    }
+
+    /// No more bytes are put into the frames of a piece.
+    pub(super) fn close_through(&mut self, piece: Piece) {
+        let end = piece.at + u64::from(piece.len);
+        for frame in self.frames.iter_mut().rev().filter(|frame| frame.at < end) {
+            if core::mem::replace(&mut frame.is_closed, true) {
+                return;
+            }
+        }
+    }
+
+    /// Bytes before this place are not needed any more; true if a frame is free again.
+    pub(super) fn release(&mut self, pool: &mut Frames, until: u64) -> bool {
+        let before = self.frames.len();
+        while let Some(frame) = self.frames.front()
+            && frame.is_closed
+            && frame.at + u64::from(frame.len) <= until
+        {
+            pool.give(frame.memory);
+            self.frames.pop_front();
+        }
+        self.frames.len() < before
+    }
+
+    /// Gives all frames back.
+    pub(super) fn clear(&mut self, pool: &mut Frames) {
+        self.frames.drain(..).for_each(|frame| pool.give(frame.memory));
+    }
+
+    pub(super) fn check(&self) {
+        let next = self.frames.iter().skip(1).map(|frame| frame.at).chain([self.end]);
+        for (frame, next) in self.frames.iter().zip(next) {
+            assert_eq!(frame.at + u64::from(frame.len), next, "frames follow each other");
+        }
+    }
+
+    /// The frame that has the byte at this place.
+    fn place(&self, at: u64) -> Option<usize> {
+        let after = self.frames.partition_point(|frame| frame.at <= at);
+        let place = after.checked_sub(1)?;
+        self.frames.get(place).filter(|frame| at < frame.at + u64::from(frame.len)).map(|_| place)
+    }
+}
