@@ -1,0 +1,30 @@
+//! Sockets for programs: [`SdpStream`] and [`SdpListener`], used as those of [`std::net`] are, which go past the system's TCP.
+//!
+//! What it is: the waiting and the finding that [`sdp::sockets`] has not. All sockets of a process share a [`Fabric`]: one
+//! device for peers on this machine, which are reached through shared memory, and one for each address of this machine that
+//! peers elsewhere use, by RoCEv2. Whoever waits polls them, so that nothing is handed from thread to thread: at first again and
+//! again, offering the processor to others, then asleep on a descriptor.
+//!
+//! What it is not: it has no thread and no signal handler of its own. While no thread of a program is in a call of this crate
+//! nothing moves but what is already on its way.
+//!
+//! Peers on this machine find each other by names (see `directory`): a listener's address is the name of a Unix socket in the
+//! abstract name space, which belongs to the network namespace as ports do.
+//!
+//! Invariants: a fabric is made when it is first needed, so a program may fork before; nobody sleeps holding it; a thread that
+//! waits is woken for its own socket's sake.
+
+#![forbid(unsafe_code)]
+
+mod directory;
+mod fabric;
+mod listener;
+mod port;
+mod state;
+mod stream;
+mod waiting;
+
+pub use fabric::{Fabric, OpenError, Options};
+pub use listener::SdpListener;
+pub use sdp::sockets::Readiness;
+pub use stream::{Interest, SdpStream};

@@ -1,0 +1,215 @@
+//! Two fabrics of one machine, each with threads of its own: bytes arrive, in order and whole, and streams end as TCP's do.
+
+use sockets::{Fabric, Interest, Options, SdpListener, SdpStream};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
+use std::thread;
+use std::time::Duration;
+
+const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+/// Long enough for the slowest machine; nothing waits so long if all is well.
+const PATIENCE: Option<Duration> = Some(Duration::from_secs(60));
+
+fn fabric() -> Fabric {
+    Fabric::new(Options::default()).expect("a fabric")
+}
+
+/// Two ends of a stream, of two fabrics.
+fn pair() -> (SdpStream, SdpStream) {
+    let listener = SdpListener::bind_on(&fabric(), ANY).expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    let client = thread::spawn(move || SdpStream::connect_on(&fabric(), address).expect("a stream"));
+    let (server, peer) = listener.accept().expect("a stream");
+    let client = client.join().expect("no panic");
+    assert_eq!(client.peer_addr().expect("a peer"), address);
+    assert_eq!(client.local_addr().expect("an address"), peer);
+    assert_eq!(server.local_addr().expect("an address"), address);
+    for end in [&client, &server] {
+        end.set_read_timeout(PATIENCE);
+        end.set_write_timeout(PATIENCE);
+    }
+    (client, server)
+}
+
+/// The byte at a place of a stream.
+fn byte(at: usize) -> u8 {
+    (at.wrapping_mul(0x9e37_79b9) >> 11) as u8
+}
+
+/// Writes `len` bytes in pieces of many lengths, then closes the half.
+fn pour(stream: &SdpStream, len: usize) {
+    let bytes: Vec<u8> = (0..len).map(byte).collect();
+    let (mut at, mut step) = (0, 1);
+    while at < len {
+        let end = (at + step).min(len);
+        (&mut &*stream).write_all(&bytes[at..end]).expect("room");
+        (at, step) = (end, (step * 3 + 1) % 300_000);
+    }
+    stream.shutdown(Shutdown::Write).expect("a half to close");
+}
+
+/// Reads to the end, in pieces of many lengths; says how much came.
+fn drain(stream: &SdpStream) -> usize {
+    let (mut at, mut step) = (0, 7);
+    let mut place = vec![0; 70_000];
+    loop {
+        let len = stream.receive(&mut place[..step]).expect("bytes");
+        assert!(
+            place[..len].iter().enumerate().all(|(offset, found)| *found == byte(at + offset)),
+            "at {at}"
+        );
+        (at, step) = (at + len, (step * 5 + 3) % 69_999 + 1);
+        if len == 0 {
+            return at;
+        }
+    }
+}
+
+#[test]
+fn bytes_arrive_both_ways_at_once() {
+    const LEN: usize = 9_000_000;
+    let (client, server) = pair();
+    thread::scope(|scope| {
+        scope.spawn(|| pour(&client, LEN));
+        scope.spawn(|| pour(&server, LEN / 2));
+        let there = scope.spawn(|| drain(&server));
+        assert_eq!(drain(&client), LEN / 2);
+        assert_eq!(there.join().expect("no panic"), LEN);
+    });
+    assert_eq!(client.send(b"more").expect_err("closed").kind(), ErrorKind::BrokenPipe);
+}
+
+#[test]
+fn many_threads_wait_on_one_fabric() {
+    const STREAMS: usize = 16;
+    let (here, there) = (fabric(), fabric());
+    let listener = SdpListener::bind_on(&there, ANY).expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    thread::scope(|scope| {
+        for number in 0..STREAMS {
+            let here = &here;
+            scope.spawn(move || {
+                let stream = SdpStream::connect_on(here, address).expect("a stream");
+                stream.set_read_timeout(PATIENCE);
+                for round in 0..200_u32 {
+                    let said = [number as u8; 100].map(|byte| byte ^ round as u8);
+                    (&stream).write_all(&said).expect("room");
+                    let mut heard = [0; 100];
+                    (&stream).read_exact(&mut heard).expect("an echo");
+                    assert_eq!(said, heard);
+                    if round % 50 == number as u32 {
+                        thread::sleep(Duration::from_millis(3));
+                    }
+                }
+            });
+        }
+        for _ in 0..STREAMS {
+            let (stream, _) = listener.accept().expect("a stream");
+            scope.spawn(move || io::copy(&mut &stream, &mut &stream).expect("an echo"));
+        }
+    });
+}
+
+#[test]
+fn nobody_listens() {
+    let error = SdpStream::connect_on(&fabric(), (Ipv4Addr::LOCALHOST, 9).into()).expect_err("nobody");
+    assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn an_address_is_listened_at_once() {
+    let listener = SdpListener::bind_on(&fabric(), ANY).expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    let again = SdpListener::bind_on(&fabric(), address).expect_err("taken");
+    assert_eq!(again.kind(), ErrorKind::AddrInUse);
+    drop(listener);
+    SdpListener::bind_on(&fabric(), address).expect("free again");
+}
+
+#[test]
+fn who_does_not_block_is_told_so() {
+    let (client, server) = pair();
+    client.set_nonblocking(true);
+    let mut place = [0; 10];
+    assert_eq!(client.receive(&mut place).expect_err("nothing").kind(), ErrorKind::WouldBlock);
+    let chunk = vec![1; 100_000];
+    let mut written = 0;
+    while let Ok(len) = client.send(&chunk) {
+        written += len;
+        assert!(written < 1 << 30, "nobody reads it");
+    }
+    let reader = thread::spawn(move || io::copy(&mut &server, &mut io::sink()).expect("bytes"));
+    assert!(client.wait(Interest::Write, PATIENCE).writable);
+    written += client.send(&chunk).expect("room");
+    drop(client);
+    assert_eq!(reader.join().expect("no panic"), written as u64);
+}
+
+#[test]
+fn bytes_are_peeked_at() {
+    let (client, server) = pair();
+    client.send(b"hello").expect("room");
+    let mut place = [0; 3];
+    assert_eq!(server.peek(&mut place).expect("bytes"), 3);
+    assert_eq!((server.readable(), &place), (5, b"hel"));
+    let mut place = [0; 10];
+    assert_eq!(server.receive(&mut place).expect("bytes"), 5);
+    assert_eq!(&place[..5], b"hello");
+}
+
+#[test]
+fn an_urgent_byte_is_apart() {
+    let (client, server) = pair();
+    client.send(b"abc").expect("room");
+    client.send_urgent(b"def!").expect("room");
+    client.send(b"ghi").expect("room");
+    let mut place = [0; 20];
+    let mut heard = Vec::new();
+    while heard.len() < 6 {
+        let len = server.receive(&mut place).expect("bytes");
+        heard.extend_from_slice(&place[..len]);
+    }
+    assert_eq!(heard, b"abcdef");
+    assert!(server.is_at_mark() && server.readiness().urgent);
+    assert_eq!((server.take_urgent(), server.take_urgent()), (Some(b'!'), None));
+    assert_eq!(server.receive(&mut place).expect("bytes"), 3);
+}
+
+#[test]
+fn an_aborted_stream_is_reset() {
+    let (client, server) = pair();
+    client.send(b"never mind").expect("room");
+    client.abort();
+    let mut place = [0; 20];
+    let error = loop {
+        match server.receive(&mut place) {
+            Ok(0) => panic!("that is no end"),
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn whoever_leaves_bytes_unread_resets() {
+    let (client, server) = pair();
+    client.send(b"who reads this?").expect("room");
+    assert!(server.wait(Interest::Read, PATIENCE).readable);
+    drop(server);
+    let error = client.receive(&mut [0; 1]).expect_err("a reset");
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn what_was_written_arrives_though_its_writer_leaves() {
+    let (client, server) = pair();
+    client.send(&[7; 100_000]).expect("room");
+    let fabric = client.fabric().clone();
+    drop(client);
+    let mut all = Vec::new();
+    (&server).read_to_end(&mut all).expect("bytes");
+    assert_eq!(all, [7; 100_000]);
+    drop(server);
+    drop(fabric);
+}
