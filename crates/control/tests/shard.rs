@@ -562,6 +562,33 @@ fn srp(it: &mut Fixture) {
     let saved = it.call("framework_get_config", json!({ "name": "srp" }));
     let calls = ["srp_create_target", "srp_add_listener", "srp_target_add_lun"];
     assert!(calls.iter().all(|call| saved.to_string().contains(call)), "{saved:#}");
+    srp_disk(it);
+}
+
+/// The port's disk as a volume, with the name that may log in and with another.
+fn srp_disk(it: &mut Fixture) {
+    let host = srp_listener()["traddr"].as_str().expect("text").to_owned();
+    let create = |initiator: &str, lun: u32| {
+        let target = "0000000000005eed0002c90300a0b0c0";
+        let url = format!("srp://{host}:5555/{target}/{lun}?initiator={initiator}&from={host}");
+        json!({ "name": "srp", "url": url })
+    };
+    let welcome = "0000000000000001505400fffe123456";
+    assert_eq!(it.code("bdev_srp_create", create("00000000000000020000000000000002", 3)), -5);
+    assert_eq!(it.code("bdev_srp_create", create(welcome, 4)), -19);
+    assert_eq!(it.call("bdev_srp_create", create(welcome, 3)), "srp");
+    assert_eq!(it.code("bdev_srp_create", create(welcome, 3)), -17);
+    let bdev = it.call("bdev_get_bdevs", json!({ "name": "srp" }))[0].clone();
+    assert_eq!(
+        (&bdev["product_name"], &bdev["driver_specific"]["srp"]["url"]),
+        (&json!("SRP LUN"), &create(welcome, 3)["url"])
+    );
+    let saved = it.call("framework_get_config", json!({ "name": "bdev" })).to_string();
+    assert!(saved.contains("bdev_srp_create"), "{saved}");
+    assert_eq!(it.call("srp_get_channels", json!({})).as_array().map(Vec::len), Some(1));
+    assert_eq!(it.code("bdev_srp_create", json!({ "name": "x", "url": "mem://?size=1M" })), -22);
+    assert_eq!(it.call("bdev_srp_delete", json!({ "name": "srp" })), true);
+    assert_eq!(it.code("bdev_srp_delete", json!({ "name": "srp" })), -19);
 }
 
 fn srp_taken_down(it: &mut Fixture) {

@@ -3,6 +3,7 @@
 use crate::Shard;
 use crate::hosts::AttachError;
 use crate::iscsi::IscsiAttachError;
+use crate::srp::SrpAttachError;
 use crate::url::{SizedUrl, VolumeUrl};
 use crate::volumes::{FileSpec, Spec, VolumeError};
 use block::BlockDevice;
@@ -22,6 +23,9 @@ pub enum OpenError {
     /// It cannot be attached.
     #[error(transparent)]
     Iscsi(#[from] IscsiAttachError),
+    /// It cannot be attached.
+    #[error(transparent)]
+    Srp(#[from] SrpAttachError),
     /// The URL names a portal, not a target's disk.
     #[error("say which target: iscsi://HOST/IQN/LUN (`weft discover iscsi://HOST` lists them)")]
     NoTarget,
@@ -49,6 +53,7 @@ enum Origin {
     Here,
     Controller { nsid: Option<u32> },
     Initiator,
+    SrpDisk,
 }
 
 impl Shard {
@@ -77,6 +82,10 @@ impl Shard {
                 self.initiators.attach_url(env, name, iscsi)?;
                 return Ok(Opening { name: name.into(), origin: Origin::Initiator });
             }
+            VolumeUrl::Srp(srp) => {
+                self.srp_disks.attach_url(env, &mut self.devices, name, srp)?;
+                return Ok(Opening { name: name.into(), origin: Origin::SrpDisk });
+            }
         };
         self.add_volume(env, name, spec, None)?;
         Ok(Opening { name: name.into(), origin: Origin::Here })
@@ -88,6 +97,7 @@ impl Shard {
             Origin::Here => Some(Ok(opening.name.clone())),
             Origin::Controller { nsid } => self.hosts.namespace(&opening.name, nsid),
             Origin::Initiator => self.initiators.volume(&opening.name),
+            Origin::SrpDisk => self.srp_disks.volume(&opening.name),
         }
     }
 

@@ -10,8 +10,8 @@ use crate::keys::Keys;
 use crate::nvmf::{Exports, STREAMS};
 use crate::owners::Part;
 use crate::records::Records;
-use crate::srp::Srp;
-use crate::url::IscsiUrl;
+use crate::srp::{Srp, SrpAttachError, SrpDisks};
+use crate::url::{IscsiUrl, SrpUrl};
 use crate::volumes::{Change, Entry, Spec, VolumeError, Volumes};
 use block::{BlockDevice, Channel, Done, Identity, Io, Op};
 use nvme::host::HostOptions;
@@ -29,6 +29,7 @@ pub struct Shard {
     pub(crate) iscsi: Iscsi,
     pub(crate) initiators: Initiators,
     pub(crate) srp: Srp,
+    pub(crate) srp_disks: SrpDisks,
     pub(crate) records: Records,
     pub(crate) keys: Keys,
     pub(crate) target: Target,
@@ -82,6 +83,7 @@ impl Shard {
             iscsi: Iscsi::new(env, Part::Iscsi.owner().0, iscsi)?,
             initiators: Initiators::new(limits.disks),
             srp: Srp::new(),
+            srp_disks: SrpDisks::new(limits.disks),
             records: Records::default(),
             keys: Keys::default(),
             target: Target::new(Options::default()),
@@ -240,6 +242,29 @@ impl Shard {
         Ok(())
     }
 
+    /// The disks of SRP targets, by the names of their volumes.
+    pub fn srp_disks(&self) -> &SrpDisks {
+        &self.srp_disks
+    }
+
+    /// Begins to attach the disk that a URL names, as a volume; `then` hears when it is there, or why it is not.
+    pub fn attach_srp_disk(
+        &mut self,
+        env: &mut dyn Env,
+        name: &str,
+        url: &SrpUrl,
+        then: impl FnOnce(Result<(), SrpAttachError>) + Send + 'static,
+    ) {
+        self.srp_disks.attach(env, &mut self.devices, name, url, Box::new(then));
+    }
+
+    /// Lets a disk go, and with it its volume.
+    pub fn detach_srp_disk(&mut self, env: &mut dyn Env, name: &str) -> Result<(), SrpAttachError> {
+        self.srp_disks.detach(env, &mut self.devices, &mut self.volumes, name)?;
+        self.apply_changes(env);
+        Ok(())
+    }
+
     /// The discovery services that are watched, by name.
     pub fn discoveries(&self) -> &Discoveries {
         &self.discoveries
@@ -280,6 +305,7 @@ impl Shard {
         self.hosts.flush(env, &mut self.devices);
         self.discoveries.flush(env, &mut self.devices);
         self.initiators.flush(env);
+        self.srp_disks.drive(env, &mut self.devices);
         let mut events = core::mem::take(&mut self.events);
         env.poll(&mut events, self.deadline());
         for event in events.drain(..) {
@@ -294,6 +320,8 @@ impl Shard {
         self.discoveries.drive(env, &mut self.devices);
         self.hosts.poll(env, &mut self.volumes);
         self.initiators.poll(env, &mut self.volumes);
+        self.srp_disks.drive(env, &mut self.devices);
+        self.srp_disks.poll(env, &mut self.volumes);
         self.discoveries.poll(env, &mut self.devices, &mut self.hosts, &mut self.volumes);
         self.apply_changes(env);
         self.poll_nvmf(env);
@@ -305,6 +333,7 @@ impl Shard {
         self.iscsi.close_kept(env, &mut self.records);
         self.hosts.flush(env, &mut self.devices);
         self.initiators.flush(env);
+        self.srp_disks.drive(env, &mut self.devices);
         self.devices.drive_leavers(env);
         self.turn_devices(env);
         self.end(env);
@@ -319,6 +348,7 @@ impl Shard {
             self.iscsi.server.deadline(),
             self.iscsi.target.deadline(),
             self.initiators.deadline(),
+            self.srp_disks.deadline(),
             self.records.deadline(),
             self.target.deadline(),
             self.nvmf_deadline(),
@@ -381,6 +411,7 @@ impl Shard {
         self.handle_nvmf_timeout(env);
         self.iscsi.server.handle_timeout(env, &mut self.iscsi.target);
         self.initiators.handle_timeout(env);
+        self.srp_disks.handle_timeout(env);
         self.records.handle_timeout(env);
     }
 
@@ -415,7 +446,8 @@ impl Shard {
             finished.clear();
             channel.poll(env, &mut finished);
             // Nobody waits for a peer that is gone, least of all for our own target, which has been drained.
-            let reachable = is_reachable(&self.volumes, &self.hosts, &self.initiators, volume);
+            let reachable =
+                is_reachable(&self.volumes, &self.hosts, &self.initiators, &self.srp_disks, volume);
             *done = !finished.is_empty() || !reachable;
         }
         if flushes.iter().all(|flush| flush.done) {
@@ -431,12 +463,22 @@ impl core::fmt::Debug for Shard {
 }
 
 /// False if what a volume stands on is behind a connection that is lost.
-fn is_reachable(volumes: &Volumes, hosts: &Hosts, initiators: &Initiators, name: &str) -> bool {
+fn is_reachable(
+    volumes: &Volumes,
+    hosts: &Hosts,
+    initiators: &Initiators,
+    srp_disks: &SrpDisks,
+    name: &str,
+) -> bool {
     let base = |entry: &&Entry| entry.spec.base().and_then(|base| volumes.get(base));
     let lowest = std::iter::successors(volumes.get(name), base).last();
     match lowest.map(|entry| &entry.spec) {
         Some(Spec::Disk { .. }) => {
             let attached = lowest.and_then(|entry| initiators.get(&entry.name));
+            attached.is_some_and(|attached| attached.initiator.is_live())
+        }
+        Some(Spec::SrpDisk { .. }) => {
+            let attached = lowest.and_then(|entry| srp_disks.get(&entry.name));
             attached.is_some_and(|attached| attached.initiator.is_live())
         }
         Some(Spec::Remote { controller, .. }) => {

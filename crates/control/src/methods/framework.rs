@@ -131,7 +131,8 @@ fn calls(shard: &Shard, defaults: &Defaults, subsystem: &str, round: usize, with
         "bdev" => {
             let controllers = nvme::save(shard, &defaults.nvme, round);
             let disks = disk::save(shard, &defaults.disks, round, with_secrets);
-            controllers.into_iter().chain(disks).chain(bdev::save(shard, round)).collect()
+            let srp_disks = srp::disk::save(shard, round);
+            controllers.into_iter().chain(disks).chain(srp_disks).chain(bdev::save(shard, round)).collect()
         }
         "nvmf" => nvmf::save(shard, round),
         "iscsi" => iscsi::save(shard, &defaults.iscsi, round, with_secrets),

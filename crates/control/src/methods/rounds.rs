@@ -53,6 +53,7 @@ impl<'a> Rounds<'a> {
         let below = match &entry.spec {
             Spec::Remote { controller, nsid } => return self.of_namespace(entry, controller, *nsid, left),
             Spec::Disk { lun } => return self.of_disk(entry, *lun, left),
+            Spec::SrpDisk { lun } => return self.of_srp_disk(entry, *lun, left),
             spec => spec.base().and_then(|base| self.shard.volumes().get(base)),
         };
         below.map_or(0, |below| self.within(below, left))
@@ -78,6 +79,18 @@ impl<'a> Rounds<'a> {
         }
         let options = disk.initiator.options();
         let served = iscsi.luns(&options.target).find(|served| served.number == lun);
+        let served = served.and_then(|served| self.shard.volumes().get(&served.volume));
+        1 + served.map_or(0, |served| self.within(served, left))
+    }
+
+    /// The same for a disk of an SRP target.
+    fn of_srp_disk(self, entry: &Entry, lun: u16, left: usize) -> usize {
+        let Some(disk) = self.shard.srp_disks().get(&entry.name) else { return 0 };
+        let srp = self.shard.srp();
+        if !disk.url.address().is_some_and(|address| is_among(srp.listening(), address)) {
+            return 0;
+        }
+        let served = srp.luns().find(|served| served.port == disk.url.target && served.number == lun);
         let served = served.and_then(|served| self.shard.volumes().get(&served.volume));
         1 + served.map_or(0, |served| self.within(served, left))
     }

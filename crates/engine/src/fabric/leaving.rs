@@ -2,6 +2,7 @@
 
 use super::{Devices, Place, Told, User};
 use nvme::host::{Discovery, Host};
+use scsi::srp::initiator::Initiator as SrpInitiator;
 use stdx::env::Env;
 use stdx::time::{Time, earliest};
 use verbs::Device;
@@ -12,6 +13,8 @@ pub(crate) enum Leaver {
     Host(Host),
     /// A discovery service.
     Discovery(Discovery),
+    /// An SRP target.
+    SrpDisk(SrpInitiator),
 }
 
 /// See the module.
@@ -44,9 +47,8 @@ impl Devices {
             let leaving = self.leaving.swap_remove(index);
             let place = leaving.place;
             let Some(device) = self.get(place) else { continue };
-            let host = leaving.who.host();
-            host.drive(env, device);
-            if host.is_quiet() {
+            leaving.who.drive(env, device);
+            if leaving.who.is_quiet() {
                 leaving.who.free(env, device);
                 self.release(place);
             } else {
@@ -60,7 +62,7 @@ impl Devices {
         let Some(index) = self.leaving.iter().position(|leaving| leaving.user == user) else { return false };
         let leaving = self.leaving.swap_remove(index);
         if let Some(device) = self.get(leaving.place) {
-            told.to_host(env, device, leaving.who.host());
+            leaving.who.handle(env, device, told);
         }
         self.leaving.push(leaving);
         true
@@ -68,15 +70,40 @@ impl Devices {
 
     /// When one of them has something to do.
     pub(super) fn leavers_deadline(&self) -> Option<Time> {
-        self.leaving.iter().map(|leaving| leaving.who.host().deadline()).fold(None, earliest)
+        self.leaving.iter().map(|leaving| leaving.who.deadline()).fold(None, earliest)
     }
 }
 
 impl Leaver {
-    const fn host(&self) -> &Host {
+    fn drive(&self, env: &mut dyn Env, device: &mut dyn Device) {
         match self {
-            Self::Host(host) => host,
-            Self::Discovery(discovery) => discovery.host(),
+            Self::Host(host) => host.drive(env, device),
+            Self::Discovery(discovery) => discovery.host().drive(env, device),
+            Self::SrpDisk(initiator) => initiator.drive(env, device),
+        }
+    }
+
+    fn handle(&self, env: &mut dyn Env, device: &mut dyn Device, told: &Told) {
+        match self {
+            Self::Host(host) => told.to_host(env, device, host),
+            Self::Discovery(discovery) => told.to_host(env, device, discovery.host()),
+            Self::SrpDisk(initiator) => told.to_srp(env, device, initiator),
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        match self {
+            Self::Host(host) => host.is_quiet(),
+            Self::Discovery(discovery) => discovery.host().is_quiet(),
+            Self::SrpDisk(initiator) => initiator.is_quiet(),
+        }
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        match self {
+            Self::Host(host) => host.deadline(),
+            Self::Discovery(discovery) => discovery.host().deadline(),
+            Self::SrpDisk(initiator) => initiator.deadline(),
         }
     }
 
@@ -84,6 +111,7 @@ impl Leaver {
         match self {
             Self::Host(host) => host.free(env, device),
             Self::Discovery(discovery) => discovery.free(env, device),
+            Self::SrpDisk(initiator) => initiator.free(env, device),
         }
     }
 }
@@ -94,6 +122,14 @@ impl Told {
         match self {
             Self::Event(event) => host.handle_device_event(device, event),
             Self::Connection(event) => host.handle_connection(env, device, event),
+        }
+    }
+
+    /// Tells it to an SRP initiator.
+    pub(crate) fn to_srp(&self, env: &mut dyn Env, device: &mut dyn Device, initiator: &SrpInitiator) {
+        match self {
+            Self::Event(event) => initiator.handle_device_event(device, event),
+            Self::Connection(event) => initiator.handle_connection(env, device, event),
         }
     }
 }

@@ -15,6 +15,8 @@ pub(crate) enum User {
     Host(u32),
     /// The discovery service at this place.
     Discovery(u32),
+    /// The SRP initiator at this place.
+    SrpDisk(u32),
 }
 
 impl User {
@@ -26,6 +28,7 @@ impl User {
             Self::Iscsi => ISCSI << KIND_SHIFT,
             Self::Host(place) => HOST << KIND_SHIFT | (place as u64) << PLACE_SHIFT,
             Self::Discovery(place) => DISCOVERY << KIND_SHIFT | (place as u64) << PLACE_SHIFT,
+            Self::SrpDisk(place) => SRP_DISK << KIND_SHIFT | (place as u64) << PLACE_SHIFT,
         }
     }
 
@@ -38,6 +41,7 @@ impl User {
             ISCSI => Some(Self::Iscsi),
             HOST => Some(Self::Host(place)),
             DISCOVERY => Some(Self::Discovery(place)),
+            SRP_DISK => Some(Self::SrpDisk(place)),
             _ => None,
         }
     }
@@ -52,6 +56,7 @@ const SRP: u64 = 2;
 const ISCSI: u64 = 3;
 const HOST: u64 = 4;
 const DISCOVERY: u64 = 5;
+const SRP_DISK: u64 = 7;
 
 #[cfg(test)]
 mod tests {
@@ -59,7 +64,7 @@ mod tests {
 
     #[test]
     fn every_user_is_found_again() {
-        let initiators = [User::Host(0), User::Host(PLACE_MAX), User::Discovery(7)];
+        let initiators = [User::Host(0), User::Host(PLACE_MAX), User::Discovery(7), User::SrpDisk(1)];
         for user in [User::Nvmf, User::Srp, User::Iscsi].into_iter().chain(initiators) {
             let low = user.owner_base() & u64::from(u32::MAX);
             assert_eq!(low, 0, "endpoints number their connections there");

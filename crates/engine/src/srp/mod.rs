@@ -1,12 +1,14 @@
-//! SRP on a shard: target ports served from volumes, reached over the shard's RDMA devices.
+//! SRP on a shard: target ports served from volumes, and disks of other targets, reached over the shard's RDMA devices.
 //!
 //! Each target port is a SCSI device of its own. Who may log in to it is the [`Registry`]'s, of which the server on each device
 //! has a copy; this module keeps the copies alike, opens and closes listeners, and tells the target what becomes of volumes.
 
+mod initiators;
 mod portals;
 mod ports;
 mod servers;
 
+pub use initiators::{SrpAttachError, SrpDisk, SrpDisks};
 pub use portals::SrpListenError;
 pub use ports::{SrpError, SrpLun, SrpPortConfig};
 

@@ -104,7 +104,7 @@ impl IscsiUrl {
             error_recovery_level: query.take("error_recovery_level").map(parse_level).transpose()?,
             alias: query.take("alias").map(decode),
             isid: query.take("isid").map(parse_isid).transpose()?,
-            timings: Timer::take_all(&mut query)?,
+            timings: Timer::take(&Timer::ISCSI, &mut query)?,
         };
         query.end().map(|()| url)
     }

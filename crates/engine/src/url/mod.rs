@@ -8,11 +8,14 @@
 //! | `nvme+tcp://host:port/NQN?ns=1&hostnqn=..&hdgst=1&ddgst=1&queues=4&depth=128` | a namespace over NVMe/TCP |
 //! | `nvme+rdma://host:port/NQN?ns=1&hostnqn=..&queues=4&depth=128&from=ADDRESS` | a namespace over NVMe/RDMA |
 //! | `iscsi://user%secret@host:port/IQN/LUN?initiator=..&hdgst=1&ddgst=1&sessions=2&connections=2&depth=128&error_recovery_level=2&command_timeout=30` | a disk over iSCSI |
+//! | `srp://host:port/TARGET/LUN?initiator=..&channels=2&depth=128&immediate=8K&piece=64K&from=ADDRESS&command_timeout=30` | a disk over SRP |
 
 mod iscsi;
+mod srp;
 mod timer;
 
 pub use iscsi::{Credentials, Hidden, IscsiUrl};
+pub use srp::SrpUrl;
 pub use timer::{Timer, Timing};
 
 use crate::size::{SizeError, parse_size};
@@ -36,6 +39,8 @@ pub enum VolumeUrl {
     Nvme(NvmeUrl),
     /// `iscsi://`
     Iscsi(IscsiUrl),
+    /// `srp://`
+    Srp(SrpUrl),
 }
 
 /// A volume that is what it is said to be.
@@ -96,11 +101,11 @@ pub struct NvmeUrl {
 pub enum UrlError {
     /// No scheme.
     #[error(
-        "not a URL: a volume is named mem://, null://, file:///PATH, nvme+tcp://HOST:PORT/NQN, nvme+rdma://HOST:PORT/NQN or iscsi://HOST/IQN/LUN"
+        "not a URL: a volume is named mem://, null://, file:///PATH, nvme+tcp://HOST:PORT/NQN, nvme+rdma://HOST:PORT/NQN, iscsi://HOST/IQN/LUN or srp://HOST/TARGET/LUN"
     )]
     NoScheme,
     /// A scheme we do not know.
-    #[error("unknown scheme {0:?}: volumes are mem, null, file, nvme+tcp, nvme+rdma and iscsi")]
+    #[error("unknown scheme {0:?}: volumes are mem, null, file, nvme+tcp, nvme+rdma, iscsi and srp")]
     Scheme(Text),
     /// A parameter the scheme does not have.
     #[error("unknown parameter {0:?}")]
@@ -149,6 +154,7 @@ impl FromStr for VolumeUrl {
             "nvme+tcp" => NvmeUrl::parse(Transport::Tcp, place, query).map(Self::Nvme),
             "nvme+rdma" => NvmeUrl::parse(Transport::Rdma, place, query).map(Self::Nvme),
             "iscsi" => IscsiUrl::parse(place, query).map(Self::Iscsi),
+            "srp" => SrpUrl::parse(place, query).map(Self::Srp),
             other => Err(UrlError::Scheme(other.into())),
         }
     }
@@ -162,6 +168,7 @@ impl fmt::Display for VolumeUrl {
             Self::File(file) => write!(f, "file://{}", file.path.display()),
             Self::Nvme(nvme) => nvme.fmt(f),
             Self::Iscsi(iscsi) => iscsi.fmt(f),
+            Self::Srp(srp) => srp.fmt(f),
         }
     }
 }

@@ -1,8 +1,9 @@
-//! The time-outs of an iSCSI initiator as parameters of its URL: seconds, as many as one likes behind the point.
+//! The time-outs of an initiator of disks as parameters of its URL: seconds, as many as one likes behind the point.
 
 use super::{Query, UrlError};
 use core::time::Duration;
 use scsi::iscsi::initiator::InitiatorOptions;
+use scsi::srp::initiator::InitiatorOptions as SrpOptions;
 
 /// A time-out that a URL may set.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -31,9 +32,21 @@ pub enum Timer {
 pub type Timing = (Timer, Option<Duration>);
 
 impl Timer {
-    const ALL: [Self; 9] = [
+    /// Those of an iSCSI initiator.
+    pub(super) const ISCSI: [Self; 9] = [
         Self::NopInterval,
         Self::NopTimeout,
+        Self::WatchInterval,
+        Self::ConnectTimeout,
+        Self::CommandTimeout,
+        Self::ReconnectDelay,
+        Self::ReconnectDelayMax,
+        Self::LossTimeout,
+        Self::FastIoFailTimeout,
+    ];
+
+    /// Those of an SRP initiator.
+    pub(super) const SRP: [Self; 7] = [
         Self::WatchInterval,
         Self::ConnectTimeout,
         Self::CommandTimeout,
@@ -74,13 +87,28 @@ impl Timer {
         *place = time.unwrap_or(*place);
     }
 
+    /// The same for SRP, which asks for no sign of life.
+    pub(crate) fn set_srp(self, options: &mut SrpOptions, time: Option<Duration>) {
+        let place = match self {
+            Self::NopInterval | Self::NopTimeout => return,
+            Self::WatchInterval => &mut options.watch_interval,
+            Self::ConnectTimeout => &mut options.connect_timeout,
+            Self::CommandTimeout => &mut options.command_timeout,
+            Self::ReconnectDelay => &mut options.reconnect_delay,
+            Self::ReconnectDelayMax => &mut options.reconnect_delay_max,
+            Self::LossTimeout => return options.loss_timeout = time,
+            Self::FastIoFailTimeout => return options.fast_io_fail_timeout = time,
+        };
+        *place = time.unwrap_or(*place);
+    }
+
     fn may_be_never(self) -> bool {
         self == Self::LossTimeout || self == Self::FastIoFailTimeout
     }
 
-    /// Takes those that a URL has.
-    pub(super) fn take_all(query: &mut Query<'_>) -> Result<Vec<Timing>, UrlError> {
-        let given = Self::ALL.into_iter().filter_map(|timer| Some((timer, query.take(timer.name())?)));
+    /// Takes those of `known` that a URL has.
+    pub(super) fn take(known: &[Self], query: &mut Query<'_>) -> Result<Vec<Timing>, UrlError> {
+        let given = known.iter().copied().filter_map(|timer| Some((timer, query.take(timer.name())?)));
         given.map(|(timer, text)| timer.parse(text)).collect()
     }
 

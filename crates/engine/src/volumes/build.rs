@@ -56,7 +56,7 @@ impl Volumes {
             &Spec::Partition { ref base, offset_blocks, blocks } => {
                 (Rc::new(Partition::new(self.base(base)?, offset_blocks, blocks)?), Kind::Plain)
             }
-            Spec::Remote { .. } | Spec::Disk { .. } | Spec::Crypt { .. } => {
+            Spec::Remote { .. } | Spec::Disk { .. } | Spec::SrpDisk { .. } | Spec::Crypt { .. } => {
                 return Err(VolumeError::Parameters);
             }
         })

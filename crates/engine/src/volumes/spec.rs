@@ -67,6 +67,11 @@ pub enum Spec {
         /// The logical unit.
         lun: u16,
     },
+    /// A disk of an SRP target, likewise.
+    SrpDisk {
+        /// The logical unit.
+        lun: u16,
+    },
 }
 
 /// Where the key of an encrypted volume is from.
@@ -100,7 +105,7 @@ impl Spec {
             Self::Delay { base, .. } | Self::Error { base } | Self::Partition { base, .. } => Some(base),
             Self::Crypt { base, .. } => Some(base),
             Self::Ram { .. } | Self::Null { .. } | Self::File(_) => None,
-            Self::Remote { .. } | Self::Disk { .. } => None,
+            Self::Remote { .. } | Self::Disk { .. } | Self::SrpDisk { .. } => None,
         }
     }
 
@@ -111,7 +116,7 @@ impl Spec {
             Self::Crypt { key: KeySource::File(_), .. } => None,
             Self::Delay { .. } | Self::Error { .. } | Self::Partition { .. } => None,
             Self::Ram { .. } | Self::Null { .. } | Self::File(_) => None,
-            Self::Remote { .. } | Self::Disk { .. } => None,
+            Self::Remote { .. } | Self::Disk { .. } | Self::SrpDisk { .. } => None,
         }
     }
 
@@ -127,6 +132,7 @@ impl Spec {
             Self::Crypt { .. } => "crypto",
             Self::Remote { .. } => "NVMe disk",
             Self::Disk { .. } => "iSCSI LUN",
+            Self::SrpDisk { .. } => "SRP LUN",
         }
     }
 }

@@ -69,11 +69,13 @@ fn target(text: &str) -> Result<NvmeUrl, Failure> {
     let usage = |why: &dyn std::fmt::Display| Failure::Usage(format!("{text}: {why}"));
     match resolve(&text.parse().map_err(|why| usage(&why))?)? {
         VolumeUrl::Nvme(url) => Ok(url),
-        VolumeUrl::Mem(_) | VolumeUrl::Null(_) | VolumeUrl::File(_) | VolumeUrl::Iscsi(_) => {
-            Err(usage(&format!(
-                "a target is nvme+tcp://HOST:PORT or nvme+rdma://HOST:PORT; its port is usually {DISCOVERY_PORT} or 4420"
-            )))
-        }
+        VolumeUrl::Mem(_)
+        | VolumeUrl::Null(_)
+        | VolumeUrl::File(_)
+        | VolumeUrl::Iscsi(_)
+        | VolumeUrl::Srp(_) => Err(usage(&format!(
+            "a target is nvme+tcp://HOST:PORT or nvme+rdma://HOST:PORT; its port is usually {DISCOVERY_PORT} or 4420"
+        ))),
     }
 }
 

@@ -69,6 +69,11 @@ impl Client {
             // As above.
             let _ = self.shard.detach_disk(&mut self.env, &name);
         }
+        let disks: Vec<_> = self.shard.srp_disks().iter().map(|disk| disk.name.clone()).collect();
+        for name in disks {
+            // As above.
+            let _ = self.shard.detach_srp_disk(&mut self.env, &name);
+        }
         // Last words of RDMA's connections take a moment; who does not hear them is not waited for.
         let until = self.env.now() + LAST_WORDS_TIME;
         while self.shard.devices().has_leavers() && self.env.now() < until {
@@ -131,6 +136,14 @@ pub fn resolve(url: &VolumeUrl) -> Result<VolumeUrl, Failure> {
         }
         VolumeUrl::Iscsi(iscsi) if iscsi.address().is_none() => {
             iscsi.host = look_up(&iscsi.host, iscsi.port)?
+        }
+        VolumeUrl::Srp(srp) => {
+            if srp.address().is_none() {
+                srp.host = look_up(&srp.host, srp.port)?;
+            }
+            if let (None, Some(address)) = (srp.from, srp.address()) {
+                srp.from = Some(crate::rdma::device::facing(address.ip())?);
+            }
         }
         VolumeUrl::Iscsi(_) | VolumeUrl::Mem(_) | VolumeUrl::Null(_) | VolumeUrl::File(_) => {}
     }

@@ -73,6 +73,7 @@ pub(super) fn reach(style: &Style, shard: &Shard) {
     say!("SRP, Linux     {}", style.code("sudo modprobe ib_srp"));
     let write = format!("echo {line} | sudo tee /sys/class/infiniband_srp/srp-rxe0-1/add_target");
     say!("               {}", style.code(&write));
+    say!("Weft           {}", style.code(&format!("weft bench 'srp://{address}/{}/0'", port.id)));
 }
 
 fn port_id(name: &str) -> PortId {

@@ -85,7 +85,7 @@ fn create(entry: &Entry, round: usize) -> Option<Call> {
                 CryptoCreate { base_bdev_name: base, name, key_name, key_file, uuid },
             )
         }
-        Spec::Disk { .. } => return None,
+        Spec::Disk { .. } | Spec::SrpDisk { .. } => return None,
         Spec::Remote { .. } if round < 2 => return None,
         Spec::Remote { .. } => {
             Call::new("bdev_get_bdevs", GetBdevs { name: Some(name), timeout: LOAD_TIMEOUT_MS })

@@ -129,6 +129,10 @@ fn driver_specific(shard: &Shard, entry: &Entry) -> Map<String, Value> {
             }}),
             None => Value::Null,
         },
+        Spec::SrpDisk { .. } => match shard.srp_disks().get(&entry.name) {
+            Some(disk) => json!({ "srp": { "url": disk.url.to_string() } }),
+            None => Value::Null,
+        },
     };
     value.as_object().cloned().unwrap_or_default()
 }

@@ -132,7 +132,7 @@ fn open_error(error: OpenError) -> RpcError {
     match error {
         OpenError::Iscsi(error) => attach_error(error),
         OpenError::Volume(_) | OpenError::Attach(_) | OpenError::NoTarget => Errno::Invalid.because(error),
-        OpenError::NoSubsystem | OpenError::Unresolved | OpenError::NoNamespace => {
+        OpenError::Srp(_) | OpenError::NoSubsystem | OpenError::Unresolved | OpenError::NoNamespace => {
             Errno::Invalid.because(error)
         }
     }

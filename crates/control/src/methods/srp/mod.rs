@@ -1,5 +1,7 @@
-//! `srp_*`: SRP target ports and what belongs to them. SPDK has no SRP; these are made in its style.
+//! `srp_*`: SRP target ports and what belongs to them; `bdev_srp_*`: disks of other targets. SPDK has no SRP; these are made in
+//! its style.
 
+pub(crate) mod disk;
 mod params;
 mod results;
 mod save;
@@ -17,6 +19,12 @@ pub(crate) use save::save;
 /// The `srp_*` methods.
 pub fn methods() -> Vec<FabricMethod> {
     vec![
+        FabricMethod::composed(
+            "bdev_srp_create",
+            "Connects to an SRP target; its disk becomes a volume.",
+            disk::create,
+        ),
+        FabricMethod::new("bdev_srp_delete", "Lets a disk go, and its volume with it.", disk::delete),
         FabricMethod::new("srp_create_target", "Makes a target port without logical units.", targets::create),
         FabricMethod::new(
             "srp_delete_target",

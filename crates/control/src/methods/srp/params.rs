@@ -63,3 +63,22 @@ pub struct Listener {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trsvcid: Option<String>,
 }
+
+/// A disk of an SRP target.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateDisk {
+    /// What to call its volume.
+    pub name: String,
+    /// The disk: `srp://HOST[:PORT]/TARGET/LUN?from=ADDRESS`; the host is an IP address, TARGET the target port in 32 hexadecimal
+    /// digits, ADDRESS the address of this machine to connect from.
+    pub url: String,
+}
+
+/// A disk to let go.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeleteDisk {
+    /// Its volume.
+    pub name: String,
+}
