@@ -3,7 +3,7 @@
 //! do not fit where the network is narrow for a while.
 
 use crate::network::{NodeId, draw};
-use crate::world::{Happening, World};
+use crate::world::{Happening, Node, World};
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -119,6 +119,13 @@ impl World {
 
     /// True unless the datagram is lost.
     fn passes(&mut self, datagram: &Datagram) -> bool {
+        let ends = [datagram.from.ip(), datagram.to.ip()];
+        let is_cut_off = |(id, node): (&NodeId, &Node)| {
+            node.cut_off_until > self.now && ends.contains(&Self::address(*id))
+        };
+        if self.nodes.iter().any(is_cut_off) {
+            return false;
+        }
         let Self { prng, faults, weather, now, .. } = self;
         let faults = &faults.datagrams;
         if prng.chance(faults.outages, RARE) {

@@ -25,7 +25,7 @@ pub struct Faults {
     /// A send ends its direction of the connection instead; the other goes on.
     pub half_close: u64,
     /// A client's network flaps after its turn: its streams break for it, and the far ends learn of it up to
-    /// [`Faults::flap_time`] later.
+    /// [`Faults::flap_time`] later; its datagrams are lost until then.
     pub flap: u64,
     /// The longest time until then.
     pub flap_time: Duration,

@@ -3,7 +3,7 @@
 
 use crate::scenario::{Protocol, Report, run};
 use stdx::planted::plant;
-pub use stdx::planted::{Bug, ISCSI_BUGS, NVME_BUGS, RDMA_BUGS, SDP_BUGS};
+pub use stdx::planted::{Bug, EVERY_BUGS, ISCSI_BUGS, NVME_BUGS, NVME_RDMA_BUGS, RDMA_BUGS, SDP_BUGS};
 
 /// How a planted bug was found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,16 +28,18 @@ pub fn hunt(protocol: Protocol, bug: Bug, from: u64, limit: u64) -> Option<Find>
 pub const fn bugs_of(protocol: Protocol) -> &'static [Bug] {
     match protocol {
         Protocol::Nvme => &NVME_BUGS,
+        Protocol::NvmeRdma => &NVME_RDMA_BUGS,
         Protocol::Iscsi => &ISCSI_BUGS,
         Protocol::Rdma => &RDMA_BUGS,
         Protocol::Sdp => &SDP_BUGS,
+        Protocol::Every => &EVERY_BUGS,
     }
 }
 
 /// How many seeds a bug may take to be found.
 pub const fn seeds_max(protocol: Protocol) -> u64 {
     match protocol {
-        Protocol::Nvme | Protocol::Rdma | Protocol::Sdp => 300,
+        Protocol::Nvme | Protocol::NvmeRdma | Protocol::Rdma | Protocol::Sdp | Protocol::Every => 300,
         // More is drawn, and each of it seldom.
         Protocol::Iscsi => 1000,
     }

@@ -50,6 +50,8 @@ pub(crate) struct Node {
     pub(crate) ops_under_way: usize,
     /// It gets no turn, as a machine that is suspended.
     pub(crate) frozen: bool,
+    /// Its network is down until then: no datagram comes to it or leaves it.
+    pub(crate) cut_off_until: Time,
 }
 
 /// A file operation that is done; its data still has to reach the node's memory.
@@ -241,8 +243,11 @@ impl World {
     }
 
     /// A node's network flaps: its streams break for it at once. The others learn of that only after `by`, and what the
-    /// node had sent may still reach them before.
+    /// node had sent may still reach them before. Its datagrams are lost for so long, both ways.
     pub fn flap(&mut self, node: NodeId, by: Duration) {
+        if let Some(found) = self.nodes.get_mut(&node) {
+            found.cut_off_until = self.now + by;
+        }
         let of_node = |end: &End| end.node == node && end.connected && end.broken.is_none();
         let streams: Vec<_> = self
             .ends

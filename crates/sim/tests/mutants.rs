@@ -23,6 +23,18 @@ fn every_bug_planted_in_nvme_is_found() {
 
 #[test]
 #[cfg_attr(not(debug_assertions), ignore = "bugs can be planted in debug builds only")]
+fn every_bug_planted_in_nvme_by_rdma_is_found() {
+    examine(Protocol::NvmeRdma);
+}
+
+#[test]
+#[cfg_attr(not(debug_assertions), ignore = "bugs can be planted in debug builds only")]
+fn every_bug_that_several_protocols_show_is_found() {
+    examine(Protocol::Every);
+}
+
+#[test]
+#[cfg_attr(not(debug_assertions), ignore = "bugs can be planted in debug builds only")]
 fn every_bug_planted_in_iscsi_is_found() {
     examine(Protocol::Iscsi);
 }

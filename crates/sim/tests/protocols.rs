@@ -9,6 +9,16 @@ fn seeds_pass_over_nvme() {
 }
 
 #[test]
+fn seeds_pass_over_nvme_by_rdma() {
+    assert!(seeds_pass(Protocol::NvmeRdma, 40) > 0, "nothing ever crashed");
+}
+
+#[test]
+fn seeds_pass_over_every_protocol_at_once() {
+    assert!(seeds_pass(Protocol::Every, 30) > 0, "nothing ever crashed");
+}
+
+#[test]
 fn seeds_pass_over_iscsi() {
     assert!(seeds_pass(Protocol::Iscsi, 40) > 0, "nothing ever crashed");
 }
@@ -26,6 +36,16 @@ fn seeds_pass_over_sdp() {
 #[test]
 fn a_seed_replays_exactly_over_nvme() {
     replays_exactly(Protocol::Nvme);
+}
+
+#[test]
+fn a_seed_replays_exactly_over_nvme_by_rdma() {
+    replays_exactly(Protocol::NvmeRdma);
+}
+
+#[test]
+fn a_seed_replays_exactly_over_every_protocol_at_once() {
+    replays_exactly(Protocol::Every);
 }
 
 #[test]

@@ -128,7 +128,31 @@ pub enum Bug {
     AnsweredElsewhere,
     /// Commands that the target had not taken when their connection broke count as done.
     UntakenTakenForDone,
+    /// A write is executed before its data was read from the host's memory.
+    DataNotAwaited,
+    /// Data is written to the host's memory behind the response, which closed that memory.
+    DataBehindItsResponse,
+    /// A read is never answered, though its data is there.
+    ResponseForgotten,
+    /// A host has more commands outstanding than its queue has entries.
+    QueueOverrun,
 }
+
+/// The bugs of NVMe's machines by RDMA: those of its transport, and those of what holds whichever way a host comes.
+pub const NVME_RDMA_BUGS: [Bug; 8] = [
+    Bug::DataNotAwaited,
+    Bug::DataBehindItsResponse,
+    Bug::ResponseForgotten,
+    Bug::QueueOverrun,
+    Bug::KeepAliveIgnored,
+    Bug::OldAssociationKept,
+    Bug::LostTakenForDone,
+    Bug::ReplayForgotten,
+];
+
+/// Bugs that show when one volume is used by all protocols at once.
+pub const EVERY_BUGS: [Bug; 4] =
+    [Bug::BlockOffByOne, Bug::CompletionLost, Bug::DataNotAwaited, Bug::LostTakenForDone];
 
 /// The bugs of volumes and of NVMe's machines.
 pub const NVME_BUGS: [Bug; 16] = [

@@ -2,6 +2,7 @@
 //! and the end that shows whether all was right. RDMA and SDP have scenarios of their own.
 
 mod client;
+mod every;
 mod iscsi;
 mod machine;
 mod nvme;

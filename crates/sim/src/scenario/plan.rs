@@ -1,11 +1,13 @@
 //! What a run is about, drawn from its seed: the protocol's terms, the server's volumes, the limits.
 
 use super::machine::{Serving, Using};
-use super::{iscsi, nvme};
+use super::{every, iscsi, nvme};
+use crate::datagrams::DatagramFaults;
 use crate::env::NodeEnv;
 use crate::faults::Faults;
 use crate::network::NodeId;
 use crate::world::{SharedWorld, World};
+use ::nvme::Transport;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -15,7 +17,10 @@ use stdx::prng::Prng;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Storage {
     Nvme,
+    NvmeRdma,
     Iscsi,
+    /// All of them at once, for one volume.
+    Every,
 }
 
 impl Storage {
@@ -24,8 +29,10 @@ impl Storage {
         match self {
             // ICReq and ICResp.
             Self::Nvme => 128,
+            // It has none: it is not on streams.
+            Self::NvmeRdma => 0,
             // A login with proof of both ends.
-            Self::Iscsi => 4096,
+            Self::Iscsi | Self::Every => 4096,
         }
     }
 }
@@ -33,8 +40,9 @@ impl Storage {
 /// What the protocol draws for a run.
 #[derive(Clone, Debug)]
 enum Terms {
-    Nvme(nvme::Terms),
-    Iscsi(iscsi::Terms),
+    Nvme(Box<nvme::Terms>),
+    Iscsi(Box<iscsi::Terms>),
+    Every(Box<every::Terms>),
 }
 
 /// See the module.
@@ -52,6 +60,8 @@ pub(super) struct Plan {
     pub(super) clients: u32,
     /// Blocks of a share.
     pub(super) share: u64,
+    /// Blocks behind the shares, which are everybody's.
+    pub(super) common: u64,
     /// Other volumes come, go and change their size while the load runs.
     pub(super) reconfigures: bool,
     /// Turns of load under faults.
@@ -71,8 +81,10 @@ impl Plan {
         let (disk_sector, flip_spares) = (block_size as usize, protocol.bytes_before_digests());
         let mut faults = Faults { disk_sector, flip_spares, ..Faults::draw(prng) };
         let terms = match protocol {
-            Storage::Nvme => Terms::Nvme(nvme::Terms::draw(prng)),
-            Storage::Iscsi => Terms::Iscsi(iscsi::Terms::draw(prng)),
+            Storage::Nvme => Terms::Nvme(Box::new(nvme::Terms::draw(prng, Transport::Tcp))),
+            Storage::NvmeRdma => Terms::Nvme(Box::new(nvme::Terms::draw(prng, Transport::Rdma))),
+            Storage::Iscsi => Terms::Iscsi(Box::new(iscsi::Terms::draw(prng))),
+            Storage::Every => Terms::Every(Box::new(every::Terms::draw(prng))),
         };
         if !terms.are_guarded() {
             faults.flip = 0;
@@ -83,6 +95,9 @@ impl Plan {
             faults.disk_stall = Duration::from_secs(5);
             faults.reset = faults.reset.max(5);
         }
+        if matches!(protocol, Storage::NvmeRdma | Storage::Every) {
+            faults.datagrams = DatagramFaults::draw(prng);
+        }
         let mut plan = Self {
             file,
             crashes: file && prng.chance(1, 2),
@@ -90,6 +105,7 @@ impl Plan {
             namespaces: prng.between(1, 3) as u32,
             clients: prng.between(1, 3) as u32,
             share: prng.between(8, 64),
+            common: 0,
             reconfigures: prng.chance(1, 2),
             turns: prng.between(200, 2500) as u32,
             terms,
@@ -97,6 +113,11 @@ impl Plan {
         match &mut plan.terms {
             Terms::Nvme(terms) => terms.draw_limits(prng),
             Terms::Iscsi(terms) => terms.draw_limits(prng),
+            Terms::Every(terms) => {
+                terms.draw_limits(prng);
+                (plan.namespaces, plan.clients) = (1, every::PROTOCOLS + prng.below(2) as u32);
+                (plan.common, plan.reconfigures) = (prng.between(2, 12), false);
+            }
         }
         (plan, faults)
     }
@@ -120,6 +141,10 @@ impl Plan {
                 let (env, server) = iscsi::IscsiServer::boot(world, self, terms, extras);
                 (env, Box::new(server))
             }
+            Terms::Every(terms) => {
+                let (env, server) = every::EveryServer::boot(world, self, terms);
+                (env, Box::new(server))
+            }
         }
     }
 
@@ -128,14 +153,24 @@ impl Plan {
         match &self.terms {
             Terms::Nvme(terms) => Box::new(nvme::NvmeClient::new(env, terms, number)),
             Terms::Iscsi(terms) => Box::new(iscsi::IscsiClient::new(terms, number)),
+            Terms::Every(terms) => terms.make_client(env, number),
         }
     }
 
     /// Associations that a client has when it is connected.
     pub(super) fn associations(&self) -> usize {
         match &self.terms {
-            Terms::Nvme(_) => 1,
+            Terms::Nvme(_) | Terms::Every(_) => 1,
             Terms::Iscsi(terms) => terms.sessions(),
+        }
+    }
+
+    /// What a machine sent may arrive after its power failed. A stream that breaks takes it along.
+    pub(super) fn answers_outlive_power(&self) -> bool {
+        match &self.terms {
+            Terms::Nvme(terms) => terms.is_rdma(),
+            Terms::Iscsi(_) => false,
+            Terms::Every(_) => true,
         }
     }
 
@@ -146,6 +181,11 @@ impl Plan {
 
     /// Blocks of each volume served.
     pub(super) fn namespace_blocks(&self) -> u64 {
+        self.common_place() + self.common
+    }
+
+    /// The first block that is everybody's.
+    pub(super) fn common_place(&self) -> u64 {
         u64::from(self.clients.div_ceil(self.namespaces)) * self.share
     }
 
@@ -164,7 +204,7 @@ impl Terms {
     /// True if clients that lose what they have are there again before it is over.
     fn come_back_at_once(&self) -> bool {
         match self {
-            Terms::Nvme(_) => false,
+            Terms::Nvme(_) | Terms::Every(_) => false,
             Terms::Iscsi(terms) => terms.come_back_at_once(),
         }
     }
@@ -174,6 +214,7 @@ impl Terms {
         match self {
             Terms::Nvme(terms) => terms.are_guarded(),
             Terms::Iscsi(terms) => terms.are_guarded(),
+            Terms::Every(terms) => terms.are_guarded(),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! The acts of a run: load under faults, healing, load in a calm world, silence, and the drain that shows that nothing is
 //! left over.
 
-use super::client::Client;
+use super::client::{Client, SharedHistory};
 use super::plan::{Plan, Storage};
 use super::run::Outcome;
 use super::server::Server;
 use crate::capture::SharedCapture;
+use crate::checker::Disorder;
 use crate::world::{SharedWorld, Step, World};
 use core::time::Duration;
 use stdx::prng::Prng;
@@ -17,6 +18,7 @@ pub(super) struct Play {
     plan: Plan,
     prng: Prng,
     server: Server,
+    history: SharedHistory,
     pub(super) clients: Vec<Client>,
     pub(super) crashes: u32,
 }
@@ -28,9 +30,10 @@ impl Play {
         let world = World::new(prng.next_u64(), faults);
         world.borrow_mut().capture = capture;
         let server = Server::new(&world, &plan);
-        let clients =
-            (0..plan.clients).map(|number| Client::new(&world, &plan, number, prng.next_u64())).collect();
-        Self { world, plan, prng, server, clients, crashes: 0 }
+        let history = SharedHistory::default();
+        let client = |number| Client::new(&world, &plan, number, prng.next_u64(), &history);
+        let clients = (0..plan.clients).map(client).collect();
+        Self { world, plan, prng, server, history, clients, crashes: 0 }
     }
 
     /// All acts, one after the other.
@@ -42,13 +45,14 @@ impl Play {
             self.fall_silent()?;
         }
         self.read_back()?;
-        self.drain()
+        self.drain()?;
+        self.history.borrow().judge().map_err(out_of_order)
     }
 
     fn load_under_faults(&mut self) -> Result<(), Outcome> {
         for _ in 0..self.plan.turns {
             if self.plan.crashes && self.prng.chance(1, 400) {
-                self.toggle_power();
+                self.toggle_power()?;
             }
             // What changes while a client is on its way up finds more that is half done.
             let one_in = if self.somebody_comes_up() { 3 } else { 100 };
@@ -66,14 +70,16 @@ impl Play {
         self.plan.reconfigures && down.any(|(number, _)| self.server.associations_of(number) > 0)
     }
 
-    fn toggle_power(&mut self) {
+    fn toggle_power(&mut self) -> Result<(), Outcome> {
         if self.server.is_up() {
             self.server.crash();
+            self.history.borrow_mut().power_cut().map_err(out_of_order)?;
             self.clients.iter_mut().for_each(|client| client.shadow.power_cut());
             self.crashes += 1;
         } else {
             self.server.start();
         }
+        Ok(())
     }
 
     /// Nothing breaks any more: requests are answered, connections come back, and clients see what there is.
@@ -158,6 +164,7 @@ impl Play {
             let what = format!("{of_server} buffers of the server, {of_clients} of clients are not back");
             return Err(Outcome::Leaked(what));
         }
+        self.settle("an RDMA device was never closed", |play| play.world.borrow().sockets() == 0)?;
         match self.world.borrow().streams() {
             0 => Ok(()),
             streams => Err(Outcome::Leaked(format!("{streams} ends of streams are still open"))),
@@ -207,6 +214,10 @@ impl Play {
         }
         Err(Outcome::Stuck(format!("{what}: {PATIENCE_TURNS} turns, and no end")))
     }
+}
+
+fn out_of_order(disorder: Disorder) -> Outcome {
+    Outcome::Unsafe(format!("what clients were told has no order: {disorder:?}"))
 }
 
 /// How long a healed world may take for anything.

@@ -14,25 +14,32 @@ use stdx::time::Time;
 pub enum Protocol {
     /// NVMe/TCP.
     Nvme,
+    /// NVMe/RDMA.
+    NvmeRdma,
     /// iSCSI.
     Iscsi,
     /// RoCEv2 and its connection manager.
     Rdma,
     /// The Sockets Direct Protocol.
     Sdp,
+    /// All that serve volumes at once, for one volume.
+    Every,
 }
 
 /// Every protocol.
-pub const PROTOCOLS: [Protocol; 4] = [Protocol::Nvme, Protocol::Iscsi, Protocol::Rdma, Protocol::Sdp];
+pub const PROTOCOLS: [Protocol; 6] =
+    [Protocol::Nvme, Protocol::NvmeRdma, Protocol::Iscsi, Protocol::Rdma, Protocol::Sdp, Protocol::Every];
 
 impl Protocol {
     /// Its name on the command line and in reports.
     pub const fn name(self) -> &'static str {
         match self {
             Protocol::Nvme => "nvme",
+            Protocol::NvmeRdma => "nvme-rdma",
             Protocol::Iscsi => "iscsi",
             Protocol::Rdma => "rdma",
             Protocol::Sdp => "sdp",
+            Protocol::Every => "every",
         }
     }
 
@@ -103,7 +110,9 @@ fn play(protocol: Protocol, seed: u64, capture: Option<SharedCapture>) -> Report
     let played = std::panic::catch_unwind(AssertUnwindSafe(|| {
         let storage = match protocol {
             Protocol::Nvme => Storage::Nvme,
+            Protocol::NvmeRdma => Storage::NvmeRdma,
             Protocol::Iscsi => Storage::Iscsi,
+            Protocol::Every => Storage::Every,
             Protocol::Rdma => return play_rdma(seed, capture, &mut report),
             Protocol::Sdp => return play_sdp(seed, &mut report),
         };

@@ -35,6 +35,8 @@ pub fn all() -> Vec<Step> {
         step("test", tests),
         step("doctest", "test --workspace --doc --quiet"),
         step("sim", "xtask sim --seeds 2000"),
+        step("sim-nvme-rdma", "xtask sim --protocol nvme-rdma --seeds 500"),
+        step("sim-every", "xtask sim --protocol every --seeds 300"),
         step("sim-iscsi", "xtask sim --protocol iscsi --seeds 1000"),
         step("sim-rdma", "xtask sim --protocol rdma --seeds 5000"),
         step("sim-sdp", "xtask sim --protocol sdp --seeds 2000"),

@@ -15,7 +15,7 @@ use std::process::Command;
 /// Which runs to play.
 #[derive(clap::Args)]
 pub struct Options {
-    /// The protocol: nvme, iscsi or rdma; nvme if it is not said, but bugs are planted in all
+    /// The protocol: nvme, nvme-rdma, iscsi, rdma, sdp or every; nvme if it is not said, but bugs are planted in all
     #[arg(long, value_parser = protocol_of)]
     protocol: Option<Protocol>,
     /// How many seeds
@@ -93,7 +93,8 @@ fn capture(protocol: Protocol, seed: u64) -> Result<Report> {
 }
 
 fn protocol_of(name: &str) -> Result<Protocol> {
-    Protocol::of(name).context("the protocols are nvme, iscsi, rdma and sdp")
+    let names = PROTOCOLS.map(Protocol::name).join(", ");
+    Protocol::of(name).with_context(|| format!("the protocols are {names}"))
 }
 
 fn commit() -> String {
@@ -110,7 +111,7 @@ fn days_since_1970() -> Result<u64> {
 /// What a night is enough for.
 const fn nightly_seeds(protocol: Protocol) -> u64 {
     match protocol {
-        Protocol::Nvme | Protocol::Iscsi => 50_000,
+        Protocol::Nvme | Protocol::NvmeRdma | Protocol::Iscsi | Protocol::Every => 50_000,
         Protocol::Rdma | Protocol::Sdp => 1_000_000,
     }
 }

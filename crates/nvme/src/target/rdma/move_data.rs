@@ -3,6 +3,7 @@
 use super::Context;
 use super::queue::{Queue, Stage};
 use stdx::mem::{Memory, Span};
+use stdx::planted::{Bug, planted};
 use verbs::endpoint::Received;
 use verbs::{CompletionKind, Data, Key, Remote, Status as Outcome};
 use wire::nvme::{CompletionQueueEntry, Sgl, Status, SubmissionQueueEntry};
@@ -99,7 +100,7 @@ impl Queue {
             Stage::Buffer => {
                 let Some(buffer) = cx.env.mem().take(slot.wanted as usize) else { return false };
                 slot.buffer = buffer;
-                if slot.to_controller {
+                if slot.to_controller && !planted(Bug::DataNotAwaited) {
                     slot.stage = Stage::Fetch;
                     return self.step(cx, index);
                 }
@@ -133,15 +134,19 @@ impl Queue {
         if cx.endpoint.room(connection) < 1 + u32::from(with_data) {
             return false;
         }
-        let mut invalidate = None;
+        let (mut invalidate, mut write) = (None, None);
         if let Ok(Sgl::Keyed { address, key, invalidate: wanted, length }) = command.data.decode() {
-            if with_data {
-                let data = slot.buffer.first(answer.len.min(length) as usize);
-                let to = Remote { address, key: Key(key) };
-                let posted = cx.endpoint.write(cx.device, connection, WRITTEN, to, &[data]);
-                debug_assert!(posted.is_ok(), "{posted:?}");
-            }
+            let data = slot.buffer.first(answer.len.min(length) as usize);
+            write = with_data.then_some((Remote { address, key: Key(key) }, data));
             invalidate = wanted.then_some(Key(key));
+        }
+        let mut write_now = |cx: &mut Context<'_>| {
+            let Some((to, data)) = write.take() else { return };
+            let posted = cx.endpoint.write(cx.device, connection, WRITTEN, to, &[data]);
+            debug_assert!(posted.is_ok(), "{posted:?}");
+        };
+        if !planted(Bug::DataBehindItsResponse) {
+            write_now(cx);
         }
         let completion = CompletionQueueEntry::new(command.command_id.get(), answer.status)
             .with_result(answer.result)
@@ -150,12 +155,17 @@ impl Queue {
         let encoded = completion.encode(&mut bytes);
         debug_assert!(encoded.is_ok());
         slot.stage = Stage::Replying;
+        if planted(Bug::ResponseForgotten) && with_data {
+            self.free(cx, index);
+            return true;
+        }
         let (data, token) = (Data::Inline(&bytes), index.into());
         let posted = match invalidate {
             Some(key) => cx.endpoint.send_invalidate(cx.device, connection, token, key, data),
             None => cx.endpoint.send(cx.device, connection, token, data),
         };
         debug_assert!(posted.is_ok(), "{posted:?}");
+        write_now(cx);
         posted.is_ok()
     }
 

@@ -1,6 +1,9 @@
 //! A machine that uses a volume: it asks for this and that, and remembers what it was told.
 
+mod common;
 mod requests;
+
+pub(super) use common::SharedHistory;
 
 use super::machine::Using;
 use super::plan::Plan;
@@ -34,6 +37,8 @@ pub(super) struct Client {
     /// The blocks that are this client's alone.
     first: u64,
     pub(super) shadow: Shadow,
+    /// Of the blocks that are everybody's.
+    history: SharedHistory,
     under_way: BTreeMap<u64, Request>,
     next_tag: u64,
     depth: usize,
@@ -46,7 +51,13 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(world: &SharedWorld, plan: &Plan, number: u32, seed: u64) -> Self {
+    pub(super) fn new(
+        world: &SharedWorld,
+        plan: &Plan,
+        number: u32,
+        seed: u64,
+        history: &SharedHistory,
+    ) -> Self {
         let mut prng = Prng::new(seed);
         let mut env = NodeEnv::boot(world, Self::node(number), MemoryLimits { buffer_bytes: 16 << 20 });
         let machine = plan.make_client(&mut env, number);
@@ -63,6 +74,7 @@ impl Client {
             volume,
             first,
             shadow: Shadow::new(plan.block_size as usize, u64::from(number) << 32),
+            history: SharedHistory::clone(history),
             under_way: BTreeMap::new(),
             next_tag: 0,
             depth,
@@ -88,6 +100,9 @@ impl Client {
     /// Lets the machine do its work, takes what is done, and asks for more if `load` says so.
     pub(super) fn turn(&mut self, load: bool) {
         self.machine.turn(&mut self.env);
+        if !self.is_live() {
+            self.lost_common();
+        }
         self.collect();
         self.open_or_attach();
         while load && !self.channels.is_empty() && self.under_way.len() < self.depth && self.ask() {}

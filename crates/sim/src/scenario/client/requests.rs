@@ -12,19 +12,34 @@ use stdx::time::Time;
 pub(super) struct Request {
     pub(super) io: Io,
     pub(super) since: Time,
-    content: Content,
+    pub(super) content: Content,
     moment: u64,
     buffer: Span,
     expected: Span,
     /// What a compare has to find.
     equal: bool,
-    /// A read that does not care what else is under way on its blocks.
-    racing: bool,
+    pub(super) whose: Whose,
+    /// When it was submitted, in the history of the common blocks.
+    pub(super) begun: u64,
+}
+
+/// Whose blocks a request is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Whose {
+    /// The client's, which nothing else under way touches.
+    Own,
+    /// The client's, whatever is under way on them.
+    Racing,
+    /// Everybody's.
+    Common,
 }
 
 impl Client {
     /// Asks for something at random, on blocks that no request under way touches; false if there was nothing to ask.
     pub(super) fn ask(&mut self) -> bool {
+        if self.plan.common > 0 && self.prng.chance(1, 2) {
+            return self.ask_common();
+        }
         let share = self.plan.share;
         let blocks = self.prng.between(1, PIECE.min(share));
         let lba = self.first + self.prng.below(share - blocks + 1);
@@ -49,22 +64,22 @@ impl Client {
     pub(super) fn submit(&mut self, op: Op, lba: u64, blocks: u32, fua: bool) -> bool {
         let touches = |other: &Request| {
             other.io.op != Op::Flush
-                && !other.racing
+                && other.whose == Whose::Own
                 && other.io.lba < lba + u64::from(blocks)
                 && lba < other.io.lba + u64::from(other.io.blocks)
         };
         if op != Op::Flush && self.under_way.values().any(touches) {
             return false;
         }
-        self.start(op, lba, blocks, fua, false)
+        self.start(op, lba, blocks, fua, Whose::Own)
     }
 
     /// Submits a read, whatever is under way on its blocks.
     fn submit_racing(&mut self, lba: u64, blocks: u32) -> bool {
-        self.start(Op::Read, lba, blocks, false, true)
+        self.start(Op::Read, lba, blocks, false, Whose::Racing)
     }
 
-    fn start(&mut self, op: Op, lba: u64, blocks: u32, fua: bool, racing: bool) -> bool {
+    pub(super) fn start(&mut self, op: Op, lba: u64, blocks: u32, fua: bool, whose: Whose) -> bool {
         let size = blocks as usize * self.shadow.block_size();
         let taken = if op.moves_data() { self.env.mem().take(size) } else { Some(Span::EMPTY) };
         let Some(buffer) = taken else { return false };
@@ -77,7 +92,8 @@ impl Client {
             buffer,
             expected: Span::EMPTY,
             equal: true,
-            racing,
+            whose,
+            begun: self.history.borrow_mut().now(),
         };
         if !self.prepare(&mut request) {
             self.release(&request);
@@ -91,6 +107,9 @@ impl Client {
         if self.channels[channel].submit(&mut self.env, request.io).is_err() {
             self.release(&request);
             return false;
+        }
+        if whose == Whose::Common {
+            self.begun_common(&request);
         }
         self.next_tag += 1;
         self.under_way.insert(request.io.tag, request);
@@ -175,17 +194,24 @@ impl Client {
 
     /// Holds an answer against the truth.
     fn judge(&mut self, request: &Request, status: Status) {
-        let Request { io, content, moment, equal, racing, .. } = *request;
+        let Request { io, content, moment, equal, whose, .. } = *request;
         if self.calm && !matches!(status, Status::Ok | Status::Miscompare { .. }) {
             self.complain(format!("{io:?} ended as {status:?} in a calm world"));
         }
+        // The answer may be of before the power cut: what a read shows may be gone, and what was written may not have survived.
+        let is_old = self.plan.answers_outlive_power() && self.shadow.had_power_cut_since(moment);
         match (io.op, status) {
+            _ if whose == Whose::Common => self.judge_common(request, status),
+            (op, Status::Ok) if is_old && op.is_write() && equal && !io.fua => {
+                self.shadow.may_have_written(io.lba, io.blocks, content);
+            }
             (Op::Read, Status::Ok) => {
                 let mut bytes = vec![0; io.data.len()];
                 self.env.mem().read(io.data, &mut bytes);
-                let seen = match racing {
-                    true => self.shadow.read_racing(io.lba, &bytes),
-                    false => self.shadow.read(io.lba, &bytes),
+                let seen = match whose {
+                    _ if is_old => self.shadow.read_racing(io.lba, &bytes),
+                    Whose::Racing => self.shadow.read_racing(io.lba, &bytes),
+                    Whose::Own | Whose::Common => self.shadow.read(io.lba, &bytes),
                 };
                 if let Err(violation) = seen {
                     self.complain(format!("{io:?} gave what cannot be there: {violation:?}"));

@@ -1,12 +1,15 @@
 //! iSCSI between machines of ours.
 
+mod export;
 mod serving;
 mod using;
 
+pub(super) use export::{export, sessions_of};
 pub(super) use serving::IscsiServer;
 pub(super) use using::IscsiClient;
 
 use super::plan::Plan;
+use core::net::SocketAddr;
 use core::time::Duration;
 use scsi::iscsi::IscsiName;
 use scsi::iscsi::initiator::InitiatorOptions;
@@ -98,6 +101,18 @@ impl Terms {
             kept_bytes_max: pick(&[64 << 10, 4 << 20]) as usize,
             ..target::Limits::default()
         };
+    }
+
+    /// What the server's transport allows.
+    pub(super) const fn server_limits(&self) -> target::Limits {
+        self.transport
+    }
+
+    /// The same at another address, with one connection of a client's at a time.
+    pub(super) fn plainly(mut self, address: SocketAddr) -> Self {
+        self.options.address = address;
+        (self.options.sessions, self.options.connections) = (1, 1);
+        self
     }
 
     /// True if a changed bit is noticed wherever it is.

@@ -9,7 +9,7 @@ use block::device::{File, Geometry, Partition, Ram};
 use block::{BlockDevice, Identity, Volume};
 use scsi::iscsi::target::{
     Access, AddressPattern, AuthGroup, ChapPolicy, InitiatorGroup, InitiatorPattern, Node,
-    NodeAuthentication, PortalGroup, Server,
+    NodeAuthentication, PortalGroup, Registry, Server,
 };
 use scsi::target::{DeviceConfig, DeviceKey, PortConfig, Protocol, Target, UnitConfig};
 use std::collections::BTreeMap;
@@ -72,11 +72,7 @@ impl IscsiServer {
         registry.add_portal_group(PortalGroup::new(TAG, portals)).expect("a group");
         let (initiators, networks) = (vec![InitiatorPattern::Any], vec![AddressPattern::Any]);
         registry.add_initiator_group(InitiatorGroup { tag: 1, initiators, networks }).expect("a group");
-        let mut authentication = NodeAuthentication::default();
-        if let Some(accounts) = terms.accounts(plan.clients) {
-            registry.add_auth_group(AuthGroup { tag: 1, accounts }).expect("a group");
-            authentication = NodeAuthentication { chap: ChapPolicy::Required, mutual: true, group: Some(1) };
-        }
+        let authentication = authenticate(registry, terms, plan.clients);
         let node = Node {
             name: node_name(),
             alias: String::new(),
@@ -157,6 +153,13 @@ impl Serving for IscsiServer {
     }
 }
 
+/// What initiators must prove.
+pub(super) fn authenticate(registry: &mut Registry, terms: &Terms, clients: u32) -> NodeAuthentication {
+    let Some(accounts) = terms.accounts(clients) else { return NodeAuthentication::default() };
+    registry.add_auth_group(AuthGroup { tag: 1, accounts }).expect("a group");
+    NodeAuthentication { chap: ChapPolicy::Required, mutual: true, group: Some(1) }
+}
+
 /// What all volumes but those in memory lie on.
 fn base(env: &mut NodeEnv, plan: &Plan) -> Rc<dyn BlockDevice> {
     let (block_size, blocks) = (plan.block_size, plan.blocks());
@@ -177,7 +180,7 @@ fn part(base: &Rc<dyn BlockDevice>, first: u64, blocks: u64, number: u8) -> Rc<d
 }
 
 /// The portal group, and its port.
-const TAG: u16 = 1;
+pub(super) const TAG: u16 = 1;
 /// Whom events of the disk go to.
 const DISK: Owner = Owner(2 << 32);
 /// Whom events of the transport go to: the upper half.

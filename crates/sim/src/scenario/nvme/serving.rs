@@ -1,13 +1,14 @@
 //! The serving machine: a shard whose volumes are namespaces of a subsystem.
 
 use super::super::machine::Serving;
-use super::super::plan::{Plan, SERVER_BUFFER_BYTES};
+use super::super::plan::Plan;
 use super::{Terms, host, nqn};
 use crate::env::NodeEnv;
 use crate::world::SharedWorld;
 use block::{BlockDevice, Identity};
 use engine::{FileSpec, Limits, Shard, Spec};
-use nvme::target::{NamespaceConfig, Portal, SubsystemConfig, Transport};
+use nvme::Transport;
+use nvme::target::{NamespaceConfig, Portal, SubsystemConfig};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -27,9 +28,19 @@ impl NvmeServer {
         terms: &Terms,
         extras: &BTreeMap<u32, u64>,
     ) -> (NodeEnv, Self) {
-        let (block_size, transport) = (plan.block_size, terms.transport);
-        let limits =
-            Limits { buffer_bytes: SERVER_BUFFER_BYTES, connections: 64, transport, ..Limits::default() };
+        let (mut env, mut server) = Self::begin(world, plan, terms.server_limits(), extras);
+        server.listen(&mut env, terms.options.transport);
+        (env, server)
+    }
+
+    /// The same with other limits, and nobody is let in yet.
+    pub(in super::super) fn begin(
+        world: &SharedWorld,
+        plan: &Plan,
+        limits: Limits,
+        extras: &BTreeMap<u32, u64>,
+    ) -> (NodeEnv, Self) {
+        let block_size = plan.block_size;
         let mut env = NodeEnv::boot(world, Plan::SERVER, limits.memory());
         let shard = Shard::new(&mut env, limits).expect("memory");
         let mut server = Self { shard, block_size };
@@ -43,9 +54,23 @@ impl NvmeServer {
         for (&nsid, &blocks) in extras {
             server.serve(&mut env, nsid, blocks);
         }
-        let portal = Portal { transport: Transport::Tcp, address: Plan::address() };
-        server.shard.add_listener(&mut env, &nqn(), portal).expect("a listener");
         (env, server)
+    }
+
+    /// Lets hosts in by a transport.
+    pub(in super::super) fn listen(&mut self, env: &mut NodeEnv, transport: Transport) {
+        let portal = Portal { transport, address: Plan::address() };
+        self.shard.add_listener(env, &nqn(), portal).expect("a listener");
+    }
+
+    /// The machine's shard, for what other protocols serve of it.
+    pub(in super::super) const fn shard(&self) -> &Shard {
+        &self.shard
+    }
+
+    /// The same, to add to.
+    pub(in super::super) const fn shard_mut(&mut self) -> &mut Shard {
+        &mut self.shard
     }
 
     fn add_volumes(&mut self, env: &mut NodeEnv, plan: &Plan) {
@@ -116,6 +141,7 @@ impl Serving for NvmeServer {
     }
 }
 
-fn volume_name(nsid: u32) -> String {
+/// The volume that a namespace is served from.
+pub(in super::super) fn volume_name(nsid: u32) -> String {
     format!("volume{nsid}")
 }

@@ -1,0 +1,84 @@
+//! One volume, used by all protocols at once: each client has a protocol, blocks of its own, and blocks that are everybody's,
+//! whose reads must all fit one order ([`History`](crate::checker::History)).
+//!
+//! Another protocol that serves volumes is put in by an arm in each of [`Terms`]' methods, one more of [`PROTOCOLS`], and its
+//! export in [`EveryServer::boot`].
+
+mod serving;
+
+pub(super) use serving::EveryServer;
+
+use super::machine::Using;
+use super::plan::Plan;
+use super::{iscsi, nvme};
+use crate::env::NodeEnv;
+use ::nvme::Transport;
+use core::net::SocketAddr;
+use engine::Limits;
+use stdx::prng::Prng;
+
+/// What is drawn for a run: for each protocol what its own runs draw.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    streams: nvme::Terms,
+    rdma: nvme::Terms,
+    iscsi: iscsi::Terms,
+}
+
+/// A client's protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Way {
+    NvmeTcp,
+    NvmeRdma,
+    Iscsi,
+}
+
+impl Terms {
+    pub(super) fn draw(prng: &mut Prng) -> Self {
+        let iscsi = iscsi::Terms::draw(prng).plainly(iscsi_address());
+        let [streams, rdma] = [Transport::Tcp, Transport::Rdma].map(|way| nvme::Terms::draw(prng, way));
+        Self { streams, rdma, iscsi }
+    }
+
+    pub(super) fn draw_limits(&mut self, prng: &mut Prng) {
+        self.streams.draw_limits(prng);
+        self.rdma.draw_limits(prng);
+        self.iscsi.draw_limits(prng);
+    }
+
+    /// What the server's shard allows: of each protocol what that has drawn.
+    fn server_limits(&self) -> Limits {
+        let transport = self.streams.server_limits().transport;
+        Limits { transport, iscsi: self.iscsi.server_limits(), ..self.rdma.server_limits() }
+    }
+
+    /// True if a changed bit is noticed wherever it is.
+    pub(super) fn are_guarded(&self) -> bool {
+        self.streams.are_guarded() && self.iscsi.are_guarded()
+    }
+
+    pub(super) fn make_client(&self, env: &mut NodeEnv, number: u32) -> Box<dyn Using> {
+        match way(number) {
+            Way::NvmeTcp => Box::new(nvme::NvmeClient::new(env, &self.streams, number)),
+            Way::NvmeRdma => Box::new(nvme::NvmeClient::new(env, &self.rdma, number)),
+            Way::Iscsi => Box::new(iscsi::IscsiClient::new(&self.iscsi, number)),
+        }
+    }
+}
+
+/// The protocol of a client.
+const fn way(client: u32) -> Way {
+    match client % PROTOCOLS {
+        0 => Way::NvmeTcp,
+        1 => Way::NvmeRdma,
+        _ => Way::Iscsi,
+    }
+}
+
+/// Where iSCSI is listened for: not where NVMe/TCP is.
+fn iscsi_address() -> SocketAddr {
+    SocketAddr::new(Plan::address().ip(), 3260)
+}
+
+/// How many protocols there are.
+pub(super) const PROTOCOLS: u32 = 3;
