@@ -3,7 +3,9 @@
 use super::connection::{
     Answer, Completed, Connection, ConnectionEnd, ConnectionMemory, Settings, State, Window,
 };
-use super::options::InitiatorOptions;
+use super::iser::{self, Link};
+use super::options::{InitiatorOptions, Transport};
+use super::session::Session;
 use crate::iscsi::IscsiName;
 use crate::iscsi::login::{InitiatorIdentity, Limits, Text, pairs};
 use core::time::Duration;
@@ -13,12 +15,16 @@ use stdx::env::{Env, Event, Owner};
 use stdx::mem::OutOfMemory;
 use stdx::time::{Time, earliest};
 use thiserror::Error;
+use verbs::{ConnectionEvent, Device};
 use wire::iscsi::{Isid, Serial};
 
 /// A portal being asked.
 #[derive(Debug)]
 pub struct Discovery {
-    connection: Connection,
+    /// The one session, until it is closed.
+    sessions: Vec<Session>,
+    /// Its device, over RDMA.
+    link: Option<Box<Link>>,
     memory: Option<ConnectionMemory>,
     deadline: Time,
     stage: Stage,
@@ -77,7 +83,8 @@ pub enum DiscoveryError {
 }
 
 impl Discovery {
-    /// Begins to ask the portal at the address in `options`; target and logical unit there mean nothing.
+    /// Begins to ask the portal at the address in `options`; target and logical unit there mean nothing. Over RDMA `owner` is as
+    /// for [`Initiator::connect`](super::Initiator::connect).
     pub fn connect(
         env: &mut dyn Env,
         owner: Owner,
@@ -95,6 +102,8 @@ impl Discovery {
             max_recv_data_segment_len: SEGMENT_LEN,
             ..Limits::default()
         };
+        let is_rdma = options.transport == Transport::Rdma;
+        let limits = if is_rdma { limits.over_rdma(iser::LIMITS) } else { limits };
         let [_, a, b, c, ..] = env.entropy().to_be_bytes();
         let settings = Settings {
             address: options.address,
@@ -103,19 +112,23 @@ impl Discovery {
             isid: options.isid.unwrap_or(Isid([0x80, a, b, c, 0, 0])),
             window: Window::new(options.cmd_sn.unwrap_or_else(|| Serial(env.entropy() as u32))),
             connection_id: 0,
-            commands_max: 2,
+            commands_max: COMMANDS_MAX,
             receive_len: 2 * SEGMENT_LEN as usize,
             text_max: TEXT_LEN_MAX,
+            is_rdma,
         };
         let memory = ConnectionMemory::map(env.mem(), &settings)?;
-        let connection = Connection::connect(env, owner, &settings, memory).map_err(|error| {
+        let session = Session::connect(env, owner, &settings, memory).map_err(|error| {
             memory.unmap(env.mem());
             ConnectionEnd::from(error)
         })?;
+        let one =
+            InitiatorOptions { sessions: 1, connections: 1, commands_max: COMMANDS_MAX, ..options.clone() };
         let deadline = env.now() + options.connect_timeout.max(Duration::from_millis(1));
         Ok(Self {
-            connection,
-            memory: Some(memory),
+            sessions: vec![session],
+            link: is_rdma.then(|| Box::new(Link::new(owner, &one))),
+            memory: (!is_rdma).then_some(memory),
             deadline,
             stage: Stage::LoggingIn,
             completed: Vec::new(),
@@ -124,19 +137,66 @@ impl Discovery {
 
     /// An event of the owner's.
     pub fn handle_event(&mut self, env: &mut dyn Env, event: &Event) {
-        self.connection.handle_event(env, &event.what);
+        if let Some(connection) = self.connection() {
+            connection.handle_event(env, &event.what);
+        }
+    }
+
+    /// Over RDMA: takes in what the device has to tell, and has it do what is wanted. As
+    /// [`Initiator::drive`](super::Initiator::drive).
+    pub fn drive(&mut self, env: &mut dyn Env, device: &mut dyn Device) {
+        let Self { sessions, link: Some(link), .. } = self else { return };
+        if let Err(why) = link.poll(env, device, sessions)
+            && let Some(connection) = self.connection()
+        {
+            connection.fail(env, why.into());
+        }
+        let Self { sessions, link: Some(link), .. } = self else { return };
+        link.post(env, device, sessions);
+    }
+
+    /// An event of the device for one of this discovery's owners.
+    pub fn handle_device_event(&mut self, device: &mut dyn Device, event: &verbs::Event) {
+        if let Some(link) = &mut self.link {
+            link.handle_event(device, event);
+        }
+    }
+
+    /// Something happened to its connection of the device.
+    pub fn handle_connection(&mut self, env: &mut dyn Env, device: &mut dyn Device, event: &ConnectionEvent) {
+        if let Some(link) = &mut self.link {
+            link.handle_connection(env, device, event);
+        }
+    }
+
+    /// True once nothing of a closed discovery is left at the device.
+    pub fn is_quiet(&self) -> bool {
+        self.link.as_deref().is_none_or(Link::is_quiet)
+    }
+
+    /// Gives back what a closed discovery has of its device.
+    pub fn free(&mut self, env: &mut dyn Env, device: &mut dyn Device) {
+        if let Some(link) = self.link.take() {
+            link.free(env, device);
+        }
+    }
+
+    fn connection(&mut self) -> Option<&mut Connection> {
+        self.sessions.first_mut()?.connections_mut().first_mut()
     }
 
     /// When [`Discovery::handle_timeout`] wants to be called at the latest.
     pub fn deadline(&self) -> Option<Time> {
-        let unread = self.connection.has_unread().then_some(Time::ZERO);
+        let wants_device = self.link.as_deref().is_some_and(Link::wants_device);
+        let unread = wants_device || self.sessions.iter().any(Session::has_unread);
+        let unread = unread.then_some(Time::ZERO);
         earliest(unread, (self.stage != Stage::Told).then_some(self.deadline))
     }
 
     /// The deadline has come, or any time later.
     pub fn handle_timeout(&mut self, env: &mut dyn Env) {
-        if self.connection.has_unread() {
-            self.connection.receive_more(env);
+        if let Some(connection) = self.connection().filter(|connection| connection.has_unread()) {
+            connection.receive_more(env);
         }
     }
 
@@ -151,21 +211,24 @@ impl Discovery {
     }
 
     fn look(&mut self, env: &mut dyn Env) -> Option<Result<Vec<Discovered>, DiscoveryError>> {
-        self.connection.take_completed(&mut self.completed);
+        let Self { sessions, completed, .. } = self;
+        let session = sessions.first_mut()?;
+        session.take_completed(completed);
         for done in self.completed.drain(..) {
             if let Answer::Text(text) = done.answer {
                 return Some(targets_of(&text));
             }
         }
-        match self.connection.state() {
+        let connection = session.connections_mut().first_mut()?;
+        match connection.state() {
             State::Ended(why) => Some(Err(why.clone().into())),
             State::FullFeature if self.stage == Stage::LoggingIn => {
                 self.stage = Stage::Asked;
                 let mut text = Text::default();
                 text.put("SendTargets", "All");
                 // There is nothing else to send on this connection.
-                let _ = self.connection.say(env, &text.into_bytes(), 0);
-                self.connection.flush(env);
+                let _ = connection.say(env, &text.into_bytes(), 0);
+                connection.flush(env);
                 None
             }
             _waiting if env.now() >= self.deadline => Some(Err(DiscoveryError::TimedOut)),
@@ -173,12 +236,18 @@ impl Discovery {
         }
     }
 
-    /// Ends the connection and gives memory back.
+    /// Ends the connection and gives memory back. Over RDMA it is to be driven until it [is quiet](Discovery::is_quiet), and
+    /// [freed](Discovery::free) then.
     pub fn close(&mut self, env: &mut dyn Env) {
         self.stage = Stage::Told;
-        let _ = self.connection.log_out(env, 0);
-        self.connection.flush(env);
-        self.connection.close(env);
+        for mut session in self.sessions.drain(..) {
+            let _ = session.log_out(env, 0);
+            session.flush(env);
+            match &mut self.link {
+                Some(link) => link.leave_all(session, true),
+                None => session.close(env),
+            }
+        }
         if let Some(memory) = self.memory.take() {
             memory.unmap(env.mem());
         }
@@ -211,6 +280,8 @@ fn portal_of(value: &str) -> Option<Portal> {
     Some(Portal { address: address.to_owned(), group_tag: tag.parse().ok()? })
 }
 
+/// Nothing but text is sent: the fewest commands that a connection is made for.
+const COMMANDS_MAX: u16 = 2;
 /// The most text of one PDU, in bytes.
 const SEGMENT_LEN: u32 = 64 << 10;
 /// The most text of an answer, in bytes: thousands of targets.

@@ -11,6 +11,7 @@ use stdx::env::{Env, Event, Owner};
 use stdx::mem::OutOfMemory;
 use stdx::time::Time;
 use thiserror::Error;
+use verbs::{ConnectionEvent, Device};
 
 /// An attached target. Dropping it leaves its streams open: [`Initiator::close`] it first.
 #[derive(Debug)]
@@ -31,7 +32,8 @@ pub enum InitiatorError {
 
 impl Initiator {
     /// Begins to connect; [`InitiatorEvent::Connected`] or [`InitiatorEvent::Failed`] follows. Events of all its streams go
-    /// to `owner`, which is this initiator's alone.
+    /// to `owner`, which is this initiator's alone. Over RDMA the low 32 bits of `owner` are clear, and all owners with these
+    /// high 32 bits are this initiator's.
     pub fn connect(
         env: &mut dyn Env,
         owner: Owner,
@@ -45,6 +47,32 @@ impl Initiator {
     /// An event of this initiator's owner.
     pub fn handle_event(&self, env: &mut dyn Env, event: &Event) {
         self.attachment.borrow_mut().handle_event(env, event);
+    }
+
+    /// Over RDMA: takes in what the device has to tell, and has it do what is wanted. To be called in every turn, before the
+    /// device's own; nothing moves otherwise. The device is one and the same from the first call to [`Initiator::free`].
+    pub fn drive(&self, env: &mut dyn Env, device: &mut dyn Device) {
+        self.attachment.borrow_mut().drive(env, device);
+    }
+
+    /// An event of the device for one of this initiator's owners.
+    pub fn handle_device_event(&self, device: &mut dyn Device, event: &verbs::Event) {
+        self.attachment.borrow_mut().handle_device_event(device, event);
+    }
+
+    /// Something happened to one of this initiator's connections of the device.
+    pub fn handle_connection(&self, env: &mut dyn Env, device: &mut dyn Device, event: &ConnectionEvent) {
+        self.attachment.borrow_mut().handle_connection(env, device, event);
+    }
+
+    /// True once nothing of a closed initiator is left at the device: its connections have ended in order. Over TCP at once.
+    pub fn is_quiet(&self) -> bool {
+        self.attachment.borrow().is_quiet()
+    }
+
+    /// Gives back what a closed initiator has of its device, also connections that have not ended yet.
+    pub fn free(&self, env: &mut dyn Env, device: &mut dyn Device) {
+        self.attachment.borrow_mut().free(env, device);
     }
 
     /// Sends what was submitted since the last call. Channels do it when polled; who polls none calls this.
@@ -64,7 +92,7 @@ impl Initiator {
 
     /// The next thing that happened.
     pub fn poll_event(&self) -> Option<InitiatorEvent> {
-        self.attachment.borrow_mut().events.pop_front()
+        self.attachment.borrow_mut().poll_event()
     }
 
     /// True if [`Initiator::poll_event`] has something to tell.
@@ -103,7 +131,8 @@ impl Initiator {
         self.attachment.borrow().check();
     }
 
-    /// Logs out, ends the streams, and gives memory back. Requests complete as gone.
+    /// Logs out, ends the streams, and gives memory back. Requests complete as gone. Over RDMA the initiator is to be driven
+    /// until it [is quiet](Initiator::is_quiet), and [freed](Initiator::free) then.
     pub fn close(&self, env: &mut dyn Env) {
         self.attachment.borrow_mut().close(env);
     }

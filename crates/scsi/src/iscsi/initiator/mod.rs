@@ -5,6 +5,8 @@
 //! [`Initiator::deadline`] to [`Initiator::handle_timeout`], and [`Initiator::poll_event`] tells what happened. Each
 //! [`Disk`] is a [`block::BlockDevice`].
 //!
+//! Over RDMA (iSER, RFC 7145) it does nothing by itself: [`Initiator::drive`] lets it use its device.
+//!
 //! It outlives its connections: when one breaks, requests wait while all are made anew, for as long as
 //! [`InitiatorOptions`] says. Whether the outcome of an answerless request may be found out by asking again is decided in
 //! [`block::replay`].
@@ -17,6 +19,7 @@ mod connection;
 mod discovery;
 mod event;
 mod handle;
+mod iser;
 mod options;
 mod session;
 
@@ -24,6 +27,7 @@ pub use connection::ConnectionEnd;
 pub use discovery::{Discovered, Discovery, DiscoveryError, Portal};
 pub use event::{Failure, InitiatorEvent, Stage};
 pub use handle::{Initiator, InitiatorError};
-pub use options::{InitiatorOptions, InitiatorOptionsError};
+pub use iser::RdmaEnd;
+pub use options::{InitiatorOptions, InitiatorOptionsError, Transport};
 
 pub use crate::initiator::Disk;

@@ -4,7 +4,7 @@ use crate::iscsi::IscsiName;
 use crate::iscsi::login::DigestPolicy;
 use crate::iscsi::login::chap::ChapOptions;
 use core::time::Duration;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use thiserror::Error;
 use wire::iscsi::{Isid, Serial};
 
@@ -13,6 +13,10 @@ use wire::iscsi::{Isid, Serial};
 pub struct InitiatorOptions {
     /// The portal's address.
     pub address: SocketAddr,
+    /// What carries the connections.
+    pub transport: Transport,
+    /// Over RDMA: the address of this machine to connect from.
+    pub local: Option<IpAddr>,
     /// The target (TargetName).
     pub target: IscsiName,
     /// Who we are (InitiatorName).
@@ -64,6 +68,16 @@ pub struct InitiatorOptions {
     pub requests_max: usize,
 }
 
+/// What carries connections.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Transport {
+    /// Streams.
+    #[default]
+    Tcp,
+    /// Queue pairs of an RDMA device: iSER.
+    Rdma,
+}
+
 /// Options that make no sense.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum InitiatorOptionsError {
@@ -103,6 +117,8 @@ impl InitiatorOptions {
     pub fn new(address: SocketAddr, target: IscsiName, initiator: IscsiName) -> Self {
         Self {
             address,
+            transport: Transport::Tcp,
+            local: None,
             target,
             initiator,
             alias: String::new(),

@@ -76,6 +76,11 @@ impl Session {
         &self.connections
     }
 
+    /// Ends it without a word; its connections, the leading one first.
+    pub fn into_connections(self) -> Vec<Connection> {
+        self.connections
+    }
+
     /// Its connections, the leading one first.
     pub fn connections_mut(&mut self) -> &mut [Connection] {
         &mut self.connections
@@ -83,7 +88,7 @@ impl Session {
 
     /// The connection whose stream this is.
     pub fn connection_on(&mut self, stream: StreamId) -> Option<&mut Connection> {
-        self.connections.iter_mut().find(|connection| connection.stream() == stream)
+        self.connections.iter_mut().find(|connection| connection.stream() == Some(stream))
     }
 
     /// True once the connection added last can be used.

@@ -235,6 +235,8 @@ pub struct Parameters {
     pub initiator_recv_data_segment_len: u32,
     /// The most data of one message of iSER to the target, in bytes.
     pub target_recv_data_segment_len: u32,
+    /// Messages that the peer takes beside those that commands and their answers are; 0 for no limit.
+    pub unexpected_pdus_max: u32,
 }
 
 impl Parameters {
@@ -291,6 +293,7 @@ impl Parameters {
             rdma_extensions: yes(Key::RDMAExtensions),
             initiator_recv_data_segment_len: number(Key::InitiatorRecvDataSegmentLength),
             target_recv_data_segment_len: number(Key::TargetRecvDataSegmentLength),
+            unexpected_pdus_max: number(Key::MaxOutstandingUnexpectedPDUs),
         }
     }
 }

@@ -64,6 +64,7 @@ impl Attachment {
 
     /// Closes the connections and keeps their memory, and where their commands were.
     pub(super) fn drop_sessions(&mut self, env: &mut dyn Env) {
+        self.leave_device(false);
         for (index, mut session) in self.sessions.drain(..).enumerate() {
             session.close(env);
             let memories = session.connections().iter().map(Connection::memory).enumerate();

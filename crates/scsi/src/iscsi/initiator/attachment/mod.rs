@@ -11,6 +11,7 @@
 //! Invariants: a request is completed exactly once, whatever happens to the connections; the events of a stream that is no
 //! longer ours are ignored.
 
+mod drive;
 mod loss;
 mod recovery;
 mod rising;
@@ -19,7 +20,8 @@ mod timeouts;
 use self::recovery::Recovery;
 use super::connection::{Answer, Completed, Connection, ConnectionMemory, News, State};
 use super::event::{Failure, InitiatorEvent, Stage};
-use super::options::InitiatorOptions;
+use super::iser::Link;
+use super::options::{InitiatorOptions, Transport};
 use super::session::Session;
 use crate::initiator::{Attached, Carrier, Command, Ending, Full, Look, Settings as UnitSettings, Units};
 use crate::iscsi::login::{InitiatorIdentity, Parameters};
@@ -50,6 +52,8 @@ pub(super) struct Attachment {
     /// There was a Live once.
     was_live: bool,
     sessions: Vec<Session>,
+    /// The connections' device, over RDMA.
+    link: Option<Box<Link>>,
     /// Connections that are lost and go on by another stream.
     recoveries: BTreeMap<Place, Recovery>,
     /// Memory of connections that are no more.
@@ -87,6 +91,10 @@ enum Phase {
 impl Attachment {
     pub fn connect(env: &mut dyn Env, owner: Owner, options: InitiatorOptions) -> Result<Self, OutOfMemory> {
         let units = Units::new(env.mem(), unit_settings(&options))?;
+        let link = match options.transport {
+            Transport::Tcp => None,
+            Transport::Rdma => Some(Box::new(Link::new(owner, &options))),
+        };
         let seed = env.entropy();
         let identity = Rc::new(InitiatorIdentity {
             initiator: options.initiator.clone(),
@@ -103,6 +111,7 @@ impl Attachment {
             phase: Phase::Waiting { until: env.now() },
             was_live: false,
             sessions: Vec::new(),
+            link,
             recoveries: BTreeMap::new(),
             spare: BTreeMap::new(),
             cmd_sns: BTreeMap::new(),
@@ -232,7 +241,8 @@ impl Attachment {
     }
 
     pub fn deadline(&self) -> Option<Time> {
-        let unread = self.sessions.iter().any(Session::has_unread).then_some(Time::ZERO);
+        let unread = self.wants_device() || self.sessions.iter().any(Session::has_unread);
+        let unread = unread.then_some(Time::ZERO);
         let phase = match self.phase {
             Phase::Rising { deadline, .. } => Some(deadline),
             Phase::Waiting { until } => Some(until),
@@ -275,16 +285,21 @@ impl Attachment {
             let _ = session.log_out(env, OTHER_TOKEN);
             session.flush(env);
         }
+        self.leave_device(true);
         self.fail(env, Failure::Closed);
         self.last_failure = Failure::Closed;
         for memory in core::mem::take(&mut self.spare).into_values() {
             memory.unmap(env.mem());
         }
-        self.units.unmap(env.mem());
+        // A device knows our memory until it was told otherwise.
+        if self.link.is_none() {
+            self.units.unmap(env.mem());
+        }
     }
 
     /// Asserts what always holds.
     pub fn check(&self) {
+        self.link.iter().for_each(|link| link.check());
         self.sessions.iter().for_each(Session::check);
         let is_up = |(place, connection): (Place, &Connection)| {
             let up = matches!(connection.state(), State::FullFeature | State::Ended(_));
@@ -321,7 +336,9 @@ impl Attached for Attachment {
         if ended {
             self.turn(env);
         }
-        self.units.take_done(channel, done);
+        if !self.is_exposed() {
+            self.units.take_done(channel, done);
+        }
     }
 
     fn handle_event(&mut self, env: &mut dyn Env, event: &Event) {

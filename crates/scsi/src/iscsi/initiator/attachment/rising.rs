@@ -4,6 +4,7 @@
 use super::{Attachment, Phase, Place};
 use crate::iscsi::initiator::connection::{ConnectionMemory, Settings, Window};
 use crate::iscsi::initiator::event::{Failure, InitiatorEvent, Stage};
+use crate::iscsi::initiator::iser;
 use crate::iscsi::initiator::session::Session;
 use crate::iscsi::login::Limits;
 use std::rc::Rc;
@@ -62,6 +63,7 @@ impl Attachment {
             commands_max: self.options.commands_max,
             receive_len: RECEIVE_LEN,
             text_max: 0,
+            is_rdma: self.link.is_some(),
         }
     }
 
@@ -73,7 +75,8 @@ impl Attachment {
         settings: &Settings,
         connect: impl FnOnce(&mut [Session], &mut dyn Env, ConnectionMemory) -> Result<T, IoError>,
     ) -> Result<T, Failure> {
-        let memory = match self.spare.remove(&place) {
+        let link = self.link.as_mut();
+        let memory = match self.spare.remove(&place).or_else(|| link.and_then(|link| link.take_memory())) {
             Some(memory) => memory,
             None => ConnectionMemory::map(env.mem(), settings)?,
         };
@@ -85,7 +88,7 @@ impl Attachment {
 
     /// One R2T at a time: that is all we need. Tasks need to outlive a connection only where they are taken over.
     fn limits(&self) -> Limits {
-        Limits {
+        let limits = Limits {
             header_digest: self.options.header_digest,
             data_digest: self.options.data_digest,
             max_connections: self.options.connections,
@@ -93,7 +96,8 @@ impl Attachment {
             time_to_retain_s: if self.options.error_recovery_level == 2 { RETAIN_S } else { 0 },
             error_recovery_level: self.options.error_recovery_level,
             ..Limits::default()
-        }
+        };
+        if self.link.is_some() { limits.over_rdma(iser::LIMITS) } else { limits }
     }
 
     /// Sessions differ in the qualifier, the last two bytes.

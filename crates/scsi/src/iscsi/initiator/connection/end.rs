@@ -1,5 +1,6 @@
 //! Why connections end.
 
+use crate::iscsi::initiator::iser::RdmaEnd;
 use crate::iscsi::login::LoginError;
 use stdx::env::IoError;
 use thiserror::Error;
@@ -11,6 +12,9 @@ pub enum ConnectionEnd {
     /// The stream could not be made, or broke.
     #[error("{0}")]
     Stream(#[from] IoError),
+    /// There is no connection over RDMA.
+    #[error("{0}")]
+    Rdma(#[from] RdmaEnd),
     /// The target closed the stream.
     #[error("the target closed the connection")]
     ByPeer,
@@ -70,6 +74,12 @@ pub enum Misbehaviour {
     /// More data than such a PDU has.
     #[error("a PDU with too much data")]
     TooLong,
+    /// A message over RDMA that is not one PDU.
+    #[error("a message that is not one PDU")]
+    Message,
+    /// Memory was closed that was not the command's.
+    #[error("a key was invalidated that is not the command's")]
+    Invalidation,
     /// Pings faster than they can be answered.
     #[error("more pings than can be answered")]
     Flood,

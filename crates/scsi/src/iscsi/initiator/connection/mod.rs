@@ -17,11 +17,14 @@
 //! tasks that got no answer are to be had from [`Connection::unanswered`].
 
 mod again;
+mod answer;
 mod end;
 mod incoming;
 mod login;
+mod memory;
 mod order;
 mod outgoing;
+mod rdma;
 mod receive;
 mod recovery;
 mod responses;
@@ -29,12 +32,16 @@ mod session;
 mod tasks;
 mod window;
 
+pub(super) use self::answer::{Answer, Completed, News, Refused};
 pub use self::end::{ConnectionEnd, Misbehaviour};
+pub(super) use self::memory::ConnectionMemory;
+pub(super) use self::rdma::Context as RdmaContext;
 pub use self::tasks::{CONNECTIONS_MAX, TASKS_MAX};
 pub(super) use self::window::Window;
 pub(super) use crate::initiator::{Data, Ending};
 
 use self::order::Order;
+use self::rdma::Rdma;
 use self::receive::Receive;
 use self::tasks::{Kind, Task, Tasks};
 use crate::iscsi::login::{Gathering, InitiatorIdentity, InitiatorLogin, Limits, Parameters};
@@ -42,18 +49,16 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use stdx::env::{Env, IoError, Owner, StreamId, What};
-use stdx::mem::{Kind as MemoryKind, Memory, OutOfMemory, Span};
+use stdx::mem::{Memory, Span};
 use stdx::planted::{Bug, planted};
 use stdx::time::Time;
 use stdx::transmit::Transmit;
-use wire::iscsi::{
-    Digests, HeaderRules, Isid, LOGIN_DATA_MAX, LogoutReason, Receiver, Serial, TaskFunction, TaskResult,
-};
+use wire::iscsi::{Digests, HeaderRules, Isid, LOGIN_DATA_MAX, LogoutReason, Receiver, Serial, TaskFunction};
 use wire::scsi::{Cdb, Lun};
 
 /// One connection.
 pub(super) struct Connection {
-    stream: StreamId,
+    carrier: Carrier,
     state: State,
     login: Option<Box<InitiatorLogin>>,
     /// What both agreed on; what holds without a word, before.
@@ -92,10 +97,18 @@ pub(super) struct Connection {
     scratch: Vec<Span>,
 }
 
+/// What carries a connection.
+enum Carrier {
+    /// A stream. What is to be sent goes through `transmit`, what comes through `receive`.
+    Stream(StreamId),
+    /// Messages, which a device sends when it is at hand.
+    Rdma(Box<Rdma>),
+}
+
 /// How far the connection is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum State {
-    /// The stream is not there yet.
+    /// The stream, or what else carries it, is not there yet.
     Connecting,
     /// The first login request is out.
     LoggingIn,
@@ -126,80 +139,14 @@ pub(super) struct Settings {
     pub receive_len: usize,
     /// The most text of one response, in bytes.
     pub text_max: usize,
-}
-
-/// A task got its answer.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Completed {
-    /// Its owner's token.
-    pub token: u64,
-    /// What it says.
-    pub answer: Answer,
-}
-
-/// What an answer says.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Answer {
-    /// A SCSI command has ended.
-    Command(Ending),
-    /// A task management function has.
-    Management(TaskResult),
-    /// The target is alive.
-    Nop,
-    /// The whole text.
-    Text(Vec<u8>),
-    /// The session is over.
-    LoggedOut,
-}
-
-/// What the target tells without being asked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum News {
-    /// Something about a logical unit changed.
-    Changed,
-    /// Another connection of the session, of this number, is or will be dropped.
-    Dropped(u16),
-}
-
-/// The connection takes no further task now.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Refused;
-
-/// The memory of a connection's own, to be used again by the one that follows it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ConnectionMemory {
-    ring: Span,
-    receive: Span,
-}
-
-impl ConnectionMemory {
-    /// Maps what a connection of these settings needs.
-    pub fn map(memory: &mut Memory, settings: &Settings) -> Result<Self, OutOfMemory> {
-        let ring_len = usize::from(settings.commands_max) * 2 * HEADER_ROOM + LOGIN_ROOM;
-        let ring = memory.map(MemoryKind::Private, ring_len as u64)?;
-        match memory.map(MemoryKind::Private, settings.receive_len as u64) {
-            Ok(receive) => Ok(Self {
-                ring: memory.whole(ring).first(ring_len),
-                receive: memory.whole(receive).first(settings.receive_len),
-            }),
-            Err(error) => {
-                memory.unmap(ring);
-                Err(error)
-            }
-        }
-    }
-
-    /// Gives it back.
-    pub fn unmap(self, memory: &mut Memory) {
-        memory.unmap(self.ring.region);
-        memory.unmap(self.receive.region);
-    }
+    /// Messages over RDMA carry it, and no stream.
+    pub is_rdma: bool,
 }
 
 impl core::fmt::Debug for Connection {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let mut shown = f.debug_struct("Connection");
-        shown.field("stream", &self.stream).field("state", &self.state).field("order", &self.order);
+        shown.field("stream", &self.stream()).field("state", &self.state).field("order", &self.order);
         shown.finish_non_exhaustive()
     }
 }
@@ -212,11 +159,14 @@ impl Connection {
         settings: &Settings,
         memory: ConnectionMemory,
     ) -> Result<Self, IoError> {
-        let stream = env.connect(owner, settings.address)?;
         let places = settings.commands_max.min(TASKS_MAX) + OWN_TASKS;
+        let carrier = match settings.is_rdma {
+            true => Carrier::Rdma(Box::new(Rdma::new(memory.ring, places, settings.address))),
+            false => Carrier::Stream(env.connect(owner, settings.address)?),
+        };
         let login = InitiatorLogin::new(Rc::clone(&settings.identity), settings.limits.clone());
         Ok(Self {
-            stream,
+            carrier,
             state: State::Connecting,
             login: Some(Box::new(login)),
             parameters: Parameters::unsaid(),
@@ -272,9 +222,12 @@ impl Connection {
         self.connection_id
     }
 
-    /// Whose events are for this connection.
-    pub fn stream(&self) -> StreamId {
-        self.stream
+    /// The stream whose events are for this connection, if one carries it.
+    pub fn stream(&self) -> Option<StreamId> {
+        match self.carrier {
+            Carrier::Stream(stream) => Some(stream),
+            Carrier::Rdma(_) => None,
+        }
     }
 
     /// How far it is.
@@ -292,9 +245,13 @@ impl Connection {
         &self.parameters
     }
 
-    /// True if bytes may wait of which no event will tell: call [`Connection::receive_more`] soon.
+    /// True if bytes may wait of which no event will tell: call [`Connection::receive_more`] soon. Over RDMA: if there is
+    /// something to do that needs the device.
     pub fn has_unread(&self) -> bool {
-        self.unread
+        match &self.carrier {
+            Carrier::Stream(_) => self.unread,
+            Carrier::Rdma(rdma) => !self.has_ended() && rdma.wants_device(self.has_credit()),
+        }
     }
 
     /// When the target was heard last.
@@ -383,16 +340,13 @@ impl Connection {
     /// Something happened to the stream.
     pub fn handle_event(&mut self, env: &mut dyn Env, what: &What) {
         match *what {
-            What::Writable(stream) if stream == self.stream => {
+            What::Writable(stream) if Some(stream) == self.stream() => {
                 self.blocked = false;
-                if self.state == State::Connecting {
-                    self.state = State::LoggingIn;
-                    self.begin_login(env.mem());
-                }
+                self.handle_carried(env.mem());
                 self.flush(env);
             }
-            What::Readable(stream) if stream == self.stream => self.receive_more(env),
-            What::Broken(stream, error) if stream == self.stream => self.end(env, error.into()),
+            What::Readable(stream) if Some(stream) == self.stream() => self.receive_more(env),
+            What::Broken(stream, error) if Some(stream) == self.stream() => self.end(env, error.into()),
             What::Writable(_) | What::Readable(_) | What::Broken(..) => {}
             What::Acceptable(_) | What::FileDone { .. } | What::Woken => {}
             What::DatagramsReadable(_) | What::DatagramsWritable(_) => {}
@@ -405,6 +359,11 @@ impl Connection {
         if self.state == State::FullFeature {
             self.end(env, ConnectionEnd::Dropped);
         }
+    }
+
+    /// There is no way to carry it.
+    pub fn fail(&mut self, env: &mut dyn Env, why: ConnectionEnd) {
+        self.end(env, why);
     }
 
     /// Ends the connection without ceremony.
@@ -428,17 +387,32 @@ impl Connection {
         assert_eq!(self.tasks.iter().filter(|(_, task)| task.answer_sn.is_some()).count(), self.holding);
     }
 
+    /// What carries it is there: the login begins.
+    fn handle_carried(&mut self, memory: &mut Memory) {
+        if self.state == State::Connecting {
+            self.state = State::LoggingIn;
+            self.begin_login(memory);
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(self.state, State::Ended(_))
+    }
+
+    /// It is over. What a device has of it is taken away by whoever has the device.
     fn end(&mut self, env: &mut dyn Env, why: ConnectionEnd) {
-        if let State::Ended(_) = self.state {
+        if self.has_ended() {
             return;
         }
         self.state = State::Ended(why);
         self.unread = false;
-        env.close(self.stream, false);
+        if let Carrier::Stream(stream) = self.carrier {
+            env.close(stream, false);
+        }
     }
 
     fn insert_own(&mut self, env: &dyn Env, kind: Kind, token: u64, lun: Lun) -> Result<u16, Refused> {
-        if self.state != State::FullFeature || !self.has_room() {
+        if self.state != State::FullFeature || !self.has_room() || !self.has_credit() {
             return Err(Refused);
         }
         let task = self.new_task(env.now(), kind, token, lun, Data::None, self.window.cmd_sn());
@@ -471,7 +445,10 @@ impl Connection {
     }
 
     fn has_room(&self) -> bool {
-        self.transmit.room() >= 2 * HEADER_ROOM
+        match &self.carrier {
+            Carrier::Stream(_) => self.transmit.room() >= 2 * HEADER_ROOM,
+            Carrier::Rdma(rdma) => rdma.has_room(),
+        }
     }
 }
 
@@ -480,4 +457,4 @@ const HEADER_ROOM: usize = 64;
 /// Bytes for a login request, which is the longest we send: text, header, and what room costs.
 const LOGIN_ROOM: usize = LOGIN_DATA_MAX as usize + 2 * 1024;
 /// Places for tasks that are not commands: signs of life, aborts, text, logout.
-const OWN_TASKS: u16 = 16;
+pub(super) const OWN_TASKS: u16 = 16;

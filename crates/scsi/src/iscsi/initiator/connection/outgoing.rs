@@ -1,7 +1,7 @@
 //! What the initiator sends: commands, Data-Out, and what else there is, in the transmit queue.
 
 use super::tasks::Sequence;
-use super::{Connection, Data, HEADER_ROOM};
+use super::{Carrier, Connection, Data, HEADER_ROOM};
 use crate::iscsi::login::Turn;
 use stdx::mem::{Memory, Span};
 use stdx::planted::{Bug, planted};
@@ -16,7 +16,7 @@ impl Connection {
     /// A command, with its immediate data; what else may go unasked follows in Data-Out (RFC 7143, section 4.2.5.2).
     pub(super) fn put_command(&mut self, memory: &mut Memory, slot: u16) {
         let (task_tag, exp_stat_sn) = (self.tasks.tag(slot), self.acknowledged());
-        let (immediate_max, unasked_max) = self.unasked();
+        let (immediate_max, unasked_max) = self.unasked(slot);
         let Some(task) = self.tasks.get_mut(slot) else { return };
         let out = task.out_span();
         let out_len = out.map_or(0, |span| span.len);
@@ -48,7 +48,11 @@ impl Connection {
     }
 
     /// How much data goes with a command, and how much goes unasked in all.
-    fn unasked(&self) -> (u32, u32) {
+    fn unasked(&mut self, slot: u16) -> (u32, u32) {
+        if let Carrier::Rdma(_) = self.carrier {
+            let out = self.tasks.get_mut(slot).and_then(|task| task.out_span());
+            return self.unasked_over_rdma(out.map_or(0, |span| span.len));
+        }
         let agreed = &self.parameters;
         let first = agreed.first_burst_len;
         let immediate = if agreed.immediate_data { first.min(agreed.max_send_data_segment_len) } else { 0 };
@@ -111,8 +115,8 @@ impl Connection {
         self.put_bytes(memory, &header.encode(0), &[]);
     }
 
-    /// Gives a sign of life. There is no answer to it.
-    pub(super) fn put_pong(&mut self, memory: &mut Memory, ping: &NopIn) {
+    /// Gives a sign of life. There is no answer to it. False if there are more than can be given.
+    pub(super) fn put_pong(&mut self, memory: &mut Memory, ping: &NopIn) -> bool {
         let exp_stat_sn = self.acknowledged();
         let header = NopOut {
             immediate: true,
@@ -122,7 +126,14 @@ impl Connection {
             cmd_sn: self.window.cmd_sn(),
             exp_stat_sn,
         };
-        self.put_bytes(memory, &header.encode(0), &[]);
+        if let Carrier::Rdma(_) = self.carrier {
+            return self.queue_pong(&header.encode(0));
+        }
+        let has_room = self.has_room();
+        if has_room {
+            self.put_bytes(memory, &header.encode(0), &[]);
+        }
+        has_room
     }
 
     pub(super) fn put_management(
@@ -225,6 +236,13 @@ impl Connection {
 
     /// A PDU whose data lies in memory of the task at a place.
     fn put_pdu(&mut self, memory: &mut Memory, bhs: &Bhs, data: Option<Span>, slot: u16) {
+        if let Carrier::Rdma(rdma) = &mut self.carrier {
+            rdma.put_pdu(bhs, data.unwrap_or(Span::EMPTY), slot);
+            if let Some(task) = self.tasks.get_mut(slot) {
+                task.unsent += 1;
+            }
+            return;
+        }
         self.put_header(memory, bhs);
         let Some(data) = data else { return };
         if let Some(task) = self.tasks.get_mut(slot) {
@@ -239,6 +257,9 @@ impl Connection {
 
     /// A PDU whose data is at hand.
     pub(super) fn put_bytes(&mut self, memory: &mut Memory, bhs: &Bhs, data: &[u8]) {
+        if let Carrier::Rdma(rdma) = &mut self.carrier {
+            return rdma.put_bytes(bhs, data);
+        }
         self.put_header(memory, bhs);
         if data.is_empty() {
             return;

@@ -5,7 +5,9 @@
 
 use super::receive::Receive;
 use super::tasks::Kind;
-use super::{Answer, Connection, ConnectionEnd, Ending, InitiatorLogin, Parameters, Settings, State};
+use super::{
+    Answer, Carrier, Connection, ConnectionEnd, Ending, InitiatorLogin, Parameters, Settings, State,
+};
 use core::time::Duration;
 use std::rc::Rc;
 use stdx::env::{Env, IoError, Owner};
@@ -33,6 +35,7 @@ impl Connection {
                 | ConnectionEnd::Malformed(_)
                 | ConnectionEnd::Misbehaved(_)
                 | ConnectionEnd::NotReassigned(_)
+                | ConnectionEnd::Rdma(_)
                 | ConnectionEnd::Rejected(_)
                 | ConnectionEnd::SessionDropped
                 | ConnectionEnd::AskedToLeave => false,
@@ -48,7 +51,7 @@ impl Connection {
     /// Connects anew; the tasks stay.
     pub fn reconnect(&mut self, env: &mut dyn Env, owner: Owner, settings: &Settings) -> Result<(), IoError> {
         self.forget_stream();
-        self.stream = env.connect(owner, settings.address)?;
+        self.carrier = Carrier::Stream(env.connect(owner, settings.address)?);
         self.state = State::Connecting;
         let identity = Rc::clone(&settings.identity);
         let login = InitiatorLogin::join(identity, settings.limits.clone(), &self.parameters);

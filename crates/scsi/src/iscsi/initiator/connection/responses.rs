@@ -104,11 +104,7 @@ impl Connection {
         if nop.transfer_tag == RESERVED_TAG {
             return Ok(());
         }
-        if !self.has_room() {
-            return misbehaved(Misbehaviour::Flood);
-        }
-        self.put_pong(env.mem(), nop);
-        Ok(())
+        if self.put_pong(env.mem(), nop) { Ok(()) } else { misbehaved(Misbehaviour::Flood) }
     }
 
     fn handle_management(&mut self, response: &TaskResponse) -> Handled {

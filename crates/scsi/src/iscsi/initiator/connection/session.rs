@@ -1,7 +1,7 @@
-//! The connection as a session on a stream.
+//! The connection as a session on a stream, if one carries it.
 
-use super::{Connection, ConnectionEnd, State};
-use stdx::env::Env;
+use super::{Carrier, Connection, ConnectionEnd, State};
+use stdx::env::{Env, StreamId};
 use stdx::mem::Span;
 use stdx::stream::{self, Context, Ended, Session};
 use stdx::transmit::Transmit;
@@ -18,24 +18,25 @@ impl Context for Outside<'_> {
 impl Connection {
     /// Sends what waits to be sent: all commands taken on since the last call in one go.
     pub fn flush(&mut self, env: &mut dyn Env) {
+        let Carrier::Stream(stream) = self.carrier else { return };
         if self.blocked || !matches!(self.state, State::LoggingIn | State::FullFeature) {
             return;
         }
         if self.transmit.is_empty() && self.sending.is_empty() && self.resuming.is_empty() {
             return;
         }
-        if let Err(ended) = self.send(env) {
+        if let Err(ended) = self.send(env, stream) {
             self.end(env, ended.into());
         }
     }
 
     /// Takes in what has arrived.
     pub fn receive_more(&mut self, env: &mut dyn Env) {
+        let Carrier::Stream(stream) = self.carrier else { return };
         if !matches!(self.state, State::LoggingIn | State::FullFeature) {
             return;
         }
         self.last_heard = env.now();
-        let stream = self.stream;
         match stream::receive(&mut Outside(env), self, stream, RECEIVES_A_TURN) {
             Ok(more) => self.unread = more,
             Err(ended) => return self.end(env, ended.into()),
@@ -48,9 +49,8 @@ impl Connection {
         }
     }
 
-    fn send(&mut self, env: &mut dyn Env) -> Result<(), Ended> {
+    fn send(&mut self, env: &mut dyn Env, stream: StreamId) -> Result<(), Ended> {
         let mut scratch = core::mem::take(&mut self.scratch);
-        let stream = self.stream;
         let sent = stream::transmit(&mut Outside(env), self, stream, &mut scratch);
         self.scratch = scratch;
         self.blocked = !self.transmit.is_empty();

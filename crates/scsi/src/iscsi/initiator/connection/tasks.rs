@@ -58,7 +58,8 @@ pub(super) struct Task {
     pub sequence: Option<Sequence>,
     /// An R2T that came while the unsolicited data was being sent.
     pub queued: Option<Sequence>,
-    /// Segments of its data in the transmit queue: its memory may not go back to its owner before they are gone.
+    /// Segments of its data in the transmit queue; over RDMA its message, and the key that opens its memory. Its memory may
+    /// not go back to its owner before they are gone.
     pub unsent: u16,
     /// The answer has come, but data is unsent or missing.
     pub answer: Option<Answer>,
