@@ -27,7 +27,9 @@ pub enum OpenError {
     #[error(transparent)]
     Srp(#[from] SrpAttachError),
     /// The URL names a portal, not a target's disk.
-    #[error("say which target: iscsi://HOST/IQN/LUN (`weft discover iscsi://HOST` lists them)")]
+    #[error(
+        "say which target: iscsi://HOST/IQN/LUN or iser://HOST/IQN/LUN (`weft discover iscsi://HOST` lists them)"
+    )]
     NoTarget,
     /// The URL names a target, not a volume on it.
     #[error("say which subsystem: nvme+tcp://HOST:PORT/NQN (`weft discover HOST:PORT` lists them)")]
@@ -79,7 +81,7 @@ impl Shard {
                 return Ok(Opening { name: name.into(), origin: Origin::Controller { nsid: nvme.nsid } });
             }
             VolumeUrl::Iscsi(iscsi) => {
-                self.initiators.attach_url(env, name, iscsi)?;
+                self.initiators.attach_url(env, &mut self.devices, name, iscsi)?;
                 return Ok(Opening { name: name.into(), origin: Origin::Initiator });
             }
             VolumeUrl::Srp(srp) => {

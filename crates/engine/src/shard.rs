@@ -232,12 +232,12 @@ impl Shard {
         options: InitiatorOptions,
         then: impl FnOnce(Result<(), IscsiAttachError>) + Send + 'static,
     ) {
-        self.initiators.attach(env, name, url, options, Box::new(then));
+        self.initiators.attach(env, &mut self.devices, name, url, options, Box::new(then));
     }
 
     /// Lets a disk go, and with it its volume.
     pub fn detach_disk(&mut self, env: &mut dyn Env, name: &str) -> Result<(), IscsiAttachError> {
-        self.initiators.detach(env, &mut self.volumes, name)?;
+        self.initiators.detach(env, &mut self.devices, &mut self.volumes, name)?;
         self.apply_changes(env);
         Ok(())
     }
@@ -304,7 +304,7 @@ impl Shard {
         // What was asked for since the last turn goes out before we wait for anything.
         self.hosts.flush(env, &mut self.devices);
         self.discoveries.flush(env, &mut self.devices);
-        self.initiators.flush(env);
+        self.initiators.flush(env, &mut self.devices);
         self.srp_disks.drive(env, &mut self.devices);
         let mut events = core::mem::take(&mut self.events);
         env.poll(&mut events, self.deadline());
@@ -318,6 +318,7 @@ impl Shard {
         self.turn_devices(env);
         self.hosts.drive(env, &mut self.devices);
         self.discoveries.drive(env, &mut self.devices);
+        self.initiators.drive(env, &mut self.devices);
         self.hosts.poll(env, &mut self.volumes);
         self.initiators.poll(env, &mut self.volumes);
         self.srp_disks.drive(env, &mut self.devices);
@@ -332,7 +333,7 @@ impl Shard {
         self.iscsi.store_reservations(env, &mut self.records);
         self.iscsi.close_kept(env, &mut self.records);
         self.hosts.flush(env, &mut self.devices);
-        self.initiators.flush(env);
+        self.initiators.flush(env, &mut self.devices);
         self.srp_disks.drive(env, &mut self.devices);
         self.devices.drive_leavers(env);
         self.turn_devices(env);

@@ -13,13 +13,16 @@ impl Shard {
                 Some(User::Nvmf) => self.nvmf_rdma.handle(env, &mut self.devices, place, &told),
                 Some(User::Srp) => self.srp.servers.handle(env, &mut self.devices, place, &told),
                 Some(User::Iscsi) => self.iscsi.iser.handle(env, &mut self.devices, place, &told),
-                Some(user @ (User::Host(_) | User::Discovery(_) | User::SrpDisk(_)))
+                Some(user @ (User::Host(_) | User::Discovery(_) | User::Initiator(_) | User::SrpDisk(_)))
                     if self.devices.handle_leaver(env, user, &told) => {}
                 Some(User::Host(number)) => {
                     self.hosts.handle_told(env, &mut self.devices, number, &told);
                 }
                 Some(User::Discovery(number)) => {
                     self.discoveries.handle_told(env, &mut self.devices, number, &told);
+                }
+                Some(User::Initiator(number)) => {
+                    self.initiators.handle_told(env, &mut self.devices, number, &told);
                 }
                 Some(User::SrpDisk(number)) => {
                     self.srp_disks.handle_told(env, &mut self.devices, number, &told);

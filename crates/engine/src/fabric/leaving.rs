@@ -2,6 +2,7 @@
 
 use super::{Devices, Place, Told, User};
 use nvme::host::{Discovery, Host};
+use scsi::iscsi::initiator::Initiator;
 use scsi::srp::initiator::Initiator as SrpInitiator;
 use stdx::env::Env;
 use stdx::time::{Time, earliest};
@@ -13,6 +14,8 @@ pub(crate) enum Leaver {
     Host(Host),
     /// A discovery service.
     Discovery(Discovery),
+    /// A remote iSCSI target.
+    Initiator(Initiator),
     /// An SRP target.
     SrpDisk(SrpInitiator),
 }
@@ -79,6 +82,7 @@ impl Leaver {
         match self {
             Self::Host(host) => host.drive(env, device),
             Self::Discovery(discovery) => discovery.host().drive(env, device),
+            Self::Initiator(initiator) => initiator.drive(env, device),
             Self::SrpDisk(initiator) => initiator.drive(env, device),
         }
     }
@@ -87,6 +91,7 @@ impl Leaver {
         match self {
             Self::Host(host) => told.to_host(env, device, host),
             Self::Discovery(discovery) => told.to_host(env, device, discovery.host()),
+            Self::Initiator(initiator) => told.to_initiator(env, device, initiator),
             Self::SrpDisk(initiator) => told.to_srp(env, device, initiator),
         }
     }
@@ -95,6 +100,7 @@ impl Leaver {
         match self {
             Self::Host(host) => host.is_quiet(),
             Self::Discovery(discovery) => discovery.host().is_quiet(),
+            Self::Initiator(initiator) => initiator.is_quiet(),
             Self::SrpDisk(initiator) => initiator.is_quiet(),
         }
     }
@@ -103,6 +109,7 @@ impl Leaver {
         match self {
             Self::Host(host) => host.deadline(),
             Self::Discovery(discovery) => discovery.host().deadline(),
+            Self::Initiator(initiator) => initiator.deadline(),
             Self::SrpDisk(initiator) => initiator.deadline(),
         }
     }
@@ -111,6 +118,7 @@ impl Leaver {
         match self {
             Self::Host(host) => host.free(env, device),
             Self::Discovery(discovery) => discovery.free(env, device),
+            Self::Initiator(initiator) => initiator.free(env, device),
             Self::SrpDisk(initiator) => initiator.free(env, device),
         }
     }
@@ -122,6 +130,14 @@ impl Told {
         match self {
             Self::Event(event) => host.handle_device_event(device, event),
             Self::Connection(event) => host.handle_connection(env, device, event),
+        }
+    }
+
+    /// Tells it to an initiator.
+    pub(crate) fn to_initiator(&self, env: &mut dyn Env, device: &mut dyn Device, initiator: &Initiator) {
+        match self {
+            Self::Event(event) => initiator.handle_device_event(device, event),
+            Self::Connection(event) => initiator.handle_connection(env, device, event),
         }
     }
 

@@ -15,6 +15,8 @@ pub(crate) enum User {
     Host(u32),
     /// The discovery service at this place.
     Discovery(u32),
+    /// The initiator of a remote iSCSI target at this place.
+    Initiator(u32),
     /// The SRP initiator at this place.
     SrpDisk(u32),
 }
@@ -28,6 +30,7 @@ impl User {
             Self::Iscsi => ISCSI << KIND_SHIFT,
             Self::Host(place) => HOST << KIND_SHIFT | (place as u64) << PLACE_SHIFT,
             Self::Discovery(place) => DISCOVERY << KIND_SHIFT | (place as u64) << PLACE_SHIFT,
+            Self::Initiator(place) => INITIATOR << KIND_SHIFT | (place as u64) << PLACE_SHIFT,
             Self::SrpDisk(place) => SRP_DISK << KIND_SHIFT | (place as u64) << PLACE_SHIFT,
         }
     }
@@ -41,6 +44,7 @@ impl User {
             ISCSI => Some(Self::Iscsi),
             HOST => Some(Self::Host(place)),
             DISCOVERY => Some(Self::Discovery(place)),
+            INITIATOR => Some(Self::Initiator(place)),
             SRP_DISK => Some(Self::SrpDisk(place)),
             _ => None,
         }
@@ -56,6 +60,7 @@ const SRP: u64 = 2;
 const ISCSI: u64 = 3;
 const HOST: u64 = 4;
 const DISCOVERY: u64 = 5;
+const INITIATOR: u64 = 6;
 const SRP_DISK: u64 = 7;
 
 #[cfg(test)]
@@ -64,7 +69,8 @@ mod tests {
 
     #[test]
     fn every_user_is_found_again() {
-        let initiators = [User::Host(0), User::Host(PLACE_MAX), User::Discovery(7), User::SrpDisk(1)];
+        let initiators =
+            [User::Host(0), User::Host(PLACE_MAX), User::Discovery(7), User::Initiator(8), User::SrpDisk(1)];
         for user in [User::Nvmf, User::Srp, User::Iscsi].into_iter().chain(initiators) {
             let low = user.owner_base() & u64::from(u32::MAX);
             assert_eq!(low, 0, "endpoints number their connections there");

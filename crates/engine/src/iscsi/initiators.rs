@@ -1,16 +1,19 @@
 //! Targets of others: a disk of each is a volume of this shard for as long as it is there.
 
+use crate::fabric::{DeviceError, Devices, Leaver, Place, Told, User};
 use crate::owners::Part;
 use crate::url::IscsiUrl;
 use crate::volumes::{Change, Spec, Volumes};
 use crate::{OpenError, VolumeError};
-use scsi::iscsi::initiator::{Failure, Initiator, InitiatorError, InitiatorEvent, InitiatorOptions};
+use scsi::iscsi::initiator::{
+    Failure, Initiator, InitiatorError, InitiatorEvent, InitiatorOptions, Transport,
+};
 use scsi::iscsi::login::DigestPolicy;
 use scsi::iscsi::login::chap::ChapOptions;
 use scsi::iscsi::{IscsiName, NameError};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use stdx::env::{Env, Event};
+use stdx::env::{Env, Event, Owner};
 use stdx::time::{Time, earliest};
 use thiserror::Error;
 
@@ -35,6 +38,8 @@ pub struct AttachedDisk {
     /// The logical unit whose volume is there.
     lun: Option<u16>,
     waiting: Vec<Waiting>,
+    /// The RDMA device it is on.
+    device: Option<Place>,
 }
 
 /// Who waits to hear whether a disk could be attached.
@@ -65,6 +70,12 @@ pub enum IscsiAttachError {
     /// The options make no sense, or memory is short.
     #[error(transparent)]
     Initiator(#[from] InitiatorError),
+    /// There is no RDMA device to connect from.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// Which device it is was not said.
+    #[error("RDMA needs the address of this machine to connect from")]
+    NoLocalAddress,
     /// It could not be connected.
     #[error(transparent)]
     Failed(#[from] Failure),
@@ -88,12 +99,13 @@ impl Initiators {
     pub(crate) fn attach(
         &mut self,
         env: &mut dyn Env,
+        devices: &mut Devices,
         name: &str,
         url: &IscsiUrl,
         options: InitiatorOptions,
         then: Waiting,
     ) {
-        match self.begin(env, name, url, options) {
+        match self.begin(env, devices, name, url, options) {
             Ok(attached) => attached.waiting.push(then),
             Err(why) => then(Err(why)),
         }
@@ -103,11 +115,12 @@ impl Initiators {
     pub(crate) fn attach_url(
         &mut self,
         env: &mut dyn Env,
+        devices: &mut Devices,
         name: &str,
         url: &IscsiUrl,
     ) -> Result<(), OpenError> {
         let options = connect_options(url)?;
-        self.begin(env, name, url, options)?;
+        self.begin(env, devices, name, url, options)?;
         Ok(())
     }
 
@@ -115,6 +128,7 @@ impl Initiators {
     pub(crate) fn detach(
         &mut self,
         env: &mut dyn Env,
+        devices: &mut Devices,
         volumes: &mut Volumes,
         name: &str,
     ) -> Result<(), IscsiAttachError> {
@@ -127,6 +141,10 @@ impl Initiators {
         let Some(mut attached) = self.places[place as usize].take() else { return Ok(()) };
         attached.initiator.close(env);
         attached.waiting.drain(..).for_each(|then| then(Err(IscsiAttachError::Detached)));
+        if let Some(device) = attached.device {
+            devices.leave(User::Initiator(place), device, Leaver::Initiator(attached.initiator));
+            devices.release(device);
+        }
         Ok(())
     }
 
@@ -157,6 +175,23 @@ impl Initiators {
         }
     }
 
+    /// A device tells something to the initiator at a place.
+    pub(crate) fn handle_told(&mut self, env: &mut dyn Env, devices: &mut Devices, place: u32, told: &Told) {
+        let Some(Some(attached)) = self.places.get(place as usize) else { return };
+        if let Some(device) = attached.device.and_then(|device| devices.get(device)) {
+            told.to_initiator(env, device, &attached.initiator);
+        }
+    }
+
+    /// Lets those on devices do what there is to do.
+    pub(crate) fn drive(&self, env: &mut dyn Env, devices: &mut Devices) {
+        for attached in self.places.iter().flatten() {
+            if let Some(device) = attached.device.and_then(|device| devices.get(device)) {
+                attached.initiator.drive(env, device);
+            }
+        }
+    }
+
     pub(crate) fn deadline(&self) -> Option<Time> {
         let next = |attached: &AttachedDisk| match attached.initiator.has_events() {
             true => Some(Time::ZERO),
@@ -181,13 +216,15 @@ impl Initiators {
     }
 
     /// Sends what was asked for in this turn.
-    pub(crate) fn flush(&self, env: &mut dyn Env) {
+    pub(crate) fn flush(&self, env: &mut dyn Env, devices: &mut Devices) {
         self.places.iter().flatten().for_each(|attached| attached.initiator.flush(env));
+        self.drive(env, devices);
     }
 
     fn begin(
         &mut self,
         env: &mut dyn Env,
+        devices: &mut Devices,
         name: &str,
         url: &IscsiUrl,
         options: InitiatorOptions,
@@ -198,9 +235,19 @@ impl Initiators {
         if self.names.len() >= self.limit {
             return Err(IscsiAttachError::Full);
         }
-        let place = self.places.iter().position(Option::is_none).unwrap_or(self.places.len());
+        let is_free = |place: &usize| {
+            let user = User::Initiator(*place as u32);
+            self.places.get(*place).is_none_or(Option::is_none) && !devices.is_leaving(user)
+        };
+        let place = (0..).find(is_free).unwrap_or(self.places.len());
         let initiator_name = options.initiator.clone();
-        let initiator = Initiator::connect(env, Part::Initiator(place as u32).owner(), options)?;
+        let device = device_of(env, devices, &options)?;
+        let owner = match options.transport {
+            Transport::Tcp => Part::Initiator(place as u32).owner(),
+            Transport::Rdma => Owner(User::Initiator(place as u32).owner_base()),
+        };
+        let initiator = Initiator::connect(env, owner, options)
+            .inspect_err(|_| device.into_iter().for_each(|device| devices.release(device)))?;
         let attached = AttachedDisk {
             name: name.into(),
             url: url.clone(),
@@ -209,9 +256,10 @@ impl Initiators {
             state: State::Attaching,
             lun: None,
             waiting: Vec::new(),
+            device,
         };
-        if place == self.places.len() {
-            self.places.push(None);
+        if self.places.len() <= place {
+            self.places.resize_with(place + 1, || None);
         }
         self.names.insert(name.into(), place as u32);
         Ok(self.places[place].insert(attached))
@@ -260,6 +308,21 @@ impl AttachedDisk {
     }
 }
 
+/// The device to reach a target from; none over TCP.
+fn device_of(
+    env: &mut dyn Env,
+    devices: &mut Devices,
+    options: &InitiatorOptions,
+) -> Result<Option<Place>, IscsiAttachError> {
+    match options.transport {
+        Transport::Tcp => Ok(None),
+        Transport::Rdma => {
+            let local = options.local.ok_or(IscsiAttachError::NoLocalAddress)?;
+            Ok(Some(devices.acquire(env, local)?))
+        }
+    }
+}
+
 /// What a URL says, with this program's own name where it says nothing.
 pub fn connect_options(url: &IscsiUrl) -> Result<InitiatorOptions, OpenError> {
     options_for(url, url.target.as_deref().ok_or(OpenError::NoTarget)?)
@@ -276,6 +339,7 @@ fn options_for(url: &IscsiUrl, target: &str) -> Result<InitiatorOptions, OpenErr
     let target = parse(target)?;
     let initiator = parse(url.initiator.as_deref().unwrap_or(DEFAULT_INITIATOR))?;
     let mut options = InitiatorOptions::new(address, target, initiator);
+    (options.transport, options.local) = (url.transport, url.from);
     options.lun = url.lun;
     options.chap = url.credentials.as_ref().map(|own| {
         let mutual = url.target_credentials.as_ref();

@@ -1,10 +1,11 @@
-//! `iscsi://[user%secret@]host[:port]/IQN/LUN`, as libiscsi has it.
+//! `iscsi://[user%secret@]host[:port]/IQN/LUN`, as libiscsi has it, and `iser://`, which is the same over RDMA.
 //!
 //! A secret is never shown again: not by `Display`, not by `Debug`, not by an error. Whoever needs the whole URL asks
 //! for it by name ([`IscsiUrl::with_secrets`]).
 
 use super::timer::show;
 use super::{Query, Timer, Timing, UrlError, decode, parse_authority};
+use scsi::iscsi::initiator::Transport;
 use scsi::iscsi::login::Secret;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -13,9 +14,11 @@ use wire::iscsi::Isid;
 /// A portal of an iSCSI target, the target, or a disk of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct IscsiUrl {
+    /// Over what.
+    pub transport: Transport,
     /// Host name or address, without brackets.
     pub host: String,
-    /// TCP port.
+    /// Port.
     pub port: u16,
     /// The target's name; none for the portal alone.
     pub target: Option<String>,
@@ -45,6 +48,8 @@ pub struct IscsiUrl {
     pub isid: Option<Isid>,
     /// Time-outs that are not to be as usual.
     pub timings: Vec<Timing>,
+    /// Over RDMA, the address of ours to connect from.
+    pub from: Option<IpAddr>,
 }
 
 /// A CHAP name with its secret.
@@ -69,7 +74,7 @@ impl PartialEq for Hidden {
 impl Eq for Hidden {}
 
 impl IscsiUrl {
-    pub(super) fn parse(place: &str, mut query: Query<'_>) -> Result<Self, UrlError> {
+    pub(super) fn parse(transport: Transport, place: &str, mut query: Query<'_>) -> Result<Self, UrlError> {
         // A secret may have a slash in it: the host begins behind the last at sign before the target's name.
         let name_at = place.find("/iqn.").or_else(|| place.find("/eui.")).or_else(|| place.find("/naa."));
         let (authority, path) = place.split_at(name_at.or_else(|| place.find('/')).unwrap_or(place.len()));
@@ -84,7 +89,9 @@ impl IscsiUrl {
         let (target, lun) = parse_path(path.trim_start_matches('/'))?;
         let target_user = query.take("target_user");
         let target_secret = query.take("target_password");
+        let is_tcp = transport == Transport::Tcp;
         let url = Self {
+            transport,
             host,
             port,
             target,
@@ -96,15 +103,21 @@ impl IscsiUrl {
                 (None, None) => None,
                 (Some(_), None) | (None, Some(_)) => return Err(UrlError::Credentials),
             },
-            header_digest: query.flag("hdgst")?,
-            data_digest: query.flag("ddgst")?,
+            // RFC 7145, section 6.2: digests are what streams have.
+            header_digest: is_tcp && query.flag("hdgst")?,
+            data_digest: is_tcp && query.flag("ddgst")?,
             sessions: query.number("sessions", "a number of sessions")?,
             connections: query.number("connections", "a number of connections")?,
             depth: query.number("depth", "a number of commands")?,
-            error_recovery_level: query.take("error_recovery_level").map(parse_level).transpose()?,
+            error_recovery_level: match is_tcp {
+                true => query.take("error_recovery_level").map(parse_level).transpose()?,
+                // Nothing is damaged or lost by itself.
+                false => None,
+            },
             alias: query.take("alias").map(decode),
             isid: query.take("isid").map(parse_isid).transpose()?,
             timings: Timer::take(&Timer::ISCSI, &mut query)?,
+            from: if is_tcp { None } else { query.address("from")? },
         };
         query.end().map(|()| url)
     }
@@ -112,6 +125,14 @@ impl IscsiUrl {
     /// The address, if the host is one and not a name.
     pub fn address(&self) -> Option<SocketAddr> {
         self.host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, self.port))
+    }
+
+    /// What its URL begins with.
+    pub const fn scheme(&self) -> &'static str {
+        match self.transport {
+            Transport::Tcp => "iscsi",
+            Transport::Rdma => "iser",
+        }
     }
 
     /// The whole URL, secrets and all. Not to be shown or logged.
@@ -132,7 +153,7 @@ impl IscsiUrl {
 
     fn write(&self, user: &str, peer: Option<String>) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        let mut text = format!("iscsi://{user}{host}:{}", self.port);
+        let mut text = format!("{}://{user}{host}:{}", self.scheme(), self.port);
         for part in self.target.iter().cloned().chain(self.lun.map(|lun| lun.to_string())) {
             text.push('/');
             text.push_str(&part);
@@ -148,6 +169,7 @@ impl IscsiUrl {
         parameters.extend(self.alias.as_ref().map(|alias| format!("alias={}", encode(alias))));
         parameters.extend(self.isid.map(|Isid(bytes)| format!("isid={}", encode_hex(&bytes))));
         parameters.extend(self.timings.iter().map(show));
+        parameters.extend(self.from.map(|from| format!("from={from}")));
         parameters.extend(peer);
         if parameters.is_empty() { text } else { format!("{text}?{}", parameters.join("&")) }
     }
@@ -252,6 +274,20 @@ mod tests {
             let read = url(&format!("iscsi://host/iqn.x:y?{wrong}"));
             assert!(matches!(read, Err(UrlError::Value { .. })), "{wrong}");
         }
+    }
+
+    #[test]
+    fn over_rdma_it_is_the_same_without_what_streams_have() {
+        let text = "iser://me%s3cr3t@host:3260/iqn.2026-01.org.weft:disk/1?depth=64&from=10.0.0.2";
+        let with = url(text).unwrap();
+        assert_eq!((with.transport, with.from), (Transport::Rdma, "10.0.0.2".parse().ok()));
+        assert_eq!(with.to_string(), text.replace("me%s3cr3t@", ""));
+        assert_eq!(url(&with.with_secrets()), Ok(with));
+        for wrong in ["hdgst", "error_recovery_level=1"] {
+            let read = url(&format!("iser://host/iqn.x:y?{wrong}"));
+            assert!(matches!(read, Err(UrlError::Parameter(_))), "{wrong}");
+        }
+        assert!(matches!(url("iscsi://host/iqn.x:y?from=10.0.0.2"), Err(UrlError::Parameter(_))));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! | `nvme+tcp://host:port/NQN?ns=1&hostnqn=..&hdgst=1&ddgst=1&queues=4&depth=128` | a namespace over NVMe/TCP |
 //! | `nvme+rdma://host:port/NQN?ns=1&hostnqn=..&queues=4&depth=128&from=ADDRESS` | a namespace over NVMe/RDMA |
 //! | `iscsi://user%secret@host:port/IQN/LUN?initiator=..&hdgst=1&ddgst=1&sessions=2&connections=2&depth=128&error_recovery_level=2&command_timeout=30` | a disk over iSCSI |
+//! | `iser://user%secret@host:port/IQN/LUN?initiator=..&sessions=2&depth=128&from=ADDRESS` | a disk over iSER, iSCSI over RDMA |
 //! | `srp://host:port/TARGET/LUN?initiator=..&channels=2&depth=128&immediate=8K&piece=64K&from=ADDRESS&command_timeout=30` | a disk over SRP |
 
 mod iscsi;
@@ -20,6 +21,7 @@ pub use timer::{Timer, Timing};
 
 use crate::size::{SizeError, parse_size};
 use nvme::host::Transport;
+use scsi::iscsi::initiator::Transport as Carrier;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -37,7 +39,7 @@ pub enum VolumeUrl {
     File(FileUrl),
     /// `nvme+tcp://` or `nvme+rdma://`
     Nvme(NvmeUrl),
-    /// `iscsi://`
+    /// `iscsi://` or `iser://`
     Iscsi(IscsiUrl),
     /// `srp://`
     Srp(SrpUrl),
@@ -101,11 +103,11 @@ pub struct NvmeUrl {
 pub enum UrlError {
     /// No scheme.
     #[error(
-        "not a URL: a volume is named mem://, null://, file:///PATH, nvme+tcp://HOST:PORT/NQN, nvme+rdma://HOST:PORT/NQN, iscsi://HOST/IQN/LUN or srp://HOST/TARGET/LUN"
+        "not a URL: a volume is named mem://, null://, file:///PATH, nvme+tcp://HOST:PORT/NQN, nvme+rdma://HOST:PORT/NQN, iscsi://HOST/IQN/LUN, iser://HOST/IQN/LUN or srp://HOST/TARGET/LUN"
     )]
     NoScheme,
     /// A scheme we do not know.
-    #[error("unknown scheme {0:?}: volumes are mem, null, file, nvme+tcp, nvme+rdma, iscsi and srp")]
+    #[error("unknown scheme {0:?}: volumes are mem, null, file, nvme+tcp, nvme+rdma, iscsi, iser and srp")]
     Scheme(Text),
     /// A parameter the scheme does not have.
     #[error("unknown parameter {0:?}")]
@@ -153,7 +155,8 @@ impl FromStr for VolumeUrl {
             "file" => FileUrl::parse(place, query).map(Self::File),
             "nvme+tcp" => NvmeUrl::parse(Transport::Tcp, place, query).map(Self::Nvme),
             "nvme+rdma" => NvmeUrl::parse(Transport::Rdma, place, query).map(Self::Nvme),
-            "iscsi" => IscsiUrl::parse(place, query).map(Self::Iscsi),
+            "iscsi" => IscsiUrl::parse(Carrier::Tcp, place, query).map(Self::Iscsi),
+            "iser" => IscsiUrl::parse(Carrier::Rdma, place, query).map(Self::Iscsi),
             "srp" => SrpUrl::parse(place, query).map(Self::Srp),
             other => Err(UrlError::Scheme(other.into())),
         }

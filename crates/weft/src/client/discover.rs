@@ -1,20 +1,19 @@
 //! `weft discover`: what a target offers.
 
+use super::asking::{self, OWNER, Question, open_device};
 use super::{environment, resolve};
 use crate::args::DiscoverArgs;
 use crate::error::Failure;
 use crate::output::{Style, Table, say};
 use engine::Limits;
 use engine::url::{DISCOVERY_PORT, NvmeUrl, VolumeUrl};
-use nvme::host::discovery::{Discovery, DiscoveryLog, is_referral};
+use nvme::host::discovery::{Discovery, DiscoveryError, DiscoveryLog, is_referral};
 use nvme::host::{HostOptions, host_id};
-use rdma::SoftDevice;
 use reactor::Reactor;
 use serde::Serialize;
-use std::net::IpAddr;
-use stdx::env::{Env, Owner, random_uuid};
-use stdx::time::{Time, earliest};
-use verbs::{Connections, Provider};
+use stdx::env::{Env, Event, random_uuid};
+use stdx::time::Time;
+use verbs::{ConnectionEvent, Device};
 use wire::nvme::Nqn;
 use wire::nvme::log::{AddressFamily, DiscoveryEntry, TransportType};
 
@@ -34,7 +33,7 @@ struct Entry {
 
 /// Runs the command.
 pub fn run(style: &Style, args: &DiscoverArgs) -> Result<(), Failure> {
-    if args.target.starts_with("iscsi://") {
+    if ["iscsi://", "iser://"].iter().any(|scheme| args.target.starts_with(scheme)) {
         return super::portal::run(style, &args.target);
     }
     let url = target(&args.target)?;
@@ -89,69 +88,49 @@ fn ask(env: &mut Reactor, url: &NvmeUrl, hostnqn: Option<&str>) -> Result<Discov
     };
     let mut options = HostOptions::new(address, Nqn::discovery(), host, host_id(&host));
     options.transport = url.transport;
-    let mut device = url.from.map(|from| open_device(env, from)).transpose()?;
-    let mut discovery = Discovery::connect(env, OWNER, &options).map_err(|why| failed(&why))?;
-    let told = loop {
-        turn(env, device.as_mut(), &mut discovery, None);
-        if let Some(told) = discovery.poll(env) {
-            break told;
-        }
-        if crate::signals::interrupted() {
-            return Err(Failure::Interrupted);
-        }
-    };
-    discovery.close(env);
-    let until = env.now() + super::LAST_WORDS_TIME;
-    while !discovery.host().is_quiet() && env.now() < until {
-        turn(env, device.as_mut(), &mut discovery, Some(until));
-    }
-    told.map_err(|why| failed(&why))
+    let device = url.from.map(|from| open_device(env, from)).transpose()?;
+    let discovery = Discovery::connect(env, OWNER, &options).map_err(|why| failed(&why))?;
+    asking::ask(env, device, discovery)?.map_err(|why| failed(&why))
 }
 
-/// The device to ask from.
-fn open_device(env: &mut Reactor, from: IpAddr) -> Result<SoftDevice, Failure> {
-    let config = rdma::Config { mtu: crate::rdma::device::mtu(from), ..rdma::Config::new(from) };
-    SoftDevice::open(env, DEVICE_OWNER, config).map_err(|why| Failure::Device { address: from, why })
-}
+impl Question for Discovery {
+    type Answer = Result<DiscoveryLog, DiscoveryError>;
 
-/// Waits until something happens, `until` at the latest, and hands it on.
-fn turn(
-    env: &mut Reactor,
-    mut device: Option<&mut SoftDevice>,
-    discovery: &mut Discovery,
-    until: Option<Time>,
-) {
-    if let Some(device) = &mut device {
-        drive(env, device, discovery);
+    fn handle_event(&mut self, env: &mut dyn Env, event: &Event) {
+        self.handle_event(env, event);
     }
-    let deadline = device.as_ref().and_then(|device| device.deadline());
-    let mut events = Vec::new();
-    env.poll(&mut events, earliest(earliest(discovery.deadline(), deadline), until));
-    for event in events {
-        match &mut device {
-            Some(device) => device.handle_event(env, &event),
-            None => discovery.handle_event(env, &event),
-        }
-    }
-    if discovery.deadline().is_some_and(|deadline| deadline <= env.now()) {
-        discovery.handle_timeout(env);
-    }
-    if let Some(device) = device {
-        drive(env, device, discovery);
-    }
-}
 
-/// Lets the device and what is on it do what there is to do.
-fn drive(env: &mut Reactor, device: &mut SoftDevice, discovery: &Discovery) {
-    device.turn(env);
-    while let Some(event) = device.poll_event() {
-        discovery.host().handle_device_event(device, &event);
+    fn handle_device_event(&mut self, device: &mut dyn Device, event: &verbs::Event) {
+        self.host().handle_device_event(device, event);
     }
-    while let Some(event) = device.poll_connection() {
-        discovery.host().handle_connection(env, device, &event);
+
+    fn handle_connection(&mut self, env: &mut dyn Env, device: &mut dyn Device, event: &ConnectionEvent) {
+        self.host().handle_connection(env, device, event);
     }
-    discovery.host().drive(env, device);
-    device.turn(env);
+
+    fn drive(&mut self, env: &mut dyn Env, device: &mut dyn Device) {
+        self.host().drive(env, device);
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.deadline()
+    }
+
+    fn handle_timeout(&mut self, env: &mut dyn Env) {
+        self.handle_timeout(env);
+    }
+
+    fn poll(&mut self, env: &mut dyn Env) -> Option<Self::Answer> {
+        self.poll(env)
+    }
+
+    fn close(&mut self, env: &mut dyn Env) {
+        self.close(env);
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.host().is_quiet()
+    }
 }
 
 impl Entry {
@@ -188,6 +167,3 @@ impl Entry {
 
 const SUBSYSTEM: &str = "subsystem";
 const DISCOVERY_NQN: &str = "nqn.2014-08.org.nvmexpress.discovery";
-/// Of the association; the numbers above it with the same upper half are its connections'.
-const OWNER: Owner = Owner(1 << 32);
-const DEVICE_OWNER: Owner = Owner(2 << 32);

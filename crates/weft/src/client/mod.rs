@@ -1,5 +1,6 @@
 //! The commands that use volumes: a shard of their own, in this process, with one or two volumes on it.
 
+mod asking;
 pub mod bench;
 pub mod copy;
 pub mod discover;
@@ -19,6 +20,7 @@ use engine::{Limits, Opening, Shard};
 use flow::Piece;
 use nvme::Transport;
 use reactor::Reactor;
+use scsi::iscsi::initiator::Transport as Carrier;
 use std::net::ToSocketAddrs;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -134,8 +136,13 @@ pub fn resolve(url: &VolumeUrl) -> Result<VolumeUrl, Failure> {
                 nvme.from = Some(crate::rdma::device::facing(address.ip())?);
             }
         }
-        VolumeUrl::Iscsi(iscsi) if iscsi.address().is_none() => {
-            iscsi.host = look_up(&iscsi.host, iscsi.port)?
+        VolumeUrl::Iscsi(iscsi) => {
+            if iscsi.address().is_none() {
+                iscsi.host = look_up(&iscsi.host, iscsi.port)?;
+            }
+            if let (Carrier::Rdma, None, Some(address)) = (iscsi.transport, iscsi.from, iscsi.address()) {
+                iscsi.from = Some(crate::rdma::device::facing(address.ip())?);
+            }
         }
         VolumeUrl::Srp(srp) => {
             if srp.address().is_none() {
@@ -145,7 +152,7 @@ pub fn resolve(url: &VolumeUrl) -> Result<VolumeUrl, Failure> {
                 srp.from = Some(crate::rdma::device::facing(address.ip())?);
             }
         }
-        VolumeUrl::Iscsi(_) | VolumeUrl::Mem(_) | VolumeUrl::Null(_) | VolumeUrl::File(_) => {}
+        VolumeUrl::Mem(_) | VolumeUrl::Null(_) | VolumeUrl::File(_) => {}
     }
     Ok(url)
 }

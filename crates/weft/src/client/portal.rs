@@ -1,5 +1,6 @@
-//! `weft discover iscsi://HOST`: which targets an iSCSI portal knows.
+//! `weft discover iscsi://HOST` and `iser://HOST`: which targets an iSCSI portal knows.
 
+use super::asking::{self, OWNER, Question, open_device};
 use super::{environment, resolve};
 use crate::error::Failure;
 use crate::output::{Style, Table, say};
@@ -7,9 +8,11 @@ use engine::Limits;
 use engine::iscsi::portal_options;
 use engine::url::{IscsiUrl, VolumeUrl};
 use reactor::Reactor;
-use scsi::iscsi::initiator::{Discovered, Discovery};
+use scsi::iscsi::initiator::{Discovered, Discovery, DiscoveryError};
 use serde::Serialize;
-use stdx::env::{Env, Owner};
+use stdx::env::{Env, Event};
+use stdx::time::Time;
+use verbs::{ConnectionEvent, Device};
 
 /// One way to one target.
 #[derive(Debug, Serialize)]
@@ -30,7 +33,7 @@ pub fn run(style: &Style, portal: &str) -> Result<(), Failure> {
     };
     let mut env = environment(Limits::default())?;
     let targets = ask(&mut env, &url)?;
-    let entries: Vec<_> = targets.iter().flat_map(entries_of).collect();
+    let entries: Vec<_> = targets.iter().flat_map(|target| entries_of(url.scheme(), target)).collect();
     if style.json {
         say!("{}", serde_json::json!({ "targets": entries }));
         return Ok(());
@@ -52,32 +55,57 @@ fn ask(env: &mut Reactor, url: &IscsiUrl) -> Result<Vec<Discovered>, Failure> {
     let failed =
         |why: &dyn std::fmt::Display| Failure::Discover { target: url.to_string(), why: why.to_string() };
     let options = portal_options(url).map_err(|why| failed(&why))?;
-    let mut discovery = Discovery::connect(env, OWNER, &options).map_err(|why| failed(&why))?;
-    let mut events = Vec::new();
-    loop {
-        if let Some(told) = discovery.poll(env) {
-            discovery.close(env);
-            return told.map_err(|why| failed(&why));
-        }
-        env.poll(&mut events, discovery.deadline());
-        events.drain(..).for_each(|event| discovery.handle_event(env, &event));
-        if discovery.deadline().is_some_and(|deadline| deadline <= env.now()) {
-            discovery.handle_timeout(env);
-        }
-        if crate::signals::interrupted() {
-            return Err(Failure::Interrupted);
-        }
+    let device = url.from.map(|from| open_device(env, from)).transpose()?;
+    let discovery = Discovery::connect(env, OWNER, &options).map_err(|why| failed(&why))?;
+    asking::ask(env, device, discovery)?.map_err(|why| failed(&why))
+}
+
+impl Question for Discovery {
+    type Answer = Result<Vec<Discovered>, DiscoveryError>;
+
+    fn handle_event(&mut self, env: &mut dyn Env, event: &Event) {
+        self.handle_event(env, event);
+    }
+
+    fn handle_device_event(&mut self, device: &mut dyn Device, event: &verbs::Event) {
+        self.handle_device_event(device, event);
+    }
+
+    fn handle_connection(&mut self, env: &mut dyn Env, device: &mut dyn Device, event: &ConnectionEvent) {
+        self.handle_connection(env, device, event);
+    }
+
+    fn drive(&mut self, env: &mut dyn Env, device: &mut dyn Device) {
+        self.drive(env, device);
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.deadline()
+    }
+
+    fn handle_timeout(&mut self, env: &mut dyn Env) {
+        self.handle_timeout(env);
+    }
+
+    fn poll(&mut self, env: &mut dyn Env) -> Option<Self::Answer> {
+        self.poll(env)
+    }
+
+    fn close(&mut self, env: &mut dyn Env) {
+        self.close(env);
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.is_quiet()
     }
 }
 
-fn entries_of(target: &Discovered) -> Vec<Entry> {
+fn entries_of(scheme: &str, target: &Discovered) -> Vec<Entry> {
     let entry = |portal: &scsi::iscsi::initiator::Portal| Entry {
         target: target.target.to_string(),
         address: portal.address.clone(),
         portal_group: portal.group_tag,
-        url: format!("iscsi://{}/{}", portal.address, target.target),
+        url: format!("{scheme}://{}/{}", portal.address, target.target),
     };
     target.portals.iter().map(entry).collect()
 }
-
-const OWNER: Owner = Owner(1);

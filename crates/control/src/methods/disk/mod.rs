@@ -2,6 +2,7 @@
 
 mod params;
 
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use engine::iscsi::{AttachedDisk, IscsiAttachError, connect_options};
 use engine::url::{Timer, VolumeUrl};
 use engine::{OpenError, Shard};
 use scsi::iscsi::IscsiName;
-use scsi::iscsi::initiator::InitiatorError;
+use scsi::iscsi::initiator::{InitiatorError, Transport};
 use tokio::sync::oneshot;
 
 use super::bdev::volume_error;
@@ -18,6 +19,7 @@ use crate::config::Call;
 use crate::dispatch::Dispatcher;
 use crate::error::{Errno, RpcError};
 use crate::fabric::{At, Fabric, FabricMethod};
+use crate::facing::facing;
 use crate::method::NotTaken;
 use params::{Create, Delete, SetOptions};
 
@@ -65,12 +67,16 @@ async fn create(
     let (sender, receiver) = oneshot::channel();
     let begin = move |At { shard, env }: At<'_>| {
         let VolumeUrl::Iscsi(url) = params.url.parse().map_err(|why| Errno::Invalid.because(why))? else {
-            return Err(Errno::Invalid.because("url is not iscsi://HOST/IQN/LUN"));
+            return Err(Errno::Invalid.because("url is neither iscsi://HOST/IQN/LUN nor iser://HOST/IQN/LUN"));
         };
         if shard.volumes().get(&params.name).is_some() {
             return Err(Errno::Exists.into());
         }
         let mut options = connect_options(&url).map_err(open_error)?;
+        if (options.transport, options.local) == (Transport::Rdma, None) {
+            let none = |why: io::Error| Errno::NoDevice.because(why);
+            options.local = Some(facing(options.address.ip()).map_err(none)?);
+        }
         options.initiator =
             IscsiName::parse(&params.initiator_iqn).map_err(|why| Errno::Invalid.because(why))?;
         if !url.timings.iter().any(|(timer, _)| *timer == Timer::CommandTimeout) {
@@ -148,6 +154,8 @@ fn attach_error(error: IscsiAttachError) -> RpcError {
         }
         IscsiAttachError::Name(_) | IscsiAttachError::Initiator(InitiatorError::Options(_)) => Errno::Invalid,
         IscsiAttachError::Failed(_) => Errno::Io,
+        IscsiAttachError::Device(_) => Errno::NoDevice,
+        IscsiAttachError::NoLocalAddress => Errno::Invalid,
     };
     errno.because(error)
 }

@@ -11,7 +11,8 @@ pub struct Create {
     pub name: String,
     /// Our iSCSI name.
     pub initiator_iqn: String,
-    /// The disk: `iscsi://[USER%SECRET@]HOST[:PORT]/IQN/LUN`; the host is an IP address.
+    /// The disk: `iscsi://[USER%SECRET@]HOST[:PORT]/IQN/LUN`, or `iser://` for the same over RDMA;
+    /// the host is an IP address.
     pub url: String,
 }
 
