@@ -488,9 +488,22 @@ fn disk(it: &mut Fixture, port: &str) {
     };
     assert_eq!(it.code("bdev_iscsi_create", create("", "")), -5);
     assert_eq!(it.code("bdev_iscsi_create", create("me%wrong-s3cr3t@", "")), -5);
+    assert_eq!(it.call("iscsi_enable_histogram", json!({ "name": IQN, "enable": true })), true);
+    assert_eq!(
+        it.code("iscsi_enable_histogram", json!({ "name": "iqn.2026-01.org.weft:nobody", "enable": true })),
+        -2
+    );
     let both = "?target_user=it&target_password=s3cr3t-of-its";
     assert_eq!(it.call("bdev_iscsi_create", create("me%s3cr3t-of-mine@", both)), "disk");
     assert_eq!(it.code("bdev_iscsi_create", create("me%s3cr3t-of-mine@", both)), -17);
+    // What the session asked of the disk until now was counted: there is more than zeros in it.
+    let counts = it.call("iscsi_get_histogram", json!({ "name": IQN }));
+    assert_eq!((&counts["granularity"], &counts["tsc_rate"]), (&json!(7), &json!(1_000_000_000)));
+    let is_zeros = |text: &str| text.trim_matches(['A', '=']).is_empty();
+    assert!(counts["histogram"].as_str().is_some_and(|text| !is_zeros(text)), "{counts}");
+    assert!(it.call("save_config", json!({})).to_string().contains("iscsi_enable_histogram"));
+    assert_eq!(it.call("iscsi_enable_histogram", json!({ "name": IQN, "enable": false })), true);
+    assert_eq!(it.code("iscsi_get_histogram", json!({ "name": IQN })), -22);
     let bdev = it.call("bdev_get_bdevs", json!({ "name": "disk" }))[0].clone();
     assert_eq!((&bdev["product_name"], &bdev["num_blocks"]), (&json!("iSCSI LUN"), &json!(2048)));
     let connections = it.call("iscsi_get_connections", json!({}));

@@ -85,10 +85,16 @@ impl Histogram {
         below.map(|(_, count)| count).sum()
     }
 
+    /// Counts a latency, whatever took so long.
+    pub fn add(&mut self, latency: Duration) {
+        let bucket = self.bucket_of(latency.as_nanos().try_into().unwrap_or(u64::MAX));
+        self.counts[bucket] += 1;
+    }
+
+    /// Counts the latency of a request, if requests of its kind are counted.
     pub(super) fn count(&mut self, op: Op, latency: Duration) {
         if self.config.kind.is_none_or(|kind| RequestKind::of(op) == Some(kind)) {
-            let bucket = self.bucket_of(latency.as_nanos().try_into().unwrap_or(u64::MAX));
-            self.counts[bucket] += 1;
+            self.add(latency);
         }
     }
 

@@ -5,6 +5,7 @@ use crate::Shard;
 use crate::nvmf::ListenError;
 use crate::volumes::Volumes;
 use block::BlockDevice;
+use block::volume::Histogram;
 use scsi::iscsi::IscsiName;
 use scsi::iscsi::login;
 use scsi::iscsi::target::{Access, Node, NodeAuthentication, RegistryError};
@@ -122,6 +123,20 @@ impl Iscsi {
             self.target.remove_port(device, *tag)?;
         }
         Ok(())
+    }
+
+    /// Has the latencies of a node's commands counted from now on, from zero; `None` counts none.
+    pub fn set_histogram(
+        &mut self,
+        name: &IscsiName,
+        histogram: Option<Histogram>,
+    ) -> Result<(), IscsiError> {
+        Ok(self.target.set_histogram(self.device(name)?, histogram)?)
+    }
+
+    /// The latencies counted of a node, if they are.
+    pub fn histogram(&self, name: &IscsiName) -> Result<Option<&Histogram>, IscsiError> {
+        Ok(self.target.histogram(self.device(name)?))
     }
 
     pub(super) fn device(&self, name: &IscsiName) -> Result<DeviceKey, IscsiError> {

@@ -58,6 +58,7 @@ impl Target {
         row: &'static CommandRow,
     ) -> Result<Begun, Ending> {
         let mut task = Task::new(command, unit, row);
+        task.delivered = self.delivered(env, command.nexus.0);
         if self.tasks.is_full() {
             return Err(Ending::of(Status::Busy));
         }

@@ -126,6 +126,6 @@ impl Call<'_> {
 
     /// Answers GOOD while the work goes on (IMMED).
     pub(super) fn answer_early(&mut self) {
-        self.target.answer_early(self.key, Ending::of(Status::Good));
+        self.target.answer_early(self.env, self.key, Ending::of(Status::Good));
     }
 }

@@ -1,6 +1,7 @@
 //! A SCSI target device: its name, its ports, and which logical unit is behind which number.
 
 use super::options::UNITS_PER_DEVICE_MAX;
+use block::volume::Histogram;
 use std::collections::BTreeMap;
 use stdx::slab::Key;
 use wire::scsi::report::{AccessState, StatusCode};
@@ -49,11 +50,14 @@ pub(super) struct Device {
     pub(super) groups: BTreeMap<u16, (AccessState, StatusCode)>,
     /// By number; ascending, as REPORT LUNS tells them.
     pub(super) units: BTreeMap<u16, Key>,
+    /// How long its commands take, while that is counted.
+    pub(super) histogram: Option<Histogram>,
 }
 
 impl Device {
     pub(super) fn new(config: DeviceConfig) -> Self {
-        Self { config, ports: BTreeMap::new(), groups: BTreeMap::new(), units: BTreeMap::new() }
+        let (ports, groups, units) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { config, ports, groups, units, histogram: None }
     }
 
     /// The number asked for if it is free and can be one, or the lowest that is.

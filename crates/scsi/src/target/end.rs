@@ -20,7 +20,7 @@ impl Target {
             env.mem().give(task.pattern);
         }
         if !task.answered {
-            self.tell_task(&task, ending);
+            self.tell_task(env, &task, ending);
             self.withdraw(key, &task);
             if ending.is_check_condition() {
                 self.after_check_condition(task.unit, task.nexus, &task.cdb);
@@ -32,11 +32,11 @@ impl Target {
     }
 
     /// Tells a task's outcome while its work goes on (IMMED). It leaves its task set.
-    pub(super) fn answer_early(&mut self, key: Key, ending: Ending) {
+    pub(super) fn answer_early(&mut self, env: &dyn Env, key: Key, ending: Ending) {
         let Some(task) = self.tasks.get_mut(key) else { return };
         task.answered = true;
         let task = *task;
-        self.tell_task(&task, ending);
+        self.tell_task(env, &task, ending);
         self.withdraw(key, &task);
     }
 
@@ -44,7 +44,7 @@ impl Target {
     pub(super) fn give_up(&mut self, env: &mut dyn Env, key: Key, ending: Ending) -> bool {
         let Some(task) = self.tasks.get_mut(key) else { return false };
         if let Work::Sanitize(_) = task.work {
-            self.answer_early(key, ending);
+            self.answer_early(env, key, ending);
             return false;
         }
         let unit = task.at_volume.and_then(|unit| self.units.get_mut(unit));
@@ -139,7 +139,10 @@ impl Target {
         any
     }
 
-    fn tell_task(&mut self, task: &Task, ending: Ending) {
+    fn tell_task(&mut self, env: &dyn Env, task: &Task, ending: Ending) {
+        if ending.status.is_some() {
+            self.count_latency(env, task.nexus, task.delivered);
+        }
         let sense = self.formed(task.unit, ending.sense);
         let Ending { status, data, .. } = ending;
         self.tell(Outcome { nexus: NexusKey(task.nexus), slot: task.slot, status, sense, data });

@@ -26,9 +26,14 @@ impl Target {
             return None;
         }
         let key = self.unhindered(command)?;
-        let unit = self.units.get_mut(key)?;
+        let unit = self.units.get(key)?;
         let io = plain(unit, command, data)?;
-        let data = if unit.removed { None } else { unit.channel.perform(env, &io) }?;
+        if unit.removed {
+            return None;
+        }
+        let delivered = self.delivered(env, command.nexus.0);
+        let data = self.units.get_mut(key)?.channel.perform(env, &io)?;
+        self.count_latency(env, command.nexus.0, delivered);
         self.counters.begun += 1;
         self.counters.told += 1;
         Some(data)

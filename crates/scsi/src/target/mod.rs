@@ -10,7 +10,7 @@
 //! holds no buffer.
 //!
 //! - `device`, `nexus`, `unit`, `task`, `task_set`, `attention`: what there is. `registry`: how it changes.
-//! - `event`: what is told without being asked. `predecessor`: what a lost nexus left.
+//! - `event`: what is told without being asked. `latency`: what is counted. `predecessor`: what a lost nexus left.
 //! - `command`: the one table of commands. `begin`, `execute`, `end`: a task's way through the target. `management`: how it
 //!   is cut short. `immediate`: the way of a command that needs no task.
 //! - `spc`: the commands all devices have; `pages`, `reservation`: what they tell and change. `sbc`: the commands of disks.
@@ -29,6 +29,7 @@ mod executor;
 mod groups;
 mod immediate;
 mod lanes;
+mod latency;
 mod management;
 mod nexus;
 pub mod options;

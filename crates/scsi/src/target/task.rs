@@ -5,6 +5,7 @@ use super::sbc::Work;
 use super::seam::{Command, TaskAttribute, Transfer};
 use stdx::mem::Span;
 use stdx::slab::Key;
+use stdx::time::Time;
 use wire::scsi::{Cdb, Sense, Status};
 
 /// A task. Its key is the tag of what it asks of volumes.
@@ -35,6 +36,8 @@ pub(super) struct Task {
     pub(super) given_up: Option<Ending>,
     /// Its outcome was told, and the work goes on (IMMED).
     pub(super) answered: bool,
+    /// When it was delivered, if its latency is counted.
+    pub(super) delivered: Option<Time>,
 }
 
 /// Where a task stands (SAM-5, section 8.5).
@@ -88,6 +91,7 @@ impl Task {
             at_volume: None,
             given_up: None,
             answered: false,
+            delivered: None,
         }
     }
 }

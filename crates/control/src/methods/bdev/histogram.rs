@@ -28,6 +28,10 @@ pub(super) fn methods() -> [FabricMethod; 3] {
     ]
 }
 
+/// What is counted unless something else is asked for.
+pub(crate) const HISTOGRAM_DEFAULT: HistogramConfig =
+    HistogramConfig { kind: None, granularity: 7, min_ns: 1000, max_ns: TWO_MINUTES_NS };
+
 fn enable(at: At<'_>, params: EnableHistogram) -> Result<bool, RpcError> {
     let volume = &entry(at.shard, &params.name)?.volume;
     if !params.enable {
@@ -36,9 +40,9 @@ fn enable(at: At<'_>, params: EnableHistogram) -> Result<bool, RpcError> {
     }
     let config = HistogramConfig {
         kind: params.opc.map(RequestKind::from),
-        granularity: params.granularity.unwrap_or(GRANULARITY_DEFAULT),
-        min_ns: params.min_nsec.unwrap_or(MIN_DEFAULT_NS),
-        max_ns: params.max_nsec.unwrap_or(MAX_DEFAULT_NS),
+        granularity: params.granularity.unwrap_or(HISTOGRAM_DEFAULT.granularity),
+        min_ns: params.min_nsec.unwrap_or(HISTOGRAM_DEFAULT.min_ns),
+        max_ns: params.max_nsec.unwrap_or(HISTOGRAM_DEFAULT.max_ns),
     };
     let histogram = Histogram::new(config);
     let histogram = histogram.ok_or_else(|| Errno::Invalid.because("there is no such range of latencies"))?;
@@ -47,15 +51,19 @@ fn enable(at: At<'_>, params: EnableHistogram) -> Result<bool, RpcError> {
 }
 
 fn get(at: At<'_>, params: GetHistogram) -> Result<HistogramCounts, RpcError> {
-    let histogram = counted(at, &params.name)?;
+    Ok(histogram_counts(&counted(at, &params.name)?))
+}
+
+/// The counts as SPDK's tools read them.
+pub(crate) fn histogram_counts(histogram: &Histogram) -> HistogramCounts {
     let bytes: Vec<u8> = histogram.counts().iter().flat_map(|count| count.to_le_bytes()).collect();
-    Ok(HistogramCounts {
+    HistogramCounts {
         histogram: base64(&bytes),
         granularity: histogram.config().granularity,
         min_range: *histogram.ranges().start(),
         max_range: *histogram.ranges().end(),
         tsc_rate: TICKS_PER_SEC,
-    })
+    }
 }
 
 fn borders(at: At<'_>, params: GetHistogramBorders) -> Result<BordersCount, RpcError> {
@@ -133,9 +141,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-const GRANULARITY_DEFAULT: u8 = 7;
-const MIN_DEFAULT_NS: u64 = 1000;
-const MAX_DEFAULT_NS: u64 = 120_000_000_000;
+const TWO_MINUTES_NS: u64 = 120_000_000_000;
 const BORDERS_MAX: usize = 256;
 
 #[cfg(test)]

@@ -18,7 +18,9 @@ use crate::method::NoParams;
 use crate::values::Uuid;
 use params::SetOptions;
 
+pub(crate) use histogram::{HISTOGRAM_DEFAULT, histogram_counts};
 pub(crate) use iostat::TICKS_PER_SEC;
+pub(crate) use results::HistogramCounts;
 pub(crate) use save::save;
 
 /// The `bdev_*` methods, but for those of remote controllers.

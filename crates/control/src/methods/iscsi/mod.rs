@@ -4,6 +4,7 @@
 
 mod auth;
 mod groups;
+mod histogram;
 mod nodes;
 mod options;
 mod params;
@@ -146,6 +147,12 @@ fn node_methods(defaults: &Arc<Defaults>) -> Vec<FabricMethod> {
             "Asks the initiators of a node to log out.",
             nodes::request_logout,
         ),
+        FabricMethod::new(
+            "iscsi_enable_histogram",
+            "Counts how long the commands of a node take, or stops that.",
+            histogram::enable,
+        ),
+        FabricMethod::new("iscsi_get_histogram", "Shows the latencies that were counted.", histogram::get),
         FabricMethod::new("iscsi_get_connections", "Shows the connections.", query::connections),
         FabricMethod::new("iscsi_get_stats", "Counts the connections.", query::stats),
         FabricMethod::new("scsi_get_devices", "Shows the SCSI devices: the target nodes.", query::devices),

@@ -283,6 +283,16 @@ pub struct Name {
     pub name: String,
 }
 
+/// Whether to count latencies.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EnableHistogram {
+    /// The node.
+    pub name: String,
+    /// Count, from zero, or do not.
+    pub enable: bool,
+}
+
 /// A new logical unit.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -5,6 +5,7 @@ use scsi::iscsi::login::Secret;
 use scsi::iscsi::target::{AuthGroup, ChapPolicy, InitiatorGroup, Node, NodeAuthentication, PortalGroup};
 
 use super::groups::{network_text, pattern_text, portals};
+use super::histogram;
 use super::options::Defaults;
 use super::params::{
     AddLun, CreateAuthGroup, CreateInitiatorGroup, CreatePortalGroup, CreateTargetNode, Lun, SecretEntry,
@@ -31,6 +32,7 @@ pub(crate) fn save(shard: &Shard, defaults: &Defaults, round: usize, with_secret
     calls.extend(registry.nodes().map(|node| create(shard, node)));
     calls.extend(added);
     calls.extend(registry.nodes().flat_map(redirects));
+    calls.extend(registry.nodes().filter_map(|node| histogram::save(shard, node)));
     calls
 }
 

@@ -3,6 +3,7 @@
 mod basics;
 mod copy;
 mod disk;
+mod latency;
 mod maintenance;
 mod primary;
 mod reservation;
