@@ -10,7 +10,8 @@ use scsi::iscsi::login::Limits;
 use std::collections::BTreeMap;
 use stdx::env::StreamId;
 use wire::iscsi::{
-    AsyncEvent, AsyncMessage, Opcode, ScsiCommand, TaskFunction, TaskRequest, TaskResponse, TaskResult,
+    AsyncEvent, AsyncMessage, LogoutReason, LogoutRequest, LogoutResponse, LogoutResult, Opcode, ScsiCommand,
+    TaskFunction, TaskRequest, TaskResponse, TaskResult,
 };
 use wire::scsi::Lun;
 
@@ -152,6 +153,122 @@ fn below_level_2_no_session_outlives_one_of_its_connections() {
     }
 }
 
+/// The only request to let go of a connection: the stream it came by, and what it says.
+fn take_logout(script: &mut Script) -> (StreamId, LogoutRequest) {
+    let place = script.seen.iter().position(|sent| sent.opcode() == Opcode::LogoutRequest);
+    let sent = script.seen.remove(place.expect("a logout"));
+    (sent.stream, LogoutRequest::decode(&sent.bhs).unwrap())
+}
+
+fn answer_logout(script: &mut Script, (stream, request): (StreamId, LogoutRequest), result: LogoutResult) {
+    let numbers = script.count(stream);
+    let (task_tag, time_to_wait_s, time_to_retain_s) = (request.task_tag, 0, 20);
+    let response = LogoutResponse { result, task_tag, numbers, time_to_wait_s, time_to_retain_s };
+    let bytes = script.pdu(stream, &response.encode(), &[]);
+    script.deliver(stream, &bytes);
+}
+
+/// Agrees to all requests to reassign, and gives the tags with the streams they came by.
+fn reassign_all(script: &mut Script) -> Vec<(StreamId, u32)> {
+    let is_one = |sent: &mut Sent| sent.opcode() == Opcode::TaskRequest;
+    let requests: Vec<Sent> = script.seen.extract_if(.., is_one).collect();
+    let mut tags = Vec::new();
+    for sent in requests {
+        let request = TaskRequest::decode(&sent.bhs).unwrap();
+        assert_eq!(request.function, TaskFunction::TaskReassign.code());
+        assert!(request.immediate);
+        let numbers = script.count(sent.stream);
+        let response = TaskResponse { result: TaskResult::Complete, task_tag: request.task_tag, numbers };
+        let bytes = script.pdu(sent.stream, &response.encode(), &[]);
+        script.deliver(sent.stream, &bytes);
+        tags.push((sent.stream, request.referenced_tag));
+    }
+    tags
+}
+
+#[test]
+fn at_level_2_the_others_take_over_what_a_lost_connection_had() {
+    let mut script = connected(3, 2);
+    let commands = read(&mut script, 6);
+    let lost = commands[1].0;
+    let of_lost: Vec<_> = commands.iter().filter(|(stream, _)| *stream == lost).collect();
+    // The target has taken all of them.
+    script.resume_at = commands.last().unwrap().1.cmd_sn.next();
+    script.env.finish(lost);
+    script.run();
+    let logout = take_logout(&mut script);
+    assert_eq!((logout.1.reason, logout.1.connection_id), (LogoutReason::RemoveForRecovery, 1));
+    assert!(logout.1.immediate && logout.0 != lost && script.seen.is_empty(), "and then it waits");
+    answer_logout(&mut script, logout, LogoutResult::Closed);
+    let reassigned = reassign_all(&mut script);
+    let streams: Vec<StreamId> = reassigned.iter().map(|(stream, _)| *stream).collect();
+    assert_ne!(streams[0], streams[1], "they are spread");
+    let mut done = 0;
+    for (_, command) in &of_lost {
+        let (stream, _) = reassigned.iter().find(|(_, tag)| *tag == command.task_tag).expect("its tag stays");
+        answer(&mut script, &(*stream, *command));
+        done += script.done().len();
+    }
+    assert_eq!((of_lost.len(), done), (2, 2));
+    // The lost connection comes up again, with nothing to take up.
+    script.env.advance(core::time::Duration::from_millis(1));
+    script.run();
+    let login = script.logins.last().unwrap();
+    assert_eq!((login.tsih, login.connection_id, script.logins.len()), (5, 1, 4));
+    assert!(script.initiator.is_live() && script.initiator.poll_event().is_none(), "nobody is told");
+    let more = read(&mut script, 3);
+    let new = script.stream();
+    assert!(more.iter().any(|(stream, _)| *stream == new), "it is used");
+    let others = commands.iter().filter(|(stream, _)| *stream != lost).chain(&more);
+    others.for_each(|command| answer(&mut script, command));
+    assert_eq!(script.done().len(), 7);
+}
+
+#[test]
+fn tasks_go_on_by_whatever_connection_is_left_each_time() {
+    let mut script = connected(2, 2);
+    let commands = read(&mut script, 2);
+    let (first, second) = (commands[0].0, commands[1].0);
+    script.resume_at = commands[1].1.cmd_sn.next();
+    script.env.finish(first);
+    script.run();
+    let logout = take_logout(&mut script);
+    answer_logout(&mut script, logout, LogoutResult::Closed);
+    assert_eq!(reassign_all(&mut script), [(second, commands[0].1.task_tag)]);
+    script.env.advance(core::time::Duration::from_millis(1));
+    script.run();
+    // Now both are at the second, and that is lost, too.
+    script.env.finish(second);
+    script.run();
+    let logout = take_logout(&mut script);
+    assert_eq!(logout.1.connection_id, 1);
+    answer_logout(&mut script, logout, LogoutResult::Closed);
+    let new = logout.0;
+    let mut tags: Vec<_> = reassign_all(&mut script);
+    tags.sort_unstable_by_key(|(_, tag)| *tag);
+    let mut expected: Vec<_> = commands.iter().map(|(_, command)| (new, command.task_tag)).collect();
+    expected.sort_unstable_by_key(|(_, tag)| *tag);
+    assert_eq!(tags, expected);
+    commands.iter().for_each(|(_, command)| answer(&mut script, &(new, *command)));
+    assert_eq!(script.done().len(), 2);
+}
+
+#[test]
+fn a_target_that_does_not_let_go_gets_another_stream() {
+    for result in [LogoutResult::CleanupFailed, LogoutResult::NoSuchConnection] {
+        let mut script = connected(2, 2);
+        let commands = read(&mut script, 2);
+        script.resume_at = commands[1].1.cmd_sn.next();
+        script.env.finish(commands[0].0);
+        script.run();
+        let logout = take_logout(&mut script);
+        answer_logout(&mut script, logout, result);
+        let new = script.stream();
+        assert_eq!((script.logins.len(), script.logins[2].connection_id), (3, 0));
+        assert_eq!(reassign_all(&mut script), [(new, commands[0].1.task_tag)]);
+    }
+}
+
 #[test]
 fn at_level_2_the_others_go_on_while_one_is_made_anew() {
     let mut script = connected(3, 2);
@@ -166,9 +283,9 @@ fn at_level_2_the_others_go_on_while_one_is_made_anew() {
     of_others.iter().for_each(|command| answer(&mut script, command));
     assert_eq!(script.done().len(), 4, "they do not wait");
     script.mute = false;
-    let logins: Vec<Sent> = script.seen.drain(..).collect();
-    assert!(matches!(&logins[..], [only] if only.opcode() == Opcode::LoginRequest));
-    // The login that was not heard is tried again.
+    assert_eq!(take_logout(&mut script).1.connection_id, 1);
+    assert!(script.seen.is_empty(), "nothing before it is answered");
+    // That it was not heard: another stream, then.
     script.env.advance(core::time::Duration::from_secs(11));
     script.run();
     script.env.advance(core::time::Duration::from_secs(1));
@@ -177,21 +294,8 @@ fn at_level_2_the_others_go_on_while_one_is_made_anew() {
     assert_eq!((login.tsih, login.connection_id), (5, 1));
     assert!(script.initiator.is_live() && script.initiator.poll_event().is_none(), "nobody is told");
     let new = script.stream();
-    let reassigned: Vec<TaskRequest> = script
-        .seen
-        .drain(..)
-        .filter(|sent| sent.stream == new && sent.opcode() == Opcode::TaskRequest)
-        .map(|sent| TaskRequest::decode(&sent.bhs).unwrap())
-        .collect();
-    let tags: Vec<u32> = reassigned.iter().map(|request| request.referenced_tag).collect();
-    assert_eq!(tags, of_lost.iter().map(|(_, command)| command.task_tag).collect::<Vec<_>>());
-    for request in &reassigned {
-        assert_eq!(request.function, TaskFunction::TaskReassign.code());
-        let numbers = script.count(new);
-        let response = TaskResponse { result: TaskResult::Complete, task_tag: request.task_tag, numbers };
-        let bytes = script.pdu(new, &response.encode(), &[]);
-        script.deliver(new, &bytes);
-    }
+    let expected: Vec<_> = of_lost.iter().map(|(_, command)| (new, command.task_tag)).collect();
+    assert_eq!(reassign_all(&mut script), expected);
     of_lost.iter().for_each(|(_, command)| answer(&mut script, &(new, *command)));
     assert_eq!(script.done().len(), 2);
 }
@@ -224,8 +328,13 @@ fn what_the_target_had_not_taken_keeps_its_place_in_the_order() {
     let (lost, missing) = commands[0];
     // The first never came: the target waits with the second for it.
     script.resume_at = missing.cmd_sn;
+    script.connections.get(&commands[1].0).unwrap().exp_cmd_sn.set(missing.cmd_sn);
     script.env.finish(lost);
+    script.run();
+    let logout = take_logout(&mut script);
+    answer_logout(&mut script, logout, LogoutResult::Closed);
     let again = take_commands(&mut script);
+    assert_eq!(again[0].0, commands[1].0, "by the connection that is left");
     assert_eq!(again.len(), 1);
     assert_eq!((again[0].1.cmd_sn, again[0].1.task_tag), (missing.cmd_sn, missing.task_tag));
     script.connections.get(&again[0].0).unwrap().exp_cmd_sn.set(commands[1].1.cmd_sn.next());

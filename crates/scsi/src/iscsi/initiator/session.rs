@@ -1,8 +1,8 @@
 //! One session: its connections, which share one order of commands (RFC 7143, section 4.2.1).
 //!
 //! A command, its data and its answer go by one connection (its allegiance); each command takes the one with the least to do.
-//! What a connection that is lost had under way stays with it: at error recovery level 2 it goes on by another stream, while
-//! the others go on as they are; below, no session outlives one of its connections (section 7.1.4.4), and whoever owns the
+//! What a connection that is lost had under way stays with it: at error recovery level 2 the other connections go on
+//! with it, where there are some, and else it goes on by another stream; below, no session outlives one of its connections (section 7.1.4.4), and whoever owns the
 //! session sees to both.
 //!
 //! Invariants: the first connection is the leading one; all others were added once it was in full feature phase.
@@ -133,6 +133,34 @@ impl Session {
         let mut candidates = from.iter_mut().chain(before);
         let taken = candidates.any(|connection| connection.submit(env, lun, cdb, data, token).is_ok());
         if taken { Ok(()) } else { Err(Refused) }
+    }
+
+    /// The connection by which the target is to be asked to let go of a lost one: those that are left can go on with all that
+    /// it had under way, and this one has the least to do.
+    pub fn successor(&self, lost: usize) -> Option<usize> {
+        let room = |connection: &Connection| connection.room_for_orphans();
+        let wanted = self.connections.get(lost)?.commands();
+        let (most, by) = self.connections.iter().map(room).zip(0..).max()?;
+        let fits = wanted > 0 && most > 0 && self.connections.iter().map(room).sum::<usize>() >= wanted;
+        fits.then_some(by)
+    }
+
+    /// What a lost connection had under way goes on by those that are left. True if nothing stays behind.
+    pub fn hand_over(&mut self, lost: usize) -> bool {
+        let Some(connection) = self.connections.get_mut(lost) else { return true };
+        let mut orphans = connection.take_orphans();
+        let left = self.connections.iter().filter(|left| left.room_for_orphans() > 0).count();
+        let share = orphans.len().div_ceil(left.max(1));
+        for connection in self.connections.iter_mut().filter(|left| left.room_for_orphans() > 0) {
+            let others = orphans.split_off(share.min(orphans.len()));
+            orphans = connection.adopt(orphans);
+            orphans.extend(others);
+        }
+        let all = orphans.is_empty();
+        if let Some(connection) = self.connections.get_mut(lost) {
+            connection.adopt(orphans);
+        }
+        all
     }
 
     /// Sends what waits to be sent.

@@ -192,7 +192,8 @@ impl Attachment {
                 match &done.answer {
                     Answer::Command(ending) => self.handle_ending(env, done.token, ending),
                     // A sign of life has done its duty by being heard, and what was aborted ends by itself.
-                    Answer::Nop | Answer::Management(_) | Answer::Text(_) | Answer::LoggedOut => {}
+                    Answer::LoggedOut(result) => self.handle_let_go(env, index, done.token, *result),
+                    Answer::Nop | Answer::Management(_) | Answer::Text(_) => {}
                 }
             }
         }

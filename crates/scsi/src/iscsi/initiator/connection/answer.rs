@@ -1,7 +1,7 @@
 //! What a connection tells its owner.
 
 use crate::initiator::Ending;
-use wire::iscsi::TaskResult;
+use wire::iscsi::{LogoutResult, TaskResult};
 
 /// A task got its answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,8 +23,8 @@ pub(in super::super) enum Answer {
     Nop,
     /// The whole text.
     Text(Vec<u8>),
-    /// The session is over.
-    LoggedOut,
+    /// The session is over, or a connection of it.
+    LoggedOut(LogoutResult),
 }
 
 /// What the target tells without being asked.

@@ -10,7 +10,8 @@
 //!
 //! At error recovery level 0 a damaged PDU, a response that is missing, a Reject end the connection, and its owner makes
 //! another session (section 7.1.4.1). At level 1 what is damaged is asked for again (`again`), and at level 2 the session
-//! goes on by another stream with the tasks it had (`recovery`).
+//! goes on by another stream with the tasks it had (`recovery`),
+//! or other connections with them (`handover`).
 //!
 //! Invariants: no input panics or grows memory; a command's memory is not touched after it was told completed; commands
 //! are sent in the order of their CmdSN and only within the target's window; once ended, the stream is closed, and the
@@ -19,6 +20,7 @@
 mod again;
 mod answer;
 mod end;
+mod handover;
 mod incoming;
 mod login;
 mod memory;
@@ -323,7 +325,15 @@ impl Connection {
     /// Ends the session in good order; [`Answer::LoggedOut`] follows.
     pub fn log_out(&mut self, env: &mut dyn Env, token: u64) -> Result<(), Refused> {
         let slot = self.insert_own(env, Kind::Logout, token, Lun::default())?;
-        self.put_logout(env.mem(), slot, LogoutReason::CloseSession);
+        self.put_logout(env.mem(), slot, LogoutReason::CloseSession, self.connection_id);
+        Ok(())
+    }
+
+    /// Has the target let go of another connection of the session, so that its tasks can go on by those that are left
+    /// (section 11.14.1: remove the connection for recovery); [`Answer::LoggedOut`] follows.
+    pub fn log_out_lost(&mut self, env: &mut dyn Env, lost: u16, token: u64) -> Result<(), Refused> {
+        let slot = self.insert_own(env, Kind::Logout, token, Lun::default())?;
+        self.put_logout(env.mem(), slot, LogoutReason::RemoveForRecovery, lost);
         Ok(())
     }
 

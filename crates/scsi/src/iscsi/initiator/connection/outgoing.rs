@@ -179,13 +179,20 @@ impl Connection {
         self.put_bytes(memory, &header.encode(), &[]);
     }
 
-    pub(super) fn put_logout(&mut self, memory: &mut Memory, slot: u16, reason: LogoutReason) {
+    /// The connection with the number `connection_id` is to end, or the session.
+    pub(super) fn put_logout(
+        &mut self,
+        memory: &mut Memory,
+        slot: u16,
+        reason: LogoutReason,
+        connection_id: u16,
+    ) {
         let exp_stat_sn = self.acknowledged();
         let header = LogoutRequest {
             immediate: true,
             reason,
             task_tag: self.tasks.tag(slot),
-            connection_id: self.connection_id,
+            connection_id,
             cmd_sn: self.window.cmd_sn(),
             exp_stat_sn,
         };

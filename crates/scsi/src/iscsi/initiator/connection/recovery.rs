@@ -64,7 +64,7 @@ impl Connection {
     }
 
     /// What was on its way is not any more: tasks are as far as what has come whole.
-    fn forget_stream(&mut self) {
+    pub(super) fn forget_stream(&mut self) {
         let landing = self.receive.payload.take();
         let places = self.tasks.capacity();
         self.transmit = Transmit::new(self.memory.ring, places * 4);
@@ -97,7 +97,14 @@ impl Connection {
     /// The login is over: what the connection before could not bring to its end goes on.
     pub(super) fn resume(&mut self) {
         let commands = self.tasks.iter().filter(|(_, task)| task.kind == Kind::Command);
-        let mut commands: Vec<(Serial, u16)> = commands.map(|(slot, task)| (task.cmd_sn, slot)).collect();
+        let commands = commands.map(|(slot, _)| slot).collect();
+        self.resume_these(commands);
+    }
+
+    /// Commands that are here go on, in the order of their numbers.
+    pub(super) fn resume_these(&mut self, slots: Vec<u16>) {
+        let number_of = |slot: u16| Some((self.tasks.get(slot)?.cmd_sn, slot));
+        let mut commands: Vec<(Serial, u16)> = slots.into_iter().filter_map(number_of).collect();
         let first = self.window.exp_cmd_sn();
         // The window is less than half of all numbers, and so are the commands taken before it.
         commands.sort_unstable_by_key(|(number, _)| number.plus(1 << 31).since(first));

@@ -138,7 +138,7 @@ impl Connection {
     fn handle_logged_out(&mut self, response: &LogoutResponse) -> Handled {
         self.count(&response.numbers)?;
         let slot = self.task_of(response.task_tag, Kind::Logout)?;
-        self.answer(slot, Answer::LoggedOut)
+        self.answer(slot, Answer::LoggedOut(response.result))
     }
 
     /// Section 11.9.1. A target that wants to negotiate anew gets a new login, which is that.

@@ -19,6 +19,8 @@ pub(super) struct Tasks {
     connection: u32,
     slots: Vec<Slot>,
     free: Vec<u16>,
+    /// Tasks of other connections that go on by this one keep their tags: those, and the places of the tasks.
+    adopted: Vec<(u32, u16)>,
 }
 
 #[derive(Debug)]
@@ -103,7 +105,7 @@ impl Tasks {
         let slots = (0..limit).map(|_| Slot { generation: 0, task: None }).collect();
         let connection_id = if planted(Bug::TagsOfConnectionsAlike) { 0 } else { connection_id };
         let connection = u32::from(connection_id % CONNECTIONS_MAX) << INDEX_BITS;
-        Self { connection, slots, free: (0..limit).rev().collect() }
+        Self { connection, slots, free: (0..limit).rev().collect(), adopted: Vec::new() }
     }
 
     /// Puts a task in and gives its place; `None` if the table is full.
@@ -113,20 +115,38 @@ impl Tasks {
         Some(slot)
     }
 
+    /// The same of a task that another connection had, or this one, under a tag that stays.
+    pub fn adopt(&mut self, tag: u32, task: Task) -> Option<u16> {
+        let slot = self.insert(task)?;
+        self.adopted.push((tag, slot));
+        Some(slot)
+    }
+
     /// The tag of the task at a place.
     pub fn tag(&self, slot: u16) -> u32 {
+        if let Some((tag, _)) = self.adopted.iter().find(|(_, of)| *of == slot) {
+            return *tag;
+        }
         let generation = self.slots[usize::from(slot)].generation & GENERATION_MASK;
         generation << (INDEX_BITS + CONNECTION_BITS) | self.connection | u32::from(slot)
     }
 
     /// The place of a tag a target sent, if that very task is outstanding.
     pub fn find(&self, tag: u32) -> Option<u16> {
+        if let Some((_, slot)) = self.adopted.iter().find(|(of, _)| *of == tag) {
+            return Some(*slot);
+        }
         let slot = (tag & INDEX_MASK) as u16;
         let live = self.slots.get(usize::from(slot))?.task.is_some();
         (live && self.tag(slot) == tag).then_some(slot)
     }
 
     /// The task at a place, if there is one.
+    pub fn get(&self, slot: u16) -> Option<&Task> {
+        self.slots.get(usize::from(slot))?.task.as_ref()
+    }
+
+    /// The task at a place, if there is one, to change it.
     pub fn get_mut(&mut self, slot: u16) -> Option<&mut Task> {
         self.slots.get_mut(usize::from(slot))?.task.as_mut()
     }
@@ -137,6 +157,7 @@ impl Tasks {
         let task = place.task.take()?;
         place.generation = place.generation.wrapping_add(1);
         self.free.push(slot);
+        self.adopted.retain(|(_, of)| *of != slot);
         Some(task)
     }
 
@@ -235,6 +256,26 @@ mod tests {
         let (first, second) = (one.insert(task(1)).unwrap(), other.insert(task(2)).unwrap());
         assert_ne!(one.tag(first), other.tag(second));
         assert_eq!(one.find(other.tag(second)), None);
+    }
+
+    #[test]
+    fn a_task_keeps_its_tag_wherever_it_goes() {
+        let (mut one, mut other) = (Tasks::new(0, 2), Tasks::new(1, 2));
+        let slot = one.insert(task(1)).unwrap();
+        let tag = one.tag(slot);
+        let own = other.insert(task(2)).unwrap();
+        let adopted = other.adopt(tag, one.remove(slot).unwrap()).unwrap();
+        assert_eq!((other.tag(adopted), other.find(tag), one.find(tag)), (tag, Some(adopted), None));
+        assert_eq!(other.find(other.tag(own)), Some(own));
+        // Back where it came from, at whatever place: another task has its old one.
+        assert_eq!(one.insert(task(3)), Some(slot));
+        let back = one.adopt(tag, other.remove(adopted).unwrap()).unwrap();
+        assert_ne!(back, slot);
+        assert_eq!((one.find(tag), other.find(tag)), (Some(back), None));
+        one.remove(back);
+        assert_eq!(one.find(tag), None);
+        let next = one.insert(task(4)).unwrap();
+        assert_ne!(one.tag(next), tag);
     }
 
     #[test]
