@@ -1,0 +1,157 @@
+//! Streams between two soft devices, on networks that lose, double, delay and damage datagrams, and through shared memory: what was
+//! written is read, and ends are seen.
+
+#[path = "../../rdma/tests/support/mod.rs"]
+mod support;
+
+use sdp::Options;
+use sdp::sockets::{Config, SocketError, Sockets, StreamId};
+use std::net::SocketAddr;
+use stdx::mem::Kind;
+use support::{Faults, World};
+use verbs::conformance::Setting;
+
+/// Two devices, and sockets on each.
+struct Two {
+    world: World,
+    sockets: [Sockets; 2],
+}
+
+impl Two {
+    fn on(mut world: World, config: Config) -> Self {
+        let sockets = [0, 1].map(|end| {
+            let (device, env) = world.end(end);
+            Sockets::new(env, device, 1 << 32, config).expect("sockets")
+        });
+        Self { world, sockets }
+    }
+
+    fn lossy(seed: u64, addresses: [&str; 2], config: Config) -> Self {
+        let faults = Faults { lost: 20, doubled: 10, delayed: 50, damaged: 5 };
+        Self::on(World::at(addresses, seed, faults, |usual| usual), config)
+    }
+
+    fn turn(&mut self) {
+        self.world.turn();
+        let mut has_posted = false;
+        for (end, sockets) in self.sockets.iter_mut().enumerate() {
+            let (device, env) = self.world.end(end);
+            sockets.progress(env, device);
+            sockets.check();
+            has_posted |= sockets.take_posted();
+        }
+        if has_posted {
+            self.world.work();
+        }
+    }
+
+    /// Two ends of a stream, as each side knows it.
+    fn pair(&mut self) -> [StreamId; 2] {
+        let at = |two: &Self, end: usize| SocketAddr::new(two.world.address(end), 80);
+        let to = at(self, 1);
+        let (listener, _) = self.sockets[1].listen(self.world.end(1).0, to, 0).expect("a listener");
+        let from = SocketAddr::new(self.world.address(0), 0);
+        let (device, env) = self.world.end(0);
+        let client = self.sockets[0].connect(env, device, to, from, to).expect("a stream");
+        for _ in 0..100_000 {
+            self.turn();
+            if let Some(server) = self.sockets[1].accept(listener) {
+                assert_eq!(self.sockets[1].addresses(server).map(|(local, _)| local), Some(to));
+                return [client, server];
+            }
+        }
+        panic!("no stream came: {:?}", self.sockets[0].take_error(client));
+    }
+
+    fn write(&mut self, end: usize, id: StreamId, bytes: &[u8]) -> Result<usize, SocketError> {
+        let (device, env) = self.world.end(end);
+        self.sockets[end].write(env, device, id, bytes)
+    }
+
+    fn read(&mut self, end: usize, id: StreamId, into: &mut [u8]) -> Result<usize, SocketError> {
+        let (device, env) = self.world.end(end);
+        self.sockets[end].read(env, device, id, into)
+    }
+
+    /// Pours bytes both ways until both have all, and both halves are closed.
+    fn exchange(&mut self, len: usize) {
+        let ids = self.pair();
+        let sent: Vec<u8> = (0..len as u32).map(|at| (at.wrapping_mul(0x9e37_79b9) >> 9) as u8).collect();
+        let (mut at, mut heard, mut is_over) = ([0; 2], [Vec::new(), Vec::new()], [false; 2]);
+        for _ in 0..1_000_000 {
+            for end in [0, 1] {
+                if at[end] < len {
+                    match self.write(end, ids[end], &sent[at[end]..len.min(at[end] + 3000)]) {
+                        Ok(step) => at[end] += step,
+                        Err(error) => assert_eq!(error, SocketError::WouldBlock),
+                    }
+                    if at[end] == len {
+                        let (device, env) = self.world.end(end);
+                        self.sockets[end].shut_write(env, device, ids[end]);
+                    }
+                }
+                let mut place = [0; 2000];
+                match self.read(end, ids[end], &mut place) {
+                    Ok(0) => is_over[end] = true,
+                    Ok(step) => heard[end].extend_from_slice(&place[..step]),
+                    Err(error) => assert_eq!(error, SocketError::WouldBlock),
+                }
+            }
+            if is_over == [true; 2] {
+                assert!(heard.iter().all(|heard| *heard == sent), "what was written is read");
+                return;
+            }
+            self.turn();
+        }
+        panic!("{at:?} written, {:?} read", heard.map(|heard| heard.len()));
+    }
+}
+
+/// Little memory for each, so that everything waits for everything.
+fn narrow() -> Config {
+    let connection = Options { receives: 5, receive_len: 1000, ..Config::default().connection };
+    Config { connection, streams_max: 8, frames_each: 4, frames_max: 12, ..Config::default() }
+}
+
+/// As usual, but for few: the devices have the usual limits.
+fn wide() -> Config {
+    Config { streams_max: 8, ..Config::default() }
+}
+
+#[test]
+fn bytes_cross_bad_networks() {
+    for seed in 0..12 {
+        let addresses = if seed % 2 == 0 { ["10.0.0.1", "10.0.0.2"] } else { ["fd00::1", "fd00::2"] };
+        Two::lossy(seed, addresses, narrow()).exchange(60_000);
+    }
+    Two::lossy(99, ["10.0.0.1", "10.0.0.2"], wide()).exchange(1_000_000);
+}
+
+#[test]
+fn bytes_cross_shared_memory() {
+    for (config, len) in [(narrow(), 60_000), (wide(), 3_000_000)] {
+        let mut two = Two::on(World::on_one_machine(Kind::Published, [1000; 2], |usual| usual), config);
+        two.exchange(len);
+        let counters = two.world.devices[1].neighbour_counters();
+        assert!(counters.direct_bytes > 0, "frames are copied from where they lie");
+        assert_eq!(two.world.devices[0].neighbours(), 1);
+    }
+}
+
+#[test]
+fn a_peer_that_dies_is_seen() {
+    let mut two = Two::on(World::on_one_machine(Kind::Published, [1000; 2], |usual| usual), narrow());
+    let [client, server] = two.pair();
+    two.write(1, server, b"farewell").expect("room");
+    for _ in 0..100 {
+        two.turn();
+    }
+    two.world.envs[1].die();
+    let mut place = [0; 20];
+    for _ in 0..100 {
+        two.turn();
+    }
+    assert_eq!(two.read(0, client, &mut place), Ok(8), "what came before is read");
+    assert_eq!(two.read(0, client, &mut place), Err(SocketError::Reset));
+    assert_eq!(two.write(0, client, b"hello?"), Err(SocketError::Closed));
+}
