@@ -14,6 +14,7 @@ mod progress;
 mod rdma;
 mod reactor;
 mod report;
+mod sockets;
 mod workload;
 pub mod yardstick;
 
@@ -68,6 +69,8 @@ pub enum Subject {
     Reactor,
     /// Soft RoCE and shared memory between two devices, beside a bare loop of datagrams and what memory alone does
     Rdma,
+    /// Streams between two processes over SDP, beside TCP and Unix sockets
+    Sockets,
 }
 
 /// Runs the benchmark.
@@ -88,6 +91,7 @@ pub fn run(options: &Options) -> Result<()> {
         Subject::Reactor => reactor::contenders(options, &programs),
         Subject::Rdma if options.guest => kernel::contenders(options, &programs)?,
         Subject::Rdma => rdma::contenders(options, &programs),
+        Subject::Sockets => sockets::contenders(options, &programs),
     };
     let mut report = Report::new(options, &workloads, &contenders);
     for round in 0..options.rounds {
@@ -132,11 +136,13 @@ struct Programs {
     datagram_loop: PathBuf,
     rdma_load: PathBuf,
     memory_loop: PathBuf,
+    socket_load: PathBuf,
 }
 
 fn build(options: &Options) -> Result<Programs> {
     let wanted: &[&str] = match options.subject {
         Subject::Reactor | Subject::Rdma => &["-p", "xtask", "-p", "reactor", "--bins", "--examples"],
+        Subject::Sockets => &["-p", "xtask", "-p", "sockets", "--bins", "--examples"],
         Subject::Nvme | Subject::Iscsi => &["-p", "xtask", "-p", "weft", "--bins"],
     };
     let status = Command::new("cargo")
@@ -154,5 +160,6 @@ fn build(options: &Options) -> Result<Programs> {
         datagram_loop: release.join("examples/datagram_loop"),
         rdma_load: release.join("examples/rdma_load"),
         memory_loop: release.join("examples/memory_loop"),
+        socket_load: release.join("examples/socket_load"),
     })
 }

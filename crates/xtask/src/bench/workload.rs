@@ -22,6 +22,7 @@ pub const fn of(subject: Subject) -> &'static [Workload] {
     match subject {
         Subject::Nvme | Subject::Iscsi | Subject::Reactor => &VOLUME,
         Subject::Rdma => &RDMA,
+        Subject::Sockets => &SOCKETS,
     }
 }
 
@@ -45,6 +46,16 @@ const RDMA: [Workload; 6] = [
     rdma("1 MiB read", "read", 1 << 20, 4),
     rdma("8 B send, to and fro", "ping", 8, 1),
     rdma("8 B send, depth 512", "send", 8, 512),
+];
+
+/// Bytes of a stream, to and fro or one way.
+const SOCKETS: [Workload; 6] = [
+    rdma("64 B to and fro", "ping", 64, 1),
+    rdma("4 KiB to and fro", "ping", 4 << 10, 1),
+    rdma("64 B one way", "stream", 64, 1),
+    rdma("4 KiB one way", "stream", 4 << 10, 1),
+    rdma("64 KiB one way", "stream", 64 << 10, 1),
+    rdma("1 MiB one way", "stream", 1 << 20, 1),
 ];
 
 const fn read(name: &'static str, size: usize, depth: usize) -> Workload {
