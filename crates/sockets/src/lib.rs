@@ -11,6 +11,17 @@
 //! Peers on this machine find each other by names (see `directory`): a listener's address is the name of a Unix socket in the
 //! abstract name space, which belongs to the network namespace as ports do.
 //!
+//! ```no_run
+//! use sockets::{SdpListener, SdpStream};
+//! use std::io::{Read, Write};
+//!
+//! let listener = SdpListener::bind("127.0.0.1:7000")?;
+//! std::thread::spawn(move || listener.accept().and_then(|(mut stream, _)| stream.write_all(b"hello")));
+//! let mut said = String::new();
+//! SdpStream::connect("127.0.0.1:7000")?.read_to_string(&mut said)?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
 //! Invariants: a fabric is made when it is first needed, so a program may fork before; nobody sleeps holding it; a thread that
 //! waits is woken for its own socket's sake.
 
