@@ -6,7 +6,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::size::parse_size;
 use engine::url::VolumeUrl;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -71,6 +71,10 @@ pub enum Command {
     Bench(BenchArgs),
     /// Call a running daemon: `weft rpc` lists the methods
     Rpc(RpcArgs),
+    /// Run a program whose TCP connections go past TCP where both ends run so
+    Run(RunArgs),
+    /// Show the connections of the programs that `weft run` started: how they are carried, and why not
+    Top(TopArgs),
     /// RDMA in user space: devices, ping, bench, captures
     #[command(subcommand)]
     Rdma(RdmaCommand),
@@ -328,6 +332,28 @@ pub enum Pattern {
     Randwrite,
     /// Anywhere, reads and writes mixed
     Randrw,
+}
+
+/// `weft run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Which connections may leave TCP: a file in the grammar of libsdp.conf, `use sdp|tcp|both server|client PROGRAM ADDR:PORT`
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Say on standard error, when the program has ended, what was carried how
+    #[arg(long)]
+    pub stats: bool,
+    /// The program, and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM")]
+    pub program: Vec<OsString>,
+}
+
+/// `weft top`
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// Show it once, and not every second
+    #[arg(long)]
+    pub once: bool,
 }
 
 /// `weft rpc`

@@ -118,6 +118,20 @@ pub enum Failure {
         /// How it failed.
         status: verbs::Status,
     },
+    /// The library that `weft run` loads is not where it belongs.
+    #[error("{path}: not there; build it with `cargo build --release -p preload`, or install it beside weft", path = path.display())]
+    Library {
+        /// Where it was looked for last.
+        path: PathBuf,
+    },
+    /// A program could not be run.
+    #[error("{program}: {why}")]
+    Program {
+        /// The program.
+        program: String,
+        /// Why not.
+        why: std::io::Error,
+    },
     /// The daemon could not be asked.
     #[error("{0}")]
     Rpc(String),
@@ -133,6 +147,9 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Differ { .. } => 3,
             Self::Interrupted => 130,
+            // As shells have it.
+            Self::Program { why, .. } if why.kind() == std::io::ErrorKind::NotFound => 127,
+            Self::Program { .. } => 126,
             Self::Start(_)
             | Self::Reactor(_)
             | Self::Memory(_)
@@ -146,6 +163,7 @@ impl Failure {
             Self::File { .. }
             | Self::SocketTaken { .. }
             | Self::NoBuffer { .. }
+            | Self::Library { .. }
             | Self::Rpc(_)
             | Self::Discover { .. }
             | Self::Config { .. } => 1,

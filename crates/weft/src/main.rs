@@ -10,6 +10,7 @@ mod output;
 mod pages;
 mod rdma;
 mod rpc;
+mod run;
 mod serve;
 mod signals;
 
@@ -54,6 +55,8 @@ fn run(style: &Style, cli: &Cli, log: Arc<LogState>) -> Result<(), Failure> {
         Command::Verify(args) => client::verify::run(style, args),
         Command::Bench(args) => client::bench::run(style, args),
         Command::Rpc(args) => rpc::run(style, args),
+        Command::Run(args) => run::run(style, args),
+        Command::Top(args) => run::top::run(style, args),
         Command::Rdma(command) => rdma::run(style, command, cli.verbose > 0),
         Command::Completions { shell } => pages::completions(*shell),
         Command::Man { directory } => pages::man(directory),

@@ -9,7 +9,7 @@ pub const CORE: [&str; 10] =
     ["stdx", "wire", "verbs", "shm", "rdma", "sdp", "block", "nvme", "scsi", "engine"];
 
 /// The rooms that may hold `unsafe`.
-const UNSAFE: [&str; 2] = ["stdx", "reactor"];
+const UNSAFE: [&str; 3] = ["stdx", "reactor", "preload"];
 
 /// The only part of stdx that may.
 const UNSAFE_IN_STDX: [&str; 2] = ["crates/stdx/src/mem.rs", "crates/stdx/src/mem/"];
@@ -148,6 +148,7 @@ mod tests {
         assert!(unsafe_forbidden(&source("crates/wire/src/lib.rs", "//! Wire.\n")).is_some());
         assert!(unsafe_forbidden(&source("crates/wire/src/lib.rs", "#![forbid(unsafe_code)]\n")).is_none());
         assert!(unsafe_forbidden(&source("crates/reactor/src/lib.rs", "//! Reactor.\n")).is_none());
+        assert!(unsafe_forbidden(&source("crates/preload/src/lib.rs", "//! Preload.\n")).is_none());
     }
 
     #[test]

@@ -1,0 +1,25 @@
+//! What a program started by `weft run` finds in its environment, and where its page lies.
+
+use std::path::PathBuf;
+
+/// The name of the run, which the names of all its pages begin with. No page is made where it is absent.
+pub const RUN: &str = "WEFT_RUN";
+
+/// The policy itself, as text: a program may not be allowed to read the file, or live under another root.
+pub const POLICY: &str = "WEFT_POLICY";
+
+/// What the dynamic linker loads first.
+pub const PRELOAD: &str = "LD_PRELOAD";
+
+/// The library's file.
+pub const LIBRARY: &str = "libweft_preload.so";
+
+/// Where a user's pages lie: memory, and nobody else's.
+pub fn directory(user: u32) -> PathBuf {
+    PathBuf::from(format!("/dev/shm/weft-{user}"))
+}
+
+/// The name of the page of a process.
+pub fn page_name(run: &str, process: u32) -> String {
+    format!("{run}.{process}")
+}

@@ -1,0 +1,18 @@
+//! What `weft run`, `weft top` and the preload agree on.
+//!
+//! [`Policy`] says which connections may leave TCP, in the grammar of libsdp.conf. [`environment`] names what a program that
+//! was started by `weft run` finds in its environment. [`page`] is what the preload writes down while it works and others read:
+//! each connection, what carries it, and why nothing better does.
+//!
+//! It is not: the preload itself, which is loaded into programs of others, and holds `unsafe`.
+
+#![forbid(unsafe_code)]
+
+pub mod environment;
+pub mod page;
+mod pattern;
+mod policy;
+mod reason;
+
+pub use policy::{Policy, PolicyError, Role, Use};
+pub use reason::Reason;

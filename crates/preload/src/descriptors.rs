@@ -1,0 +1,109 @@
+//! What each descriptor of this process is to us: one load tells that it is not ours.
+//!
+//! The table belongs to a process and is copied by fork, as descriptors are. Entries are changed by whoever opens, closes or
+//! duplicates the descriptor, of which the program sees to it that there is one at a time.
+
+use std::ffi::c_int;
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+
+/// Descriptors from here on are left alone.
+pub const DESCRIPTORS: usize = 1 << 20;
+
+/// Zeroes that take no memory until they are written.
+static TABLE: [AtomicU32; DESCRIPTORS] = [const { AtomicU32::new(0) }; DESCRIPTORS];
+
+/// No descriptor past this one was ever ours.
+static HIGHEST: AtomicI32 = AtomicI32::new(-1);
+
+/// What a descriptor is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Entry {
+    /// None of ours.
+    Foreign,
+    /// A TCP socket, by its row.
+    Connection(u32),
+    /// A TCP socket that listens, with the descriptor of ours that says so to others.
+    Listener(c_int),
+    /// An epoll set that watches carried connections.
+    Set,
+    /// One that we opened, and that is not there for the program.
+    Private,
+}
+
+/// What this descriptor is.
+pub fn get(fd: c_int) -> Entry {
+    match TABLE.get(fd as usize) {
+        None => Entry::Foreign,
+        Some(word) => decode(word.load(Ordering::Relaxed)),
+    }
+}
+
+/// Its row, if it is a TCP socket.
+pub fn connection(fd: c_int) -> Option<u32> {
+    let word = TABLE.get(fd as usize)?.load(Ordering::Relaxed);
+    (word >> KIND == CONNECTION).then_some(word & VALUE)
+}
+
+/// Says what a descriptor is. Those past the table stay foreign: the answer is false.
+pub fn set(fd: c_int, entry: Entry) -> bool {
+    let Some(word) = TABLE.get(fd as usize) else { return false };
+    let value = match entry {
+        Entry::Foreign => 0,
+        Entry::Connection(row) => CONNECTION << KIND | row & VALUE,
+        Entry::Listener(mark) => LISTENER << KIND | mark as u32 & VALUE,
+        Entry::Set => SET << KIND,
+        Entry::Private => PRIVATE << KIND,
+    };
+    if value != 0 {
+        HIGHEST.fetch_max(fd, Ordering::Relaxed);
+    }
+    word.store(value, Ordering::Relaxed);
+    true
+}
+
+/// The first descriptor of these that is anything to us.
+pub fn next_of_ours(from: c_int, to: c_int) -> Option<c_int> {
+    let to = to.min(HIGHEST.load(Ordering::Relaxed));
+    (from.max(0)..=to).find(|&fd| get(fd) != Entry::Foreign)
+}
+
+fn decode(word: u32) -> Entry {
+    let value = word & VALUE;
+    match word >> KIND {
+        CONNECTION => Entry::Connection(value),
+        LISTENER => Entry::Listener(value as c_int),
+        SET => Entry::Set,
+        PRIVATE => Entry::Private,
+        _ => Entry::Foreign,
+    }
+}
+
+const KIND: u32 = 28;
+const VALUE: u32 = (1 << KIND) - 1;
+const CONNECTION: u32 = 1;
+const LISTENER: u32 = 2;
+const SET: u32 = 3;
+const PRIVATE: u32 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_comes_back_as_it_went_in() {
+        for entry in [
+            Entry::Connection(0),
+            Entry::Connection(16_383),
+            Entry::Listener(900_000),
+            Entry::Set,
+            Entry::Private,
+        ] {
+            assert!(set(700_000, entry));
+            assert_eq!(get(700_000), entry);
+            assert_eq!(connection(700_000).is_some(), matches!(entry, Entry::Connection(_)));
+        }
+        assert!(set(700_000, Entry::Foreign));
+        assert_eq!((get(700_000), get(-1), connection(-1)), (Entry::Foreign, Entry::Foreign, None));
+        assert!(!set(-1, Entry::Private) && !set(DESCRIPTORS as c_int, Entry::Private));
+    }
+}

@@ -1,0 +1,195 @@
+//! Calls that receive.
+
+use super::hooks;
+use crate::connection::{Connection, Request};
+use crate::{errno, next};
+use core::ffi::c_void;
+use launch::Reason;
+use launch::page::Phase;
+use libc::{
+    MSG_CTRUNC, MSG_ERRQUEUE, MSG_OOB, c_int, c_uint, iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t,
+    ssize_t, timespec,
+};
+use std::ptr::null_mut;
+
+hooks! {
+    /// See the module.
+    fn read(fd: c_int, buffer: *mut c_void, len: size_t) -> ssize_t {
+        let Some(connection) = Connection::of(fd) else {
+            // SAFETY: as the caller has it.
+            return unsafe { next::read(fd, buffer, len) };
+        };
+        // SAFETY: as the caller has it, on whichever descriptor.
+        take(connection, fd, buffer, len, 0, &mut |by| unsafe { next::read(by, buffer, len) })
+    }
+
+    /// See the module.
+    fn readv(fd: c_int, pieces: *const iovec, count: c_int) -> ssize_t {
+        let Some(connection) = Connection::of(fd).filter(|_| (0..=libc::UIO_MAXIOV).contains(&count)) else {
+            // SAFETY: as the caller has it.
+            return unsafe { next::readv(fd, pieces, count) };
+        };
+        // SAFETY: the caller has as many pieces.
+        let request = unsafe { Request::new(pieces, count as usize, 0) };
+        // SAFETY: as the caller has it, on whichever descriptor.
+        connection.take(fd, request, &mut |by| unsafe { next::readv(by, pieces, count) })
+    }
+
+    /// See the module.
+    fn recv(fd: c_int, buffer: *mut c_void, len: size_t, flags: c_int) -> ssize_t {
+        let Some(connection) = Connection::of(fd).filter(|_| flags & TCP_ALONE == 0) else {
+            // SAFETY: as the caller has it.
+            return unsafe { next::recv(fd, buffer, len, flags) };
+        };
+        // SAFETY: as the caller has it, on whichever descriptor.
+        take(connection, fd, buffer, len, flags, &mut |by| unsafe { next::recv(by, buffer, len, flags) })
+    }
+
+    /// TCP does not say from whom; so the carrier must not.
+    fn recvfrom(
+        fd: c_int,
+        buffer: *mut c_void,
+        len: size_t,
+        flags: c_int,
+        address: *mut sockaddr,
+        address_len: *mut socklen_t,
+    ) -> ssize_t {
+        let Some(connection) = Connection::of(fd).filter(|_| flags & TCP_ALONE == 0) else {
+            // SAFETY: as the caller has it.
+            return unsafe { next::recvfrom(fd, buffer, len, flags, address, address_len) };
+        };
+        take(connection, fd, buffer, len, flags, &mut |by| {
+            if by == fd {
+                // SAFETY: as the caller has it.
+                return unsafe { next::recvfrom(fd, buffer, len, flags, address, address_len) };
+            }
+            // SAFETY: as the caller has it; the length is there where an address is asked for.
+            unsafe {
+                let answer = next::recv(by, buffer, len, flags);
+                if answer >= 0 && !address.is_null() && !address_len.is_null() {
+                    address_len.write(0);
+                }
+                answer
+            }
+        })
+    }
+
+    /// What a carrier brings besides bytes is not for the program.
+    fn recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t {
+        let Some(connection) = Connection::of(fd).filter(|_| flags & TCP_ALONE == 0 && !message.is_null()) else {
+            // SAFETY: as the caller has it.
+            return unsafe { next::recvmsg(fd, message, flags) };
+        };
+        // SAFETY: the caller has a message there.
+        unsafe { take_message(connection, fd, &mut *message, flags) }
+    }
+
+    /// One message is fewer than the program asked for, which it has to expect.
+    fn recvmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int, timeout: *mut timespec) -> c_int {
+        let is_some = count > 0 && !messages.is_null();
+        let Some(connection) = Connection::of(fd).filter(|_| flags & TCP_ALONE == 0 && is_some) else {
+            // SAFETY: as the caller has it.
+            return unsafe { next::recvmmsg(fd, messages, count, flags, timeout) };
+        };
+        // SAFETY: the caller has a message there.
+        let first = unsafe { &mut *messages };
+        // SAFETY: as above.
+        let answer = unsafe { take_message(connection, fd, &mut first.msg_hdr, flags) };
+        if answer < 0 {
+            return -1;
+        }
+        first.msg_len = answer as c_uint;
+        1
+    }
+
+    /// What the C library's headers call instead of [`read`].
+    fn __read_chk(fd: c_int, buffer: *mut c_void, len: size_t, room: size_t) -> ssize_t {
+        // SAFETY: as the caller has it.
+        unsafe { if len > room { next::__read_chk(fd, buffer, len, room) } else { read(fd, buffer, len) } }
+    }
+
+    /// What the C library's headers call instead of [`recv`].
+    fn __recv_chk(fd: c_int, buffer: *mut c_void, len: size_t, room: size_t, flags: c_int) -> ssize_t {
+        // SAFETY: as the caller has it.
+        unsafe {
+            if len > room { next::__recv_chk(fd, buffer, len, room, flags) } else { recv(fd, buffer, len, flags) }
+        }
+    }
+
+    /// What the C library's headers call instead of [`recvfrom`].
+    fn __recvfrom_chk(
+        fd: c_int,
+        buffer: *mut c_void,
+        len: size_t,
+        room: size_t,
+        flags: c_int,
+        address: *mut sockaddr,
+        address_len: *mut socklen_t,
+    ) -> ssize_t {
+        if len > room {
+            // SAFETY: as the caller has it.
+            return unsafe { next::__recvfrom_chk(fd, buffer, len, room, flags, address, address_len) };
+        }
+        // SAFETY: as the caller has it.
+        unsafe { recvfrom(fd, buffer, len, flags, address, address_len) }
+    }
+}
+
+fn take(
+    connection: Connection,
+    fd: c_int,
+    buffer: *mut c_void,
+    len: size_t,
+    flags: c_int,
+    call: &mut dyn FnMut(c_int) -> isize,
+) -> isize {
+    let piece = iovec { iov_base: buffer, iov_len: len };
+    // SAFETY: the piece lives until the call is done.
+    let request = unsafe { Request::new(&piece, 1, flags) };
+    connection.take(fd, request, call)
+}
+
+/// # Safety
+/// The message's pieces are there.
+unsafe fn take_message(connection: Connection, fd: c_int, message: &mut msghdr, flags: c_int) -> isize {
+    let asks_for_more = !message.msg_control.is_null() && message.msg_controllen > 0;
+    if asks_for_more && connection.phase() != Phase::Met {
+        // Time stamps and the like come by TCP alone, and most who have room for them get none.
+        errno::kept(|| connection.advance(fd));
+    }
+    // SAFETY: the caller has as many pieces.
+    let request = unsafe { Request::new(message.msg_iov, message.msg_iovlen, flags) };
+    let (name, control) = (message.msg_name, message.msg_control);
+    let (name_len, control_len) = (message.msg_namelen, message.msg_controllen);
+    let mut is_plain = false;
+    let answer = connection.take(fd, request, &mut |by| {
+        is_plain = by == fd;
+        if !is_plain {
+            (message.msg_name, message.msg_namelen) = (null_mut(), 0);
+            (message.msg_control, message.msg_controllen) = (null_mut(), 0);
+        }
+        // SAFETY: as the caller has it.
+        let answer = unsafe { next::recvmsg(by, message, flags) };
+        if !is_plain {
+            (message.msg_name, message.msg_control) = (name, control);
+            (message.msg_namelen, message.msg_controllen) = (name_len, control_len);
+        }
+        answer
+    });
+    if answer >= 0 && !is_plain {
+        (message.msg_namelen, message.msg_controllen) = (0, 0);
+        message.msg_flags &= !MSG_CTRUNC;
+    }
+    answer
+}
+
+/// Splicing takes bytes where nobody can tell how many are ours: who does that stays on TCP from the start.
+pub fn is_spliced_from(fd: c_int) -> Option<c_int> {
+    let connection = Connection::of(fd)?;
+    errno::kept(|| connection.leave_alone(Reason::Option));
+    errno::kept(|| connection.advance(fd));
+    connection.carrier().filter(|_| connection.is_read_by_carrier())
+}
+
+/// Flags of calls that only TCP can answer.
+const TCP_ALONE: c_int = MSG_OOB | MSG_ERRQUEUE;

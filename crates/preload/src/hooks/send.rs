@@ -1,0 +1,211 @@
+//! Calls that send.
+
+use super::hooks;
+use super::receive::is_spliced_from;
+use crate::connection::Connection;
+use crate::{descriptors, errno, next};
+use core::ffi::c_void;
+use launch::Reason;
+use launch::page::Phase;
+use libc::{
+    MSG_FASTOPEN, MSG_OOB, MSG_ZEROCOPY, SCM_RIGHTS, SOL_SOCKET, c_int, c_uint, iovec, loff_t, mmsghdr,
+    msghdr, off_t, size_t, sockaddr, socklen_t, ssize_t,
+};
+use std::mem::size_of;
+use std::ptr::null_mut;
+
+hooks! {
+    /// See the module.
+    fn write(fd: c_int, buffer: *const c_void, len: size_t) -> ssize_t {
+        match Connection::of(fd) {
+            // SAFETY: as the caller has it.
+            None => unsafe { next::write(fd, buffer, len) },
+            // SAFETY: as the caller has it, on whichever descriptor.
+            Some(connection) => connection.send(fd, &mut |by| unsafe { next::write(by, buffer, len) }),
+        }
+    }
+
+    /// See the module.
+    fn writev(fd: c_int, pieces: *const iovec, count: c_int) -> ssize_t {
+        match Connection::of(fd) {
+            // SAFETY: as the caller has it.
+            None => unsafe { next::writev(fd, pieces, count) },
+            // SAFETY: as the caller has it, on whichever descriptor.
+            Some(connection) => connection.send(fd, &mut |by| unsafe { next::writev(by, pieces, count) }),
+        }
+    }
+
+    /// See the module.
+    fn send(fd: c_int, buffer: *const c_void, len: size_t, flags: c_int) -> ssize_t {
+        match prepared(fd, flags) {
+            // SAFETY: as the caller has it.
+            None => unsafe { next::send(fd, buffer, len, flags) },
+            // SAFETY: as the caller has it, on whichever descriptor.
+            Some(connection) => connection.send(fd, &mut |by| unsafe { next::send(by, buffer, len, flags) }),
+        }
+    }
+
+    /// To whom is known.
+    fn sendto(
+        fd: c_int,
+        buffer: *const c_void,
+        len: size_t,
+        flags: c_int,
+        address: *const sockaddr,
+        address_len: socklen_t,
+    ) -> ssize_t {
+        let Some(connection) = prepared(fd, flags) else {
+            // SAFETY: as the caller has it.
+            return unsafe { next::sendto(fd, buffer, len, flags, address, address_len) };
+        };
+        connection.send(fd, &mut |by| {
+            if by == fd {
+                // SAFETY: as the caller has it.
+                unsafe { next::sendto(fd, buffer, len, flags, address, address_len) }
+            } else {
+                // SAFETY: as the caller has it.
+                unsafe { next::send(by, buffer, len, flags) }
+            }
+        })
+    }
+
+    /// What goes along with bytes goes by TCP; descriptors that are given away stay on it.
+    fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t {
+        // SAFETY: the caller has a message there, or null.
+        let Some(message) = (unsafe { message.as_ref() }) else {
+            // SAFETY: as the caller has it.
+            return unsafe { next::sendmsg(fd, message, flags) };
+        };
+        // SAFETY: as the caller has it.
+        unsafe { send_message(fd, message, flags) }
+    }
+
+    /// One after the other, up to the first that does not go.
+    fn sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int {
+        if Connection::of(fd).is_none() || messages.is_null() {
+            // SAFETY: as the caller has it.
+            return unsafe { next::sendmmsg(fd, messages, count, flags) };
+        }
+        let mut sent = 0;
+        while sent < count.min(libc::UIO_MAXIOV.cast_unsigned()) {
+            // SAFETY: the caller has as many messages.
+            let message = unsafe { &mut *messages.add(sent as usize) };
+            // SAFETY: as above.
+            let answer = unsafe { send_message(fd, &message.msg_hdr, flags) };
+            if answer < 0 {
+                break;
+            }
+            message.msg_len = answer as c_uint;
+            sent += 1;
+        }
+        if sent > 0 || count == 0 { sent as c_int } else { -1 }
+    }
+
+    /// The kernel reads the file into either.
+    fn sendfile(to: c_int, from: c_int, offset: *mut off_t, len: size_t) -> ssize_t {
+        match Connection::of(to) {
+            // SAFETY: as the caller has it.
+            None => unsafe { next::sendfile(to, from, offset, len) },
+            // SAFETY: as the caller has it, to whichever descriptor.
+            Some(connection) => connection.send(to, &mut |by| unsafe { next::sendfile(by, from, offset, len) }),
+        }
+    }
+
+    /// As [`sendfile`].
+    fn sendfile64(to: c_int, from: c_int, offset: *mut off_t, len: size_t) -> ssize_t {
+        // SAFETY: as the caller has it; offsets have 64 bits on all machines that we build for.
+        unsafe { sendfile(to, from, offset, len) }
+    }
+
+    /// To a connection it is a call that sends; from one it is left to TCP as far as that can be.
+    fn splice(
+        from: c_int,
+        from_offset: *mut loff_t,
+        to: c_int,
+        to_offset: *mut loff_t,
+        len: size_t,
+        flags: c_uint,
+    ) -> ssize_t {
+        if let Some(connection) = Connection::of(to) {
+            // SAFETY: as the caller has it, to whichever descriptor.
+            return connection.send(to, &mut |by| unsafe {
+                next::splice(from, from_offset, by, to_offset, len, flags)
+            });
+        }
+        if let Some(carrier) = is_spliced_from(from) {
+            // SAFETY: as the caller has it.
+            let answer = unsafe { next::splice(carrier, from_offset, to, to_offset, len, flags) };
+            if answer != 0 {
+                return answer;
+            }
+        }
+        // SAFETY: as the caller has it.
+        unsafe { next::splice(from, from_offset, to, to_offset, len, flags) }
+    }
+}
+
+/// The connection, if these flags leave it a choice. Urgent bytes and those whose memory the kernel keeps go by TCP,
+/// and so does all that follows.
+fn prepared(fd: c_int, flags: c_int) -> Option<Connection> {
+    let connection = Connection::of(fd)?;
+    if flags & (MSG_OOB | MSG_FASTOPEN | MSG_ZEROCOPY) != 0 {
+        errno::kept(|| connection.leave_alone(Reason::Option));
+    }
+    Some(connection)
+}
+
+/// # Safety
+/// What the message names is there.
+unsafe fn send_message(fd: c_int, message: &msghdr, flags: c_int) -> isize {
+    let has_control = !message.msg_control.is_null() && message.msg_controllen > 0;
+    let Some(connection) = prepared(fd, flags) else {
+        if has_control {
+            // SAFETY: as the caller has it.
+            errno::kept(|| unsafe { leave_given_away(message) });
+        }
+        // SAFETY: as the caller has it.
+        return unsafe { next::sendmsg(fd, message, flags) };
+    };
+    if has_control {
+        errno::kept(|| connection.leave_alone(Reason::Option));
+    }
+    connection.send(fd, &mut |by| {
+        if by == fd {
+            // SAFETY: as the caller has it.
+            return unsafe { next::sendmsg(fd, message, flags) };
+        }
+        let mut bare = *message;
+        (bare.msg_name, bare.msg_namelen) = (null_mut(), 0);
+        // SAFETY: as the caller has it, without the name.
+        unsafe { next::sendmsg(by, &bare, flags) }
+    })
+}
+
+/// Another process is about to get descriptors: those of connections go back to TCP.
+///
+/// # Safety
+/// The control data are there.
+unsafe fn leave_given_away(message: &msghdr) {
+    // SAFETY: it looks at control data within their length.
+    let mut header = unsafe { libc::CMSG_FIRSTHDR(message) };
+    // SAFETY: as above.
+    while let Some(control) = unsafe { header.as_ref() } {
+        if (control.cmsg_level, control.cmsg_type) == (SOL_SOCKET, SCM_RIGHTS) {
+            // SAFETY: the data lie behind the header, as long as it says.
+            let (data, len) = unsafe {
+                (libc::CMSG_DATA(header).cast::<c_int>(), control.cmsg_len - libc::CMSG_LEN(0) as usize)
+            };
+            for index in 0..len / size_of::<c_int>() {
+                // SAFETY: as above.
+                let fd = unsafe { data.add(index).read_unaligned() };
+                if let Some(connection) = descriptors::connection(fd).and_then(Connection::at)
+                    && connection.phase() != Phase::Plain
+                {
+                    connection.leave_alone(Reason::Shared);
+                }
+            }
+        }
+        // SAFETY: as above.
+        header = unsafe { libc::CMSG_NXTHDR(message, header) };
+    }
+}

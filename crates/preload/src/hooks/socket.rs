@@ -1,0 +1,143 @@
+//! Sockets that come, connect, listen and accept.
+
+use super::hooks;
+use crate::connection::{self, Connection};
+use crate::descriptors::{self, Entry};
+use crate::watch::registry;
+use crate::{address, errno, next, process, uring};
+use core::ffi::c_void;
+use launch::Reason;
+use launch::page::Phase;
+use libc::{
+    AF_INET, AF_INET6, EINPROGRESS, EINTR, ENOPROTOOPT, IPPROTO_TCP, SHUT_RD, SHUT_RDWR, SO_RCVTIMEO,
+    SO_SNDTIMEO, SO_ZEROCOPY, SOCK_STREAM, SOL_SOCKET, TCP_REPAIR, TCP_ULP, c_int, sockaddr, socklen_t,
+};
+
+hooks! {
+    /// A TCP socket is ours from its beginning.
+    fn socket(family: c_int, kind: c_int, protocol: c_int) -> c_int {
+        // SAFETY: it takes numbers alone.
+        let fd = unsafe { next::socket(family, kind, protocol) };
+        let is_tcp = matches!(family, AF_INET | AF_INET6)
+            && kind & KIND_MASK == SOCK_STREAM
+            && matches!(protocol, 0 | IPPROTO_TCP);
+        if fd >= 0 && is_tcp && !uring::is_used() {
+            errno::kept(|| { Connection::begin(fd); });
+        }
+        fd
+    }
+
+    /// The door is open before the program can send.
+    fn connect(fd: c_int, address: *const sockaddr, len: socklen_t) -> c_int {
+        // SAFETY: as the caller has it.
+        let Some(to) = Connection::of(fd).and_then(|_| unsafe { address::given(address, len) }) else {
+            // SAFETY: as the caller has it.
+            return unsafe { next::connect(fd, address, len) };
+        };
+        if errno::kept(|| connection::is_refused(to)) {
+            return errno::fail(libc::ECONNREFUSED) as c_int;
+        }
+        // SAFETY: as the caller has it.
+        let answer = unsafe { next::connect(fd, address, len) };
+        if answer == 0 || matches!(errno::get(), EINPROGRESS | EINTR) {
+            errno::kept(|| connection::connected(fd, to));
+        }
+        answer
+    }
+
+    /// Who listens says so.
+    fn listen(fd: c_int, backlog: c_int) -> c_int {
+        // SAFETY: it takes numbers alone.
+        let answer = unsafe { next::listen(fd, backlog) };
+        if answer == 0 {
+            errno::kept(|| connection::listens(fd));
+        }
+        answer
+    }
+
+    /// What a listener of ours accepts is ours.
+    fn accept(fd: c_int, address: *mut sockaddr, len: *mut socklen_t) -> c_int {
+        // SAFETY: as the caller has it.
+        accepted(fd, unsafe { next::accept(fd, address, len) })
+    }
+
+    /// As [`accept`].
+    fn accept4(fd: c_int, address: *mut sockaddr, len: *mut socklen_t, flags: c_int) -> c_int {
+        // SAFETY: as the caller has it.
+        accepted(fd, unsafe { next::accept4(fd, address, len, flags) })
+    }
+
+    /// A direction that ends does so by both ways, the carrier first: TCP tells the peer of it.
+    fn shutdown(fd: c_int, how: c_int) -> c_int {
+        if let Some(connection) = Connection::of(fd).filter(|connection| connection.phase() == Phase::Met) {
+            errno::kept(|| {
+                if how != SHUT_RD {
+                    connection.retreat();
+                }
+                if let Some(carrier) = connection.carrier().filter(|_| matches!(how, SHUT_RD | SHUT_RDWR)) {
+                    // SAFETY: it takes numbers alone.
+                    unsafe { next::shutdown(carrier, how) };
+                }
+            });
+        }
+        // SAFETY: it takes numbers alone.
+        unsafe { next::shutdown(fd, how) }
+    }
+
+    /// Options that a carrier has too are set on both; those that only TCP has keep the connection there.
+    fn setsockopt(fd: c_int, level: c_int, name: c_int, value: *const c_void, len: socklen_t) -> c_int {
+        let Some(connection) = Connection::of(fd) else {
+            // SAFETY: as the caller has it.
+            return unsafe { next::setsockopt(fd, level, name, value, len) };
+        };
+        if matches!((level, name), (SOL_SOCKET, SO_ZEROCOPY) | (IPPROTO_TCP, TCP_ULP | TCP_REPAIR)) {
+            errno::kept(|| connection.leave_alone(Reason::Option));
+            if level == IPPROTO_TCP && connection.phase() == Phase::Met {
+                return errno::fail(ENOPROTOOPT) as c_int;
+            }
+        }
+        // SAFETY: as the caller has it.
+        let answer = unsafe { next::setsockopt(fd, level, name, value, len) };
+        let is_shared = level == SOL_SOCKET && matches!(name, SO_RCVTIMEO | SO_SNDTIMEO);
+        if let Some(carrier) = connection.carrier().filter(|_| answer == 0 && is_shared) {
+            // SAFETY: as the caller has it.
+            errno::kept(|| unsafe {
+                next::setsockopt(carrier, level, name, value, len);
+            });
+        }
+        answer
+    }
+}
+
+fn accepted(listener: c_int, fd: c_int) -> c_int {
+    if fd >= 0 && matches!(descriptors::get(listener), Entry::Listener(_)) && !uring::is_used() {
+        errno::kept(|| connection::accepted(fd));
+    }
+    fd
+}
+
+/// The program is about to lose a descriptor, or has lost it.
+pub fn lost(fd: c_int) {
+    if process::is_foreign() {
+        return;
+    }
+    match descriptors::get(fd) {
+        Entry::Foreign | Entry::Private => {}
+        Entry::Connection(_) => {
+            if let Some(connection) = Connection::of(fd) {
+                connection.released(fd);
+            }
+        }
+        Entry::Listener(mark) => {
+            descriptors::set(fd, Entry::Foreign);
+            crate::private::close(mark);
+        }
+        Entry::Set => {
+            descriptors::set(fd, Entry::Foreign);
+            registry::forget_set(fd);
+        }
+    }
+}
+
+/// Flags stand above the kind of a socket.
+const KIND_MASK: c_int = 0xf;

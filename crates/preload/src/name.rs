@@ -1,0 +1,27 @@
+//! Who we are loaded into, and what the policy says of it.
+
+use launch::{Policy, Role, Use, environment};
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+
+static PROGRAM: OnceLock<String> = OnceLock::new();
+static POLICY: OnceLock<Policy> = OnceLock::new();
+
+/// The program's name, without its directory.
+pub fn program() -> &'static str {
+    PROGRAM.get_or_init(|| {
+        let path = std::env::current_exe().unwrap_or_default();
+        path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    })
+}
+
+/// What the policy says of a connection. One that cannot be read would have been refused by `weft run`: all stays on TCP.
+pub fn policy(role: Role, place: SocketAddr) -> Use {
+    let policy = POLICY.get_or_init(|| {
+        let text = std::env::var(environment::POLICY).unwrap_or_default();
+        Policy::parse(&text).unwrap_or_else(|_| {
+            Policy::parse("use tcp client * *:*\nuse tcp server * *:*").unwrap_or_default()
+        })
+    });
+    policy.say(role, program(), place)
+}

@@ -1,0 +1,81 @@
+//! Which process this is: fork copies what we know, and a child of vfork shares it for a while without being us.
+
+use crate::connection::Connection;
+use crate::watch::registry;
+use crate::{descriptors, next};
+use core::ffi::c_void;
+use launch::Reason;
+use libc::{F_GETFD, FD_CLOEXEC, c_int};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+static OWNER: AtomicI32 = AtomicI32::new(0);
+
+/// Begins with this process, and follows its forks.
+pub fn begin() {
+    take_over();
+    // SAFETY: the three functions live as long as the library, which is never unloaded.
+    unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };
+}
+
+/// Is this a child of vfork, or of a bare clone, whose descriptors are not those of our tables?
+pub fn is_foreign() -> bool {
+    // SAFETY: it takes nothing and cannot fail.
+    OWNER.load(Ordering::Relaxed) != unsafe { libc::getpid() }
+}
+
+fn take_over() {
+    // SAFETY: as above.
+    OWNER.store(unsafe { libc::getpid() }, Ordering::Relaxed);
+}
+
+/// What the child will hold too is counted before anybody can act on the count. Should the fork fail, the count is too high,
+/// and those connections stay as they are.
+extern "C" fn before_fork() {
+    registry::hold();
+    Connection::all().for_each(Connection::shared);
+}
+
+extern "C" fn after_fork_in_parent() {
+    registry::let_go();
+}
+
+extern "C" fn after_fork_in_child() {
+    take_over();
+    registry::let_go();
+}
+
+/// This process is about to run another program, which knows nothing of carriers: what it inherits goes back to TCP.
+pub fn before_exec() {
+    let standard: Vec<u64> = (0..=2).filter_map(cookie).collect();
+    let mut fd = 0;
+    while let Some(found) = descriptors::next_of_ours(fd, i32::MAX) {
+        fd = found + 1;
+        let Some(connection) = Connection::of(found) else { continue };
+        let is_standard = cookie(found).is_some_and(|cookie| standard.contains(&cookie));
+        // SAFETY: it takes numbers alone.
+        let is_kept = unsafe { next::fcntl(found, F_GETFD, 0) } & FD_CLOEXEC == 0;
+        if is_standard || is_kept && !is_foreign() && connection.is_sole() {
+            connection.leave_alone(Reason::Shared);
+        }
+    }
+    if !is_foreign() {
+        Connection::all().for_each(Connection::given_up);
+    }
+}
+
+/// It did not happen.
+pub fn exec_failed() {
+    if !is_foreign() {
+        Connection::all().for_each(Connection::shared);
+    }
+}
+
+/// The kernel's name for a socket, however many descriptors it has.
+fn cookie(fd: c_int) -> Option<u64> {
+    let mut cookie = 0u64;
+    let mut len = size_of::<u64>() as libc::socklen_t;
+    let place = (&raw mut cookie).cast::<c_void>();
+    // SAFETY: the place is as long as is said.
+    let answer = unsafe { next::getsockopt(fd, libc::SOL_SOCKET, libc::SO_COOKIE, place, &mut len) };
+    (answer == 0).then_some(cookie)
+}
