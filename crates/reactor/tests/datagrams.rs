@@ -5,8 +5,9 @@ use rdma::{Config, SoftDevice};
 use reactor::{Options, Reactor};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
-use stdx::env::{DatagramSocket, Env, IoError, Owner, Run, What};
-use stdx::mem::{Kind, MemoryLimits};
+use stdx::conformance::datagrams;
+use stdx::env::{DatagramSocket, Env, Owner};
+use stdx::mem::MemoryLimits;
 use stdx::time::earliest;
 use verbs::conformance::{Setting, run};
 use verbs::{Device, Provider};
@@ -65,44 +66,38 @@ fn devices_conform_over_ipv4() {
     run(|| Box::new(Pair::new([own_address(), own_address()], 4791)));
 }
 
-#[test]
-fn a_run_arrives_as_it_was_sent() {
-    let local = SocketAddr::new(own_address(), 0);
-    for local in [local, SocketAddr::new(Ipv6Addr::LOCALHOST.into(), 0)] {
-        let mut env = reactor();
-        let socket = env.open_datagrams(Owner(3), &DatagramSocket { address: local }).unwrap();
-        let info = env.datagrams_info(socket);
-        assert_ne!(info.address.port(), 0);
-        let region = env.mem().map(Kind::Shared, 1 << 17).unwrap();
-        let whole = env.mem().whole(region);
-        let bytes: Vec<u8> = (0..10_500).map(|at| (at % 251) as u8).collect();
-        env.mem().write(whole, &bytes);
-        let pieces = [whole.first(3), whole.slice(3, 6000), whole.slice(6003, 4497)];
-        let run = Run { to: info.address, from: None, pieces: &pieces, datagram_len: 1000, traffic_class: 2 };
-        assert!(info.run_max >= 11, "this kernel cuts runs");
-        env.send_run(socket, &run).unwrap();
-        let inbox = whole.slice(1 << 16, 1 << 16);
-        let mut got = Vec::new();
-        let mut events = Vec::new();
-        while got.len() < bytes.len() {
-            env.poll(&mut events, None);
-            assert!(events.iter().all(|event| event.what == What::DatagramsReadable(socket)));
-            assert!(events.drain(..).all(|event| event.owner == Owner(3)));
-            while let Ok(run) = env.recv_run(socket, inbox) {
-                assert_eq!((run.from, run.to), (info.address, info.address.ip()));
-                assert_eq!((run.datagram_len.min(1000), run.traffic_class), (run.datagram_len, 2));
-                let start = got.len();
-                got.resize(start + run.len as usize, 0);
-                env.mem().read(inbox, &mut got[start..]);
-            }
-        }
-        assert_eq!(got, bytes);
-        assert_eq!(env.recv_run(socket, inbox), Err(IoError::WouldBlock));
-        let taken = env.open_datagrams(Owner(4), &DatagramSocket { address: info.address });
-        assert_eq!(taken, Err(IoError::AddressInUse));
-        env.close_datagrams(socket);
-        assert_eq!(env.recv_run(socket, inbox), Err(IoError::Reset));
+/// Over both versions of IP.
+fn both(check: impl Fn(&mut Reactor, IpAddr)) {
+    for address in [own_address(), Ipv6Addr::LOCALHOST.into()] {
+        check(&mut reactor(), address);
     }
+}
+
+#[test]
+fn runs_arrive_as_they_were_sent() {
+    both(|env, address| datagrams::runs_arrive_as_they_were_sent(env, address));
+}
+
+#[test]
+fn what_does_not_fit_is_cut_off() {
+    both(|env, address| datagrams::what_does_not_fit_is_cut_off(env, address));
+}
+
+#[test]
+fn addresses_are_taken_once() {
+    // Addresses for documentation (RFC 5737, RFC 3849) are nobody's.
+    both(|env, address| {
+        let elsewhere = if address.is_ipv4() { "192.0.2.1" } else { "2001:db8::1" };
+        datagrams::addresses_are_taken_once(env, address, elsewhere.parse().unwrap());
+    });
+}
+
+#[test]
+fn this_kernel_cuts_runs() {
+    let mut env = reactor();
+    let address = SocketAddr::new(own_address(), 0);
+    let socket = env.open_datagrams(Owner(3), &DatagramSocket { address }).unwrap();
+    assert!(env.datagrams_info(socket).run_max > 1, "what runs are for would not be measured");
 }
 
 /// An address of this machine that no other test uses: 127.0.0.0/8 has room.

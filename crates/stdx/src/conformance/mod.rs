@@ -3,6 +3,7 @@
 //!
 //! One `Env` plays both ends, so that a check needs nothing but an address it may listen on, or a directory it may write.
 
+pub mod datagrams;
 pub mod files;
 pub mod links;
 pub mod still;
