@@ -19,6 +19,8 @@ pub struct Victim {
     pub cq: CqId,
     pub qp: QpId,
     pub qpn: u32,
+    /// Where its memory lies.
+    pub span: Span,
     guards: [Span; 2],
     /// Requests that were posted, and those that completed.
     pub posted: u64,
@@ -34,10 +36,15 @@ const STRANGER: &str = "10.0.0.8";
 /// Bytes that may be written.
 pub const LEN: usize = 8192;
 const GUARD: usize = 4096;
-const FILL: u8 = 0xa5;
+pub const FILL: u8 = 0xa5;
 
 impl Victim {
     pub fn new(transport: Transport) -> Self {
+        Self::with(transport, Access::LOCAL_WRITE.with(Access::REMOTE))
+    }
+
+    /// The same, with a queue pair that allows no more than this.
+    pub fn with(transport: Transport, allowed: Access) -> Self {
         let mut world = World::new(1, Faults::default(), |config| config);
         world.net.borrow_mut().record = Some(Vec::new());
         let (device, env) = world.end(1);
@@ -77,11 +84,12 @@ impl Victim {
             rnr_retry_count: 3,
             initiator_depth: 4,
         };
-        let initialize = Transition::Initialize { access, queue_key: 0 };
+        let initialize = Transition::Initialize { access: allowed, queue_key: 0 };
         for transition in [initialize, Transition::ReadyToReceive(Some(peer)), ready] {
             device.modify_qp(qp, &transition).unwrap();
         }
-        Self { world, memory, cq, qp, qpn, guards, posted: 0, completed: 0 }
+        let span = whole.slice(GUARD, LEN);
+        Self { world, memory, cq, qp, qpn, span, guards, posted: 0, completed: 0 }
     }
 
     pub fn receive(&mut self, len: u32) {
