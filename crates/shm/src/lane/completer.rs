@@ -119,6 +119,9 @@ pub(crate) fn refuse<E: HasLane>(registry: &mut Registry<E>, now: Time, qp: QpId
     requester.go_back(place);
     if outcome.is_some() {
         requester.retry_at = None;
+        // A peer that is gone does not tell what it did before: the oldest request without an answer fails.
+        let is_gone = reason == Reason::NotReady;
+        let place = if is_gone { requester.oldest_unanswered() } else { place };
         if let Some(flight) = requester.flights.get_mut(place) {
             flight.outcome = outcome;
         }

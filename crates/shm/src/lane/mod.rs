@@ -23,6 +23,7 @@ use requester::Requester;
 use responder::Responder;
 use stdx::slab::Key;
 use stdx::time::Time;
+use verbs::parts::QueuePair;
 
 /// What a provider's queue pair has, so that its peer may be a neighbour.
 pub trait HasLane: Default {
@@ -89,9 +90,16 @@ pub(crate) const fn not_ready(destination: u32, source: u32, number: u32) -> Rec
     refusal
 }
 
-/// A refusal of a request.
-pub(crate) const fn refusal(record: &Record, reason: Reason) -> Record {
+/// A refusal of a request that no queue pair takes. One that takes no more may not have told yet that it refused a request
+/// before this, so that what it did is acknowledged and nothing else; of one that is gone nothing is known.
+pub(crate) fn refusal<E: HasLane>(record: &Record, pair: Option<&QueuePair<E>>) -> Record {
     let mut refusal = not_ready(record.source, record.destination, record.number);
-    refusal.immediate = reason as u32;
+    refusal.acknowledged = match pair {
+        Some(pair) => pair.engine.lane().responder.expected,
+        None => record.number.wrapping_add(FAR),
+    };
     refusal
 }
+
+/// So far ahead nothing was sent, and what is acknowledged there is ignored.
+const FAR: u32 = 1 << 31;

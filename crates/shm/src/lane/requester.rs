@@ -72,6 +72,11 @@ impl Requester {
             .then_some(place)
     }
 
+    /// The first flight of which nothing is known.
+    pub(super) fn oldest_unanswered(&self) -> usize {
+        self.flights.iter().take_while(|flight| flight.outcome.is_some()).count()
+    }
+
     /// Goes back to a flight.
     pub(super) fn go_back(&mut self, place: usize) {
         for flight in self.flights.iter_mut().skip(place) {

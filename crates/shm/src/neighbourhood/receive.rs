@@ -4,11 +4,11 @@ use super::Neighbourhood;
 use crate::inbox::Taken;
 use crate::lane::{self, HasLane, Path};
 use crate::neighbour::Source;
-use crate::record::{FIRST, Opcode, Reason, Record, UNRELIABLE};
+use crate::record::{FIRST, Opcode, Record, UNRELIABLE};
 use core::net::IpAddr;
 use stdx::env::Env;
 use stdx::slab::Key;
-use verbs::parts::Registry;
+use verbs::parts::{QueuePair, Registry};
 use verbs::{Event, QpId, QpState, Transport, What};
 
 impl Neighbourhood {
@@ -99,7 +99,8 @@ impl Neighbourhood {
         let Some(qp) = self.route(registry, key, from, record) else {
             self.counters.unroutable += 1;
             if is_request(record) && record.has(FIRST) {
-                let stray = lane::refusal(record, Reason::NotReady);
+                let pair = registry.by_qpn(record.destination).and_then(|qp| registry.qps.get(qp.0));
+                let stray = lane::refusal(record, pair.filter(|pair| is_of_peer(pair, from, record)));
                 if let Some(neighbour) = self.neighbours.get_mut(key) {
                     neighbour.strays.push_back(stray);
                     self.has_errands = true;
@@ -154,10 +155,8 @@ impl Neighbourhood {
             Transport::UnreliableConnection => false,
             Transport::UnreliableDatagram => return None,
         };
-        let peer = pair.peer?;
-        let is_of_peer = peer.address == from && peer.qpn == record.source;
         let is_same_service = !is_request(record) || record.has(UNRELIABLE) != is_reliable;
-        if !is_of_peer || !is_same_service || !pair.state.responds() {
+        if !is_of_peer(pair, from, record) || !is_same_service || !pair.state.responds() {
             return None;
         }
         match pair.engine.lane().path {
@@ -183,6 +182,10 @@ impl Neighbourhood {
             registry.events.push_back(Event { owner, what: What::Established(qp) });
         }
     }
+}
+
+fn is_of_peer<E>(pair: &QueuePair<E>, from: IpAddr, record: &Record) -> bool {
+    pair.peer.is_some_and(|peer| peer.address == from && peer.qpn == record.source)
 }
 
 const fn is_request(record: &Record) -> bool {
