@@ -10,7 +10,7 @@ use stdx::env::{DatagramsId, Env, IoError, Run};
 use stdx::mem::{Kind, Memory, OutOfMemory, RegionId, Span};
 use stdx::time::Time;
 use wire::pcap::Datagram;
-use wire::roce::{BTH_LEN, HEADERS_LEN_MAX, Headers, ICRC_LEN, pad_len};
+use wire::roce::{BTH_LEN, HEADERS_LEN_MAX, Headers, ICRC_LEN, Opcode, pad_len};
 
 /// The payload of a packet.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,8 @@ pub(crate) struct Transmitter {
     count: u16,
     /// A shorter datagram ended the run.
     is_closed: bool,
+    /// The first packet is a request.
+    is_request: bool,
     run_max: u16,
     run_bytes_max: usize,
     /// Bytes of all datagrams that were ever added.
@@ -57,6 +59,7 @@ impl Transmitter {
             bytes: 0,
             count: 0,
             is_closed: false,
+            is_request: false,
             run_max: 1,
             run_bytes_max: 0,
             bytes_ever: 0,
@@ -88,11 +91,21 @@ impl Transmitter {
         let len = headers.datagram_len(payload_len);
         self.count == 0
             || !self.is_closed
+                && !self.is_better_alone(headers)
                 && self.to == to
                 && len <= self.datagram_len
                 && self.count < self.run_max
                 && self.bytes + len <= self.run_bytes_max
                 && self.used + HEADERS_LEN_MAX + TRAILER_LEN_MAX + len <= ARENA_LEN
+    }
+
+    /// True if the run is a lone request that is short, and the packet an acknowledgement: the system makes more of a run of two
+    /// than of two datagrams, and while it sends the second the peer has the first.
+    fn is_better_alone(&self, headers: &Headers) -> bool {
+        self.count == 1
+            && self.is_request
+            && self.bytes <= SHORT
+            && headers.bth.opcode == Opcode::RcAcknowledge
     }
 
     /// Adds a packet, for which there must be room (see [`Transmitter::has_room`]).
@@ -128,6 +141,7 @@ impl Transmitter {
         self.append(mem, &hasher.finalize().to_le_bytes());
         if self.count == 0 {
             (self.to, self.datagram_len) = (to, datagram_len);
+            self.is_request = !headers.bth.opcode.is_response();
         }
         self.is_closed = datagram_len < self.datagram_len;
         self.count += 1;
@@ -218,6 +232,8 @@ impl Payload<'_> {
 
 /// Bytes of headers, trailers and copied payload in one run.
 const ARENA_LEN: usize = 128 << 10;
+/// Bytes of a short datagram, at most.
+const SHORT: usize = 256;
 /// Most datagrams in one run.
 const RUN_MAX: u16 = 64;
 const TRAILER_LEN_MAX: usize = 3 + ICRC_LEN;

@@ -33,8 +33,10 @@ impl SoftDevice {
                 Ok(run) => {
                     let now = env.now();
                     self.handle_run(env.mem(), now, &run, inbox, to);
-                    // Who waits for so little wants it now. Whether there is more is seen in the next turn.
-                    if run.len <= FEW_BYTES {
+                    // Who waits for so little wants it now; whether there is more is seen in the next turn. What asks for
+                    // much is answered together with what asks for more.
+                    let asks_much = core::mem::take(&mut self.core.is_asked_for_much);
+                    if run.len <= FEW_BYTES && !asks_much {
                         return true;
                     }
                 }
