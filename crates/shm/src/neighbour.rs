@@ -8,6 +8,7 @@ use core::net::IpAddr;
 use std::collections::VecDeque;
 use stdx::env::LinkId;
 use stdx::mem::{Memory, RegionId, Span};
+use stdx::planted::{Bug, planted};
 use verbs::QpId;
 use verbs::parts::{copy_in, copy_out, move_bytes};
 
@@ -156,6 +157,8 @@ impl Neighbour {
         let foreign = (*self.theirs.get(usize::from(record.memory))?)?;
         let (offset, len) = (record.offset(), u64::from(record.len));
         let is_inside = offset <= foreign.len && len <= foreign.len - offset;
+        let is_lent = record.memory != 0;
+        let offset = if is_lent && planted(Bug::LentFromTheBeginning) { 0 } else { offset };
         is_inside.then_some(Source::Memory(Span { region: foreign.region, len: record.len, offset }))
     }
 

@@ -6,7 +6,7 @@ use crate::network::{NodeId, draw};
 use crate::world::{Happening, Node, World};
 use core::time::Duration;
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use stdx::env::{DatagramsId, Event, Owner, What};
 use stdx::prng::Prng;
 use stdx::time::Time;
@@ -47,9 +47,8 @@ pub(crate) struct Weather {
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) owner: Owner,
-    pub(crate) port: u16,
-    /// It gets what is sent to this group, and else nothing.
-    pub(crate) group: Option<IpAddr>,
+    /// It gets what is sent to here, the node's address or a group's, and else nothing.
+    pub(crate) address: SocketAddr,
     pub(crate) inbox: VecDeque<Datagram>,
     /// Its owner was told that there is nothing, and waits.
     pub(crate) is_awaited: bool,
@@ -157,12 +156,9 @@ impl World {
 
     /// A datagram reaches its address, if somebody is there, or every member of its group.
     pub(crate) fn deliver_datagram(&mut self, datagram: Datagram) {
-        let (to, port) = (datagram.to.ip(), datagram.to.port());
-        for (node_id, node) in self.nodes.iter_mut().filter(|(_, node)| node.up) {
-            let is_here = Self::address(*node_id) == to;
+        for node in self.nodes.values_mut().filter(|node| node.up) {
             for (id, socket) in &mut node.sockets {
-                let is_its = socket.group.map_or(is_here, |group| group == to) && socket.port == port;
-                if !is_its || socket.inbox.len() >= INBOX_MAX {
+                if socket.address != datagram.to || socket.inbox.len() >= INBOX_MAX {
                     continue;
                 }
                 socket.inbox.push_back(datagram.clone());

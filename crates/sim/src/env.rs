@@ -7,11 +7,13 @@ use crate::network::{Listener, NodeId};
 use crate::world::{FinishedOp, Happening, SharedWorld, World};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use stdx::conformance::links::Process;
 use stdx::env::{
     Accepted, DatagramSocket, DatagramsId, DatagramsInfo, Env, Event, FileExtent, FileId, FileInfo, FileOp,
-    FileOpKind, IoError, ListenerId, OpenFile, Owner, ReceivedRun, Refused, Run, StreamId, Waker, What,
+    FileOpKind, IoError, LinkId, LinkListenerId, LinkMessage, LinkName, LinkPeer, ListenerId, OpenFile,
+    Owner, ReceivedRun, Refused, Run, StreamId, Waker, What,
 };
-use stdx::mem::{Memory, MemoryLimits, Span};
+use stdx::mem::{Memory, MemoryLimits, RegionId, Span};
 use stdx::time::Time;
 
 /// The environment of one life of a node. Drop it (with its shard) when the node crashes.
@@ -48,6 +50,17 @@ impl NodeEnv {
             Some(error) => Err(error),
             None => Ok(then(&mut world)),
         }
+    }
+
+    /// Does something as the process that the node is of a machine; if it is none, that is the `otherwise`.
+    fn with_process<T>(
+        &mut self,
+        otherwise: IoError,
+        then: impl FnOnce(&Process, &mut Memory) -> Result<T, IoError>,
+    ) -> Result<T, IoError> {
+        let world = self.world.borrow();
+        let process = world.nodes[&self.node].process.as_ref().ok_or(otherwise)?;
+        then(process, &mut self.memory)
     }
 
     fn deliver(&mut self, finished: FinishedOp) -> Event {
@@ -224,37 +237,40 @@ impl Env for NodeEnv {
     fn open_datagrams(&mut self, owner: Owner, socket: &DatagramSocket) -> Result<DatagramsId, IoError> {
         let mut world = self.world.borrow_mut();
         let id = DatagramsId(world.number());
-        let address = socket.address;
-        if !address.ip().is_unspecified() && address.ip() != World::address(self.node) {
+        let mut address = socket.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(World::address(self.node));
+        }
+        if !World::addresses(self.node).contains(&address.ip()) {
             return Err(IoError::AddressNotAvailable);
         }
         let node = world.nodes.get_mut(&self.node).expect("our node");
-        if node.sockets.values().any(|socket| socket.group.is_none() && socket.port == address.port()) {
+        if node.sockets.values().any(|socket| socket.address == address) {
             return Err(IoError::AddressInUse);
         }
-        let port = if address.port() == 0 { 20_000 + id.0 as u16 } else { address.port() };
-        let inbox = Default::default();
-        node.sockets.insert(id, Socket { owner, port, group: None, inbox, is_awaited: false });
+        if address.port() == 0 {
+            address.set_port(20_000 + id.0 as u16);
+        }
+        node.sockets.insert(id, Socket { owner, address, inbox: Default::default(), is_awaited: false });
         Ok(id)
     }
 
     fn open_group(&mut self, owner: Owner, group: SocketAddr, at: IpAddr) -> Result<DatagramsId, IoError> {
         let mut world = self.world.borrow_mut();
         let id = DatagramsId(world.number());
-        if at != World::address(self.node) {
+        if !World::addresses(self.node).contains(&at) {
             return Err(IoError::AddressNotAvailable);
         }
         let node = world.nodes.get_mut(&self.node).expect("our node");
-        let (port, group, inbox) = (group.port(), Some(group.ip()), Default::default());
-        node.sockets.insert(id, Socket { owner, port, group, inbox, is_awaited: false });
+        let inbox = Default::default();
+        node.sockets.insert(id, Socket { owner, address: group, inbox, is_awaited: false });
         Ok(id)
     }
 
     fn datagrams_info(&self, socket: DatagramsId) -> DatagramsInfo {
         let world = self.world.borrow();
         let Some(found) = world.nodes[&self.node].sockets.get(&socket) else { return DatagramsInfo::NONE };
-        let address = SocketAddr::new(found.group.unwrap_or(World::address(self.node)), found.port);
-        DatagramsInfo { address, run_max: RUN_MAX, run_bytes_max: RUN_BYTES_MAX }
+        DatagramsInfo { address: found.address, run_max: RUN_MAX, run_bytes_max: RUN_BYTES_MAX }
     }
 
     fn close_datagrams(&mut self, socket: DatagramsId) {
@@ -332,6 +348,48 @@ impl Env for NodeEnv {
         })
     }
 
+    fn listen_links(&mut self, owner: Owner, name: &LinkName) -> Result<LinkListenerId, IoError> {
+        self.with_process(IoError::Unsupported, |process, _| process.listen(owner, name))
+    }
+
+    fn close_link_listener(&mut self, listener: LinkListenerId) {
+        let closed = |process: &Process, _: &mut Memory| {
+            process.close_listener(listener);
+            Ok(())
+        };
+        // Without a machine there is none to close.
+        let _ = self.with_process(IoError::Unsupported, closed);
+    }
+
+    fn accept_link(&mut self, listener: LinkListenerId, owner: Owner) -> Result<LinkId, IoError> {
+        self.with_process(IoError::WouldBlock, |process, _| process.accept(listener, owner))
+    }
+
+    fn connect_link(&mut self, owner: Owner, name: &LinkName) -> Result<LinkId, IoError> {
+        self.with_process(IoError::Refused, |process, _| process.connect(owner, name))
+    }
+
+    fn link_peer(&self, link: LinkId) -> Result<LinkPeer, IoError> {
+        let world = self.world.borrow();
+        world.nodes[&self.node].process.as_ref().ok_or(IoError::Reset)?.peer(link)
+    }
+
+    fn send_link(&mut self, link: LinkId, message: &[u8], memory: Option<RegionId>) -> Result<(), IoError> {
+        self.with_process(IoError::Reset, |process, mem| process.send(mem, link, message, memory))
+    }
+
+    fn recv_link(&mut self, link: LinkId, into: &mut [u8]) -> Result<LinkMessage, IoError> {
+        self.with_process(IoError::Reset, |process, mem| process.recv(mem, link, into))
+    }
+
+    fn close_link(&mut self, link: LinkId) {
+        let closed = |process: &Process, _: &mut Memory| {
+            process.close(link);
+            Ok(())
+        };
+        let _ = self.with_process(IoError::Unsupported, closed);
+    }
+
     fn open_file(&mut self, open: &OpenFile) -> Result<FileId, IoError> {
         let mut world = self.world.borrow_mut();
         let id = FileId(world.number());
@@ -398,6 +456,7 @@ impl Env for NodeEnv {
         self.now = world.now;
         let node = world.nodes.get_mut(&self.node).expect("our node");
         events.append(&mut node.events);
+        node.process.iter().for_each(|process| process.poll(events));
         node.deadline = wake_up(self.now, deadline);
         let finished = core::mem::take(&mut node.finished);
         drop(world);

@@ -8,9 +8,10 @@ use crate::network::{End, Listener, NodeId, Pipe, draw};
 use core::cell::RefCell;
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::rc::Rc;
+use stdx::conformance::links::{self, Process};
 use stdx::env::{DatagramsId, Event, FileId, FileOp, FileOpKind, IoError, ListenerId, Owner, StreamId, What};
 use stdx::prng::Prng;
 use stdx::time::Time;
@@ -30,6 +31,8 @@ pub struct World {
     agenda: BTreeMap<(Time, u64), Happening>,
     counter: u64,
     pub(crate) weather: Weather,
+    /// All nodes that start from now on are processes of this machine, and can have links with each other.
+    pub host: Option<links::Machine>,
     /// Where what is sent is written down, if anywhere.
     pub capture: Option<SharedCapture>,
 }
@@ -48,6 +51,8 @@ pub(crate) struct Node {
     pub(crate) disks: BTreeMap<PathBuf, Disk>,
     pub(crate) files: BTreeMap<FileId, PathBuf>,
     pub(crate) ops_under_way: usize,
+    /// What it is of the machine that it shares with others, if it does.
+    pub(crate) process: Option<Process>,
     /// It gets no turn, as a machine that is suspended.
     pub(crate) frozen: bool,
     /// Its network is down until then: no datagram comes to it or leaves it.
@@ -99,13 +104,24 @@ impl World {
             agenda: BTreeMap::new(),
             counter: 0,
             weather: Weather::default(),
+            host: None,
             capture: None,
         }))
     }
 
-    /// The address of a node.
+    /// The address of a node, of IPv4.
     pub fn address(node: NodeId) -> IpAddr {
         IpAddr::V4(Ipv4Addr::new(10, 0, 0, node.0))
+    }
+
+    /// The address that a node has besides, of IPv6. Datagrams alone go to it.
+    pub fn address_v6(node: NodeId) -> IpAddr {
+        IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, node.0.into()))
+    }
+
+    /// Every address of a node.
+    pub(crate) fn addresses(node: NodeId) -> [IpAddr; 2] {
+        [Self::address(node), Self::address_v6(node)]
     }
 
     /// The time.
@@ -123,6 +139,7 @@ impl World {
         let node = self.nodes.entry(id).or_default();
         assert!(!node.up, "{id:?} is up");
         node.up = true;
+        node.process = self.host.as_ref().map(|host| host.process(USER));
         node.life += 1;
         // Its shard's first turn comes of itself.
         node.deadline = Some(Time::ZERO);
@@ -133,6 +150,7 @@ impl World {
         let Self { nodes, prng, .. } = self;
         let node = nodes.get_mut(&id).expect("a node of this world");
         let (life, disks) = (node.life, core::mem::take(&mut node.disks));
+        node.process.iter().for_each(Process::die);
         *node = Node { life, disks, ..Node::default() };
         node.disks.values_mut().for_each(|disk| disk.power_cut(prng));
         let broken: Vec<_> =
@@ -159,7 +177,9 @@ impl World {
             let now = self.now;
             let ready = |node: &Node| {
                 let due = node.deadline.is_some_and(|deadline| deadline <= now);
-                node.up && !node.frozen && (due || !node.events.is_empty() || !node.finished.is_empty())
+                let has_news = !node.events.is_empty() || !node.finished.is_empty();
+                let is_told = node.process.as_ref().is_some_and(Process::has_events);
+                node.up && !node.frozen && (due || has_news || is_told)
             };
             let ready: Vec<_> =
                 self.nodes.iter().filter(|(_, node)| ready(node)).map(|(&id, _)| id).collect();
@@ -424,3 +444,6 @@ fn carry_out(disk: &mut Disk, op: &FileOp, written: &[u8], read: &mut Vec<u8>) -
 }
 
 const EBADF: i32 = 9;
+
+/// As whom the processes of one machine run.
+const USER: u32 = 1000;

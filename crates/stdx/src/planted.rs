@@ -94,6 +94,18 @@ pub enum Bug {
     QueueKeyUnchecked,
     /// Damaged packets are taken.
     CrcUnchecked,
+    /// Damaged packets are taken if they came over IPv6.
+    CrcUncheckedOverIpv6,
+    /// A window opens memory for peers of other queue pairs, too.
+    WindowOfAnotherPair,
+    /// A peer that says nothing any more is asked again and again.
+    RetriesForEver,
+    /// Queue pairs whose neighbour is gone wait for it.
+    NeighbourNotMissed,
+    /// A number of a queue pair that is gone leads to the one in its place.
+    DeadPairReached,
+    /// What a neighbour is to copy from where it lies is copied from where its region begins.
+    LentFromTheBeginning,
     /// A packet whose acknowledgement is lost is not sent again.
     TimeoutForgotten,
     /// A queue that drains begins with what is queued behind.
@@ -199,7 +211,7 @@ pub const ISCSI_BUGS: [Bug; 20] = [
 ];
 
 /// The bugs of RDMA's devices.
-pub const RDMA_BUGS: [Bug; 30] = [
+pub const RDMA_BUGS: [Bug; 36] = [
     Bug::PsnComparedPlainly,
     Bug::DuplicateDoneAgain,
     Bug::GapIgnored,
@@ -230,6 +242,12 @@ pub const RDMA_BUGS: [Bug; 30] = [
     Bug::StartingPsnsConfused,
     Bug::PaddingDelivered,
     Bug::LimitedForGood,
+    Bug::CrcUncheckedOverIpv6,
+    Bug::WindowOfAnotherPair,
+    Bug::RetriesForEver,
+    Bug::NeighbourNotMissed,
+    Bug::DeadPairReached,
+    Bug::LentFromTheBeginning,
 ];
 
 /// The bugs of the Sockets Direct Protocol.

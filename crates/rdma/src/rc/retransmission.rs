@@ -93,11 +93,11 @@ fn retry(core: &mut Core, qp: QpId, psn: Psn) {
     let limit = pair.sending.retry_count;
     let requester = &mut pair.engine.requester;
     requester.narrowing.lose(widest);
-    if requester.tries >= limit {
+    if requester.tries >= limit && !planted(Bug::RetriesForEver) {
         core.counters.retry_exceeded_err += 1;
         return core.fail_send(qp, Status::RetryExceeded);
     }
-    requester.tries += 1;
+    requester.tries = requester.tries.saturating_add(1);
     (requester.lost_at, requester.early_at) = (None, None);
     requester.round_trip.lost(requester.next);
     requester.go_back(psn);

@@ -60,7 +60,7 @@ pub struct Report {
     pub outcome: Outcome,
     /// Requests that were answered.
     pub completed: u64,
-    /// How often the server lost its power.
+    /// How often a machine lost its power.
     pub crashes: u32,
     /// Simulated time.
     pub elapsed: Duration,
@@ -133,6 +133,7 @@ fn play_rdma(seed: u64, capture: Option<SharedCapture>, report: &mut Report) {
     report.outcome = play.through().map_or_else(|outcome| outcome, |()| Outcome::Passed);
     report.elapsed = play.world.borrow().now() - Time::ZERO;
     report.completed = play.completed();
+    report.crashes = play.crashes;
 }
 
 /// It has no streams to be captured: its messages are on no network.

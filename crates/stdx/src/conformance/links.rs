@@ -11,7 +11,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-/// The names and links of one machine, for [`StillEnv`](super::still::StillEnv)s that are its processes.
+/// The names and links of one machine, for environments that are its processes: [`StillEnv`](super::still::StillEnv)s, or those of
+/// a simulation.
 #[derive(Clone, Debug, Default)]
 pub struct Machine(Rc<RefCell<Table>>);
 
@@ -44,9 +45,9 @@ struct End {
     messages: VecDeque<(Vec<u8>, Option<Share>)>,
 }
 
-/// A process of a machine.
+/// A process of a machine. Its methods are those of [`Env`] that are about links.
 #[derive(Debug)]
-pub(super) struct Process {
+pub struct Process {
     machine: Machine,
     number: u64,
     user: u32,
@@ -54,7 +55,7 @@ pub(super) struct Process {
 
 impl Machine {
     /// A process that runs as `user`.
-    pub(super) fn process(&self, user: u32) -> Process {
+    pub fn process(&self, user: u32) -> Process {
         let mut table = self.0.borrow_mut();
         table.processes += 1;
         Process { machine: self.clone(), number: table.processes, user }
@@ -83,7 +84,8 @@ impl Table {
 }
 
 impl Process {
-    pub(super) fn listen(&self, owner: Owner, name: &LinkName) -> Result<LinkListenerId, IoError> {
+    /// See [`Env::listen_links`].
+    pub fn listen(&self, owner: Owner, name: &LinkName) -> Result<LinkListenerId, IoError> {
         let mut table = self.machine.0.borrow_mut();
         if table.listeners.values().any(|listener| listener.name == *name) {
             return Err(IoError::AddressInUse);
@@ -95,13 +97,15 @@ impl Process {
         Ok(id)
     }
 
-    pub(super) fn close_listener(&self, listener: LinkListenerId) {
+    /// See [`Env::close_link_listener`].
+    pub fn close_listener(&self, listener: LinkListenerId) {
         let mut table = self.machine.0.borrow_mut();
         let Some(listener) = table.listeners.remove(&listener) else { return };
         listener.waiting.into_iter().for_each(|link| table.close(link));
     }
 
-    pub(super) fn accept(&self, listener: LinkListenerId, owner: Owner) -> Result<LinkId, IoError> {
+    /// See [`Env::accept_link`].
+    pub fn accept(&self, listener: LinkListenerId, owner: Owner) -> Result<LinkId, IoError> {
         let mut table = self.machine.0.borrow_mut();
         let listener = table.listeners.get_mut(&listener).ok_or(IoError::WouldBlock)?;
         let link = listener.waiting.pop_front().ok_or(IoError::WouldBlock)?;
@@ -112,7 +116,8 @@ impl Process {
         Ok(link)
     }
 
-    pub(super) fn connect(&self, owner: Owner, name: &LinkName) -> Result<LinkId, IoError> {
+    /// See [`Env::connect_link`].
+    pub fn connect(&self, owner: Owner, name: &LinkName) -> Result<LinkId, IoError> {
         let mut table = self.machine.0.borrow_mut();
         let (ours, theirs) = (LinkId(table.id()), LinkId(table.id()));
         let found = table.listeners.iter_mut().find(|(_, listener)| listener.name == *name);
@@ -132,13 +137,15 @@ impl Process {
         Ok(ours)
     }
 
-    pub(super) fn peer(&self, link: LinkId) -> Result<LinkPeer, IoError> {
+    /// See [`Env::link_peer`].
+    pub fn peer(&self, link: LinkId) -> Result<LinkPeer, IoError> {
         let table = self.machine.0.borrow();
         let end = table.ends.get(&link).ok_or(IoError::Reset)?;
         Ok(LinkPeer { user: end.other_user, our_user: self.user })
     }
 
-    pub(super) fn send(
+    /// See [`Env::send_link`].
+    pub fn send(
         &self,
         mem: &Memory,
         link: LinkId,
@@ -160,12 +167,8 @@ impl Process {
         Ok(())
     }
 
-    pub(super) fn recv(
-        &self,
-        mem: &mut Memory,
-        link: LinkId,
-        into: &mut [u8],
-    ) -> Result<LinkMessage, IoError> {
+    /// See [`Env::recv_link`].
+    pub fn recv(&self, mem: &mut Memory, link: LinkId, into: &mut [u8]) -> Result<LinkMessage, IoError> {
         let mut table = self.machine.0.borrow_mut();
         let end = table.ends.get_mut(&link).ok_or(IoError::Reset)?;
         let Some((message, share)) = end.messages.pop_front() else {
@@ -177,12 +180,13 @@ impl Process {
         Ok(LinkMessage { len, memory: share.and_then(|share| mem.attach(&share).ok()) })
     }
 
-    pub(super) fn close(&self, link: LinkId) {
+    /// See [`Env::close_link`].
+    pub fn close(&self, link: LinkId) {
         self.machine.0.borrow_mut().close(link);
     }
 
     /// Moves what happened to this process to `events`.
-    pub(super) fn poll(&self, events: &mut Vec<Event>) {
+    pub fn poll(&self, events: &mut Vec<Event>) {
         let mut table = self.machine.0.borrow_mut();
         table.events.retain(|(process, event)| {
             if *process == self.number {
@@ -192,8 +196,13 @@ impl Process {
         });
     }
 
+    /// True if something happened to this process.
+    pub fn has_events(&self) -> bool {
+        self.machine.0.borrow().events.iter().any(|(process, _)| *process == self.number)
+    }
+
     /// The process is killed: all it had is closed.
-    pub(super) fn die(&self) {
+    pub fn die(&self) {
         let mut table = self.machine.0.borrow_mut();
         let ours: Vec<_> = table.ends.iter().filter(|(_, end)| end.process == self.number).collect();
         let ours: Vec<LinkId> = ours.into_iter().map(|(link, _)| *link).collect();

@@ -226,7 +226,9 @@ impl Regions {
                 let binding = window.bound.ok_or(Denied)?;
                 let is_owner = match binding.owner {
                     Owner::Domain(domain) => domain == pd,
-                    Owner::QueuePair(domain, bound) => domain == pd && bound == qp,
+                    Owner::QueuePair(domain, bound) => {
+                        domain == pd && (bound == qp || planted(Bug::WindowOfAnotherPair))
+                    }
                 };
                 let offset = wanted.address.wrapping_sub(binding.address);
                 let is_inside = offset <= binding.len && len <= binding.len - offset;

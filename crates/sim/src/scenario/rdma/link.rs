@@ -9,9 +9,8 @@ use super::outcomes;
 use super::plan::LinkPlan;
 use super::side::{RECEIVES, Side, openings};
 use super::{Check, wrong};
-use crate::world::World;
 use core::time::Duration;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use stdx::env::Env;
 use stdx::prng::Prng;
 use stdx::time::Time;
@@ -39,6 +38,8 @@ pub(super) struct Link {
     is_ending: bool,
     /// How many turns each machine had when it fell.
     fell_at: [u64; 2],
+    /// A machine lost its power since it came up.
+    pub(super) is_bereft: bool,
     /// Nothing goes wrong any more, and so it may not fall.
     pub(super) strict: bool,
     /// The network has lost nothing from the beginning.
@@ -59,11 +60,7 @@ pub(super) enum State {
 impl Link {
     pub(super) fn new(machines: &mut [Machine], number: usize, plan: LinkPlan, is_lossless: bool) -> Self {
         let sides = plan.machines.map(|machine| Side::new(machines, machine));
-        let listener = plan.by_manager.then(|| {
-            let machine = &mut machines[plan.machines[1]];
-            let address = SocketAddr::new(machine.device.config().address, port(number));
-            machine.device.listen(DEVICE, space(&plan), address).expect("a port of its own")
-        });
+        let listener = listen(&plan, number, machines);
         Self {
             number,
             plan,
@@ -76,6 +73,7 @@ impl Link {
             refused: false,
             is_ending: false,
             fell_at: [0; 2],
+            is_bereft: false,
             strict: false,
             is_lossless,
             completed: 0,
@@ -90,8 +88,9 @@ impl Link {
         prng: &mut Prng,
     ) -> Result<bool, super::Outcome> {
         let now = machines[self.sides[at].machine].env.now();
+        let is_lit = self.sides.iter().all(|side| machines[side.machine].dark_until.is_none());
         match self.state {
-            State::Down if at == 0 && self.rises_at.is_some_and(|time| time <= now) => {
+            State::Down if at == 0 && is_lit && self.rises_at.is_some_and(|time| time <= now) => {
                 self.rise(machines, prng)
             }
             State::Rising if at == 1 && self.sides[1].connection.is_some() && self.answers_at <= now => {
@@ -116,7 +115,7 @@ impl Link {
         self.state = State::Up;
         if self.plan.by_manager {
             self.state = State::Rising;
-            let to = SocketAddr::new(self.address(1), port(self.number));
+            let to = SocketAddr::new(self.address(machines, 1), port(self.number));
             let connect = Connect {
                 space: space(&self.plan),
                 to,
@@ -166,7 +165,7 @@ impl Link {
         let numbers = [0, 1].map(|at| self.qpn(machines, at));
         for at in [0, 1] {
             let peer = Peer {
-                address: self.address(1 - at),
+                address: self.address(machines, 1 - at),
                 qpn: numbers[1 - at],
                 psn: psns[1 - at],
                 mtu: self.plan.mtu,
@@ -285,6 +284,12 @@ impl Link {
         Ok(())
     }
 
+    /// Its sides that are on a machine.
+    pub(super) fn sides_on(&self, machine: usize) -> impl Iterator<Item = usize> + use<> {
+        let machines = self.plan.machines;
+        [0, 1].into_iter().filter(move |at| machines[*at] == machine)
+    }
+
     /// True if an event of this listener is for this link.
     pub(super) fn listens(&self, machine: usize, listener: ListenerId) -> bool {
         self.sides[1].machine == machine && self.listener == Some(listener)
@@ -338,11 +343,41 @@ impl Link {
                 machine.device.destroy(&mut machine.env, Object::Memory(key)).expect("it is there");
             }
             side.openings = openings(machine);
+            machine.window.take_if(|(link, ..)| *link == self.number);
             side.forget();
         }
         self.state = State::Down;
         self.rises_at = (!self.is_ending).then(|| now + Duration::from_micros(prng.below(2_000)));
+        self.mourn(now);
         Ok(())
+    }
+
+    /// The machine of the side at `at` has lost its power. The other side does not know.
+    pub(super) fn lose_power(&mut self, machines: &mut [Machine], at: usize) {
+        let side = &mut self.sides[at];
+        side.lose_power(&mut machines[side.machine]);
+        self.is_bereft = true;
+    }
+
+    /// It has power again. Whoever still waits for it gives up.
+    pub(super) fn regain_power(&mut self, machines: &mut [Machine], at: usize, prng: &mut Prng) {
+        let side = &mut self.sides[at];
+        side.regain_power(&mut machines[side.machine]);
+        if at == 1 {
+            self.listener = listen(&self.plan, self.number, machines);
+        }
+        self.is_bereft = true;
+        self.fall(machines, prng);
+        if self.state == State::Down {
+            self.mourn(machines[self.sides[at].machine].env.now());
+        }
+    }
+
+    /// A new device knows no number that the one before it used: nothing comes up while packets for that may be on their way.
+    fn mourn(&mut self, now: Time) {
+        if core::mem::take(&mut self.is_bereft) {
+            self.rises_at = self.rises_at.map(|at| at.max(now + MOURNING));
+        }
     }
 
     /// It does not come up again.
@@ -364,8 +399,9 @@ impl Link {
             .map(|at| self.sides[at].written)
     }
 
-    fn address(&self, at: usize) -> std::net::IpAddr {
-        World::address(crate::network::NodeId(self.sides[at].machine as u8 + 1))
+    /// Where a side is.
+    pub(super) fn address(&self, machines: &[Machine], at: usize) -> IpAddr {
+        machines[self.sides[at].machine].address()
     }
 
     fn parameters(&self) -> Parameters {
@@ -378,6 +414,13 @@ impl Link {
     }
 }
 
+/// Has the second side's machine wait for connections, if there are to be any.
+fn listen(plan: &LinkPlan, number: usize, machines: &mut [Machine]) -> Option<ListenerId> {
+    let machine = &mut machines[plan.machines[1]];
+    let address = SocketAddr::new(machine.address(), port(number));
+    plan.by_manager.then(|| machine.device.listen(DEVICE, space(plan), address).expect("a port of its own"))
+}
+
 fn space(plan: &LinkPlan) -> PortSpace {
     if plan.service == Transport::UnreliableDatagram { PortSpace::Udp } else { PortSpace::Tcp }
 }
@@ -387,6 +430,8 @@ const fn port(number: usize) -> u16 {
     7000 + number as u16
 }
 
+/// Longer than any packet is on its way.
+const MOURNING: Duration = Duration::from_millis(6);
 /// Bytes of inline data.
 pub(super) const INLINE: u32 = 64;
 /// What datagrams must carry.

@@ -7,20 +7,23 @@ use super::plan::Plan;
 use super::{Check, wrong};
 use crate::env::NodeEnv;
 use crate::network::NodeId;
-use crate::world::{SharedWorld, World};
+use crate::world::SharedWorld;
 use rdma::SoftDevice;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use stdx::env::{Env, Event, Owner};
 use stdx::mem::{Kind, MemoryLimits, Span};
 use stdx::prng::Prng;
 use stdx::time::{Time, earliest};
 use verbs::{
-    Access, Completion, CqId, PdId, Provider, QpId, ReceiveQueue, ReceiveRequest, Registered, Registration,
-    Sge, SrqId,
+    Access, Completion, CqId, Key, PdId, Provider, QpId, ReceiveQueue, ReceiveRequest, Registered,
+    Registration, Sge, SrqId,
 };
 
 /// See the module.
 pub(super) struct Machine {
+    /// Its place among all.
+    number: usize,
     pub(super) env: NodeEnv,
     pub(super) device: SoftDevice,
     pub(super) pd: PdId,
@@ -31,12 +34,18 @@ pub(super) struct Machine {
     /// Receives that queue pairs share.
     pub(super) srq: SrqId,
     shared: Slots,
+    /// The window that was opened last, for a peer of which link, and where it begins.
+    pub(super) window: Option<(usize, Key, u64)>,
     /// Whose queue pairs there are: the link, and its side.
     pub(super) pairs: BTreeMap<QpId, (usize, usize)>,
     /// What memory should be.
     pub(super) shadow: Vec<u8>,
     span: Span,
     claimed: usize,
+    /// Every area that was registered, in order.
+    claims: Vec<(Registered, Access)>,
+    /// It has no power, and gets it back then.
+    pub(super) dark_until: Option<Time>,
     /// Areas that are being written, and so are anything: where they begin, and how long they are.
     busy: BTreeMap<usize, usize>,
     /// How often it had a turn.
@@ -53,40 +62,12 @@ pub(super) struct Slots {
 }
 
 impl Machine {
+    /// A machine with random bytes in its memory.
     pub(super) fn boot(world: &SharedWorld, plan: &Plan, number: usize, prng: &mut Prng) -> Self {
-        let node = NodeId(number as u8 + 1);
-        let mut env = NodeEnv::boot(world, node, MemoryLimits { buffer_bytes: 64 << 10 });
-        let device = SoftDevice::open(&mut env, DEVICE, plan.config(World::address(node)));
-        let mut device = device.expect("the simulator has sockets and memory");
         let sides = plan.links.iter().flat_map(|link| link.machines).filter(|of| *of == number).count();
-        let len = OWN_BYTES + sides * super::side::AREAS_BYTES;
-        let region = env.mem().map(Kind::Shared, len as u64).expect("the simulator has memory");
-        let span = env.mem().whole(region).first(len);
-        let mut shadow = vec![0; len];
-        prng.fill(&mut shadow);
-        env.mem().write(span, &shadow);
-        let pd = device.alloc_pd().expect("a domain");
-        let cq = device.create_cq(DEVICE, 4096).expect("a completion queue");
-        let srq = device.create_srq(DEVICE, pd, SHARED as u32, 1).expect("a shared queue");
-        let nothing = Registered { key: verbs::Key(0), address: 0, len: 0 };
-        let mut machine = Self {
-            env,
-            device,
-            pd,
-            cq,
-            cell: Cell::new(0),
-            cell_memory: nothing,
-            srq,
-            shared: Slots { memory: nothing, free: Vec::new() },
-            pairs: BTreeMap::new(),
-            shadow,
-            span,
-            claimed: GUARD,
-            busy: BTreeMap::new(),
-            turns: 0,
-            thinks_until: Time::ZERO,
-            patience: 0,
-        };
+        let mut bytes = vec![0; OWN_BYTES + sides * super::side::AREAS_BYTES];
+        prng.fill(&mut bytes);
+        let mut machine = Self::start(world, plan, number, bytes);
         machine.cell_memory = machine.claim(8, Access::LOCAL_WRITE.with(Access::REMOTE_ATOMIC));
         let at = offset(machine.cell_memory.address);
         let bytes = machine.shadow[at..at + 8].try_into().expect("eight bytes");
@@ -96,13 +77,91 @@ impl Machine {
         machine
     }
 
+    /// A device, nothing of whose memory is registered yet.
+    fn start(world: &SharedWorld, plan: &Plan, number: usize, bytes: Vec<u8>) -> Self {
+        let mut env = NodeEnv::boot(world, node(number), MemoryLimits { buffer_bytes: 64 << 10 });
+        let device = SoftDevice::open(&mut env, DEVICE, plan.config(number));
+        let mut device = device.expect("the simulator has sockets and memory");
+        let kind = if plan.publishes { Kind::Published } else { Kind::Shared };
+        let region = env.mem().map(kind, bytes.len() as u64).expect("the simulator has memory");
+        let span = env.mem().whole(region).first(bytes.len());
+        env.mem().write(span, &bytes);
+        let pd = device.alloc_pd().expect("a domain");
+        let cq = device.create_cq(DEVICE, 4096).expect("a completion queue");
+        let srq = device.create_srq(DEVICE, pd, SHARED as u32, 1).expect("a shared queue");
+        let nothing = Registered { key: Key(0), address: 0, len: 0 };
+        Self {
+            number,
+            env,
+            device,
+            pd,
+            cq,
+            cell: Cell::new(0),
+            cell_memory: nothing,
+            srq,
+            shared: Slots { memory: nothing, free: Vec::new() },
+            window: None,
+            pairs: BTreeMap::new(),
+            shadow: bytes,
+            span,
+            claimed: GUARD,
+            claims: Vec::new(),
+            dark_until: None,
+            busy: BTreeMap::new(),
+            turns: 0,
+            thinks_until: Time::ZERO,
+            patience: 0,
+        }
+    }
+
+    /// The power goes: of the device nothing is left but what its memory holds.
+    pub(super) fn lose_power(&mut self, world: &SharedWorld, until: Time) {
+        self.take_back_shared();
+        self.pairs.clear();
+        self.dark_until = Some(until);
+        world.borrow_mut().crash(node(self.number));
+    }
+
+    /// The power is back: every byte is where it was, and registered under a new key.
+    pub(super) fn regain_power(&mut self, world: &SharedWorld, plan: &Plan) {
+        let bytes = self.bytes(BASE, self.span.len());
+        let fresh = Self::start(world, plan, self.number, bytes);
+        let old = core::mem::replace(self, fresh);
+        (self.shadow, self.busy, self.cell) = (old.shadow, old.busy, old.cell);
+        (self.turns, self.shared.free) = (old.turns, old.shared.free);
+        for (area, access) in old.claims {
+            let again = self.claim(area.len as usize, access);
+            assert_eq!(again.address, area.address, "areas are given out in order");
+        }
+        self.cell_memory = self.area(old.cell_memory.address);
+        self.shared.memory = self.area(old.shared.memory.address);
+    }
+
+    /// The area that begins at an address, under its key of now.
+    pub(super) fn area(&self, address: u64) -> Registered {
+        let found = self.claims.iter().find(|(area, _)| area.address == address);
+        found.expect("an area that was registered").0
+    }
+
+    /// A window opens nothing any more.
+    pub(super) fn forget_window(&mut self, closed: Key) {
+        self.window.take_if(|(_, key, _)| *key == closed);
+    }
+
+    /// Where its device is.
+    pub(super) const fn address(&self) -> IpAddr {
+        self.device.config().address
+    }
+
     /// Registers an area of its own. Its addresses tell where it lies.
     pub(super) fn claim(&mut self, len: usize, access: Access) -> Registered {
         let at = self.claimed;
         self.claimed += len.next_multiple_of(8) + GUARD;
         let piece = self.span.slice(at, len);
         let registration = Registration { pieces: &[piece], address: BASE + at as u64, access };
-        self.device.register(&mut self.env, self.pd, &registration).expect("a region")
+        let area = self.device.register(&mut self.env, self.pd, &registration).expect("a region");
+        self.claims.push((area, access));
+        area
     }
 
     /// Registers places for bytes that come.
@@ -248,12 +307,16 @@ impl Machine {
         self.busy.remove(&at);
         let bytes = self.bytes(self.cell_memory.address, 8);
         self.expect(self.cell_memory.address, &bytes);
-        let shared: Vec<_> = self.shared_posted();
-        for address in shared {
-            let mut slots = self.shared.clone();
+        self.take_back_shared();
+    }
+
+    /// What was posted to the shared queue will not come back.
+    fn take_back_shared(&mut self) {
+        let mut slots = self.shared.clone();
+        for address in self.shared_posted() {
             self.give_slot(&mut slots, address);
-            self.shared = slots;
         }
+        self.shared = slots;
     }
 
     /// True if the scenario may do something here.
@@ -262,7 +325,7 @@ impl Machine {
     }
 
     /// The key of the shared receives' memory.
-    pub(super) const fn shared_key(&self) -> verbs::Key {
+    pub(super) const fn shared_key(&self) -> Key {
         self.shared.memory.key
     }
 
@@ -271,6 +334,11 @@ impl Machine {
         let range = offset(memory.address)..offset(memory.address) + memory.len as usize;
         self.busy.range(range).map(|(at, _)| BASE + *at as u64).collect()
     }
+}
+
+/// The node that a machine is.
+const fn node(number: usize) -> NodeId {
+    NodeId(number as u8 + 1)
 }
 
 /// Where in a machine's memory an address is.

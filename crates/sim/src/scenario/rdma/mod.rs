@@ -1,5 +1,6 @@
 //! RDMA between machines of ours: two to five devices, and queue pairs of all services between them, brought together by hand
-//! or by the connection manager, over a network that loses, doubles, delays and damages.
+//! or by the connection manager, over a network of IPv4 or IPv6 that loses, doubles, delays and damages, or, as processes of one
+//! machine, through shared memory. Machines lose their power, and come back with a new device for the memory they had.
 //!
 //! - [`plan`]: what a run is about. [`play`]: its acts.
 //! - [`machine`]: a device, and what every byte of its memory should be.

@@ -4,9 +4,9 @@ use super::link::{Link, State};
 use super::machine::{Machine, SLOT};
 use super::side::{AREA, Asked, Drain, Message, Posted};
 use super::{Check, wrong};
-use crate::world::World;
 use stdx::prng::Prng;
 use verbs::{Completion, CompletionKind, Provider, Status, Transport};
+use wire::roce::Grh;
 
 impl Link {
     /// A request of the side at `at` is done.
@@ -115,7 +115,7 @@ impl Link {
             Status::Flushed => true,
             Status::RetryExceeded => {
                 let is_certain = self.strict || self.is_lossless && !self.plan.misdeeds;
-                !is_certain || self.state != State::Up
+                !is_certain || self.is_bereft || self.state != State::Up
             }
             Status::RnrRetryExceeded => self.plan.rnr_retry_count < FOR_EVER,
             _ => false,
@@ -140,10 +140,15 @@ impl Link {
                 machines[target].cell.changed(change, found, (self.number, at))
             }
             Asked::Open(grant) => {
+                let side = &self.sides[at];
+                if grant.key.index() == side.openings[0].index() {
+                    machines[side.machine].window = Some((self.number, grant.key, grant.address));
+                }
                 self.sides[1 - at].grant = Some(grant);
                 Ok(())
             }
             Asked::Close(key) => {
+                machines[self.sides[at].machine].forget_window(key);
                 self.sides[1 - at].grant = None;
                 self.sides[1 - at].dead_keys.push(key);
                 Ok(())
@@ -259,14 +264,19 @@ impl Link {
         };
         let Some(message) = message else { return Err(wrong("no such message was to come".into())) };
         if let Some(key) = message.invalidated {
+            machine.forget_window(key);
             self.sides[1 - at].grant = None;
             self.sides[1 - at].dead_keys.push(key);
         }
         if is_datagram {
-            let address = World::address(crate::network::NodeId(self.sides[1 - at].machine as u8 + 1));
-            let origin = verbs::Origin { address, qpn: self.qpn(machines, 1 - at) };
-            if completion.origin != Some(origin) {
+            let [here, there] = [at, 1 - at].map(|at| self.address(machines, at));
+            let origin = verbs::Origin { address: there, qpn: self.qpn(machines, 1 - at) };
+            if completion.origin != Some(origin) && !self.is_bereft {
                 return Err(wrong(format!("it is from {origin:?}")));
+            }
+            let about = header.first_chunk().and_then(Grh::decode);
+            if about.is_none_or(|about| (about.source, about.destination) != (there, here)) {
+                return Err(wrong(format!("its header is not that of a packet from {there} to {here}")));
             }
         }
         let whole = [header, bytes].concat();

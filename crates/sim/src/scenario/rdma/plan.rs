@@ -1,5 +1,7 @@
 //! What a run is about, drawn from its seed: how many machines there are, who is linked with whom and how, and the limits.
 
+use crate::network::NodeId;
+use crate::world::World;
 use core::time::Duration;
 use rdma::Config;
 use std::net::IpAddr;
@@ -23,6 +25,16 @@ pub(super) struct Plan {
     burst_packets: u32,
     runs_per_turn: u32,
     credits: bool,
+    /// The devices' addresses are of IPv6.
+    is_v6: bool,
+    /// All are processes of one machine, and the devices neighbours; else each is a machine.
+    pub(super) is_one_host: bool,
+    /// What devices move for neighbours lies in published memory.
+    pub(super) publishes: bool,
+    /// Records and bytes that a link of neighbours holds.
+    ring: (u32, u32),
+    /// How likely it is that a turn's machine loses its power: so many in 10,000.
+    pub(super) power_cuts: u64,
 }
 
 /// Two queue pairs that are to talk with each other.
@@ -69,11 +81,26 @@ impl Plan {
             burst_packets: pick(prng, &[1, 5, 64]) as u32,
             runs_per_turn: pick(prng, &[1, 4, 32]) as u32,
             credits: prng.chance(2, 3),
+            is_v6: prng.chance(1, 3),
+            is_one_host: prng.chance(1, 4),
+            publishes: prng.chance(1, 2),
+            ring: (pick(prng, &[16, 64, 1024]) as u32, pick(prng, &[16 << 10, 64 << 10, 1 << 20]) as u32),
+            power_cuts: pick(prng, &[0, 0, 5, 30]),
         }
     }
 
-    /// What the device at `address` is like.
-    pub(super) fn config(&self, address: IpAddr) -> Config {
+    /// Where a machine is.
+    pub(super) fn address(&self, number: usize) -> IpAddr {
+        let node = NodeId(number as u8 + 1);
+        if self.is_v6 { World::address_v6(node) } else { World::address(node) }
+    }
+
+    /// What a machine's device is like.
+    pub(super) fn config(&self, number: usize) -> Config {
+        let usual = Config::new(self.address(number));
+        let mut neighbours = usual.neighbours;
+        neighbours.enabled = self.is_one_host;
+        (neighbours.records, neighbours.bytes) = self.ring;
         Config {
             mtu: self.mtu,
             limits: Limits { qps: 64, connections: 64, backlog: 16, ..Limits::default() },
@@ -86,7 +113,8 @@ impl Plan {
             rnr_timer: 8,
             cm_timeout: Duration::from_millis(10),
             time_wait: Duration::from_millis(5),
-            ..Config::new(address)
+            neighbours,
+            ..usual
         }
     }
 }

@@ -4,7 +4,7 @@ use super::super::run::Outcome;
 use super::link::{Link, State};
 use super::machine::Machine;
 use super::plan::Plan;
-use super::side::Drain;
+use super::side::{Drain, Side};
 use super::{Check, requests, wrong};
 use crate::capture::SharedCapture;
 use crate::datagrams::DatagramFaults;
@@ -12,6 +12,7 @@ use crate::faults::Faults;
 use crate::network::NodeId;
 use crate::world::{SharedWorld, Step, World};
 use core::time::Duration;
+use stdx::conformance::links;
 use stdx::prng::Prng;
 use stdx::time::Time;
 use verbs::{Completion, ConnectionWhat, Connections, Object, Provider, Transport, What};
@@ -27,6 +28,8 @@ pub(in super::super) struct Play {
     loads: bool,
     /// None is wrong, and receives are always there.
     calm: bool,
+    /// How often a machine lost its power.
+    pub(in super::super) crashes: u32,
     /// Used again and again.
     done: Vec<Completion>,
 }
@@ -43,13 +46,14 @@ impl Play {
         };
         let world = World::new(prng.next_u64(), faults);
         world.borrow_mut().capture = capture;
+        world.borrow_mut().host = plan.is_one_host.then(links::Machine::default);
         let mut machines: Vec<_> =
             (0..plan.machines).map(|number| Machine::boot(&world, &plan, number, &mut prng)).collect();
         let links = plan.links.iter().enumerate();
         let is_lossless = world.borrow().faults.datagrams.loses_nothing();
         let links =
             links.map(|(number, link)| Link::new(&mut machines, number, *link, is_lossless)).collect();
-        Self { world, plan, prng, machines, links, loads: true, calm: false, done: Vec::new() }
+        Self { world, plan, prng, machines, links, loads: true, calm: false, crashes: 0, done: Vec::new() }
     }
 
     /// Sends that completed.
@@ -71,6 +75,12 @@ impl Play {
     fn heal(&mut self) -> Check {
         self.world.borrow_mut().heal_datagrams();
         (self.loads, self.calm) = (false, true);
+        // Who waits for a machine without power gives up of its own accord.
+        self.keep_dark(2 * PATIENCE);
+        self.settle("requests to a machine without power never came to their end", |link| {
+            !link.is_bereft || link.sides.iter().all(Side::is_idle)
+        })?;
+        self.keep_dark(Duration::ZERO);
         self.settle("requests never came to their end, or links never up", |link| {
             link.state == State::Up && is_quiet(link)
         })
@@ -165,7 +175,9 @@ impl Play {
 
     /// Gives the next machine its turn.
     fn step(&mut self, until: Time) -> Check {
-        let step = self.world.borrow_mut().step(until);
+        self.restore_power();
+        let lit_at = self.machines.iter().filter_map(|machine| machine.dark_until).min();
+        let step = self.world.borrow_mut().step(lit_at.map_or(until, |at| at.min(until)));
         match step {
             Step::Idle => Ok(()),
             Step::Turn(NodeId(number)) => self.turn(usize::from(number) - 1),
@@ -194,7 +206,46 @@ impl Play {
             let moving: Vec<_> = self.links.iter().flat_map(|link| link.moving(number)).collect();
             self.machines[number].check_memory(&moving)?;
         }
+        if !self.calm && self.prng.chance(self.plan.power_cuts, 10_000) {
+            self.cut_power(number);
+        }
         Ok(())
+    }
+
+    /// A machine loses its power. Its peers are not told.
+    fn cut_power(&mut self, number: usize) {
+        for link in &mut self.links {
+            for at in link.sides_on(number) {
+                link.lose_power(&mut self.machines, at);
+            }
+        }
+        let dark = MOMENT + Duration::from_micros(self.prng.below(40_000));
+        let until = self.world.borrow().now() + dark;
+        self.machines[number].lose_power(&self.world, until);
+        self.crashes += 1;
+    }
+
+    /// Machines without power get it back so much later.
+    fn keep_dark(&mut self, time: Duration) {
+        let until = self.world.borrow().now() + time;
+        let dark = self.machines.iter_mut().filter_map(|machine| machine.dark_until.as_mut());
+        dark.for_each(|at| *at = until);
+    }
+
+    /// Machines whose time has come start again.
+    fn restore_power(&mut self) {
+        let now = self.world.borrow().now();
+        for number in 0..self.machines.len() {
+            if self.machines[number].dark_until.is_none_or(|until| until > now) {
+                continue;
+            }
+            self.machines[number].regain_power(&self.world, &self.plan);
+            for link in &mut self.links {
+                for at in link.sides_on(number) {
+                    link.regain_power(&mut self.machines, at, &mut self.prng);
+                }
+            }
+        }
     }
 
     /// What the device has to tell besides completions.
@@ -266,5 +317,7 @@ fn destroy(machine: &mut Machine, object: Object) -> Check {
 const PATIENCE: Duration = Duration::from_secs(10);
 /// And how many turns.
 const PATIENCE_TURNS: u32 = 400_000;
+/// How long a machine is without power, at least: what was on its way to it is gone then.
+const MOMENT: Duration = Duration::from_millis(6);
 /// Turns of load in a calm world.
 const CALM_TURNS: u32 = 200;

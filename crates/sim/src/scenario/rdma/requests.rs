@@ -219,8 +219,16 @@ fn reliable<'a>(
     pieces: &'a mut Vec<Span>,
     prng: &mut Prng,
 ) -> Option<Draft<'a>> {
-    if !calm && link.plan.misdeeds && prng.chance(1, 60) {
-        return misdeed(link, machines, at, prng);
+    if !calm && link.plan.misdeeds {
+        // Another's window is not open for long.
+        if let Some(draft) = trespass(link, machines, at)
+            && prng.chance(1, 3)
+        {
+            return Some(draft);
+        }
+        if prng.chance(1, 60) {
+            return misdeed(link, machines, at, prng);
+        }
     }
     match prng.below(10) {
         0..=2 => Some(message(link, machines, at, prng)),
@@ -357,6 +365,8 @@ fn misdeed(link: &Link, machines: &[Machine], at: usize, prng: &mut Prng) -> Opt
     let to = |key: Key, address: u64| Work::Write(Remote { address, key });
     let own = vec![Sge { key: side.source.key, address: side.source.address, len: 64 }];
     let cell = machines[peer.machine].cell_memory;
+    // What is found could be put here: nothing but the peer is a reason to fail.
+    let place = vec![Sge { key: side.fetched.memory.key, address: side.fetched.memory.address, len: 8 }];
     let add = |address: u64, key: Key| Work::FetchAdd { at: Remote { address, key }, add: 1 };
     let mut message = None;
     let (work, list, fails) = match prng.below(10) {
@@ -368,8 +378,8 @@ fn misdeed(link: &Link, machines: &[Machine], at: usize, prng: &mut Prng) -> Opt
             let memory = peer.fetched.memory;
             (Work::Read(Remote { address: memory.address, key: memory.key }), Vec::new(), ACCESS)
         }
-        5 => (add(peer.written.address, peer.written.key), own, ACCESS),
-        6 => (add(cell.address + 4, cell.key), own, INVALID),
+        5 => (add(peer.written.address, peer.written.key), place.clone(), ACCESS),
+        6 => (add(cell.address + 4, cell.key), place.clone(), INVALID),
         7 => {
             let key = *side.dead_keys.last()?;
             (to(key, peer.written.address), list, ACCESS)
@@ -388,13 +398,20 @@ fn misdeed(link: &Link, machines: &[Machine], at: usize, prng: &mut Prng) -> Opt
         }
     };
     // What is asked of the peer must be asked for: a read of nothing would be right.
-    let list = if matches!(work, Work::Read(_)) && list.is_empty() {
-        vec![Sge { key: side.fetched.memory.key, address: side.fetched.memory.address, len: 8 }]
-    } else {
-        list
-    };
+    let list = if matches!(work, Work::Read(_)) && list.is_empty() { place } else { list };
     drop(bytes);
     Some(Draft { work, list, bytes: Vec::new(), what: Asked::Misdeed { fails, slot: None }, message })
+}
+
+/// A write through a window that the peer's machine opened for another: it is for the peer of the queue pair that opened it
+/// alone (10.6.7.2.2).
+fn trespass(link: &Link, machines: &[Machine], at: usize) -> Option<Draft<'static>> {
+    let (side, peer) = (&link.sides[at], &link.sides[1 - at]);
+    let (_, key, address) = machines[peer.machine].window.filter(|(of, ..)| *of != link.number)?;
+    let list = vec![Sge { key: side.source.key, address: side.source.address, len: 1 }];
+    let what = Asked::Misdeed { fails: ACCESS, slot: None };
+    let work = Work::Write(Remote { address, key });
+    Some(Draft { work, list, bytes: Vec::new(), what, message: None })
 }
 
 /// How long the queue pair stays drained.

@@ -154,6 +154,29 @@ impl Side {
         (self.grant, self.drain, self.destination) = (None, Drain::No, None);
     }
 
+    /// Its machine has lost its power: what was under way is not heard of again.
+    pub(super) fn lose_power(&mut self, machine: &mut Machine) {
+        for address in core::mem::take(&mut self.receives) {
+            machine.give_slot(&mut self.received, address);
+        }
+        for posted in core::mem::take(&mut self.pending) {
+            if let Some(slot) = posted.what.slot() {
+                machine.give_slot(&mut self.fetched, slot);
+            }
+            self.uncertain.push(posted);
+        }
+        (self.qp, self.connection, self.is_up) = (None, None, false);
+    }
+
+    /// Its machine has power again: its areas have new keys.
+    pub(super) fn regain_power(&mut self, machine: &mut Machine) {
+        let received = &mut self.received.memory;
+        for area in [&mut self.source, &mut self.written, &mut self.fetched.memory, received] {
+            *area = machine.area(area.address);
+        }
+        self.openings = openings(machine);
+    }
+
     /// True if everything that was posted is complete.
     pub(super) fn is_idle(&self) -> bool {
         self.pending.is_empty()
