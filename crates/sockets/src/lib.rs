@@ -22,12 +22,18 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! With the feature `tokio` there are `AsyncSdpStream` and `AsyncSdpListener`, for tasks of tokio's.
+//!
 //! Invariants: a fabric is made when it is first needed, so a program may fork before; nobody sleeps holding it; a thread that
 //! waits is woken for its own socket's sake.
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
+mod begin;
 mod directory;
+mod errors;
 mod fabric;
 mod listener;
 mod port;
@@ -35,6 +41,8 @@ mod state;
 mod stream;
 mod waiting;
 
+#[cfg(feature = "tokio")]
+pub use asynchronous::{AsyncSdpListener, AsyncSdpStream};
 pub use fabric::{Fabric, OpenError, Options};
 pub use listener::SdpListener;
 pub use sdp::sockets::Readiness;

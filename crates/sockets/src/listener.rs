@@ -1,6 +1,6 @@
 //! Listeners.
 
-use crate::state::error_of;
+use crate::errors::error_of;
 use crate::{Fabric, SdpStream};
 use sdp::sockets::SocketError;
 use std::fmt;

@@ -1,7 +1,8 @@
 //! Streams.
 
 use crate::Fabric;
-use crate::state::{State, error_of};
+use crate::errors::error_of;
+use crate::state::State;
 use sdp::sockets::{Readiness, SocketError};
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -263,6 +264,10 @@ impl SdpStream {
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         let found = self.with(|state, key| state.addresses(key));
         found.and_then(|(_, peer)| peer).ok_or_else(|| error_of(SocketError::NotFound))
+    }
+
+    pub(crate) const fn key(&self) -> Key {
+        self.key
     }
 
     /// The fabric it is of.

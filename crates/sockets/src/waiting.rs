@@ -147,10 +147,11 @@ impl Shared {
         while let Some(key) = state.poll_woken() {
             let is_leaders = state.leader.is_some_and(|leader| leader.socket == key);
             rings |= is_leaders && state.leader.is_some_and(|leader| leader.sleep != Sleep::None);
-            if let Some(found) = state.socket(key)
-                && found.sleepers > 0
-            {
-                found.condvar.notify_all();
+            if let Some(found) = state.socket(key) {
+                found.wakers.drain(..).for_each(std::task::Waker::wake);
+                if found.sleepers > 0 {
+                    found.condvar.notify_all();
+                }
             }
         }
         let is_deep = state.leader.is_some_and(|leader| leader.sleep == Sleep::Deep);
