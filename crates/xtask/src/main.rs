@@ -34,7 +34,7 @@ enum Command {
     Ci(ci::Options),
     /// Start a throw-away Debian machine, a real kernel to talk to
     Guest(guest::Options),
-    /// Run Weft against real peers: Linux, libiscsi, QEMU and tgt over NVMe/TCP and iSCSI, and SPDK's client
+    /// Run Weft against real peers: Linux, libiscsi, QEMU and tgt over NVMe/TCP and iSCSI, SPDK's client, and programs under `weft run`
     Interop(interop::Options),
     /// Play NVMe/TCP, iSCSI or RDMA from many seeds: faults, crashes, and checkers that know the truth
     Sim(sim::Options),

@@ -31,11 +31,25 @@ pub fn run(style: &Style, args: &RunArgs) -> Result<(), Failure> {
     if !args.stats {
         return Err(failed(command.exec()));
     }
-    let status = command.status().map_err(failed)?;
+    let mut child = command.spawn().map_err(failed)?;
+    pass_on_requests_to_end(child.id()).map_err(Failure::Start)?;
+    let status = child.wait().map_err(failed)?;
     top::tell_run(style, &run);
     pages::sweep();
     // As shells have it.
     std::process::exit(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
+}
+
+/// Who asks us to end means the program. Ctrl-C reaches it without us.
+fn pass_on_requests_to_end(program: u32) -> std::io::Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM])?;
+    let wait = move || {
+        for _ in signals.forever() {
+            // It may have ended, which is as well.
+            let _ = Command::new("kill").args(["-TERM", &program.to_string()]).status();
+        }
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(wait).map(drop)
 }
 
 /// The library lies beside us, or where packages put such things.

@@ -6,7 +6,8 @@
 //!
 //! The peers: Linux as NVMe/TCP host (nvme-cli, ext4, fio) and target (nvmet), Linux as iSCSI initiator (open-iscsi) and target
 //! (LIO), libiscsi with its conformance suite, QEMU's iSCSI driver, tgt, Linux's rdma_rxe with rdma-core's programs and as
-//! NVMe/RDMA host and SRP initiator, and SPDK's JSON-RPC client. Debian has no NVMe/TCP in
+//! NVMe/RDMA host and SRP initiator, and SPDK's JSON-RPC client;
+//! and, for `weft run`, programs that know of nothing: redis, nginx, curl, ab, netcat, iperf3, Python. Debian has no NVMe/TCP in
 //! user space: QEMU's `nvme://` is for PCI devices, and SPDK itself is not packaged.
 
 mod disk;
@@ -14,6 +15,7 @@ mod iscsi;
 mod lab;
 mod nvme;
 mod rdma;
+mod sockets;
 mod spdk;
 mod storage_rdma;
 
@@ -108,6 +110,7 @@ fn wanted(options: &Options) -> Result<Vec<Scenario>> {
     scenarios.extend(iscsi::scenarios());
     scenarios.extend(rdma::scenarios());
     scenarios.extend(storage_rdma::scenarios());
+    scenarios.extend(sockets::scenarios());
     scenarios.extend(spdk::scenarios());
     for name in &options.names {
         if !scenarios.iter().any(|scenario| scenario.name.starts_with(name.as_str())) {
