@@ -168,6 +168,11 @@ impl World {
     /// Hands everything over once, as a shard does.
     pub fn turn(&mut self) {
         self.device.turn(&mut self.env);
+        self.turn_ends();
+    }
+
+    /// The same without the device.
+    pub fn turn_ends(&mut self) {
         self.dispatch();
         if let Some(initiator) = &self.initiator {
             if initiator.deadline().is_some_and(|at| at <= self.env.now()) {

@@ -60,8 +60,10 @@ impl Channel {
         let token = key.index() as u32;
         match task.what {
             What::Abort(of) => {
-                let Some(of_task) = self.tasks.get(of) else { return self.send_nothing(key) };
-                let What::Command(command) = of_task.what else { return self.send_nothing(key) };
+                let of_task = self.tasks.get(of).filter(|task| task.ending.is_none());
+                let Some(&Task { what: What::Command(command), .. }) = of_task else {
+                    return self.send_nothing(key);
+                };
                 let (tag, task_tag) = (key.as_u64(), of.as_u64());
                 let function = TaskFunction::AbortTask.code();
                 let unit = TaskRequest { tag, lun: command.lun, function, task_tag }.encode();
