@@ -7,9 +7,9 @@ use scsi::srp::target::{Access, Limits};
 use srp::*;
 use wire::scsi::{Lun, Status};
 use wire::srp::{
-    ChannelResult, Command, CreditRequest, Descriptor, DescriptorTable, InitiatorLogout, LoginFlags,
-    LoginRejectReason, LogoutReason, MemoryDescriptor, Opcode, PortId, Reply, ResponseCode, ResponseFlags,
-    TargetLogout, TaskFunction, peek,
+    AsynchronousEvent, ChannelResult, Command, CreditRequest, Descriptor, DescriptorTable, InitiatorLogout,
+    LoginFlags, LoginRejectReason, LogoutReason, MemoryDescriptor, Opcode, PortId, Reply, ResponseCode,
+    ResponseFlags, TargetLogout, TaskFunction, peek,
 };
 
 /// A world with a channel that has been told of its power on.
@@ -307,6 +307,26 @@ fn a_reset_takes_tasks_and_their_answers_with_it() {
     let response = unit.response();
     assert_eq!((response.tag, response.code), (9, Some(ResponseCode::Complete)));
     assert_eq!(response.request_limit_delta, 4, "those of the tasks, too");
+}
+
+#[test]
+fn events_are_told_and_heard() {
+    let (mut world, channel) = ready();
+    world.remove_unit(1);
+    let unit = world.unit(channel);
+    let event = AsynchronousEvent::decode(&unit.0).unwrap();
+    assert_eq!(peek(&unit.0).unwrap().0, Some(Opcode::AsynchronousEventRequest));
+    assert_eq!((event.lun, event.solicited), (Lun::from_number(0), false));
+    let told = wire::scsi::Sense::read(event.sense).unwrap();
+    assert!(told.is(&wire::scsi::Sense::REPORTED_LUNS_CHANGED), "{told:?}");
+    let heard = Reply { opcode: Opcode::AsynchronousEventResponse, tag: event.tag }.encode();
+    world.send(channel, &heard);
+    assert_eq!(world.units(channel), []);
+    assert_eq!(world.server.counters().events, 1);
+    // Who hears what was not said has lost count.
+    world.send(channel, &heard);
+    let logout = TargetLogout::decode(&world.unit(channel).0).unwrap();
+    assert_eq!(logout.reason, LogoutReason::SpuriousResponse);
 }
 
 #[test]

@@ -261,6 +261,11 @@ impl World {
         Descriptor::Direct(self.piece(offset, len))
     }
 
+    /// Takes a logical unit away.
+    pub fn remove_unit(&mut self, lun: u16) {
+        self.target.remove_unit(&mut self.env, self.scsi_device, lun).unwrap();
+    }
+
     /// Whether a channel is still there.
     pub fn is_alive(&self, channel: Key) -> bool {
         self.host.connections().any(|info| info.connection == channel)

@@ -116,6 +116,7 @@ impl Channel {
                 self.asks_credit = false;
                 Ok(false)
             }
+            Some(Opcode::AsynchronousEventResponse) if self.handle_heard(tag) => Ok(false),
             Some(Opcode::CreditResponse | Opcode::AsynchronousEventResponse) => {
                 Err(LogoutReason::SpuriousResponse)
             }

@@ -12,6 +12,7 @@
 
 use super::Context;
 use super::credits::Credits;
+use super::events::Events;
 use super::nexus::NexusName;
 use super::task::{Stage, Task, Tasks};
 use crate::target::{Function, Management, NexusKey, tagged};
@@ -41,6 +42,7 @@ pub(super) struct Channel {
     pub(super) held: VecDeque<Received>,
     /// SRP_CRED_REQ was sent and not answered.
     pub(super) asks_credit: bool,
+    pub(super) events: Events,
     /// Its nexus counts it among its channels.
     pub(super) is_counted: bool,
     /// The endpoint has told that the connection is gone.
@@ -58,9 +60,10 @@ pub(super) struct Login {
     pub(super) iu_len: u32,
     /// Where immediate data begins, if it is taken.
     pub(super) immediate_offset: Option<u16>,
-    /// Credit requests, and logouts, come with a solicited event.
+    /// Credit requests, logouts, and events of logical units come with a solicited event.
     pub(super) solicit_credit: bool,
     pub(super) solicit_logout: bool,
+    pub(super) solicit_event: bool,
     /// Descriptors of one direction.
     pub(super) descriptors_max: u32,
 }
@@ -89,6 +92,7 @@ impl Channel {
             stalled: Vec::new(),
             held: VecDeque::new(),
             asks_credit: false,
+            events: Events::default(),
             is_counted: true,
             is_gone: false,
         }
@@ -295,3 +299,4 @@ pub(super) const CHANNELS_MAX: u32 = (1 << 12) - 1;
 /// The tokens of what is no request's. No request has them: there are fewer.
 pub(super) const LOGOUT_TOKEN: u32 = u32::MAX;
 const CREDIT_TOKEN: u32 = u32::MAX - 1;
+pub(super) const EVENT_TOKEN: u32 = u32::MAX - 2;

@@ -21,6 +21,8 @@ pub struct Counters {
     pub stalls: u64,
     /// Times a channel waited for what an earlier nexus of its name left.
     pub holds: u64,
+    /// Events of logical units that initiators were told.
+    pub events: u64,
 }
 
 impl Counters {
@@ -37,6 +39,7 @@ impl Counters {
             invalid: self.invalid + other.invalid,
             stalls: self.stalls + other.stalls,
             holds: self.holds + other.holds,
+            events: self.events + other.events,
         }
     }
 }

@@ -146,6 +146,7 @@ impl Server {
             immediate_offset: (wants && has_room).then_some(asked.immediate_offset),
             solicit_credit: asked.flags.contains(LoginFlags::SOLICIT_CREDIT),
             solicit_logout: asked.flags.contains(LoginFlags::SOLICIT_LOGOUT),
+            solicit_event: asked.flags.contains(LoginFlags::SOLICIT_EVENT),
             descriptors_max: limits.descriptors,
         })
     }

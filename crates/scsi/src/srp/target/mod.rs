@@ -11,12 +11,14 @@
 //!
 //! - `registry`: target ports, and who may log in to them. `login`: how a channel and its nexus come to be.
 //! - `channel`: one connection. `credits`: its request limit. `task`, `pieces`: a request under way, and the memory it names.
+//! - `events`: what initiators are told unasked.
 //! - `admit`, `move_data`, `reply`, `manage`: a request's way. `server`: the turn that drives them.
 
 mod admit;
 mod channel;
 mod counters;
 mod credits;
+mod events;
 mod limits;
 mod login;
 mod manage;

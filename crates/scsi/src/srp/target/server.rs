@@ -281,6 +281,15 @@ impl Server {
                 self.with(parts, key, |channel, cx| channel.handle_managed(cx, index, outcome));
             }
         }
+        while let Some(event) = parts.executor.poll_event() {
+            any = true;
+            let of = |channel: &Channel| self.nexuses.get(channel.login.nexus).map(|nexus| nexus.key);
+            let is_its = |channel: &Channel| channel.is_open() && of(channel) == Some(event.nexus);
+            let found = self.channels.iter().find(|(_, channel)| is_its(channel)).map(|(key, _)| key);
+            if let Some(key) = found {
+                self.with(parts, key, |channel, cx| channel.tell(cx, event.lun, event.sense));
+            }
+        }
         while let Some(lost) = parts.executor.poll_lost() {
             any = true;
             let found = self.nexuses.iter().find(|(_, nexus)| nexus.key == lost).map(|(key, _)| key);
@@ -329,7 +338,10 @@ impl Server {
         if !self.act(parts, key, act) {
             return;
         }
-        self.act(parts, key, |channel, cx| channel.give_credit(cx));
+        self.act(parts, key, |channel, cx| {
+            channel.tell_next(cx);
+            channel.give_credit(cx);
+        });
         let Some(channel) = self.channels.get_mut(key) else { return };
         if channel.is_stalled() && !self.stalled.contains(&key) {
             self.stalled.push(key);
