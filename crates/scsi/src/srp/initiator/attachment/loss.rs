@@ -1,6 +1,7 @@
 //! The connection is lost: when to try again, when to give up.
 
 use super::{Attachment, Phase};
+use crate::srp::initiator::channel::ChannelEnd;
 use crate::srp::initiator::event::{Failure, InitiatorEvent};
 use core::time::Duration;
 use stdx::env::Env;
@@ -15,6 +16,13 @@ impl Attachment {
         let now = env.now();
         self.drop_channels();
         tracing::info!(target = %self.options.target, address = %self.options.address, %why, "connection lost");
+        // A process that went without a word, and whose queue pair had our number: its connection is ended once it is seen to be
+        // stale (InfiniBand, 12.9.8.3.1), so the next attempt may go better.
+        if why == Failure::Channel(ChannelEnd::Refused(STALE)) && !self.was_live && self.stale < STALE_MAX {
+            self.stale += 1;
+            self.phase = Phase::Waiting { until: now + self.backoff.next_wait() };
+            return;
+        }
         if !self.was_live || self.options.loss_timeout == Some(Duration::ZERO) {
             return self.fail(why);
         }
@@ -46,3 +54,8 @@ impl Attachment {
         self.look_at = None;
     }
 }
+
+/// "Stale connection", of InfiniBand's table 110.
+const STALE: u16 = 10;
+/// How often that is borne before the first time that we are let in.
+const STALE_MAX: u32 = 6;

@@ -45,6 +45,8 @@ pub(super) struct Attachment {
     last_failure: Failure,
     /// Data may go along with commands: the target did not refuse units of that length.
     with_immediate: bool,
+    /// How often what an earlier connection of ours left was in the way since we were last let in.
+    stale: u32,
     /// The target has no room for more channels than there are.
     has_all_channels: bool,
     /// When to look for late commands.
@@ -85,6 +87,7 @@ impl Attachment {
             backoff: Backoff::new(seed, options.reconnect_delay, options.reconnect_delay_max),
             last_failure: Failure::Closed,
             with_immediate: true,
+            stale: 0,
             has_all_channels: false,
             look_at: None,
             ended: Vec::new(),

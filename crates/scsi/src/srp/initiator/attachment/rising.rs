@@ -99,6 +99,7 @@ impl Attachment {
         self.phase = Phase::Live;
         self.units.set_live(env, link);
         self.backoff.reset();
+        self.stale = 0;
         self.watch(env);
         let again = core::mem::replace(&mut self.was_live, true);
         self.events.push_back(if again { InitiatorEvent::Reconnected } else { InitiatorEvent::Connected });
