@@ -1,6 +1,7 @@
 //! What the peer says about our requests: that they are done, what they fetched, or that they were refused.
 
 use super::HasLane;
+use super::requester::Flight;
 use crate::neighbour::Source;
 use crate::neighbourhood::Neighbourhood;
 use crate::record::{LAST, Reason, Record};
@@ -15,13 +16,16 @@ pub(crate) fn acknowledge<E: HasLane>(registry: &mut Registry<E>, qp: QpId, numb
     let Some(pair) = registry.qps.get_mut(qp.0) else { return };
     let requester = &mut pair.engine.lane_mut().requester;
     let Some(front) = requester.flights.front() else { return };
-    let done = number.wrapping_sub(front.number) as usize;
+    let first = front.number;
+    let done = number.wrapping_sub(first);
     // More than was sent is a lie, or an old number.
-    if done == 0 || done > requester.cursor {
+    if done == 0 || done > requester.unsent().wrapping_sub(first) {
         return;
     }
     let mut is_new = false;
-    for flight in requester.flights.iter_mut().take(done).filter(|flight| flight.outcome.is_none()) {
+    let acknowledged = |flight: &&mut Flight| flight.number.wrapping_sub(first) < done;
+    let flights = requester.flights.iter_mut().take_while(acknowledged);
+    for flight in flights.filter(|flight| flight.outcome.is_none()) {
         if !flight.fetches {
             flight.outcome = Some(Status::Success);
             is_new = true;

@@ -40,7 +40,9 @@ pub(crate) struct Requester {
 /// A send with a number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flight {
+    /// Its records' number. What concerns no peer has no records, and the number of what follows it.
     pub(super) number: u32,
+    pub(super) is_local: bool,
     pub(super) fetches: bool,
     /// Bytes that were answered.
     pub(super) received: u32,
@@ -67,9 +69,19 @@ impl Requester {
 
     /// The flight with a number, if anything of it was sent.
     pub(super) fn find(&self, number: u32) -> Option<usize> {
-        let place = number.wrapping_sub(self.flights.front()?.number) as usize;
-        (place < self.cursor || place == self.cursor && self.has_begun && place < self.flights.len())
-            .then_some(place)
+        let first = self.flights.front()?.number;
+        let distance = number.wrapping_sub(first);
+        let place = self.flights.partition_point(|flight| {
+            let at = flight.number.wrapping_sub(first);
+            at < distance || at == distance && flight.is_local
+        });
+        let is_sent = place < self.cursor || place == self.cursor && self.has_begun;
+        self.flights.get(place).filter(|flight| is_sent && flight.number == number).map(|_| place)
+    }
+
+    /// The number of what is sent next.
+    pub(super) fn unsent(&self) -> u32 {
+        self.flights.get(self.cursor).map_or(self.next, |flight| flight.number)
     }
 
     /// The first flight of which nothing is known.
@@ -153,7 +165,9 @@ fn begin<E: HasLane>(registry: &mut Registry<E>, qp: QpId) -> Step {
         return Step::Idle;
     }
     if send.task.is_local() {
-        return if requester.flights.is_empty() { do_local(registry, qp) } else { Step::Idle };
+        // New memory is nothing to what is under way; what is closed may yet be needed to send that again.
+        let may_begin = matches!(send.task, Task::Register { .. }) || requester.flights.is_empty();
+        return if may_begin { do_local(registry, qp) } else { Step::Idle };
     }
     let fetches = send.task.fetches();
     let outcome = if send.len() > message_max {
@@ -168,16 +182,17 @@ fn begin<E: HasLane>(registry: &mut Registry<E>, qp: QpId) -> Step {
     }
     let number = requester.next;
     requester.next = number.wrapping_add(1);
-    requester.flights.push_back(Flight { number, fetches, received: 0, outcome });
+    requester.flights.push_back(Flight { number, is_local: false, fetches, received: 0, outcome });
     (requester.sent, requester.has_begun) = (0, false);
     Step::Done
 }
 
-/// Does what concerns no peer. Everything before it is done (10.8.3).
+/// Does what concerns no peer, in its turn. It completes when everything before it has (10.8.3).
 fn do_local<E: HasLane>(registry: &mut Registry<E>, qp: QpId) -> Step {
     let Some(pair) = registry.qps.get_mut(qp.0) else { return Step::Idle };
     let pd = pair.init.pd;
-    let Some(send) = pair.sends.get(0) else { return Step::Idle };
+    let place = pair.engine.lane().requester.flights.len();
+    let Some(send) = pair.sends.get(place) else { return Step::Idle };
     let regions = &mut registry.regions;
     let outcome = match send.task {
         Task::Register { key, address, access } => {
@@ -194,9 +209,11 @@ fn do_local<E: HasLane>(registry: &mut Registry<E>, qp: QpId) -> Step {
     let requester = &mut pair.engine.lane_mut().requester;
     let outcome = Some(if outcome { Status::Success } else { failure });
     let number = requester.next;
-    requester.flights.push_back(Flight { number, fetches: false, received: 0, outcome });
-    requester.cursor = 1;
-    completer::settle(registry, qp);
+    requester.flights.push_back(Flight { number, is_local: true, fetches: false, received: 0, outcome });
+    if place == 0 {
+        requester.cursor = 1;
+        completer::settle(registry, qp);
+    }
     Step::Done
 }
 
@@ -212,6 +229,10 @@ fn transmit<E: HasLane>(
     let requester = &pair.engine.lane().requester;
     let (place, sent, has_begun) = (requester.cursor, requester.sent, requester.has_begun);
     let Some(flight) = requester.flights.get(place).copied() else { return Step::Idle };
+    if flight.is_local && flight.outcome == Some(Status::Success) {
+        pair.engine.lane_mut().requester.cursor += 1;
+        return Step::Done;
+    }
     if flight.outcome.is_some() {
         // It failed before it began, and nothing follows it.
         completer::settle(registry, qp);

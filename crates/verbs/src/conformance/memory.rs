@@ -200,6 +200,46 @@ pub(super) fn registered_by_work(setting: &mut dyn Setting) {
     }
     pair.work(0, 4, Work::Write(Remote { address: 9, key }), &[local]);
     pair.failure(0, Status::RemoteAccess);
+    registered_behind_what_is_sent_again(setting);
+}
+
+/// Memory is registered behind a message that finds no receive, and the peer told of it by another: all is done once, in order.
+fn registered_behind_what_is_sent_again(setting: &mut dyn Setting) {
+    let transport = Transport::ReliableConnection;
+    let sides = [0, 1].map(|end| Side::new(setting, end, transport));
+    let mut pair = Pair { setting, sides };
+    for end in [0, 1] {
+        pair.modify(end, &Transition::Initialize { access: ALL, queue_key: 0 });
+    }
+    for end in [0, 1] {
+        pair.raise(end, transport, TRIES_WITHOUT_END);
+    }
+    let (pd, span) = (pair.sides[1].pd, pair.sides[1].span);
+    let keys = [0, 1].map(|_| pair.setting.end(1).0.alloc_region(pd, 1).unwrap());
+    let (from, access) = (pair.sge(1, 0, 64), Access::LOCAL_WRITE.with(Access::REMOTE_WRITE));
+    for (id, key) in (0..).zip(keys) {
+        let pieces = [span.slice(1000 * (id as usize + 1), 100)];
+        pair.work(1, 3 * id, Work::Send, &[from]);
+        pair.work(1, 3 * id + 1, Work::Register { key, pieces: &pieces, address: 0, access }, &[]);
+        pair.work(1, 3 * id + 2, Work::Send, &[from]);
+    }
+    pair.settle();
+    for id in 0..4 {
+        let to = pair.sge(0, 64 * id, 64);
+        pair.receive(0, id, &[to]);
+        pair.settle();
+    }
+    let done = pair.completions(1, 6);
+    assert!(done.iter().map(|done| (done.id, done.status)).eq((0..6).map(|id| (id, Status::Success))));
+    let received: Vec<_> = pair.completions(0, 4).iter().map(|done| done.id).collect();
+    assert_eq!(received, [0, 1, 2, 3]);
+    let local = pair.sge(0, 2000, 100);
+    pair.fill(0, 2000, &pattern(100, 3));
+    for (place, key) in [1000, 2000].into_iter().zip(keys) {
+        pair.work(0, 9, Work::Write(Remote { address: 0, key }), &[local]);
+        pair.success(0);
+        assert_eq!(pair.bytes(1, place, 100), pattern(100, 3));
+    }
 }
 
 pub(super) fn invalidated_by_peer(setting: &mut dyn Setting) {
@@ -225,3 +265,6 @@ pub(super) fn invalidated_by_peer(setting: &mut dyn Setting) {
     let status = pair.completions(0, 1)[0].status;
     assert!(matches!(status, Status::RemoteAccess | Status::RemoteOperation), "{status:?}");
 }
+
+/// The retry count that means without end.
+const TRIES_WITHOUT_END: u8 = 7;

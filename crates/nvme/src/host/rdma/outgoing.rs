@@ -50,18 +50,11 @@ impl QueuePair {
         Ok(())
     }
 
-    /// Posts the commands that wait. What finds no room (the connection is ending) stays.
-    ///
-    /// The memory of all is opened before the first capsule is sent: a device may do what concerns no peer only when all
-    /// before it is done.
+    /// Posts the commands that wait, the memory of each opened right before its capsule is sent. What finds no room (the
+    /// connection is ending) stays.
     pub(super) fn post_waiting(&mut self, cx: &mut Context<'_>) {
-        for index in 0..self.waiting.len() {
-            if self.open(cx, self.waiting[index]).is_err() {
-                return;
-            }
-        }
         while let Some(&slot) = self.waiting.front() {
-            if self.post(cx, slot).is_err() {
+            if self.open(cx, slot).and_then(|()| self.post(cx, slot)).is_err() {
                 return;
             }
             self.waiting.pop_front();
