@@ -43,6 +43,8 @@ pub struct Shard {
     inbox: Inbox,
     handle: Handle,
     events: Vec<Event>,
+    /// A buffer came back in the last turn for which a server may be waiting that had been polled before.
+    relieved: bool,
     ending: Ending,
 }
 
@@ -97,6 +99,7 @@ impl Shard {
             inbox,
             handle,
             events: Vec::new(),
+            relieved: false,
             ending: Ending::No,
         })
     }
@@ -338,6 +341,7 @@ impl Shard {
         self.devices.drive_leavers(env);
         self.turn_devices(env);
         self.end(env);
+        self.relieved = env.mem().take_relief();
     }
 
     /// When the next [`Shard::turn`] is due even if nothing happens.
@@ -355,6 +359,7 @@ impl Shard {
             self.nvmf_deadline(),
             self.srp.deadline(),
             self.devices.deadline(),
+            self.relieved.then_some(Time::ZERO),
         ];
         parts.into_iter().fold(None, earliest)
     }
@@ -497,6 +502,7 @@ const FLUSH: Io = Io { tag: 0, op: Op::Flush, lba: 0, blocks: 0, fua: false, len
 mod tests {
     use super::*;
     use crate::volumes::FileSpec;
+    use stdx::conformance::still::StillEnv;
     use stdx::testing::TestEnv;
 
     /// A disk may take its time; the shard sleeps meanwhile, and time passes for those who only simulate it.
@@ -518,5 +524,21 @@ mod tests {
         assert_eq!(shard.deadline(), None, "nothing is due before it has");
         shard.turn(&mut env);
         assert!(shard.is_drained());
+    }
+
+    /// Servers are polled one after the other, and a buffer may come back behind the one that waits for it.
+    #[test]
+    fn a_buffer_that_was_missed_and_came_back_is_worth_another_turn() {
+        let mut env = StillEnv::with_buffers(1, 64 << 20);
+        let mut shard = Shard::new(&mut env, Limits::default()).expect("memory");
+        let largest = env.mem().buffer_len_max();
+        let mut all: Vec<Span> = core::iter::from_fn(|| env.mem().take(largest)).collect();
+        let mut give = |env: &mut StillEnv| env.mem().give(all.pop().expect("a buffer"));
+        give(&mut env);
+        shard.turn(&mut env);
+        assert_eq!(shard.deadline(), Some(Time::ZERO));
+        give(&mut env);
+        shard.turn(&mut env);
+        assert_eq!(shard.deadline(), None, "nobody missed that one");
     }
 }

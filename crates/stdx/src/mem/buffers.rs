@@ -8,6 +8,10 @@ use super::{RegionId, Span};
 pub(super) struct Buffers {
     region: RegionId,
     classes: Vec<Class>,
+    /// The least that was asked for in vain since a buffer as large came back.
+    missed: Option<usize>,
+    /// One came back that had been asked for in vain.
+    relieved: bool,
 }
 
 #[derive(Debug)]
@@ -31,14 +35,17 @@ impl Buffers {
             let start = (place * share) as u64;
             Class { size, start, count, fresh: 0, free: Vec::new(), taken: Vec::new() }
         });
-        Self { region, classes: classes.collect() }
+        Self { region, classes: classes.collect(), missed: None, relieved: false }
     }
 
     /// A buffer of at least `len` bytes, its span exactly `len` long; `None` when all that are large enough are taken.
     pub(super) fn take(&mut self, len: usize) -> Option<Span> {
         let fitting = self.classes.iter_mut().filter(|class| class.size as usize >= len);
-        let (class, index) =
-            fitting.into_iter().find_map(|class| class.take().map(|index| (class, index)))?;
+        let found = fitting.into_iter().find_map(|class| class.take().map(|index| (class, index)));
+        let Some((class, index)) = found else {
+            self.missed = Some(self.missed.map_or(len, |missed| missed.min(len)));
+            return None;
+        };
         let offset = class.start + u64::from(index) * u64::from(class.size);
         Some(Span { region: self.region, len: len as u32, offset })
     }
@@ -55,6 +62,14 @@ impl Buffers {
         let index = ((span.offset - class.start) / u64::from(class.size)) as u32;
         assert!(core::mem::take(&mut class.taken[index as usize]), "the buffer was given back before");
         class.free.push(index);
+        if self.missed.take_if(|missed| *missed <= class.size as usize).is_some() {
+            self.relieved = true;
+        }
+    }
+
+    /// Whether a buffer has come back, since this was last asked, that had been asked for in vain.
+    pub(super) const fn take_relief(&mut self) -> bool {
+        core::mem::replace(&mut self.relieved, false)
     }
 
     /// The longest buffer there is, taken or not, in bytes.

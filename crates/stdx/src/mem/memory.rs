@@ -305,6 +305,12 @@ impl Memory {
         self.buffers.give(buffer);
     }
 
+    /// Whether a buffer has come back, since this was last asked, of a length that had been asked for in vain: those who wait
+    /// for one may have it now.
+    pub const fn take_relief(&mut self) -> bool {
+        self.buffers.take_relief()
+    }
+
     /// How many I/O buffers are out.
     pub fn buffers_taken(&self) -> usize {
         self.buffers.taken()
