@@ -1,23 +1,19 @@
 //! A controller that does what a test says: it brings a host up by itself, and then leaves the I/O to the script.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod answers;
 pub mod pdu;
 
+use answers::Controller;
 use block::{BlockDevice, Channel, Done, Io, Op};
 use nvme::host::{Host, HostEvent, HostOptions};
 use pdu::Sent;
 use stdx::env::{Env, Owner, StreamId};
 use stdx::testing::TestEnv;
-use wire::nvme::admin::LogPageRequest;
-use wire::nvme::fabrics::{Capabilities, Property, PropertyGet, Version};
-use wire::nvme::identify::{
-    ControllerData, LbaFormat, MultiPath, NamespaceData, NamespaceList, NvmControllerData, Structure,
-};
-use wire::nvme::log::{AnaGroupHeader, AnaHeader, AnaState, LogPage};
+use wire::nvme::identify::NvmControllerData;
+use wire::nvme::log::AnaState;
 use wire::nvme::tcp::{Digests, IcResp};
-use wire::nvme::{AdminOpcode, FABRICS_OPCODE, FabricsCommandType, Nqn, Status, SubmissionQueueEntry};
-use zerocopy::IntoBytes;
-use zerocopy::little_endian::{U16, U32, U64};
+use wire::nvme::{FABRICS_OPCODE, FabricsCommandType, Nqn, Status, SubmissionQueueEntry};
 
 /// The host and the scripted controller.
 pub struct Script {
@@ -189,28 +185,17 @@ impl Script {
     }
 
     fn answer_fabrics(&mut self, stream: StreamId, command: &SubmissionQueueEntry) {
-        let result = match FabricsCommandType::from_code(command.fabrics_type_code()) {
-            Some(FabricsCommandType::Connect) => {
-                self.queues.push((stream, (command.cdw10.get() >> 16) as u16));
-                1
-            }
-            Some(FabricsCommandType::PropertyGet) => match PropertyGet::read(command).offset {
-                offset if offset == Property::Capabilities.code() => capabilities().bits(),
-                _ => 1,
-            },
-            _ => 0,
-        };
+        if command.fabrics_type_code() == FabricsCommandType::Connect.code() {
+            self.queues.push((stream, (command.cdw10.get() >> 16) as u16));
+        }
+        let result = answers::fabrics(command);
         let response = pdu::response(command, Status::SUCCESS, result, self.digests);
         self.env.deliver(stream, &response);
     }
 
     fn answer_admin(&mut self, stream: StreamId, command: &SubmissionQueueEntry) -> bool {
-        let data = match AdminOpcode::from_code(command.opcode) {
-            Some(AdminOpcode::Identify) => self.identify(command),
-            Some(AdminOpcode::GetLogPage) => self.log_page(command),
-            Some(AdminOpcode::SetFeatures | AdminOpcode::KeepAlive) => Vec::new(),
-            _ => return false,
-        };
+        let controller = Controller { limits: self.limits, access: self.access };
+        let Some(data) = controller.admin(command) else { return false };
         let mut bytes = Vec::new();
         if !data.is_empty() {
             bytes = pdu::data(command, 0, &data, true, false, self.digests);
@@ -219,66 +204,6 @@ impl Script {
         self.env.deliver(stream, &bytes);
         true
     }
-
-    fn identify(&self, command: &SubmissionQueueEntry) -> Vec<u8> {
-        let mut out = vec![0; 4096];
-        match Structure::from_code(command.cdw10.to_bytes()[0]) {
-            Some(Structure::Controller) => {
-                let mut data = ControllerData::zeroed();
-                data.command_capsule_size = U32::new((64 + 8192) / 16);
-                data.volatile_write_cache = 1;
-                data.nvm_commands = U16::new(0x0c);
-                data.version = U32::new(self.limits.map_or(0, |_| Version::V2_0.bits()));
-                data.async_events = U32::new(1 << 8);
-                if self.access.is_some() {
-                    data.multi_path = MultiPath::ANA_REPORTING.bits();
-                    data.ana_groups = U32::new(1);
-                    data.ana_transition_seconds = 10;
-                }
-                data.encode(&mut out).unwrap();
-            }
-            Some(Structure::CommandSetController) => {
-                self.limits.expect("asked of a controller that has them").encode(&mut out).unwrap();
-            }
-            Some(Structure::ActiveNamespaceList) => {
-                NamespaceList::collect([1]).encode(&mut out).unwrap();
-            }
-            Some(Structure::Namespace) => {
-                let mut data = NamespaceData::zeroed();
-                data.size = U64::new(65_536);
-                data.formats[0] = LbaFormat::of_block_size(4096);
-                data.nguid = [5; 16];
-                data.ana_group_id = U32::new(u32::from(self.access.is_some()));
-                data.encode(&mut out).unwrap();
-            }
-            _ => {}
-        }
-        out
-    }
-
-    fn log_page(&self, command: &SubmissionQueueEntry) -> Vec<u8> {
-        let request = LogPageRequest::read(command);
-        let mut out = vec![0; request.length as usize];
-        let is_access = request.page == LogPage::AsymmetricNamespaceAccess.code();
-        if let Some(state) = self.access.filter(|_| is_access) {
-            let page = [
-                AnaHeader::new(0, 1).as_bytes().to_vec(),
-                AnaGroupHeader::new(1, 0, 0, state).as_bytes().to_vec(),
-            ];
-            let page = page.concat();
-            let len = page.len().min(out.len());
-            out[..len].copy_from_slice(&page[..len]);
-        }
-        out
-    }
-}
-
-fn capabilities() -> Capabilities {
-    let mut capabilities = Capabilities::from_bits(0);
-    capabilities.queue_entries_max_zero_based = 127;
-    capabilities.ready_timeout = 4;
-    capabilities.command_sets = 0x41;
-    capabilities
 }
 
 pub fn options() -> HostOptions {

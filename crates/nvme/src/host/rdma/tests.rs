@@ -1,5 +1,7 @@
 //! A queue against a controller that answers as a test says, on one loopback device.
 
+mod golden;
+
 use super::queue::{Context, Parameters, QueuePair, State};
 use super::{QueueEnd, link};
 use crate::host::queue::{Data, InCapsule};
@@ -11,7 +13,7 @@ use stdx::slab::Key;
 use verbs::endpoint::{Endpoint, Happening, Options};
 use verbs::loopback::Loopback;
 use verbs::{Access, Connections, Data as Bytes, Key as MemoryKey, PortSpace, Provider, Remote};
-use wire::nvme::rdma::QueueAccept;
+use wire::nvme::rdma::{PRIVATE_DATA_LEN, QueueAccept};
 use wire::nvme::{CompletionQueueEntry, NvmOpcode, Sgl, Status, SubmissionQueueEntry};
 
 const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4420);
@@ -19,6 +21,8 @@ const OURS: u64 = 1 << 32;
 const THEIRS: u64 = 2 << 32;
 const ENTRIES: u16 = 8;
 const LEN: usize = 4096;
+/// Bytes of the longest capsule.
+const CAPSULE_MAX: u32 = 64 + (16 << 10);
 
 struct Bench {
     env: StillEnv,
@@ -30,17 +34,26 @@ struct Bench {
     /// The controller's end.
     peer: Option<Key>,
     capsules: Vec<SubmissionQueueEntry>,
+    /// The last capsule, with its data.
+    last: Vec<u8>,
+    /// The words in which the queue was asked for.
+    asked: Vec<u8>,
 }
 
 impl Bench {
     fn new(receives: u16) -> Self {
+        Self::with(parameters(), receives)
+    }
+
+    /// A queue of this kind, whose controller has so many receives.
+    fn with(parameters: Parameters, receives: u16) -> Self {
         let mut env = StillEnv::new(1);
         let mut device = Loopback::new(verbs::Limits::default(), ADDRESS.ip());
         let access = Access::LOCAL_WRITE.with(Access::REMOTE_READ).with(Access::REMOTE_WRITE);
         let options = Options {
             connections_max: 1,
             receives: 16,
-            receive_len: 64,
+            receive_len: CAPSULE_MAX,
             sends: 32,
             pieces: 3,
             inline_bytes: 64,
@@ -49,19 +62,12 @@ impl Bench {
         let ours = Endpoint::new(&mut env, &mut device, OURS, options).unwrap();
         let mut theirs = Endpoint::new(&mut env, &mut device, THEIRS, options).unwrap();
         theirs.listen(&mut device, PortSpace::Tcp, ADDRESS).unwrap();
-        let region = env.mem().map(Kind::Shared, 1 << 16).unwrap();
+        let region = env.mem().map(Kind::Shared, 1 << 20).unwrap();
         let memory = env.mem().whole(region);
-        let queue = QueuePair::new(Parameters {
-            id: 1,
-            controller_id: 7,
-            entries: ENTRIES,
-            flow_control: false,
-            in_capsule: InCapsule::default(),
-            first_capsule: 0,
-        });
-        let (peer, capsules) = (None, Vec::new());
-        let mut bench = Self { env, device, ours, theirs, queue, memory, peer, capsules };
-        bench.with(|queue, cx| queue.ask(cx, ADDRESS));
+        let queue = QueuePair::new(parameters);
+        let (peer, capsules, last, asked) = (None, Vec::new(), Vec::new(), Vec::new());
+        let mut bench = Self { env, device, ours, theirs, queue, memory, peer, capsules, last, asked };
+        bench.act(|queue, cx| queue.ask(cx, ADDRESS));
         bench.settle(receives);
         bench
     }
@@ -72,7 +78,7 @@ impl Bench {
         bench
     }
 
-    fn with(&mut self, act: impl FnOnce(&mut QueuePair, &mut Context<'_>)) {
+    fn act(&mut self, act: impl FnOnce(&mut QueuePair, &mut Context<'_>)) {
         let Self { env, device, ours, queue, memory, .. } = self;
         let split = memory.len() - link::PADDING_MAX;
         let (capsules, padding) = (memory.first(split), memory.from(split));
@@ -82,7 +88,7 @@ impl Bench {
     /// Lets happen what happens; who asks for a connection gets one with so many receives.
     fn settle(&mut self, receives: u16) {
         for _ in 0..20 {
-            self.with(QueuePair::post_waiting);
+            self.act(QueuePair::post_waiting);
             self.device.turn(&mut self.env);
             while let Some(event) = self.device.poll_event() {
                 let end =
@@ -108,13 +114,15 @@ impl Bench {
         match happening {
             Happening::Requested(requested) => {
                 let answer = QueueAccept { controller_receive_size: receives }.encode();
+                self.asked = requested.private_data.bytes()[..PRIVATE_DATA_LEN].to_vec();
                 let accepted = theirs.accept(env, device, requested.request, requested.parameters, &answer);
                 self.peer = Some(accepted.unwrap());
             }
             Happening::Received { connection, received } => {
-                let mut bytes = [0; SubmissionQueueEntry::LEN];
-                env.mem().read(theirs.message(&received), &mut bytes);
-                self.capsules.push(*SubmissionQueueEntry::view(&bytes).unwrap());
+                let message = theirs.message(&received);
+                self.last = vec![0; message.len()];
+                env.mem().read(message, &mut self.last);
+                self.capsules.push(*SubmissionQueueEntry::view(&self.last).unwrap());
                 theirs.release(device, connection, received);
             }
             _ => {}
@@ -127,7 +135,7 @@ impl Bench {
             Happening::Done { token, kind, status, .. } => self.queue.handle_done(token, kind, status),
             Happening::Broken { .. } | Happening::Gone { .. } => self.queue.handle_broken(),
             Happening::Received { received, .. } => {
-                self.with(|queue, cx| queue.handle_received(cx, received));
+                self.act(|queue, cx| queue.handle_received(cx, received));
             }
             Happening::Refused { .. } | Happening::Requested(_) => unreachable!(),
         }
@@ -140,6 +148,20 @@ impl Bench {
         self.queue.submit(self.env.now(), &command, data, 5).unwrap();
         self.settle(ENTRIES);
         self.capsules.pop().unwrap()
+    }
+
+    /// A command is sent and answered at once: its capsule.
+    fn submitted(&mut self, command: &SubmissionQueueEntry, data: Data) -> Vec<u8> {
+        self.queue.submit(self.env.now(), command, data, 5).unwrap();
+        self.settle(ENTRIES);
+        let sent = self.capsules.pop().unwrap();
+        let key = match sent.data.decode() {
+            Ok(Sgl::Keyed { key, length: 1.., .. }) => Some(key),
+            _ => None,
+        };
+        self.answer(&response(sent.command_id.get()), key);
+        assert_eq!(self.completed(), 1);
+        core::mem::take(&mut self.last)
     }
 
     fn answer(&mut self, bytes: &[u8], invalidate: Option<u32>) {
@@ -157,6 +179,18 @@ impl Bench {
         self.queue.take_completed(&mut completed);
         assert!(completed.iter().all(|done| (done.token, done.status) == (5, Status::SUCCESS)));
         completed.len()
+    }
+}
+
+/// An I/O queue without data in capsules.
+fn parameters() -> Parameters {
+    Parameters {
+        id: 1,
+        controller_id: 7,
+        entries: ENTRIES,
+        flow_control: false,
+        in_capsule: InCapsule::default(),
+        first_capsule: 0,
     }
 }
 
