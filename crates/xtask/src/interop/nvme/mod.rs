@@ -1,7 +1,7 @@
 //! NVMe/TCP: Linux as the host of our target, and Linux as the target of our host.
 
 pub(super) mod host;
-mod target;
+pub(super) mod target;
 
 use super::lab::{Daemon, GUEST, Lab, Script};
 use super::{Scenario, TargetKind};
@@ -32,7 +32,7 @@ impl Peer {
         match lab.target() {
             TargetKind::Weft => Ok(Peer::Weft(serve(lab, &["--ram", "64M"])?)),
             TargetKind::Kernel => {
-                kernel_target(lab)?;
+                kernel_target(lab, "tcp")?;
                 Ok(Peer::Kernel)
             }
         }
@@ -77,7 +77,8 @@ pub(super) fn serve(lab: &Lab, volumes: &[&str]) -> Result<Daemon> {
     Daemon::start(lab, &arguments)
 }
 
-/// Has the kernel's target serve 64 MiB of RAM in the guest.
-fn kernel_target(lab: &Lab) -> Result<()> {
-    lab.once("nvmet", &script(include_str!("inside/nvmet.sh")).set("ADDRESS", GUEST))
+/// Has the kernel's target serve 64 MiB of RAM in the guest, over a transport.
+fn kernel_target(lab: &Lab, transport: &str) -> Result<()> {
+    let serving = script_over(transport, include_str!("inside/nvmet.sh")).set("ADDRESS", GUEST);
+    lab.once(if transport == "rdma" { "nvmet-rdma" } else { "nvmet-tcp" }, &serving)
 }

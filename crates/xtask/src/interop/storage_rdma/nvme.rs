@@ -1,4 +1,4 @@
-//! NVMe/RDMA: Linux's nvme-rdma as the host of our target.
+//! NVMe/RDMA: Linux's nvme-rdma as the host of our target, and its nvmet-rdma as the target of our host.
 
 use super::{lossy, plain, pull_cable};
 use crate::guest::HOST_ADDRESS;
@@ -59,6 +59,10 @@ pub fn scenarios() -> Vec<Scenario> {
             "random I/O, verified, with one packet of a hundred lost",
             |lab| lossy(lab, || served(lab, disk::FIO, 400)),
         ),
+        scenario("storage-rdma-nvme-target", "weft info, discover, copy, read, verify and bench", |lab| {
+            plain(lab)?;
+            nvme::target::all(lab, "rdma")
+        }),
     ]
 }
 
