@@ -317,6 +317,9 @@ pub struct BenchArgs {
     /// Show the histogram of latencies
     #[arg(long)]
     pub histogram: bool,
+    /// Over RDMA, reach devices of this machine by packets, too, not through shared memory
+    #[arg(long)]
+    pub packets: bool,
 }
 
 /// Access patterns, by fio's names.

@@ -49,7 +49,11 @@ pub struct Opened {
 impl Client {
     /// Starts a shard with nothing on it.
     pub fn new() -> Result<Self, Failure> {
-        let limits = Limits::default();
+        Self::with(Limits::default())
+    }
+
+    /// Starts a shard with nothing on it, which has these limits.
+    pub fn with(limits: Limits) -> Result<Self, Failure> {
         let mut env = environment(limits)?;
         // A signal has to end the wait, too.
         let wake = env.waker();

@@ -80,12 +80,19 @@ pub struct WeftBench {
     place: Place,
     weft: PathBuf,
     url: String,
+    /// Over RDMA, packets alone.
+    packets: bool,
 }
 
 impl WeftBench {
     /// To be run on the client's processor.
     pub fn new(options: &Options, weft: &Path, url: String) -> Self {
-        Self { place: options.client(), weft: weft.to_owned(), url }
+        Self { place: options.client(), weft: weft.to_owned(), url, packets: false }
+    }
+
+    /// The same by packets, where it would go through shared memory.
+    pub fn by_packets(self) -> Self {
+        Self { packets: true, ..self }
     }
 
     /// Writes all over the volume: one that was never written is one page of zeros over and over again, which no cache
@@ -104,6 +111,7 @@ impl WeftBench {
         let (size, depth, seconds) = (size.to_string(), depth.to_string(), seconds.to_string());
         let mut arguments = vec!["bench", &self.url, "--json", "--destroy", "--pattern", pattern];
         arguments.extend(["--size", &size, "--depth", &depth, "--seconds", &seconds]);
+        arguments.extend(self.packets.then_some("--packets"));
         let said = output(self.place, &self.weft, &arguments)?;
         let said: Value = serde_json::from_str(&said).context("what weft bench said")?;
         let rate = said["iops"].as_f64().context("weft bench tells no rate")?;

@@ -15,6 +15,7 @@ mod rdma;
 mod reactor;
 mod report;
 mod sockets;
+mod storage;
 mod workload;
 pub mod yardstick;
 
@@ -71,6 +72,8 @@ pub enum Subject {
     Rdma,
     /// Streams between two processes over SDP, beside TCP and Unix sockets
     Sockets,
+    /// Storage over RDMA, through shared memory and as soft RoCE, beside the same over streams
+    Storage,
 }
 
 /// Runs the benchmark.
@@ -92,6 +95,7 @@ pub fn run(options: &Options) -> Result<()> {
         Subject::Rdma if options.guest => kernel::contenders(options, &programs)?,
         Subject::Rdma => rdma::contenders(options, &programs),
         Subject::Sockets => sockets::contenders(options, &programs),
+        Subject::Storage => storage::contenders(options, &programs)?,
     };
     let mut report = Report::new(options, &workloads, &contenders);
     for round in 0..options.rounds {
@@ -143,7 +147,7 @@ fn build(options: &Options) -> Result<Programs> {
     let wanted: &[&str] = match options.subject {
         Subject::Reactor | Subject::Rdma => &["-p", "xtask", "-p", "reactor", "--bins", "--examples"],
         Subject::Sockets => &["-p", "xtask", "-p", "sockets", "--bins", "--examples"],
-        Subject::Nvme | Subject::Iscsi => &["-p", "xtask", "-p", "weft", "--bins"],
+        Subject::Nvme | Subject::Iscsi | Subject::Storage => &["-p", "xtask", "-p", "weft", "--bins"],
     };
     let status = Command::new("cargo")
         .args(["build", "--quiet", "--release"])

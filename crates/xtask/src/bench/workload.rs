@@ -20,7 +20,7 @@ pub struct Workload {
 /// The workloads of a subject.
 pub const fn of(subject: Subject) -> &'static [Workload] {
     match subject {
-        Subject::Nvme | Subject::Iscsi | Subject::Reactor => &VOLUME,
+        Subject::Nvme | Subject::Iscsi | Subject::Reactor | Subject::Storage => &VOLUME,
         Subject::Rdma => &RDMA,
         Subject::Sockets => &SOCKETS,
     }

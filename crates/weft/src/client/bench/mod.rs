@@ -8,6 +8,7 @@ use crate::args::{BenchArgs, Pattern};
 use crate::error::Failure;
 use crate::output::{Progress, Style, latency};
 use block::Op;
+use engine::Limits;
 use hdrhistogram::Histogram;
 use report::Report;
 use std::time::{Duration, Instant};
@@ -24,7 +25,9 @@ pub fn run(style: &Style, args: &BenchArgs) -> Result<(), Failure> {
     if let Some(cpu) = args.cpu {
         reactor::pin(cpu).map_err(Failure::Start)?;
     }
-    let mut client = Client::new()?;
+    let mut limits = Limits::default();
+    limits.device.shared_memory = !args.packets;
+    let mut client = Client::with(limits)?;
     let mut flow = Flow::new(client.open(&args.url)?);
     let mut load = Load::new(&mut client, &flow, args)?;
     let progress = Progress::time(style, "measuring", args.seconds.as_millis() as u64);

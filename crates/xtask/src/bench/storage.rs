@@ -1,0 +1,54 @@
+//! Storage over RDMA between two processes of this machine, through shared memory and as soft RoCE, beside the same volume over
+//! streams.
+//!
+//! One daemon serves one volume by every protocol. Its RDMA device has one loopback address and the client's another.
+
+use super::contender::{Contender, WeftBench};
+use super::process::Server;
+use super::{Options, Programs, Workload};
+use anyhow::{Context, Result};
+use serde_json::Value;
+use std::rc::Rc;
+
+/// Weft with Weft, by each protocol.
+pub fn contenders(options: &Options, programs: &Programs) -> Result<Vec<Contender>> {
+    let arguments = ["serve", "--json", "--ram", &options.volume];
+    let server = Rc::new(Server::start(options.target(), &programs.weft, &arguments)?);
+    let said: Value = serde_json::from_str(&server.line).context("what weft serve said")?;
+    let url = |kind: &str, field: &str| {
+        let url = said[kind][0][field].as_str().map(str::to_owned);
+        url.with_context(|| format!("weft serve names no {field} of its {kind}: {}", said["notes"]))
+    };
+    let by_streams = bench(options, programs, url("namespaces", "url")?);
+    by_streams.fill()?;
+    let by_iscsi = bench(options, programs, url("luns", "url")?);
+    let by_rdma = bench(options, programs, from_another_address(&url("namespaces", "rdma_url")?));
+    let by_packets = by_rdma.clone().by_packets();
+    let seconds = options.seconds;
+    let contender = |name, against, bench: WeftBench| {
+        let server = Rc::clone(&server);
+        Contender::new(name, against, move |workload: &Workload| {
+            let figures = bench.measure(workload, seconds).map(Some);
+            figures.with_context(|| format!("process {}", server.id()))
+        })
+    };
+    Ok(vec![
+        contender("nvme-tcp", &[], by_streams),
+        contender("iscsi", &[], by_iscsi),
+        contender("nvme-memory", &[0], by_rdma),
+        contender("nvme-roce", &[0], by_packets),
+    ])
+}
+
+fn bench(options: &Options, programs: &Programs, url: String) -> WeftBench {
+    WeftBench::new(options, &programs.weft, url)
+}
+
+/// Two devices cannot share an address.
+fn from_another_address(url: &str) -> String {
+    let behind = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{behind}from={CLIENT}")
+}
+
+/// Where the client's device is.
+const CLIENT: &str = "127.0.0.2";
