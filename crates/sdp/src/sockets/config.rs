@@ -40,7 +40,7 @@ impl Default for Config {
             listeners_max: 64,
             backlog_max: 1024,
             frames_each: 24,
-            frames_max: 8192,
+            frames_max: 4096,
             reading_max: 1 << 20,
         }
     }
@@ -81,7 +81,7 @@ impl Config {
 }
 
 /// Bytes of a message, with its header.
-const MESSAGE_LEN: u32 = 32 << 10;
+const MESSAGE_LEN: u32 = 64 << 10;
 /// Requests of one stream under way.
 const SENDS: u32 = 32;
 /// Pieces that a message's bytes lie in: its header, and frames.

@@ -52,8 +52,7 @@ pub(super) unsafe fn copy_past(_to: *mut u8, _from: *const u8, _len: usize) -> b
 }
 
 /// Bytes the processor fetches at once.
-#[cfg(all(target_arch = "x86_64", not(miri)))]
-const LINE: usize = 64;
+pub(super) const LINE: usize = 64;
 
 /// How much is asked for: the page's address is then found, and the processor sees by itself how it goes on.
 #[cfg(all(target_arch = "x86_64", not(miri)))]

@@ -148,6 +148,19 @@ impl Memory {
         unsafe { at.copy_from_nonoverlapping(src.as_ptr(), src.len()) }
     }
 
+    /// Like [`Memory::write`], for bytes that this processor will not look at soon: another is about to.
+    pub fn write_past_cache(&mut self, dst: Span, src: &[u8]) {
+        let at = self.at_to_write(dst.first(src.len()));
+        let lines = src.len() / cache::LINE * cache::LINE;
+        // SAFETY: as in `write`; the lines are the first of the bytes that were checked, the rest follows them.
+        unsafe {
+            if !cache::copy_past(at, src.as_ptr(), lines) {
+                at.copy_from_nonoverlapping(src.as_ptr(), lines);
+            }
+            at.add(lines).copy_from_nonoverlapping(src.as_ptr().add(lines), src.len() - lines);
+        }
+    }
+
     /// Copies the first bytes of `src` out, as many as `dst` has.
     #[inline]
     pub fn read(&self, src: Span, dst: &mut [u8]) {
@@ -580,6 +593,25 @@ mod tests {
         let id = memory.map(Kind::Private, 4096).unwrap();
         let span = Span { len: 2, offset: 4095, ..memory.whole(id) };
         memory.bytes(span);
+    }
+
+    #[test]
+    fn what_goes_past_the_cache_arrives() {
+        let mut memory = memory();
+        let region = memory.map(Kind::Shared, 8192).unwrap();
+        let bytes: Vec<u8> = (0..1000_u32).map(|at| (at * 7 % 251) as u8).collect();
+        for (start, len) in [(0, 1000), (64, 64), (1, 300), (16, 63), (4096, 0), (48, 999)] {
+            let place = memory.whole(region);
+            memory.fill(place, 0xee);
+            memory.write_past_cache(place.from(start), &bytes[..len]);
+            let mut all = vec![0; 8192];
+            memory.read(place, &mut all);
+            assert_eq!(all[start..start + len], bytes[..len]);
+            assert!(
+                all[..start].iter().chain(&all[start + len..]).all(|byte| *byte == 0xee),
+                "{start}, {len}"
+            );
+        }
     }
 
     #[test]
