@@ -19,6 +19,18 @@ pub fn directory(user: u32) -> PathBuf {
     PathBuf::from(format!("/dev/shm/weft-{user}"))
 }
 
+/// The name of a run, made of its own words and whether its pages are to outlive its processes, for `weft run --stats` to read.
+pub fn run_name(words: &str, is_kept: bool) -> String {
+    format!("{}{words}", if is_kept { KEPT } else { "" })
+}
+
+/// Do pages of this run outlive its processes?
+pub fn is_kept(run: &str) -> bool {
+    run.starts_with(KEPT)
+}
+
+const KEPT: &str = "kept-";
+
 /// The name of the page of a process.
 pub fn page_name(run: &str, process: u32) -> String {
     format!("{run}.{process}")

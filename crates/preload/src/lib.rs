@@ -48,3 +48,15 @@ extern "C" fn begin() {
 // SAFETY: the section holds functions of this signature.
 #[unsafe(link_section = ".init_array")]
 static BEGIN: extern "C" fn() = begin;
+
+/// Run when the process ends by itself.
+#[cfg_attr(test, allow(dead_code, reason = "tests are no programs of ours"))]
+extern "C" fn end() {
+    errno::kept(rows::remove);
+}
+
+#[cfg(not(test))]
+#[used]
+// SAFETY: the section holds functions of this signature.
+#[unsafe(link_section = ".fini_array")]
+static END: extern "C" fn() = end;

@@ -25,6 +25,8 @@ struct Page {
 }
 
 static PAGE: OnceLock<Option<Page>> = OnceLock::new();
+/// The page's file, and the process that made it.
+static FILE: OnceLock<(CString, u32)> = OnceLock::new();
 static HINT: AtomicU32 = AtomicU32::new(0);
 
 /// A free row, taken; `None` if there is none, or no memory.
@@ -93,7 +95,22 @@ fn file() -> Option<*mut c_void> {
         }
         next::close(fd);
     }
-    memory
+    let memory = memory?;
+    if !environment::is_kept(&run) {
+        // There is one page only, and this is it.
+        let _ = FILE.set((path, std::process::id()));
+    }
+    Some(memory)
+}
+
+/// The process ends: nobody needs to know of its connections any more.
+pub fn remove() {
+    if let Some((path, maker)) = FILE.get()
+        && *maker == std::process::id()
+    {
+        // SAFETY: the path is a C string.
+        unsafe { libc::unlink(path.as_ptr()) };
+    }
 }
 
 fn folder() -> Option<PathBuf> {

@@ -220,6 +220,20 @@ fn bytes_keep_their_order_while_the_way_changes() {
 }
 
 #[test]
+fn a_page_goes_with_its_process() {
+    let user = std::fs::metadata("/proc/self").expect("a process").uid();
+    let mut serving = End::start("serve", "127.0.0.1:0", true);
+    let place = serving.says("serves");
+    let path = directory(user).join(format!("{}.{}", serving.run, serving.child.id()));
+    assert!(path.exists());
+    let mut asking = End::start("ask", &place, true);
+    asking.says("done");
+    asking.finish();
+    serving.finish();
+    assert!(!path.exists());
+}
+
+#[test]
 fn one_end_alone_has_tcp() {
     let [server, client] = play(("serve", "127.0.0.1:0", false), ("ask", true));
     assert_eq!((server, client.map(|page| (page.carried, page.sent))), (None, Some((0, 0))));

@@ -21,7 +21,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub fn run(style: &Style, args: &RunArgs) -> Result<(), Failure> {
     let (name, arguments) = args.program.split_first().expect("the command line demands a program");
     let library = library()?;
-    let run = run_name();
+    let run = run_name(args.stats);
+    pages::sweep_if_many();
     let mut command = Command::new(name);
     command.args(arguments).env(PRELOAD, preloads(&library)).env(RUN, &run);
     if let Some(path) = &args.policy {
@@ -79,9 +80,9 @@ fn policy(path: &Path) -> Result<String, Failure> {
 }
 
 /// A name that no other run has.
-fn run_name() -> String {
+fn run_name(is_kept: bool) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-    format!("{:x}-{now:x}", std::process::id())
+    environment::run_name(&format!("{:x}-{now:x}", std::process::id()), is_kept)
 }
 
 /// This user's pages lie here.
