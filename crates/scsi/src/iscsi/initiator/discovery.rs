@@ -3,7 +3,7 @@
 use super::connection::{
     Answer, Completed, Connection, ConnectionEnd, ConnectionMemory, Settings, State, Window,
 };
-use super::iser::{self, Link};
+use super::iser::{self, Link, STALE_MAX};
 use super::options::{InitiatorOptions, Transport};
 use super::session::Session;
 use crate::iscsi::IscsiName;
@@ -29,6 +29,10 @@ pub struct Discovery {
     deadline: Time,
     stage: Stage,
     completed: Vec<Completed>,
+    owner: Owner,
+    settings: Settings,
+    /// How often what an earlier connection of ours left was in the way.
+    stale: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -132,6 +136,9 @@ impl Discovery {
             deadline,
             stage: Stage::LoggingIn,
             completed: Vec::new(),
+            owner,
+            settings,
+            stale: 0,
         })
     }
 
@@ -221,6 +228,9 @@ impl Discovery {
         }
         let connection = session.connections_mut().first_mut()?;
         match connection.state() {
+            State::Ended(ConnectionEnd::Rdma(why)) if why.is_stale() && self.stale < STALE_MAX => {
+                self.connect_again(env).err().map(Err)
+            }
             State::Ended(why) => Some(Err(why.clone().into())),
             State::FullFeature if self.stage == Stage::LoggingIn => {
                 self.stage = Stage::Asked;
@@ -234,6 +244,19 @@ impl Discovery {
             _waiting if env.now() >= self.deadline => Some(Err(DiscoveryError::TimedOut)),
             State::Connecting | State::LoggingIn | State::FullFeature => None,
         }
+    }
+
+    fn connect_again(&mut self, env: &mut dyn Env) -> Result<(), DiscoveryError> {
+        self.stale += 1;
+        let Some(link) = &mut self.link else { return Ok(()) };
+        self.sessions.drain(..).for_each(|session| link.leave_all(session, false));
+        let memory = match link.take_memory() {
+            Some(memory) => memory,
+            None => ConnectionMemory::map(env.mem(), &self.settings)?,
+        };
+        let session = Session::connect(env, self.owner, &self.settings, memory);
+        self.sessions.push(session.map_err(ConnectionEnd::from)?);
+        Ok(())
     }
 
     /// Ends the connection and gives memory back. Over RDMA it is to be driven until it [is quiet](Discovery::is_quiet), and

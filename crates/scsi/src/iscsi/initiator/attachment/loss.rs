@@ -3,6 +3,7 @@
 use super::{Attachment, Phase};
 use crate::iscsi::initiator::connection::{Connection, ConnectionEnd};
 use crate::iscsi::initiator::event::{Failure, InitiatorEvent};
+use crate::iscsi::initiator::iser::STALE_MAX;
 use crate::iscsi::login::LoginError;
 use core::time::Duration;
 use std::net::SocketAddr;
@@ -30,6 +31,10 @@ impl Attachment {
         tracing::info!(target = %self.options.target, address = %self.address, %why, "connection lost");
         self.address = self.options.address;
         self.moves = 0;
+        if self.is_in_the_way(&why) {
+            self.phase = Phase::Waiting { until: now + self.backoff.next_wait() };
+            return;
+        }
         let given_up = self.options.loss_timeout == Some(Duration::ZERO);
         if !self.was_live || given_up || why.is_final() {
             return self.fail(env, why);
@@ -40,6 +45,14 @@ impl Attachment {
         }
         self.last_failure = why;
         self.phase = Phase::Waiting { until: now + self.backoff.next_wait().max(self.time_to_wait) };
+    }
+
+    /// Whether an earlier connection of ours keeps us from being let in for the first time, and has not for too long.
+    fn is_in_the_way(&mut self, why: &Failure) -> bool {
+        let is_stale =
+            matches!(why, Failure::Connection(ConnectionEnd::Rdma(end)) if end.is_stale()) && !self.was_live;
+        self.stale += u32::from(is_stale);
+        is_stale && self.stale <= STALE_MAX
     }
 
     /// The target is elsewhere (RFC 7143, section 11.13.5): there we go, unless that never ends.

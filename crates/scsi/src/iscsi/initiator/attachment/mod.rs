@@ -47,6 +47,8 @@ pub(super) struct Attachment {
     address: SocketAddr,
     /// How often the target sent us elsewhere since we were last let in.
     moves: u32,
+    /// How often what an earlier connection of ours left was in the way of the first.
+    stale: u32,
     isid: Isid,
     phase: Phase,
     /// There was a Live once.
@@ -107,6 +109,7 @@ impl Attachment {
             identity,
             address: options.address,
             moves: 0,
+            stale: 0,
             isid: options.isid.unwrap_or_else(|| random_isid(env.entropy())),
             phase: Phase::Waiting { until: env.now() },
             was_live: false,

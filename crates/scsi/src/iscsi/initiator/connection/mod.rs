@@ -121,7 +121,7 @@ pub(super) enum State {
 }
 
 /// What a connection is to be like.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Settings {
     /// Where the portal listens.
     pub address: SocketAddr,

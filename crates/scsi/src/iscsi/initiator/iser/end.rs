@@ -31,6 +31,12 @@ pub enum RdmaEnd {
 }
 
 impl RdmaEnd {
+    /// True if what is in the way is a connection of a process that went without its last word being heard, and whose queue
+    /// pair had our number: the target ends that once it sees it (InfiniBand, 12.9.8.3.1), so another attempt may go better.
+    pub(in super::super) fn is_stale(&self) -> bool {
+        *self == Self::Refused(STALE)
+    }
+
     /// The connection did not come about; `None` if nobody answered.
     pub(in super::super) fn refused(why: Option<Rejection>) -> Self {
         match why {
@@ -51,3 +57,8 @@ impl From<OpenError> for RdmaEnd {
         }
     }
 }
+
+/// "Stale connection", of InfiniBand's table 110.
+const STALE: u16 = 10;
+/// How often that is borne before the first time that we are let in.
+pub(in super::super) const STALE_MAX: u32 = 6;

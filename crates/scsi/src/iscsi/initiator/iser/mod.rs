@@ -13,4 +13,5 @@ mod end;
 mod link;
 
 pub use end::RdmaEnd;
+pub(super) use end::STALE_MAX;
 pub(super) use link::{Bearers, Carried, LIMITS, Link};
