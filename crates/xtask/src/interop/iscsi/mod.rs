@@ -4,7 +4,7 @@
 mod host;
 mod programs;
 mod suite;
-mod target;
+pub(super) mod target;
 
 use super::lab::{Daemon, Lab, Script};
 use super::{Scenario, TargetKind};
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// The target node the scenarios serve.
 pub(super) const IQN: &str = "iqn.2026-01.org.weft:interop";
 /// Where it is served.
-const PORT: u16 = 3260;
+pub(super) const PORT: u16 = 3260;
 /// Where it is served on this machine's own loopback: a port that no one else is likely to use.
 const PORT_HERE: u16 = 13260;
 

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// What LIO's secrets are in `inside/lio.sh`.
-const USER_AND_SECRET: &str = "user%secretsecret";
+pub(in crate::interop) const USER_AND_SECRET: &str = "user%secretsecret";
 /// How long a command may take.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -26,7 +26,7 @@ pub fn scenarios() -> Vec<Scenario> {
 }
 
 /// Has LIO serve 64 MiB of RAM in the guest, to everyone.
-pub fn kernel_target(lab: &Lab) -> Result<()> {
+pub(in crate::interop) fn kernel_target(lab: &Lab) -> Result<()> {
     lab.once("lio", &script(include_str!("inside/lio.sh")).set("ADDRESS", GUEST))
 }
 
@@ -50,9 +50,14 @@ fn lio_connections(lab: &Lab) -> Result<()> {
 
 fn lio_chap(lab: &Lab) -> Result<()> {
     kernel_target(lab)?;
+    show_who(lab, "iscsi")
+}
+
+/// LIO in the guest lets in who shows who it is, and nobody else, whatever carries the connection.
+pub(in crate::interop) fn show_who(lab: &Lab, scheme: &str) -> Result<()> {
     lab.inside(&script("lio_chap 1"))?;
-    let info =
-        |user: &str| lab.weft_says(&["--json", "info", &format!("iscsi://{user}{GUEST}:{PORT}/{IQN}/0")]);
+    let url = |user: &str| format!("{scheme}://{user}{GUEST}:{PORT}/{IQN}/0");
+    let info = |user: &str| lab.weft_says(&["--json", "info", &url(user)]);
     let outcomes = [info(&format!("{USER_AND_SECRET}@")), info("user%wrongwrongwrong@"), info("")];
     lab.inside(&script("lio_chap 0"))?;
     let [right, wrong, none] = outcomes;
@@ -78,7 +83,11 @@ fn tgt(lab: &Lab) -> Result<()> {
 }
 
 /// All commands on a volume of 64 MiB.
-fn use_it(lab: &Lab, url: &str, weft: impl Fn(&[&str]) -> Result<String>) -> Result<()> {
+pub(in crate::interop) fn use_it(
+    lab: &Lab,
+    url: &str,
+    weft: impl Fn(&[&str]) -> Result<String>,
+) -> Result<()> {
     let info = weft(&["--json", "info", url])?;
     ensure!(info.contains("67108864"), "the volume's 64 MiB are not in: {info}");
     let (sent, received) = (lab.file("sent"), lab.file("received"));

@@ -1,11 +1,11 @@
-//! iSER: open-iscsi and Linux's ib_iser as the initiator of our target.
+//! iSER: open-iscsi with Linux's ib_iser as the initiator of our target, LIO with ib_isert as the target of our initiator.
 
 use super::{lossy, plain, pull_cable};
 use crate::guest::HOST_ADDRESS;
-use crate::interop::iscsi::{self, IQN};
-use crate::interop::lab::{Daemon, Lab, Script};
+use crate::interop::iscsi::{self, IQN, PORT, target};
+use crate::interop::lab::{Daemon, GUEST, Lab, Script};
 use crate::interop::{Scenario, disk};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
@@ -44,6 +44,11 @@ pub fn scenarios() -> Vec<Scenario> {
             "random I/O, verified, with one packet of a hundred lost",
             |lab| lossy(lab, || served(lab, disk::FIO, 400)),
         ),
+        scenario(
+            "storage-rdma-iser-target-lio",
+            "weft info, copy, read, verify, bench and discover agree with LIO, and show it who they are",
+            lio,
+        ),
     ]
 }
 
@@ -70,6 +75,25 @@ fn served(lab: &Lab, body: &'static str, seconds: u64) -> Result<()> {
     let daemon = iscsi::serve_rdma(lab, &one_unit())?;
     lab.inside(&script(body).within(seconds))?;
     daemon.finish()
+}
+
+fn lio(lab: &Lab) -> Result<()> {
+    plain(lab)?;
+    target::kernel_target(lab)?;
+    let portal =
+        |state| iscsi::script_over("iser", "lio_iser \"$STATE\"").set("ADDRESS", GUEST).set("STATE", state);
+    lab.inside(&portal("1"))?;
+    let outcome = use_lio(lab);
+    lab.inside(&portal("0"))?;
+    outcome
+}
+
+fn use_lio(lab: &Lab) -> Result<()> {
+    let at = format!("iser://{GUEST}:{PORT}");
+    target::use_it(lab, &format!("{at}/{IQN}/0"), |arguments| lab.weft_says(arguments))?;
+    let offered = lab.weft_says(&["discover", &at])?;
+    ensure!(offered.contains(IQN), "the target is not in: {offered}");
+    target::show_who(lab, "iser")
 }
 
 fn chap(lab: &Lab) -> Result<()> {

@@ -53,6 +53,10 @@ lio_chap() { # 1 or 0: LIO asks who is there, or not
     printf secretsecret >auth/password
     echo "$1" >attrib/authentication
 }
+lio_iser() { # 1 or 0: LIO is reached over iSER, or not
+    modprobe ib_isert
+    echo "$1" >"/sys/kernel/config/target/iscsi/$IQN/tpgt_1/np/$ADDRESS:$PORT/iser"
+}
 lio_connections() { # how many LIO takes of a session
     echo "$1" >"/sys/kernel/config/target/iscsi/$IQN/tpgt_1/param/MaxConnections"
 }
