@@ -6,8 +6,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use sdp::{Connection, Event, How, Options, Step, Terms};
-use stdx::time::Time;
 use std::time::Duration;
+use stdx::time::Time;
 use wire::sdp::{Advert, BASE_LEN, Base, Flags, MessageId, Mode};
 
 fuzz_target!(|input: &[u8]| {
@@ -15,7 +15,11 @@ fuzz_target!(|input: &[u8]| {
     let mut end = End::new(*first);
     for _ in 0..STEPS_MAX {
         let [kind, number, bytes @ ..] = rest else { break };
-        rest = if kind & 1 == 0 { end.hear(*kind, *number, bytes) } else { end.command(*kind >> 1, *number, bytes) };
+        rest = if kind & 1 == 0 {
+            end.hear(*kind, *number, bytes)
+        } else {
+            end.command(*kind >> 1, *number, bytes)
+        };
         end.settle(kind & 0x80 == 0);
     }
     end.connection.abort();
@@ -36,14 +40,30 @@ struct End {
     held: u32,
     /// Names of memory that the peer may write to.
     tokens: u32,
+    /// Bytes of the peer's receives.
+    message_len: u32,
 }
 
 impl End {
     fn new(choice: u8) -> Self {
-        let options = Options { receives: 4 + u16::from(choice & 7), receive_len: 128, adverts_max: 3, ..Options::default() };
+        let options = Options {
+            receives: 4 + u16::from(choice & 7),
+            receive_len: 128,
+            adverts_max: 3,
+            ..Options::default()
+        };
         let terms = Terms { credits: 4 + u16::from(choice >> 4), message_len: 128, adverts_max: 4 };
         let connection = Connection::new(Time::ZERO, options, terms);
-        Self { connection, now: Time::ZERO, sent: 0, seen: 0, posted: 0, held: 0, tokens: 0 }
+        Self {
+            connection,
+            now: Time::ZERO,
+            sent: 0,
+            seen: 0,
+            posted: 0,
+            held: 0,
+            tokens: 0,
+            message_len: 128,
+        }
     }
 
     /// The peer says something; what is left of the input.
@@ -51,7 +71,14 @@ impl End {
         let (front, rest) = bytes.split_at(bytes.len().min(usize::from(kind >> 2 & 0x1f)));
         let len = BASE_LEN + front.len();
         let Some(id) = MessageId::from_code(number) else { return rest };
-        let mut base = Base { id, flags: Flags(kind >> 4 & 7), buffers: 8, len: len as u32, sequence: 0, acknowledged: 0 };
+        let mut base = Base {
+            id,
+            flags: Flags(kind >> 4 & 7),
+            buffers: 8,
+            len: len as u32,
+            sequence: 0,
+            acknowledged: 0,
+        };
         if kind & 2 == 0 {
             (base.sequence, base.acknowledged) = (self.sent + 1, self.seen);
         } else {
@@ -80,7 +107,10 @@ impl End {
                 self.tokens += 1;
                 drop(connection.advertise(self.tokens, Advert { len: len + 112, key: 2, address: 0 }));
             }
-            6 => drop(connection.change_mode([Mode::Buffered, Mode::Combined, Mode::Pipelined][usize::from(number % 3)])),
+            6 => drop(
+                connection
+                    .change_mode([Mode::Buffered, Mode::Combined, Mode::Pipelined][usize::from(number % 3)]),
+            ),
             7 => drop(connection.allow_adverts()),
             8 => connection.cancel_written(self.now),
             9 => connection.cancel_advertised(),
@@ -102,14 +132,21 @@ impl End {
     /// Does what is to be done; completes requests and gives receives back, if asked to.
     fn settle(&mut self, finishes: bool) {
         for _ in 0..POLLS_MAX {
-            while self.connection.poll_event().is_some_and(|event| event != Event::Aborted) {}
+            while let Some(event) = self.connection.poll_event() {
+                if let Event::Resized { len } = event {
+                    self.message_len = len;
+                }
+            }
             if let Some(offer) = self.connection.offer().filter(|_| !self.connection.is_ended()) {
                 self.connection.read(offer.len.min(200));
                 self.posted += 1;
             }
             match self.connection.poll(self.now) {
                 Some(Step::Send(message)) => {
-                    assert!(message.head().len() as u32 + message.payload.len <= 128, "longer than a receive");
+                    assert!(
+                        message.head().len() as u32 + message.payload.len <= self.message_len,
+                        "longer than a receive"
+                    );
                     self.seen += 1;
                     self.posted += 1;
                 }

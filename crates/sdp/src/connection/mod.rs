@@ -63,6 +63,8 @@ pub struct Connection {
     left_pipelined: Notice,
     /// The owner has memory that the peer could write to.
     prefers_pipelined: bool,
+    /// How often the peer was asked for other receives and has not answered.
+    resizes: u32,
     heard_at: Time,
     probed_at: Time,
 }
@@ -179,6 +181,7 @@ impl Connection {
             pause: Pause::default(),
             left_pipelined: Notice::Known,
             prefers_pipelined: false,
+            resizes: 0,
             heard_at: now,
             probed_at: now,
         }
@@ -358,6 +361,7 @@ impl Connection {
         self.incoming = Incoming::new();
         self.pause = Pause::default();
         self.left_pipelined = Notice::Known;
+        self.resizes = 0;
         self.heard_at = now;
         Ok(())
     }

@@ -131,6 +131,8 @@ impl Connection {
                 self.control.push_back(Control::ResizeAck(self.options.receive_len));
             }
             Body::ChangeReceiveBufferAck(len) => {
+                // Nothing else may make our messages longer than the peer's receives were said to be.
+                self.resizes = self.resizes.checked_sub(1).ok_or(Violation::Unasked)?;
                 if len <= Message::HEAD_MAX as u32 {
                     return Err(Violation::ReceiveTooShort(len));
                 }

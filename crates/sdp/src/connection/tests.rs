@@ -229,7 +229,11 @@ fn answers_to_nothing_end_the_connection() {
         assert_eq!(Script::new().hear(body, 0), Err(Violation::NoAdvert));
     }
     assert_eq!(Script::new().hear(Body::SuspendAck, 0), Err(Violation::Unasked));
-    assert_eq!(Script::new().hear(Body::ChangeReceiveBufferAck(36), 0), Err(Violation::ReceiveTooShort(36)));
+    assert_eq!(Script::new().hear(Body::ChangeReceiveBufferAck(4096), 0), Err(Violation::Unasked));
+    let mut script = Script::new();
+    script.connection.resize(4096);
+    assert_eq!(script.said(), Some((Body::ChangeReceiveBuffer(4096), NOTHING)));
+    assert_eq!(script.hear(Body::ChangeReceiveBufferAck(36), 0), Err(Violation::ReceiveTooShort(36)));
     let mut script = Script::new();
     script.connection.write(100, How::Advertised { key: 1, address: 0 }, false).expect("open");
     script.said();

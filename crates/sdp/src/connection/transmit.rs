@@ -172,6 +172,7 @@ impl Connection {
         match control {
             Control::SendSmall => self.incoming.refused(sequence),
             Control::Sink(token, advert) => self.incoming.advertise(token, advert.len),
+            Control::Resize(_) => self.resizes += 1,
             Control::Mode(Half::Receive, Mode::Combined) => self.left_pipelined.sent(sequence),
             _ => {}
         }
