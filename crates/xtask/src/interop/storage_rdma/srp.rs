@@ -1,10 +1,11 @@
-//! SRP: Linux's ib_srp as the initiator of our target.
+//! SRP: Linux's ib_srp as the initiator of our target, and its ib_srpt as the target of our initiator.
 
 use super::{lossy, plain, pull_cable};
 use crate::guest::HOST_ADDRESS;
-use crate::interop::lab::{Daemon, Lab, Script};
+use crate::interop::iscsi::target::{kernel_target, use_it};
+use crate::interop::lab::{Daemon, GUEST, Lab, Script};
 use crate::interop::{Scenario, disk};
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
@@ -48,12 +49,31 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario("storage-rdma-srp-loss", "every way to move data, one packet of a hundred lost", |lab| {
             lossy(lab, || served(lab, include_str!("inside/srp_ways.sh"), 400))
         }),
+        scenario("storage-rdma-srp-srpt", "weft info, copy, read, verify and bench agree with ib_srpt", srpt),
     ]
 }
 
 fn script(body: &'static str) -> Script {
     let script = Script::new(include_str!("inside/srp.sh"), body);
     script.set("TARGET", TARGET).set("ADDRESS", HOST_ADDRESS).set("PORT", &PORT.to_string())
+}
+
+/// Our initiator with the kernel's target, by every way to move data.
+fn srpt(lab: &Lab) -> Result<()> {
+    plain(lab)?;
+    kernel_target(lab)?;
+    let serve = Script::new("", include_str!("inside/srpt.sh"));
+    let said = lab.inside(&serve.set("ADDRESS", GUEST).set("PORT", &PORT.to_string()))?;
+    let guid = said.lines().find_map(|line| line.strip_prefix("service ")).context("no service GUID")?;
+    let guid = guid.trim().trim_start_matches("0x");
+    let target = format!("srp://{GUEST}:{PORT}/{guid:0>16}{guid:0>16}");
+    use_it(lab, &format!("{target}/0"), |arguments| lab.weft_says(arguments))?;
+    let pieces = format!("{target}/0?channels=2&immediate=0&piece=16K");
+    lab.weft_says(&["verify", &pieces, "--destroy", "--length", "4M"])?;
+    let stranger = lab.weft_says(&["info", &format!("srp://{GUEST}:{PORT}/{:032x}/0", 1)]);
+    let refused = stranger.err().context("a port that is not there let us in")?.to_string();
+    ensure!(refused.contains("refused the login"), "no reason is told: {refused}");
+    Ok(())
 }
 
 /// One script against a daemon that serves two units of 64 MiB, which must then end well.
