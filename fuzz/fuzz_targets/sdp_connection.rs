@@ -105,7 +105,7 @@ impl End {
             3 | 4 => drop(connection.write(len, How::Advertised { key: 1, address: 4096 }, false)),
             5 => {
                 self.tokens += 1;
-                drop(connection.advertise(self.tokens, Advert { len: len + 112, key: 2, address: 0 }));
+                let _ = connection.advertise(self.tokens, Advert { len: len + 112, key: 2, address: 0 });
             }
             6 => drop(
                 connection
@@ -122,7 +122,7 @@ impl End {
             15 if number > 200 => connection.shut_read(),
             _ => {
                 self.now += Duration::from_millis(u64::from(number) * 100);
-                drop(connection.handle_timeout(self.now));
+                let _ = connection.handle_timeout(self.now);
             }
         }
         self.connection.check();
@@ -138,7 +138,7 @@ impl End {
                 }
             }
             if let Some(offer) = self.connection.offer().filter(|_| !self.connection.is_ended()) {
-                self.connection.read(offer.len.min(200));
+                self.connection.read(offer.len.div_ceil(3));
                 self.posted += 1;
             }
             match self.connection.poll(self.now) {
