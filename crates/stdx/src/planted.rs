@@ -148,6 +148,8 @@ pub enum Bug {
     ResponseForgotten,
     /// A host has more commands outstanding than its queue has entries.
     QueueOverrun,
+    /// A crypto erase is answered before the new key is stored.
+    EraseToldTooSoon,
 }
 
 /// The bugs of NVMe's machines by RDMA: those of its transport, and those of what holds whichever way a host comes.
@@ -167,7 +169,7 @@ pub const EVERY_BUGS: [Bug; 4] =
     [Bug::BlockOffByOne, Bug::CompletionLost, Bug::DataNotAwaited, Bug::LostTakenForDone];
 
 /// The bugs of volumes and of NVMe's machines.
-pub const NVME_BUGS: [Bug; 16] = [
+pub const NVME_BUGS: [Bug; 17] = [
     Bug::FlushForgotten,
     Bug::FuaForgotten,
     Bug::BlockOffByOne,
@@ -184,6 +186,7 @@ pub const NVME_BUGS: [Bug; 16] = [
     Bug::ReplayForgotten,
     Bug::LiveBeforeItsQueues,
     Bug::OldAssociationKept,
+    Bug::EraseToldTooSoon,
 ];
 
 /// The bugs of volumes and of iSCSI's machines.

@@ -55,6 +55,14 @@ impl Content {
         }
     }
 
+    /// What a block holds whose key is gone: anything.
+    const SCRAMBLED: Self = Self(u64::MAX);
+
+    /// What it is when its key is gone. Zeros are zeros under every key.
+    const fn scrambled(self) -> Self {
+        if self.0 == 0 { self } else { Self::SCRAMBLED }
+    }
+
     /// The content that a block's bytes show; `None` if no write ever left them so.
     pub fn of(lba: u64, bytes: &[u8]) -> Option<Self> {
         let mut number = [0; 8];
@@ -144,6 +152,25 @@ impl Shadow {
         }
     }
 
+    /// The key of the volume was changed for good: what was written before is seen no more.
+    pub fn erased(&mut self) {
+        let scramble = |contents: &BTreeSet<Content>| contents.iter().map(|one| one.scrambled()).collect();
+        for block in self.blocks.values_mut() {
+            block.now = scramble(&block.now);
+            block.fallback = scramble(&block.fallback);
+        }
+    }
+
+    /// Nobody knows whether the key of the volume was changed.
+    pub fn may_be_erased(&mut self) {
+        for block in self.blocks.values_mut() {
+            for contents in [&mut block.now, &mut block.fallback] {
+                let scrambled: Vec<_> = contents.iter().map(|one| one.scrambled()).collect();
+                contents.extend(scrambled);
+            }
+        }
+    }
+
     /// A read came back; what it shows is what is there from now on.
     pub fn read(&mut self, lba: u64, bytes: &[u8]) -> Result<(), Violation> {
         let size = self.block_size;
@@ -151,7 +178,8 @@ impl Shadow {
             let lba = lba + place as u64;
             let found = Content::of(lba, bytes);
             let block = self.blocks.entry(lba).or_insert_with(Block::zero);
-            let Some(content) = found.filter(|content| block.now.contains(content)) else {
+            let shown = found.unwrap_or(Content::SCRAMBLED);
+            let Some(content) = Some(shown).filter(|content| block.now.contains(content)) else {
                 return Err(Violation { lba, found, allowed: block.now.iter().copied().collect() });
             };
             block.now = BTreeSet::from([content]);
@@ -224,6 +252,24 @@ mod tests {
         assert_eq!(cut.clone().read(1, &bytes(1, Content(0))), Ok(()), "it was not");
         assert_eq!(cut.read(0, &bytes(0, first)), Ok(()));
         assert!(cut.read(0, &bytes(0, second)).is_err(), "once read, it is settled");
+    }
+
+    #[test]
+    fn what_was_erased_is_seen_no_more() {
+        let mut shadow = Shadow::new(512, 0);
+        let content = shadow.next_content();
+        shadow.wrote(0, 1, content, true);
+        assert!(shadow.clone().read(0, &[7; 512]).is_err());
+        let mut perhaps = shadow.clone();
+        perhaps.may_be_erased();
+        assert_eq!(perhaps.clone().read(0, &bytes(0, content)), Ok(()));
+        assert_eq!(perhaps.read(0, &[7; 512]), Ok(()));
+        shadow.wrote(1, 1, Content(0), true);
+        shadow.erased();
+        assert!(shadow.clone().read(0, &bytes(0, content)).is_err());
+        assert_eq!(shadow.read(0, &[7; 512]), Ok(()));
+        assert_eq!(shadow.read(1, &[0; 512]), Ok(()), "zeros are zeros under every key");
+        assert!(shadow.read(1, &[7; 512]).is_err());
     }
 
     #[test]

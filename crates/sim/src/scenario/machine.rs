@@ -18,6 +18,14 @@ pub(super) trait Serving {
     /// The place behind all volumes that the machine uses itself.
     fn own(&self) -> Rc<dyn BlockDevice>;
 
+    /// An encrypted volume that the machine uses itself, once its key is there; `None` for good where there is none.
+    fn vault(&self) -> Option<Rc<dyn BlockDevice>> {
+        None
+    }
+
+    /// Lets go of it, at the end: its user is done.
+    fn close_vault(&mut self, _env: &mut NodeEnv) {}
+
     /// Serves a new volume in memory.
     fn serve(&mut self, env: &mut NodeEnv, number: u32, blocks: u64);
 

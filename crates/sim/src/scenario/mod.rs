@@ -13,5 +13,6 @@ mod rivals;
 mod run;
 mod sdp;
 mod server;
+mod vault;
 
 pub use run::{Outcome, PROTOCOLS, Protocol, Report, run, run_captured};

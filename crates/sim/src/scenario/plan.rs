@@ -1,6 +1,7 @@
 //! What a run is about, drawn from its seed: the protocol's terms, the server's volumes, the limits.
 
 use super::machine::{Serving, Using};
+use super::vault::VAULT_BLOCKS;
 use super::{every, iscsi, nvme};
 use crate::datagrams::DatagramFaults;
 use crate::env::NodeEnv;
@@ -8,6 +9,7 @@ use crate::faults::Faults;
 use crate::network::NodeId;
 use crate::world::{SharedWorld, World};
 use ::nvme::Transport;
+use block::device::Key;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -50,6 +52,8 @@ enum Terms {
 pub(super) struct Plan {
     /// The volume lies in a file that outlives the machine's crashes, not in memory.
     pub(super) file: bool,
+    /// What the volume lies on keeps its blocks encrypted, and the server has a vault if its protocol is one of those that have.
+    pub(super) encrypted: bool,
     /// The machine loses its power now and then.
     pub(super) crashes: bool,
     /// Bytes a block.
@@ -73,9 +77,10 @@ impl Plan {
     /// The node that serves.
     pub(super) const SERVER: NodeId = NodeId(1);
 
-    /// Draws a plan, and the faults that suit it.
-    pub(super) fn draw(protocol: Storage, prng: &mut Prng) -> (Self, Faults) {
-        let file = prng.chance(1, 2);
+    /// Draws a plan, and the faults that suit it. Every fourth seed is played on encrypted volumes,
+    /// but over NVMe/RDMA, whose scenario is about how data moves.
+    pub(super) fn draw(protocol: Storage, seed: u64, prng: &mut Prng) -> (Self, Faults) {
+        let mut file = prng.chance(1, 2);
         let block_size = if prng.chance(1, 4) { 4096 } else { 512 };
         // A volume promises that a power cut tears no block, and its disk must promise that first.
         let (disk_sector, flip_spares) = (block_size as usize, protocol.bytes_before_digests());
@@ -90,9 +95,11 @@ impl Plan {
             faults.flip = 0;
         }
         if terms.come_back_at_once() {
-            // What they left is to be there still: writes that their disk has not done.
+            // What they left is to be there still: writes that their disk has not done, while it does others.
+            file = true;
             faults.disk_stall_chance = faults.disk_stall_chance.max(30);
             faults.disk_stall = Duration::from_secs(5);
+            faults.disk_depth = 128;
             faults.reset = faults.reset.max(5);
         }
         if matches!(protocol, Storage::NvmeRdma | Storage::Every) {
@@ -108,6 +115,7 @@ impl Plan {
             common: 0,
             reconfigures: prng.chance(1, 2),
             turns: prng.between(200, 2500) as u32,
+            encrypted: seed % 4 == 3 && protocol != Storage::NvmeRdma,
             terms,
         };
         match &mut plan.terms {
@@ -189,8 +197,14 @@ impl Plan {
         u64::from(self.clients.div_ceil(self.namespaces)) * self.share
     }
 
-    /// Blocks of the whole volume: those served, and a place behind them that the server uses itself.
+    /// Blocks of the whole volume: those served, and a place behind them that the server uses itself; then the
+    /// vault, if there is one.
     pub(super) fn blocks(&self) -> u64 {
+        self.vault_place() + if self.encrypted { VAULT_BLOCKS } else { 0 }
+    }
+
+    /// The first block of the server's own encrypted volume.
+    pub(super) fn vault_place(&self) -> u64 {
         self.own_place() + 1
     }
 
@@ -221,3 +235,8 @@ impl Terms {
 
 /// Little enough that the load runs short of buffers now and then.
 pub(super) const SERVER_BUFFER_BYTES: usize = 16 << 20;
+
+/// What encrypted volumes are encrypted with.
+pub(super) fn key() -> Key {
+    Key::new(&[1; 32], &[2; 32]).expect("two halves that differ")
+}

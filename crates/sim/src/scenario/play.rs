@@ -26,10 +26,10 @@ pub(super) struct Play {
 impl Play {
     pub(super) fn new(protocol: Storage, seed: u64, capture: Option<SharedCapture>) -> Self {
         let mut prng = Prng::new(seed);
-        let (plan, faults) = Plan::draw(protocol, &mut prng);
+        let (plan, faults) = Plan::draw(protocol, seed, &mut prng);
         let world = World::new(prng.next_u64(), faults);
         world.borrow_mut().capture = capture;
-        let server = Server::new(&world, &plan);
+        let server = Server::new(&world, &plan, seed);
         let history = SharedHistory::default();
         let client = |number| Client::new(&world, &plan, number, prng.next_u64(), &history);
         let clients = (0..plan.clients).map(client).collect();

@@ -4,6 +4,7 @@
 use super::machine::Serving;
 use super::plan::Plan;
 use super::rivals::Rivals;
+use super::vault::Vault;
 use crate::env::NodeEnv;
 use crate::world::SharedWorld;
 use std::collections::BTreeMap;
@@ -16,6 +17,9 @@ pub(super) struct Server {
     plan: Plan,
     /// Volumes that nobody reads or writes, and their blocks: they only come and go.
     extras: BTreeMap<u32, u64>,
+    vault: Vault,
+    /// The orderly end has begun.
+    draining: bool,
     /// `None` while the machine is down.
     life: Option<Life>,
 }
@@ -27,9 +31,16 @@ struct Life {
 }
 
 impl Server {
-    pub(super) fn new(world: &SharedWorld, plan: &Plan) -> Self {
-        let mut server =
-            Self { world: world.clone(), plan: plan.clone(), extras: BTreeMap::new(), life: None };
+    pub(super) fn new(world: &SharedWorld, plan: &Plan, seed: u64) -> Self {
+        let vault = Vault::new(plan.block_size, seed);
+        let mut server = Self {
+            world: world.clone(),
+            plan: plan.clone(),
+            extras: BTreeMap::new(),
+            vault,
+            draining: false,
+            life: None,
+        };
         server.start();
         server
     }
@@ -44,6 +55,7 @@ impl Server {
     /// Pulls the plug.
     pub(super) fn crash(&mut self) {
         self.world.borrow_mut().crash(Plan::SERVER);
+        self.vault.power_cut();
         self.life = None;
     }
 
@@ -56,8 +68,13 @@ impl Server {
         let Life { machine, env, rivals } = self.life.as_mut()?;
         machine.turn(env);
         rivals.turn(env, load);
+        if !self.draining {
+            self.vault.turn(env, machine.vault().as_deref(), load);
+        } else if self.vault.ends(env) {
+            machine.close_vault(env);
+        }
         env.rest(machine.deadline());
-        rivals.wrong.take()
+        rivals.wrong.take().or_else(|| self.vault.wrong.take())
     }
 
     /// Adds, removes or resizes a volume.
@@ -97,11 +114,13 @@ impl Server {
     pub(super) fn calm(&mut self) {
         if let Some(life) = &mut self.life {
             life.rivals.calm = true;
+            self.vault.calm = true;
         }
     }
 
     /// Begins an orderly end.
     pub(super) fn drain(&mut self) {
+        self.draining = true;
         if let Some(Life { machine, env, .. }) = &mut self.life {
             machine.drain(env);
             env.rest(machine.deadline());
@@ -109,7 +128,9 @@ impl Server {
     }
 
     pub(super) fn is_drained(&self) -> bool {
-        self.life.as_ref().is_none_or(|life| life.machine.is_drained() && life.rivals.are_idle())
+        self.life
+            .as_ref()
+            .is_none_or(|life| life.machine.is_drained() && life.rivals.are_idle() && self.vault.is_idle())
     }
 
     /// I/O buffers that are out.

@@ -61,6 +61,14 @@ impl Serving for EveryServer {
         }
     }
 
+    fn vault(&self) -> Option<Rc<dyn BlockDevice>> {
+        self.0.vault()
+    }
+
+    fn close_vault(&mut self, env: &mut NodeEnv) {
+        self.0.close_vault(env);
+    }
+
     fn drain(&mut self, env: &mut NodeEnv) {
         self.0.drain(env);
     }

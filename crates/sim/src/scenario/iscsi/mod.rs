@@ -46,9 +46,16 @@ impl Terms {
             _ => DigestPolicy::Preferred,
         };
         let (header_digest, data_digest) = (digest(), digest());
-        // Many of both take long to come up, and what is left of the session before is gone by then.
-        let sessions = pick(&[1, 1, 1, 2, 4]) as u16;
-        let connections = if sessions == 1 { pick(&[1, 1, 2, 3, 8]) } else { pick(&[1, 1, 1, 2]) } as u16;
+        let error_recovery_level = pick(&[0, 0, 1, 2, 2]) as u8;
+        // Soon enough to come upon what is left of the session before.
+        let reconnect_delay = Duration::from_millis(pick(&[1, 1, 20, 250]));
+        let mut sessions = pick(&[1, 1, 1, 2, 4]) as u16;
+        let connections = if sessions == 1 { pick(&[1, 1, 2, 3, 8]) } else { pick(&[1, 1, 1, 2]) };
+        let mut connections = connections as u16;
+        if comes_back_at_once(error_recovery_level, reconnect_delay) {
+            // Several take long to come up, and what was left is gone by then.
+            (sessions, connections) = (1, 1);
+        }
         let options = InitiatorOptions {
             header_digest,
             data_digest,
@@ -62,9 +69,8 @@ impl Terms {
             watch_interval: seconds(pick(&[2, 5])),
             command_timeout: seconds(pick(&[5, 10, 30])),
             loss_timeout: pick(&[0, 60, 600]).checked_sub(1).map(seconds),
-            error_recovery_level: pick(&[0, 0, 1, 2, 2]) as u8,
-            // Soon enough to come upon what is left of the session before.
-            reconnect_delay: Duration::from_millis(pick(&[1, 1, 20, 250])),
+            error_recovery_level,
+            reconnect_delay,
             ..InitiatorOptions::new(Plan::address(), node_name(), initiator(0))
         };
         let (limits, transport) = (Limits::default(), target::Limits::default());
@@ -87,7 +93,7 @@ impl Terms {
             max_recv_data_segment_len: pick(&[1024, 4096, 256 << 10]) as u32,
             max_burst_len: pick(&bursts) as u32,
             first_burst_len: pick(&[512, 4096, 256 << 10]) as u32,
-            time_to_wait_s: pick(&[0, 0, 1]) as u16,
+            time_to_wait_s: pick(&[0, 0, if self.come_back_at_once() { 0 } else { 1 }]) as u16,
             time_to_retain_s: pick(&[0, 5, 20]) as u16,
             error_recovery_level: pick(&levels) as u8,
             ..Limits::default()
@@ -123,7 +129,7 @@ impl Terms {
 
     /// True if clients whose sessions end are there again before their tasks are over.
     pub(super) fn come_back_at_once(&self) -> bool {
-        self.options.error_recovery_level == 0 && self.options.reconnect_delay <= Duration::from_millis(1)
+        comes_back_at_once(self.options.error_recovery_level, self.options.reconnect_delay)
     }
 
     /// Sessions of a client.
@@ -152,6 +158,11 @@ impl Terms {
         let algorithms = ChapAlgorithm::ALL.to_vec();
         self.proven.then(|| Rc::new(ChapAccounts { accounts, algorithms, mutual_required: true }))
     }
+}
+
+/// True if a client whose session ends has another before the tasks of the first are over.
+fn comes_back_at_once(error_recovery_level: u8, reconnect_delay: Duration) -> bool {
+    error_recovery_level == 0 && reconnect_delay <= Duration::from_millis(1)
 }
 
 /// The target that is served.

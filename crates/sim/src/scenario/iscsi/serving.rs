@@ -1,11 +1,11 @@
 //! The serving machine: a target whose logical units are volumes.
 
 use super::super::machine::Serving;
-use super::super::plan::{Plan, SERVER_BUFFER_BYTES};
+use super::super::plan::{Plan, SERVER_BUFFER_BYTES, key};
 use super::{Terms, initiator, node_name};
 use crate::env::NodeEnv;
 use crate::world::SharedWorld;
-use block::device::{File, Geometry, Partition, Ram};
+use block::device::{Crypt, File, Geometry, Keeping, Partition, Ram};
 use block::{BlockDevice, Identity, Volume};
 use scsi::iscsi::target::{
     Access, AddressPattern, AuthGroup, ChapPolicy, InitiatorGroup, InitiatorPattern, Node,
@@ -162,7 +162,7 @@ pub(super) fn authenticate(registry: &mut Registry, terms: &Terms, clients: u32)
 
 /// What all volumes but those in memory lie on.
 fn base(env: &mut NodeEnv, plan: &Plan) -> Rc<dyn BlockDevice> {
-    let (block_size, blocks) = (plan.block_size, plan.blocks());
+    let (block_size, blocks) = (plan.block_size, plan.vault_place());
     let device: Rc<dyn BlockDevice> = if plan.file {
         let create = Some(blocks * u64::from(block_size));
         let open = OpenFile { create, ..OpenFile::existing(Path::new("disk")) };
@@ -170,7 +170,12 @@ fn base(env: &mut NodeEnv, plan: &Plan) -> Rc<dyn BlockDevice> {
     } else {
         Rc::new(Ram::new(env, Geometry::new(block_size, blocks).expect("a size")).expect("memory"))
     };
-    Rc::new(Volume::new(device, Identity([255; 16])))
+    let volume = Rc::new(Volume::new(device, Identity([255; 16])));
+    if !plan.encrypted {
+        return volume;
+    }
+    let encrypted = Crypt::new(volume, &key(), Keeping::Nobody);
+    Rc::new(Volume::new(Rc::new(encrypted), Identity([253; 16])))
 }
 
 /// A part of it.

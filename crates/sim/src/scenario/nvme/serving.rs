@@ -1,23 +1,30 @@
 //! The serving machine: a shard whose volumes are namespaces of a subsystem.
 
 use super::super::machine::Serving;
-use super::super::plan::Plan;
+use super::super::plan::{Plan, key};
+use super::super::vault::VAULT_BLOCKS;
 use super::{Terms, host, nqn};
 use crate::env::NodeEnv;
 use crate::world::SharedWorld;
 use block::{BlockDevice, Identity};
-use engine::{FileSpec, Limits, Shard, Spec};
+use engine::{Encrypted, FileSpec, Limits, Shard, Spec};
 use nvme::Transport;
 use nvme::target::{NamespaceConfig, Portal, SubsystemConfig};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use stdx::time::Time;
 
 /// See the module.
 pub(in super::super) struct NvmeServer {
     shard: Shard,
     block_size: u32,
+    has_vault: bool,
+    /// Whether the vault could be opened; `None` while nobody knows.
+    opened: Arc<Mutex<Option<bool>>>,
+    /// The vault is not to be opened (again).
+    is_closing: bool,
 }
 
 impl NvmeServer {
@@ -43,7 +50,8 @@ impl NvmeServer {
         let block_size = plan.block_size;
         let mut env = NodeEnv::boot(world, Plan::SERVER, limits.memory());
         let shard = Shard::new(&mut env, limits).expect("memory");
-        let mut server = Self { shard, block_size };
+        let mut server =
+            Self { shard, block_size, has_vault: plan.encrypted, opened: Arc::default(), is_closing: false };
         server.add_volumes(&mut env, plan);
         server.shard.target_mut().create_subsystem(SubsystemConfig::new(nqn())).expect("a subsystem");
         for nsid in 1..=plan.namespaces {
@@ -75,6 +83,7 @@ impl NvmeServer {
 
     fn add_volumes(&mut self, env: &mut NodeEnv, plan: &Plan) {
         let (block_size, blocks) = (plan.block_size, plan.blocks());
+        let below = if plan.encrypted { "disk" } else { "base" };
         let spec = if plan.file {
             Spec::File(FileSpec {
                 path: PathBuf::from("disk"),
@@ -86,9 +95,43 @@ impl NvmeServer {
         } else {
             Spec::Ram { blocks, block_size, physical_block_size: None }
         };
-        self.shard.add_volume(env, "base", spec, Some(Identity([255; 16]))).expect("a volume");
+        self.shard.add_volume(env, below, spec, Some(Identity([255; 16]))).expect("a volume");
+        if plan.encrypted {
+            self.shard.add_key("key", key()).expect("a key");
+            let identity = Some(Identity([253; 16]));
+            let base = Encrypted { name: "base".into(), base: below.into(), identity };
+            self.shard.add_encrypted_volume(env, &base, "key").expect("a volume");
+        }
         let place = Spec::Partition { base: "base".into(), offset_blocks: plan.own_place(), blocks: 1 };
         self.shard.add_volume(env, "own", place, Some(Identity([254; 16]))).expect("a volume");
+        if plan.encrypted {
+            self.add_vault(env, plan);
+        }
+    }
+
+    fn add_vault(&mut self, env: &mut NodeEnv, plan: &Plan) {
+        let offset_blocks = plan.vault_place();
+        let place = Spec::Partition { base: "base".into(), offset_blocks, blocks: VAULT_BLOCKS };
+        self.shard.add_volume(env, "below the vault", place, Some(Identity([252; 16]))).expect("a volume");
+        self.open_vault(env);
+    }
+
+    /// Begins to read the vault's key; the disk may refuse that, and is asked again.
+    fn open_vault(&mut self, env: &mut NodeEnv) {
+        let volume = Encrypted {
+            name: VAULT.into(),
+            base: "below the vault".into(),
+            identity: Some(Identity([251; 16])),
+        };
+        *self.opened.lock().expect("nobody panicked") = None;
+        let opened = Arc::clone(&self.opened);
+        self.shard.add_volume_with_key_file(env, volume, Path::new("key"), move |made| {
+            *opened.lock().expect("nobody panicked") = Some(made.is_ok());
+        });
+    }
+
+    fn opened(&self) -> Option<bool> {
+        *self.opened.lock().expect("nobody panicked")
     }
 
     /// Makes a volume and serves it.
@@ -102,6 +145,9 @@ impl NvmeServer {
 
 impl Serving for NvmeServer {
     fn turn(&mut self, env: &mut NodeEnv) {
+        if self.opened() == Some(false) && !self.is_closing {
+            self.open_vault(env);
+        }
         self.shard.turn(env);
         self.shard.check();
     }
@@ -113,6 +159,19 @@ impl Serving for NvmeServer {
     fn own(&self) -> Rc<dyn BlockDevice> {
         let own = &self.shard.volumes().get("own").expect("it was made").volume;
         Rc::<block::Volume>::clone(own)
+    }
+
+    fn vault(&self) -> Option<Rc<dyn BlockDevice>> {
+        let vault = &self.shard.volumes().get(VAULT)?.volume;
+        Some(Rc::<block::Volume>::clone(vault))
+    }
+
+    fn close_vault(&mut self, env: &mut NodeEnv) {
+        self.is_closing = true;
+        if self.shard.remove_volume(env, VAULT).is_ok() {
+            // The file of its key is closed in the next turn.
+            self.shard.turn(env);
+        }
     }
 
     fn serve(&mut self, env: &mut NodeEnv, number: u32, blocks: u64) {
@@ -137,9 +196,12 @@ impl Serving for NvmeServer {
     }
 
     fn is_drained(&self) -> bool {
-        self.shard.is_drained()
+        self.shard.is_drained() && (!self.has_vault || self.opened().is_some() && self.vault().is_none())
     }
 }
+
+/// The name of the vault's volume.
+const VAULT: &str = "vault";
 
 /// The volume that a namespace is served from.
 pub(in super::super) fn volume_name(nsid: u32) -> String {
