@@ -4,6 +4,7 @@ use super::scan::Scan;
 use super::{Controller, Phase};
 use crate::host::event::{Failure, HostEvent};
 use crate::host::queue::Queue;
+use crate::host::rdma::QueueEnd;
 use block::Status;
 use block::replay::Verdict;
 use core::time::Duration;
@@ -25,6 +26,14 @@ impl Controller {
         self.lost_at.get_or_insert(now);
         self.drop_queues(env, false);
         tracing::info!(subsystem = %self.options.subsystem, address = %self.options.address, %why, "connection lost");
+        // A process that went without a word, and whose queue pair had our number: its connection is ended once it is seen to be
+        // stale (InfiniBand, 12.9.8.3.1), so the next attempt may go better.
+        if why == Failure::Rdma(QueueEnd::Refused(STALE)) && !self.was_live && self.stale < STALE_MAX {
+            self.stale += 1;
+            self.last_failure = why;
+            self.phase = Phase::Waiting { until: now + self.backoff.next_wait() };
+            return;
+        }
         let given_up = self.options.controller_loss_timeout == Some(Duration::ZERO);
         if !self.was_live || given_up || why.is_final() {
             return self.fail(env, why);
@@ -143,3 +152,8 @@ impl Controller {
         keys.into_iter().for_each(|key| self.finish(key, Status::Gone));
     }
 }
+
+/// "Stale connection", of InfiniBand's table 110.
+const STALE: u16 = 10;
+/// How often that is borne before the first time that we are let in.
+const STALE_MAX: u32 = 6;

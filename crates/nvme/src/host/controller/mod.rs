@@ -55,6 +55,8 @@ pub(in crate::host) struct Controller {
     phase: Phase,
     /// The connection was Live at least once.
     was_live: bool,
+    /// How often what an earlier connection of ours left was in the way of the first.
+    stale: u32,
     admin: Option<Queue>,
     io: Vec<Queue>,
     /// What the queues have of an RDMA device; `None` over TCP, and once it was given back.
@@ -138,6 +140,7 @@ impl Controller {
             owner,
             phase: Phase::Waiting { until: env.now() },
             was_live: false,
+            stale: 0,
             admin: None,
             io: Vec::new(),
             link,

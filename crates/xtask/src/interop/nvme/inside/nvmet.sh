@@ -9,7 +9,7 @@ if [ ! -d "subsystems/$NQN" ]; then
     printf /dev/ram0 >"subsystems/$NQN/namespaces/1/device_path"
     echo 1 >"subsystems/$NQN/namespaces/1/enable"
 fi
-place=ports/$(ls ports | wc -l)
+place=ports/$(($(ls ports | wc -l) + 1))
 mkdir "$place"
 for pair in "trtype=$TRANSPORT" adrfam=ipv4 "traddr=$ADDRESS" "trsvcid=$PORT"; do
     printf %s "${pair#*=}" >"$place/addr_${pair%%=*}"
