@@ -39,8 +39,8 @@ pub const fn bugs_of(protocol: Protocol) -> &'static [Bug] {
 /// How many seeds a bug may take to be found.
 pub const fn seeds_max(protocol: Protocol) -> u64 {
     match protocol {
-        Protocol::Nvme | Protocol::NvmeRdma | Protocol::Rdma | Protocol::Sdp | Protocol::Every => 300,
+        Protocol::NvmeRdma | Protocol::Rdma | Protocol::Sdp | Protocol::Every => 300,
         // More is drawn, and each of it seldom.
-        Protocol::Iscsi => 1000,
+        Protocol::Nvme | Protocol::Iscsi => 1000,
     }
 }

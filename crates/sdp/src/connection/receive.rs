@@ -130,15 +130,7 @@ impl Connection {
             Body::ChangeReceiveBuffer(_) => {
                 self.control.push_back(Control::ResizeAck(self.options.receive_len));
             }
-            Body::ChangeReceiveBufferAck(len) => {
-                // Nothing else may make our messages longer than the peer's receives were said to be.
-                self.resizes = self.resizes.checked_sub(1).ok_or(Violation::Unasked)?;
-                if len <= Message::HEAD_MAX as u32 {
-                    return Err(Violation::ReceiveTooShort(len));
-                }
-                self.terms.message_len = len;
-                self.events.push_back(Event::Resized { len });
-            }
+            Body::ChangeReceiveBufferAck(len) => self.handle_resized(len)?,
             Body::Suspend(service) => self.handle_suspend(now, service)?,
             Body::SuspendAck => {
                 if !core::mem::take(&mut self.pause.awaits) {
@@ -148,6 +140,17 @@ impl Connection {
             }
         }
         Ok(Place::Stream)
+    }
+
+    fn handle_resized(&mut self, len: u32) -> Result<(), Violation> {
+        // Nothing else may make our messages longer than the peer's receives were said to be.
+        self.resizes = self.resizes.checked_sub(1).ok_or(Violation::Unasked)?;
+        if len <= Message::HEAD_MAX as u32 {
+            return Err(Violation::ReceiveTooShort(len));
+        }
+        self.terms.message_len = len;
+        self.events.push_back(Event::Resized { len });
+        Ok(())
     }
 
     fn handle_sink(&mut self, advert: &SinkAdvert) -> Result<(), Violation> {
