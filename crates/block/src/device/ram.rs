@@ -165,11 +165,7 @@ impl Shared {
                 return (Status::Ok, io.data);
             }
             Op::Write => {
-                if self.geometry.get().bytes() > CACHED_MAX {
-                    env.mem().copy_past_cache(here, io.data);
-                } else {
-                    env.mem().copy(here, io.data);
-                }
+                env.mem().copy(here, io.data);
                 self.touch(env, region, offset, len);
             }
             Op::Flush => {}
@@ -198,10 +194,6 @@ impl Shared {
 /// The longest range that is filled with zeros when it is to stay, in bytes. Longer ones are given back even so: filling
 /// them would hold up the shard and make a sparse volume a full one.
 const FILL_MAX: u64 = 64 << 10;
-
-/// A volume of at most so many bytes may be in the processor's cache as a whole, and what was written last is read there.
-/// Of a larger one it is not, and to fetch what is overwritten would double the work.
-const CACHED_MAX: u64 = 32 << 20;
 
 /// Bytes of a page: space is given back in these.
 const PAGE: u64 = 4096;

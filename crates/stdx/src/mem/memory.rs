@@ -177,18 +177,6 @@ impl Memory {
         unsafe { to.copy_from(from, src.len()) }
     }
 
-    /// Like [`Memory::copy`], for bytes that nobody will look at soon: the processor's cache is left to others.
-    pub fn copy_past_cache(&mut self, dst: Span, src: Span) {
-        let (to, from) = (self.at_to_write(dst.first(src.len())), self.at(src));
-        let apart = (to as usize).abs_diff(from as usize) >= src.len();
-        // SAFETY: both ranges were checked to lie in live mappings, and the first do not overlap; `copy` allows overlap.
-        unsafe {
-            if !apart || !cache::copy_past(to, from, src.len()) {
-                to.copy_from(from, src.len());
-            }
-        }
-    }
-
     /// The span will be read soon: the processor may begin to fetch it. Changes nothing but how long that takes.
     pub fn fetch(&self, span: Span) {
         cache::fetch(self.at(span), span.len());
@@ -488,27 +476,6 @@ mod tests {
         );
         memory.give(buffer);
         assert_eq!(memory.buffers_taken(), 0);
-    }
-
-    #[test]
-    fn a_copy_past_the_cache_is_a_copy_wherever_it_goes() {
-        let mut memory = memory();
-        let private = memory.map(Kind::Private, 16 << 10).unwrap();
-        let from = memory.whole(private);
-        memory.bytes_mut(from).iter_mut().enumerate().for_each(|(at, byte)| *byte = (at % 251) as u8);
-        let into = memory.take(16 << 10).unwrap();
-        for (start, len) in [(0, 4096), (16, 4096), (1, 4096), (64, 100), (4096, 8192), (7, 0)] {
-            memory.fill(into, 0xff);
-            memory.copy_past_cache(into.from(start), from.slice(start + 3, len));
-            let mut out = vec![0; len + 1];
-            memory.read(into.slice(start, len + 1), &mut out);
-            assert_eq!((&out[..len], out[len]), (&memory.bytes(from)[start + 3..][..len], 0xff));
-        }
-        let expected = memory.bytes(from)[..4096].to_vec();
-        memory.copy_past_cache(from.slice(64, 4096), from.first(4096));
-        assert_eq!(memory.bytes(from.slice(64, 4096)), expected, "what overlaps is copied right, too");
-        memory.fetch(into);
-        memory.give(into);
     }
 
     #[test]
