@@ -10,7 +10,7 @@ use std::ptr::null;
 use std::time::{Duration, Instant};
 
 hooks! {
-    /// See [`poll`](crate::watch::poll).
+    /// See [`mod@crate::watch::poll`].
     fn poll(set: *mut pollfd, count: nfds_t, timeout_ms: c_int) -> c_int {
         // SAFETY: as the caller has it.
         match unsafe { ours(set, count) } {
@@ -20,7 +20,7 @@ hooks! {
         }
     }
 
-    /// As [`poll`].
+    /// As [`poll()`].
     fn ppoll(set: *mut pollfd, count: nfds_t, timeout: *const timespec, mask: *const sigset_t) -> c_int {
         // SAFETY: as the caller has it.
         let (ours, limit) = unsafe { (ours(set, count), timeout.as_ref()) };
@@ -31,7 +31,7 @@ hooks! {
         }
     }
 
-    /// What the C library's headers call instead of [`poll`].
+    /// What the C library's headers call instead of [`poll()`].
     fn __poll_chk(set: *mut pollfd, count: nfds_t, timeout_ms: c_int, room: size_t) -> c_int {
         // SAFETY: as the caller has it.
         unsafe {
@@ -106,7 +106,7 @@ hooks! {
         sets.wait(&mut sets.entries(), limit.map(span), mask)
     }
 
-    /// See [`epoll`](crate::watch::epoll).
+    /// See [`mod@crate::watch::epoll`].
     fn epoll_ctl(set: c_int, operation: c_int, fd: c_int, event: *mut epoll_event) -> c_int {
         let connection = Connection::of(fd).filter(|_| !crate::process::is_foreign());
         match connection {
