@@ -35,14 +35,15 @@ impl Controller {
     /// The data of an admin command that succeeds; `None` for one that is not answered by itself.
     pub fn admin(&self, command: &SubmissionQueueEntry) -> Option<Vec<u8>> {
         match AdminOpcode::from_code(command.opcode) {
-            Some(AdminOpcode::Identify) => Some(self.identify(command)),
+            Some(AdminOpcode::Identify) => self.identify(command),
             Some(AdminOpcode::GetLogPage) => Some(self.log_page(command)),
             Some(AdminOpcode::SetFeatures | AdminOpcode::KeepAlive) => Some(Vec::new()),
             _ => None,
         }
     }
 
-    fn identify(&self, command: &SubmissionQueueEntry) -> Vec<u8> {
+    /// `None` if it does not have what is asked for.
+    fn identify(&self, command: &SubmissionQueueEntry) -> Option<Vec<u8>> {
         let mut out = vec![0; 4096];
         match Structure::from_code(command.cdw10.to_bytes()[0]) {
             Some(Structure::Controller) => {
@@ -60,7 +61,7 @@ impl Controller {
                 data.encode(&mut out).unwrap();
             }
             Some(Structure::CommandSetController) => {
-                self.limits.expect("asked of a controller that has them").encode(&mut out).unwrap();
+                self.limits?.encode(&mut out).unwrap();
             }
             Some(Structure::ActiveNamespaceList) => {
                 NamespaceList::collect([1]).encode(&mut out).unwrap();
@@ -75,7 +76,7 @@ impl Controller {
             }
             _ => {}
         }
-        out
+        Some(out)
     }
 
     fn log_page(&self, command: &SubmissionQueueEntry) -> Vec<u8> {
