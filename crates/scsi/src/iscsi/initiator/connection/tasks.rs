@@ -176,10 +176,11 @@ impl Tasks {
         self.iter().map(|(slot, _)| slot).collect()
     }
 
-    /// All tasks, with their places.
+    /// All tasks, with their places. Places behind the last task are not looked at: most tables are all but empty.
     pub fn iter(&self) -> impl Iterator<Item = (u16, &Task)> {
         let places = self.slots.iter().enumerate();
-        places.filter_map(|(slot, place)| place.task.as_ref().map(|task| (slot as u16, task)))
+        let tasks = places.filter_map(|(slot, place)| place.task.as_ref().map(|task| (slot as u16, task)));
+        tasks.take(self.slots.len() - self.free.len())
     }
 }
 
