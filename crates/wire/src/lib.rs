@@ -11,6 +11,7 @@
 //!
 //! - [`nvme`]: NVM Express Base 2.0, NVM Command Set 1.0, the Fabrics commands, the TCP and RDMA transports 1.0.
 //! - [`roce`]: RoCEv2, InfiniBand Architecture volume 1 with annex A17; [`cm`]: its communication management.
+//! - [`management`]: the datagrams of InfiniBand's general services, and device management among them.
 //! - [`pcap`]: capture files, and UDP datagrams as the packets in them.
 //! - [`scsi`]: SAM-5, SPC-4 and SBC-3.
 //! - [`iscsi`]: RFC 7143 and RFC 7144; [`iser`]: RFC 7145; [`srp`]: T10 SRP.
@@ -26,6 +27,7 @@ mod codes;
 pub mod cm;
 pub mod iscsi;
 pub mod iser;
+pub mod management;
 pub mod nvme;
 pub mod pcap;
 pub mod roce;
