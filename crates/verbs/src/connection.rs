@@ -81,14 +81,38 @@ pub enum PortSpace {
     /// Of connections of the Sockets Direct Protocol (A4.3.1): a request has no header of addresses before its private data, so
     /// the peer's port is told as 0. What the protocol puts there says who asks.
     Sdp,
+    /// No ports, but one service of InfiniBand's by its number (12.7.3), outside of the numbers that ports have. A request has no
+    /// header of addresses; ports of addresses mean nothing, and are told as 0.
+    Service(u64),
 }
 
 impl PortSpace {
+    /// Whether it can be asked for and listened on: numbers of services whose upper half is zero are those of ports.
+    pub const fn is_sound(self) -> bool {
+        match self {
+            Self::Tcp | Self::Udp | Self::Ib | Self::Sdp => true,
+            Self::Service(id) => id >> 32 != 0,
+        }
+    }
+
+    /// The port of an address that is meant: 0 where there are none.
+    pub const fn port_of(self, address: SocketAddr) -> u16 {
+        match self {
+            Self::Tcp | Self::Udp | Self::Ib | Self::Sdp => address.port(),
+            Self::Service(_) => 0,
+        }
+    }
+
+    /// Whether port 0 asks for a free one.
+    pub const fn has_ports(self) -> bool {
+        !matches!(self, Self::Service(_))
+    }
+
     /// Bytes for the peer in a request: what its message holds, less the header of addresses (A11.4).
     pub const fn request_room(self) -> usize {
         match self {
             Self::Tcp | Self::Ib => 56,
-            Self::Sdp => 92,
+            Self::Sdp | Self::Service(_) => 92,
             Self::Udp => 180,
         }
     }

@@ -1,6 +1,6 @@
 //! What a provider has to tell besides completions (11.6.3).
 
-use crate::{CqId, QpId, SrqId};
+use crate::{AgentId, CqId, QpId, SrqId};
 use stdx::env::Owner;
 
 /// Something happened to an object.
@@ -33,4 +33,6 @@ pub enum What {
     AccessError(QpId),
     /// Fewer receives are left than the queue was armed for. It is armed no more.
     SrqLimitReached(SrqId),
+    /// Datagrams came for the agent. It is told again once it has taken all.
+    Datagrams(AgentId),
 }

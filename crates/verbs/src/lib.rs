@@ -2,7 +2,7 @@
 //!
 //! What it is: protection domains, memory regions and windows, completion queues, shared receive queues and queue pairs as
 //! ids; work requests that are posted and completions that are polled ([`Provider`]); connections between queue pairs
-//! ([`Connections`]). [`parts`] holds what every provider needs and none should write again, [`loopback`] a provider within
+//! ([`Connections`]); datagrams of management ([`Management`]). [`parts`] holds what every provider needs and none should write again, [`loopback`] a provider within
 //! one shard, `conformance` (with the feature `testing`) the suite that every provider passes.
 //!
 //! [`endpoint`] is one end of a protocol of requests and responses, among others on its shard; [`station`] is for programs that
@@ -27,6 +27,7 @@ mod event;
 mod ids;
 mod limits;
 pub mod loopback;
+mod management;
 mod memory;
 pub mod parts;
 mod provider;
@@ -43,6 +44,7 @@ pub use error::{AttachError, ConnectError, CreateError, DestroyError, ModifyErro
 pub use event::{Event, What};
 pub use ids::{CqId, Key, Object, PdId, QpId, SrqId};
 pub use limits::Limits;
+pub use management::{AgentError, AgentId, Management, ManagementDatagram, Role};
 pub use memory::{Access, Registered, Registration, Sge, WindowKind};
 pub use provider::{Device, Notify, Provider, ReceiveQueue};
 pub use queue_pair::{Mtu, Peer, QpInfo, QpInit, QpState, Receives, Transition, Transport};

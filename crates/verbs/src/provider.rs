@@ -1,9 +1,9 @@
 //! What a provider does.
 
 use crate::{
-    AttachError, Completion, Connections, CqId, CreateError, DestroyError, Event, Key, Limits, ModifyError,
-    Object, PdId, QpId, QpInfo, QpInit, ReceiveRequest, Registered, Registration, Rejected, SendRequest,
-    SrqId, Transition, WindowKind,
+    AttachError, Completion, Connections, CqId, CreateError, DestroyError, Event, Key, Limits, Management,
+    ModifyError, Object, PdId, QpId, QpInfo, QpInit, ReceiveRequest, Registered, Registration, Rejected,
+    SendRequest, SrqId, Transition, WindowKind,
 };
 use core::net::IpAddr;
 use stdx::env::{Env, Owner};
@@ -100,10 +100,10 @@ pub trait Provider {
     fn deadline(&self) -> Option<Time>;
 }
 
-/// A provider whose queue pairs can be connected.
-pub trait Device: Provider + Connections {}
+/// A provider whose queue pairs can be connected, and that has general services.
+pub trait Device: Provider + Connections + Management {}
 
-impl<T: Provider + Connections> Device for T {}
+impl<T: Provider + Connections + Management> Device for T {}
 
 /// Where receives are posted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -42,7 +42,7 @@ impl World {
         let any = SocketAddr::new(HOST, 0);
         let address = ends[1].listen(&mut device, PortSpace::Tcp, any).unwrap();
         assert_eq!(ends[1].listen(&mut device, PortSpace::Tcp, address), Ok(address), "two users");
-        ends[1].unlisten(&mut device, address);
+        ends[1].unlisten(&mut device, PortSpace::Tcp, address);
         Self { env, device, ends, address, happened: [vec![], vec![]] }
     }
 

@@ -23,10 +23,11 @@ impl Manager {
         space: PortSpace,
         mut address: SocketAddr,
     ) -> Result<ListenerId, ConnectError> {
-        if address.ip() != core.config.address && !address.ip().is_unspecified() {
+        if address.ip() != core.config.address && !address.ip().is_unspecified() || !space.is_sound() {
             return Err(ConnectError::Address);
         }
-        if address.port() == 0 {
+        address.set_port(space.port_of(address));
+        if address.port() == 0 && space.has_ports() {
             address.set_port(self.free_port(space)?);
         } else if self.listener(space, address.port()).is_some() {
             return Err(ConnectError::InUse);
@@ -56,7 +57,8 @@ impl Manager {
             return Err(ConnectError::PrivateData);
         }
         let ours = core.config.address;
-        if connect.from.is_some_and(|from| from != ours) || connect.to.is_ipv4() != ours.is_ipv4() {
+        let is_ours = connect.from.is_none_or(|from| from == ours);
+        if !is_ours || connect.to.is_ipv4() != ours.is_ipv4() || !connect.space.is_sound() {
             return Err(ConnectError::Address);
         }
         let qpn = check_pair(core, connect.space, connect.qp)?;
@@ -80,7 +82,7 @@ impl Manager {
         self.next_port = self.next_port.checked_add(1).unwrap_or(FREE_PORTS);
         let message = match connect.space {
             PortSpace::Udp => self.resolution(key, ours, connect.to, connect.private_data),
-            PortSpace::Tcp | PortSpace::Ib | PortSpace::Sdp => {
+            PortSpace::Tcp | PortSpace::Ib | PortSpace::Sdp | PortSpace::Service(_) => {
                 self.request(key, core, qpn, connect.to, &connect.parameters, connect.private_data)
             }
         };

@@ -12,14 +12,16 @@ use stdx::slab::Key;
 use stdx::time::Time;
 use verbs::{ConnectionWhat, Destination, ListenerId, Mtu, Parameters, Peer, PortSpace, Rejection};
 use wire::cm::{
-    AlternatePathResponse, ConnectReply, ConnectRequest, DisconnectReply, DisconnectRequest, IpAddresses,
-    LoadAlternatePath, MAD_LEN, Message, MessageReceiptAck, PathStatus, PortSpace as Space, ReadyToUse,
-    Reject, RejectReason, Rejected, ResolutionReply, ResolutionRequest, ResolutionStatus, Service,
+    AlternatePathResponse, CLASS, ConnectReply, ConnectRequest, DisconnectReply, DisconnectRequest,
+    IpAddresses, LoadAlternatePath, MAD_LEN, Message, MessageReceiptAck, PathStatus, PortSpace as Space,
+    ReadyToUse, Reject, RejectReason, Rejected, ResolutionReply, ResolutionRequest, ResolutionStatus,
+    Service, ServiceId,
 };
+use wire::management;
 use wire::roce::{Extension, GENERAL_SERVICES_Q_KEY};
 
 impl Manager {
-    /// Takes a packet for the queue pair of management.
+    /// Takes a packet for the queue pair of management: a message of ours, or a datagram for an agent.
     pub(crate) fn handle_packet(&mut self, core: &mut Core, mem: &Memory, now: Time, arrival: &Arrival) {
         let Extension::Datagram(deth) = arrival.headers.extension else {
             core.counters.bad_mads += 1;
@@ -31,6 +33,9 @@ impl Manager {
             return;
         }
         mem.read(arrival.payload, &mut bytes);
+        if management::class_of(&bytes) != Some(CLASS) {
+            return self.take_datagram(core, arrival.from, &bytes);
+        }
         match Message::decode(&bytes) {
             Ok((transaction, message)) => self.handle_message(core, now, arrival.from, transaction, &message),
             Err(_) => core.counters.bad_mads += 1,
@@ -85,8 +90,9 @@ impl Manager {
             let ids = (0, request.local_id);
             self.send_reject(from, transaction, ids, Rejected::Request, reason.code(), [0; 148]);
         };
-        let place = request.service_id.port().and_then(|(space, port)| Some((port_space(space)?, port)));
-        let Some((space, port)) = place else { return refuse(RejectReason::InvalidServiceId) };
+        let Some((space, port)) = place(request.service_id) else {
+            return refuse(RejectReason::InvalidServiceId);
+        };
         let is_known = match request.service {
             Service::ReliableConnection | Service::UnreliableConnection => true,
             Service::ReliableDatagram | Service::Extended => false,
@@ -428,7 +434,7 @@ struct Asked {
 /// The port that a request comes from, and the consumer's bytes; `None` if it has no addresses though it must.
 fn asker(space: PortSpace, private_data: &[u8]) -> Option<(u16, &[u8])> {
     match space {
-        PortSpace::Sdp => Some((0, private_data)),
+        PortSpace::Sdp | PortSpace::Service(_) => Some((0, private_data)),
         PortSpace::Tcp | PortSpace::Ib | PortSpace::Udp => {
             let addresses = IpAddresses::decode(private_data).ok()?;
             Some((addresses.source_port, private_data.get(IpAddresses::LEN..)?))
@@ -436,14 +442,20 @@ fn asker(space: PortSpace, private_data: &[u8]) -> Option<(u16, &[u8])> {
     }
 }
 
-fn port_space(space: Space) -> Option<PortSpace> {
-    match space {
-        Space::Tcp => Some(PortSpace::Tcp),
-        Space::Udp => Some(PortSpace::Udp),
-        Space::Ib => Some(PortSpace::Ib),
-        Space::Sdp => Some(PortSpace::Sdp),
-        Space::Ipoib => None,
-    }
+/// What a number of a service stands for, if it can be listened on.
+fn place(service: ServiceId) -> Option<(PortSpace, u16)> {
+    let Some((space, port)) = service.port() else {
+        let space = PortSpace::Service(service.0);
+        return space.is_sound().then_some((space, 0));
+    };
+    let space = match space {
+        Space::Tcp => PortSpace::Tcp,
+        Space::Udp => PortSpace::Udp,
+        Space::Ib => PortSpace::Ib,
+        Space::Sdp => PortSpace::Sdp,
+        Space::Ipoib => return None,
+    };
+    Some((space, port))
 }
 
 /// However long a peer asks us to wait.

@@ -1,4 +1,5 @@
-//! The connection manager: connections between queue pairs, made and ended by management datagrams (chapter 12).
+//! The connection manager: connections between queue pairs, made and ended by management datagrams (chapter 12). It has queue
+//! pair 1, and hands datagrams of other classes to their agents.
 //!
 //! ```text
 //!   asking:   Asking --REP--> Established --DREQ, or ours--> Disconnecting --DREP--> TimeWait -> gone
@@ -13,6 +14,7 @@
 //! requests that wait for an answer are bounded, and more are dropped; what a peer does not answer is asked so many times,
 //! and then given up.
 
+mod agents;
 mod commands;
 mod incoming;
 mod outgoing;
@@ -26,6 +28,7 @@ use stdx::env::Owner;
 use stdx::prng::Prng;
 use stdx::slab::{Key, Slab};
 use stdx::time::{Time, earliest};
+use verbs::parts::Agents;
 use verbs::{ConnectionEvent, ConnectionId, ConnectionWhat, Parameters, PortSpace, QpId, Transition};
 use wire::cm::Message;
 use wire::roce::Psn;
@@ -42,7 +45,9 @@ pub(crate) struct Manager {
     /// Connections that were accepted, by our queue pair.
     by_pair: BTreeMap<QpId, Key>,
     events: VecDeque<ConnectionEvent>,
-    /// Messages to be sent.
+    /// Who sends and takes datagrams of other classes.
+    agents: Agents,
+    /// What is to be sent.
     out: VecDeque<Outgoing>,
     /// The number of the next management packet.
     psn: Psn,
@@ -105,12 +110,11 @@ enum State {
     Ended,
 }
 
-/// A message to be sent.
+/// What is to be sent.
 #[derive(Debug)]
 struct Outgoing {
     to: IpAddr,
-    transaction: u64,
-    message: Message,
+    content: outgoing::Content,
 }
 
 impl Manager {
@@ -124,6 +128,7 @@ impl Manager {
             by_remote_pair: BTreeMap::new(),
             by_pair: BTreeMap::new(),
             events: VecDeque::new(),
+            agents: Agents::new(),
             out: VecDeque::new(),
             psn: Psn::new(0),
             due: None,

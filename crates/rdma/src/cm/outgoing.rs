@@ -13,9 +13,19 @@ use wire::cm::{
     MessageReceiptAck, Path, PortSpace as Space, ReadyToUse, Reject, Rejected, ResolutionReply,
     ResolutionRequest, ResolutionStatus, Service, ServiceId,
 };
+use wire::management::Datagram;
 use wire::roce::{
     DEFAULT_PARTITION_KEY, Deth, Extension, GENERAL_SERVICES_Q_KEY, GENERAL_SERVICES_QPN, Opcode, Psn,
 };
+
+/// A datagram's content.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// Of our own class.
+    Message { transaction: u64, message: Message },
+    /// Of an agent's.
+    Datagram(Datagram),
+}
 
 impl Manager {
     /// Puts messages into packets until none is left, or the run is full (`false`).
@@ -29,7 +39,10 @@ impl Manager {
                 solicited: false,
                 ack_requested: false,
             };
-            let bytes = outgoing.message.encode(outgoing.transaction);
+            let bytes = match &outgoing.content {
+                Content::Message { transaction, message } => message.encode(*transaction),
+                Content::Datagram(datagram) => datagram.encode(),
+            };
             let payload = Payload::Bytes(&bytes);
             if core.emit_to(mem, outgoing.to, GENERAL_SERVICES_QPN, &packet, payload, out) != Sent::Something
             {
@@ -49,10 +62,15 @@ impl Manager {
         self.send(to, transaction, message);
     }
 
-    /// Sends a message. Beyond the limit it is lost, as it may be on its way.
+    /// Sends a message.
     pub(super) fn send(&mut self, to: IpAddr, transaction: u64, message: Message) {
+        self.push(Outgoing { to, content: Content::Message { transaction, message } });
+    }
+
+    /// Sends something. Beyond the limit it is lost, as it may be on its way.
+    pub(super) fn push(&mut self, outgoing: Outgoing) {
         if self.out.len() < OUT_MAX {
-            self.out.push_back(Outgoing { to, transaction, message });
+            self.out.push_back(outgoing);
         }
     }
 
@@ -122,7 +140,9 @@ impl Manager {
         let mut bytes = [0; 92];
         match connection.space {
             // The protocol's own greeting says who asks.
-            PortSpace::Sdp => bytes.get_mut(..private_data.len())?.copy_from_slice(private_data),
+            PortSpace::Sdp | PortSpace::Service(_) => {
+                bytes.get_mut(..private_data.len())?.copy_from_slice(private_data);
+            }
             PortSpace::Tcp | PortSpace::Ib | PortSpace::Udp => {
                 fill(&mut bytes, source, to, self.next_port, private_data)?;
             }
@@ -247,6 +267,7 @@ pub(super) fn service_id(space: PortSpace, port: u16) -> ServiceId {
         PortSpace::Udp => Space::Udp,
         PortSpace::Ib => Space::Ib,
         PortSpace::Sdp => Space::Sdp,
+        PortSpace::Service(id) => return ServiceId(id),
     };
     ServiceId::of_port(space, port)
 }

@@ -7,6 +7,7 @@
 
 mod connections;
 mod groups;
+mod management;
 mod provider;
 mod receive;
 

@@ -38,7 +38,7 @@ impl Sockets {
     /// Listens no more. Streams that nobody accepted end.
     pub fn close_listener(&mut self, env: &mut dyn Env, device: &mut dyn Device, id: ListenerId) {
         let Some(listener) = self.listeners.remove(id.0) else { return };
-        self.endpoint.unlisten(device, listener.address);
+        self.endpoint.unlisten(device, PortSpace::Sdp, listener.address);
         for stream in listener.waiting {
             self.abort(env, device, stream);
             self.close(env, device, stream);

@@ -11,6 +11,7 @@ use stdx::env::Owner;
 
 const SERVER: Owner = Owner(1000);
 const PORT: u16 = 7174;
+const SERVICE: PortSpace = PortSpace::Service(0x0200_c903_0001_0203);
 
 /// Two ends that are not connected yet; end 1 listens.
 struct Call<'a> {
@@ -23,7 +24,9 @@ impl<'a> Call<'a> {
     fn new(setting: &'a mut dyn Setting, space: PortSpace, port: u16) -> Self {
         let transport = match space {
             PortSpace::Udp => Transport::UnreliableDatagram,
-            PortSpace::Tcp | PortSpace::Ib | PortSpace::Sdp => Transport::ReliableConnection,
+            PortSpace::Tcp | PortSpace::Ib | PortSpace::Sdp | PortSpace::Service(_) => {
+                Transport::ReliableConnection
+            }
         };
         let sides = [0, 1].map(|end| Side::new(setting, end, transport));
         let mut pair = Pair { setting, sides };
@@ -151,13 +154,18 @@ pub(super) fn nobody(setting: &mut dyn Setting) {
     let address = SocketAddr::new(call.pair.setting.address(1), PORT);
     let again = call.pair.setting.end(1).0.listen(SERVER, PortSpace::Tcp, address);
     assert_eq!(again, Err(ConnectError::InUse));
-    for space in [PortSpace::Tcp, PortSpace::Ib] {
+    for space in [PortSpace::Tcp, PortSpace::Ib, SERVICE] {
         let port = if space == PortSpace::Tcp { PORT + 1 } else { PORT };
         call.try_connect(space, port, Parameters::default(), b"").unwrap();
         let event = call.event(0, OWNER);
         let ConnectionWhat::Rejected { why, .. } = event.what else { panic!("{event:?}") };
         assert_eq!(why, Rejection::NoListener);
     }
+    let of_ports = PortSpace::Service(0x0106_0000 | u64::from(PORT));
+    let asked = call.try_connect(of_ports, PORT, Parameters::default(), b"");
+    assert_eq!(asked, Err(ConnectError::Address));
+    let device = call.pair.setting.end(1).0;
+    assert_eq!(device.listen(SERVER, of_ports, address), Err(ConnectError::Address));
 }
 
 pub(super) fn negotiated(setting: &mut dyn Setting) {
@@ -205,6 +213,10 @@ pub(super) fn private_data(setting: &mut dyn Setting) {
 
 pub(super) fn private_data_of_sdp(setting: &mut dyn Setting) {
     private_data_in(setting, PortSpace::Sdp);
+}
+
+pub(super) fn private_data_of_services(setting: &mut dyn Setting) {
+    private_data_in(setting, SERVICE);
 }
 
 fn private_data_in(setting: &mut dyn Setting, space: PortSpace) {

@@ -6,6 +6,7 @@
 mod connections;
 mod datagrams;
 mod groups;
+mod management;
 mod memory;
 mod messages;
 mod pair;
@@ -81,6 +82,8 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("depths are negotiated", connections::negotiated),
     ("datagram services are found", connections::resolved),
     ("private data has its limits", connections::private_data),
+    ("private data of services' requests is all there is", connections::private_data_of_services),
+    ("who asks for management is answered", management::answered),
     ("private data of SDP's requests is all there is", connections::private_data_of_sdp),
 ];
 

@@ -9,6 +9,7 @@ use stdx::env::Owner;
 #[derive(Debug)]
 pub(super) struct Listening {
     pub(super) listener: ListenerId,
+    space: PortSpace,
     /// As asked for, with the port the device chose if it was to choose.
     pub(super) address: SocketAddr,
     /// How many times it was asked for.
@@ -27,7 +28,7 @@ impl Endpoint {
         space: PortSpace,
         address: SocketAddr,
     ) -> Result<SocketAddr, ConnectError> {
-        if let Some(known) = self.listeners.iter_mut().find(|known| known.address == address) {
+        if let Some(known) = self.listeners.iter_mut().find(|known| known.is(space, address)) {
             known.users += 1;
             return Ok(address);
         }
@@ -36,13 +37,13 @@ impl Endpoint {
         }
         let listener = device.listen(Owner(self.owner_base), space, address)?;
         let address = device.listener_address(listener).unwrap_or(address);
-        self.listeners.push(Listening { listener, address, users: 1 });
+        self.listeners.push(Listening { listener, space, address, users: 1 });
         Ok(address)
     }
 
     /// One user less for an address. With the last, the listener is closed; connections that came in live on.
-    pub fn unlisten(&mut self, device: &mut dyn Device, address: SocketAddr) {
-        let found = self.listeners.iter().position(|known| known.address == address);
+    pub fn unlisten(&mut self, device: &mut dyn Device, space: PortSpace, address: SocketAddr) {
+        let found = self.listeners.iter().position(|known| known.is(space, address));
         let Some(place) = found else { return };
         self.listeners[place].users -= 1;
         if self.listeners[place].users == 0 {
@@ -50,9 +51,9 @@ impl Endpoint {
         }
     }
 
-    /// The addresses listened on.
+    /// The addresses whose ports are listened on.
     pub fn listening(&self) -> impl Iterator<Item = SocketAddr> {
-        self.listeners.iter().map(|known| known.address)
+        self.listeners.iter().filter(|known| known.space.has_ports()).map(|known| known.address)
     }
 
     /// Closes all.
@@ -60,6 +61,13 @@ impl Endpoint {
         for known in self.listeners.drain(..) {
             device.close_listener(known.listener);
         }
+    }
+}
+
+impl Listening {
+    fn is(&self, space: PortSpace, address: SocketAddr) -> bool {
+        let port = space.port_of(address);
+        self.space == space && self.address == SocketAddr::new(address.ip(), port)
     }
 }
 

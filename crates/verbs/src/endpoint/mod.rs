@@ -343,7 +343,7 @@ impl Endpoint {
             }
             What::CqOverrun(_) => debug_assert!(false, "the completion queue has room for all"),
             What::Established(_) | What::SendQueueDrained(_) => {}
-            What::LastReceiveReached(_) | What::SrqLimitReached(_) => {}
+            What::LastReceiveReached(_) | What::SrqLimitReached(_) | What::Datagrams(_) => {}
         }
     }
 

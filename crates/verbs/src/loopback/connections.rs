@@ -81,11 +81,12 @@ impl Connections for Loopback {
         space: PortSpace,
         mut address: SocketAddr,
     ) -> Result<ListenerId, ConnectError> {
-        if address.ip() != self.address && !address.ip().is_unspecified() {
+        if address.ip() != self.address && !address.ip().is_unspecified() || !space.is_sound() {
             return Err(ConnectError::Address);
         }
         let board = &mut self.switchboard;
-        if address.port() == 0 {
+        address.set_port(space.port_of(address));
+        if address.port() == 0 && space.has_ports() {
             let tries = (0..=u16::MAX - FREE_PORTS)
                 .map(|step| FREE_PORTS + (board.next_port - FREE_PORTS + step) % (u16::MAX - FREE_PORTS));
             let free = { tries }.find(|port| board.find(space, *port).is_none());
@@ -115,6 +116,9 @@ impl Connections for Loopback {
         let room = connect.space.request_room();
         if connect.private_data.len() > room {
             return Err(ConnectError::PrivateData);
+        }
+        if !connect.space.is_sound() {
+            return Err(ConnectError::Address);
         }
         self.check_pair(connect.space, connect.qp)?;
         let connection = Connection {
@@ -222,7 +226,8 @@ impl Loopback {
         let board = &mut self.switchboard;
         let refused =
             ConnectionWhat::Rejected { why: Rejection::NoListener, private_data: PrivateData::EMPTY };
-        let found = board.find(connect.space, connect.to.port());
+        let port = connect.space.port_of(connect.to);
+        let found = board.find(connect.space, port);
         let listener = found.map(|(listener, found)| (listener, found.owner));
         let is_here = connect.to.ip() == self.address;
         let (Some((listener, owner)), true) = (listener, is_here) else {
@@ -251,10 +256,11 @@ impl Loopback {
         if let Some(found) = board.connections.get_mut(id.0) {
             found.other = Some(ConnectionId(key));
         }
+        let has_addresses = connect.space != PortSpace::Sdp && connect.space.has_ports();
         let what = ConnectionWhat::Requested {
             listener,
-            peer: SocketAddr::new(self.address, if connect.space == PortSpace::Sdp { 0 } else { FREE_PORTS }),
-            local: connect.to,
+            peer: SocketAddr::new(self.address, if has_addresses { FREE_PORTS } else { 0 }),
+            local: SocketAddr::new(connect.to.ip(), port),
             parameters: offered,
             private_data: padded(connect.private_data, room).unwrap_or(PrivateData::EMPTY),
         };

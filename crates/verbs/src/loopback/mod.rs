@@ -8,9 +8,10 @@
 
 mod connections;
 mod engine;
+mod management;
 mod transfer;
 
-use crate::parts::{Receive, Registry};
+use crate::parts::{Agents, Receive, Registry};
 use crate::{
     AttachError, Completion, CqId, CreateError, DestroyError, Event, Key, Limits, ModifyError, Notify,
     Object, PdId, Provider, QpId, QpInfo, QpInit, ReceiveQueue, ReceiveRequest, Registered, Registration,
@@ -28,6 +29,7 @@ use stdx::time::Time;
 pub struct Loopback {
     registry: Registry<Engine>,
     switchboard: Switchboard,
+    agents: Agents,
     address: IpAddr,
     /// Queue pairs were posted to, or changed: the next turn has something to do.
     is_stirred: bool,
@@ -50,6 +52,7 @@ impl Loopback {
         Self {
             registry: Registry::new(limits),
             switchboard: Switchboard::new(&limits),
+            agents: Agents::new(),
             address,
             is_stirred: false,
             retry_at: None,

@@ -3,6 +3,7 @@
 //! [`Registry`] keeps all objects and obeys every command that moves no data; a provider adds to each queue pair what its own
 //! engine needs (`E`), and moves the data.
 
+mod agents;
 mod completions;
 mod gather;
 mod groups;
@@ -12,6 +13,7 @@ mod regions;
 mod registry;
 mod ring;
 
+pub use agents::{Agents, NotTaken};
 pub use completions::CompletionQueues;
 pub use gather::{change_atomically, copy_in, copy_out, move_bytes};
 pub use groups::Groups;

@@ -180,7 +180,8 @@ impl Message {
 
 pub(super) const HEADER_LEN: usize = 24;
 const BASE_VERSION: u8 = 1;
-const CLASS: u8 = 0x07;
+/// The management class.
+pub const CLASS: u8 = 0x07;
 const CLASS_VERSION: u8 = 2;
 const SEND: u8 = 0x03;
 

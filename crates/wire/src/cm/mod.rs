@@ -21,7 +21,7 @@ pub use address::{IpAddresses, IpHeaderError, PortSpace, ServiceId};
 pub use codes::{PathStatus, RejectReason, Rejected, ResolutionStatus, Service};
 pub use connect::{ConnectReply, ConnectRequest, MessageReceiptAck, ReadyToUse, Reject};
 pub use disconnect::{DisconnectReply, DisconnectRequest};
-pub use mad::{Attribute, MadError, Message};
+pub use mad::{Attribute, CLASS, MadError, Message};
 pub use migrate::{AlternatePathResponse, LoadAlternatePath};
 pub use path::{Gid, Path};
 pub use resolve::{ResolutionReply, ResolutionRequest};

@@ -39,6 +39,15 @@ pub use opcode::Opcode;
 pub use response::{RESPONSE_LEN, Response, ResponseCode, ResponseFlags};
 pub use task::{TASK_LEN, TaskFunction, TaskRequest};
 
+/// The class of I/O controllers that are SRP targets as revision 16a has them (annex B.7, table B.7).
+pub const IO_CLASS: u16 = 0x0100;
+/// Which of that class: the committee that wrote the standard.
+pub const IO_SUBCLASS: u16 = 0x609e;
+/// The protocol they speak.
+pub const PROTOCOL: u16 = 0x0108;
+/// And in which version.
+pub const PROTOCOL_VERSION: u16 = 1;
+
 use crate::Truncated;
 
 /// Bytes that every IU has at least: type, flags, request limit delta and tag.

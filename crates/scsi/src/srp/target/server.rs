@@ -138,7 +138,7 @@ impl Server {
 
     /// One user less for an address. With the last, the listener is closed; channels that came in live on.
     pub fn unlisten(&mut self, device: &mut dyn Device, address: SocketAddr) {
-        self.endpoint.unlisten(device, address);
+        self.endpoint.unlisten(device, PortSpace::Tcp, address);
     }
 
     /// The addresses listened on.

@@ -103,7 +103,10 @@ mod tests {
         let mut entries = ServiceEntries::default();
         entries.0[1] = ServiceEntry { name: ServiceName::srp(1), id: 0x0102_0304_0506_0708 };
         let bytes = entries.encode();
-        assert_eq!((bytes.len(), &bytes[88..96]), (super::super::ATTRIBUTE_LEN, &[1, 2, 3, 4, 5, 6, 7, 8][..]));
+        assert_eq!(
+            (bytes.len(), &bytes[88..96]),
+            (super::super::ATTRIBUTE_LEN, &[1, 2, 3, 4, 5, 6, 7, 8][..])
+        );
         assert_eq!(ServiceEntries::decode(&bytes), Ok(entries));
     }
 }

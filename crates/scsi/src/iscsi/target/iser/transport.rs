@@ -85,7 +85,7 @@ impl Transport {
 
     /// One user less for an address. With the last, the listener is closed; connections that came in live on.
     pub fn unlisten(&mut self, device: &mut dyn Device, address: SocketAddr) {
-        self.endpoint.unlisten(device, address);
+        self.endpoint.unlisten(device, PortSpace::Tcp, address);
     }
 
     /// Takes no further connection at any address.
