@@ -15,10 +15,11 @@
 //! requests are sent than the target gave credits for; nothing is allocated for a command in steady state.
 //!
 //! - `attachment`: one target, the way up, loss and the way up again. `link`: all channels, and the device.
-//! - `channel`: one connection: login, credits, commands and their responses.
+//! - `channel`: one connection: login, credits, commands and their responses. `discovery`: asking which targets a port has.
 
 mod attachment;
 mod channel;
+mod discovery;
 mod event;
 mod handle;
 mod link;
@@ -26,6 +27,7 @@ mod options;
 
 pub use crate::initiator::Disk;
 pub use channel::{ChannelEnd, ChannelInfo};
+pub use discovery::{DiscoveredPort, Discovery, DiscoveryError};
 pub use event::{Failure, InitiatorEvent, Stage};
 pub use handle::{Initiator, InitiatorError};
 pub use options::{InitiatorOptions, InitiatorOptionsError};

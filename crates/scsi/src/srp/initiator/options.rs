@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::net::{IpAddr, SocketAddr};
 use thiserror::Error;
+use verbs::PortSpace;
 use wire::srp::PortId;
 
 /// Where to connect, as whom, and how to behave when that breaks.
@@ -10,6 +11,9 @@ use wire::srp::PortId;
 pub struct InitiatorOptions {
     /// The target's address, and the port that its listener has with the RDMA connection manager.
     pub address: SocketAddr,
+    /// The service to ask InfiniBand's own connection manager for, where that is the way in; `None` for the RDMA connection
+    /// manager's, by the address's port.
+    pub service: Option<u64>,
     /// The address of ours to connect from; `None` for whatever leads there.
     pub local: Option<IpAddr>,
     /// The target port.
@@ -66,6 +70,9 @@ pub enum InitiatorOptionsError {
     /// There is room for no request.
     #[error("at least one request must be allowed")]
     Requests,
+    /// Numbers that ports have.
+    #[error("service ids have more than 32 bits, unlike {0:#x}")]
+    Service(u64),
     /// Logical units beyond what one level of numbers tells.
     #[error("logical units have numbers below 16384, not {0}")]
     Lun(u16),
@@ -85,6 +92,7 @@ impl InitiatorOptions {
     pub const fn new(address: SocketAddr, target: PortId, initiator: PortId) -> Self {
         Self {
             address,
+            service: None,
             local: None,
             target,
             initiator,
@@ -120,6 +128,9 @@ impl InitiatorOptions {
         }
         if let Some(piece) = self.piece_max.filter(|piece| *piece < Self::PIECE_MIN) {
             return Err(InitiatorOptionsError::Piece(piece));
+        }
+        if let Some(service) = self.service.filter(|service| !PortSpace::Service(*service).is_sound()) {
+            return Err(InitiatorOptionsError::Service(service));
         }
         if let Some(lun) = self.lun.filter(|lun| *lun >= 1 << 14) {
             return Err(InitiatorOptionsError::Lun(lun));

@@ -23,6 +23,8 @@ pub struct Counters {
     pub holds: u64,
     /// Events of logical units that initiators were told.
     pub events: u64,
+    /// Datagrams of device management that were answered.
+    pub discovered: u64,
 }
 
 impl Counters {
@@ -40,6 +42,7 @@ impl Counters {
             stalls: self.stalls + other.stalls,
             holds: self.holds + other.holds,
             events: self.events + other.events,
+            discovered: self.discovered + other.discovered,
         }
     }
 }

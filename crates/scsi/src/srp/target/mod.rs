@@ -9,7 +9,7 @@
 //! credits for, and all credits together are no more than there are receives; nothing is allocated for a command in steady
 //! state; a buffer is the shard's again only when the device has told that nothing of it is under way.
 //!
-//! - `registry`: target ports, and who may log in to them. `login`: how a channel and its nexus come to be.
+//! - `registry`: target ports, and who may log in to them. `services`: how they are found. `login`: how a channel and its nexus come to be.
 //! - `channel`: one connection. `credits`: its request limit. `task`, `pieces`: a request under way, and the memory it names.
 //! - `events`: what initiators are told unasked.
 //! - `admit`, `move_data`, `reply`, `manage`: a request's way. `server`: the turn that drives them.
@@ -28,6 +28,7 @@ mod pieces;
 mod registry;
 mod reply;
 mod server;
+mod services;
 mod task;
 
 pub use channel::Phase;

@@ -3,13 +3,14 @@
 use super::channel::{CHANNELS_MAX, Channel, LOGOUT_TOKEN, PLACE_SHIFT, Phase};
 use super::credits::Pool;
 use super::nexus::{Nexus, NexusName};
+use super::services::Services;
 use super::{Context, Counters, Limits, Registry};
 use crate::target::{Executor, Outcome};
 use std::net::SocketAddr;
 use stdx::env::Env;
 use stdx::slab::{Key, Slab};
 use verbs::endpoint::{Endpoint, Happening, Options};
-use verbs::{Access, ConnectError, ConnectionEvent, CreateError, Device, Event, PortSpace, Status};
+use verbs::{Access, ConnectError, ConnectionEvent, CreateError, Device, PortSpace, Status};
 use wire::srp::LogoutReason;
 
 /// The SRP transport of one shard.
@@ -19,6 +20,8 @@ pub struct Server {
     pub(super) counters: Counters,
     pub(super) endpoint: Endpoint,
     pub(super) registry: Registry,
+    pub(super) services: Services,
+    pub(super) owner_base: u64,
     pub(super) nexuses: Slab<Nexus>,
     pub(super) channels: Slab<Channel>,
     pub(super) pool: Pool,
@@ -84,6 +87,8 @@ impl Server {
             counters: Counters::default(),
             endpoint: Endpoint::new(env, device, owner_base, options)?,
             registry: Registry::default(),
+            services: Services::default(),
+            owner_base,
             nexuses: Slab::new(limits.channels_max as usize),
             channels: Slab::tagged(limits.channels_max as usize, tag),
             pool: Pool::new(limits.receives),
@@ -109,6 +114,7 @@ impl Server {
 
     /// Target ports, to change them.
     pub const fn registry_mut(&mut self) -> &mut Registry {
+        self.services.stir();
         &mut self.registry
     }
 
@@ -133,22 +139,19 @@ impl Server {
         device: &mut dyn Device,
         address: SocketAddr,
     ) -> Result<SocketAddr, ConnectError> {
+        self.services.stir();
         self.endpoint.listen(device, PortSpace::Tcp, address)
     }
 
     /// One user less for an address. With the last, the listener is closed; channels that came in live on.
     pub fn unlisten(&mut self, device: &mut dyn Device, address: SocketAddr) {
+        self.services.stir();
         self.endpoint.unlisten(device, PortSpace::Tcp, address);
     }
 
     /// The addresses listened on.
     pub fn listening(&self) -> impl Iterator<Item = SocketAddr> {
         self.endpoint.listening()
-    }
-
-    /// An event of the device for one of this server's owners.
-    pub fn handle_event(&mut self, device: &mut dyn Device, event: &Event) {
-        self.endpoint.handle_event(device, event);
     }
 
     /// Something happened to a connection or listener of this server's.
@@ -159,6 +162,7 @@ impl Server {
     /// Drives everything as far as it goes now: called once after the events of a turn were handled, before the device's
     /// turn.
     pub fn poll(&mut self, env: &mut dyn Env, device: &mut dyn Device, executor: &mut dyn Executor) {
+        self.refresh_services(device);
         let parts = &mut Parts { env, device, executor };
         for _ in 0..ROUNDS_MAX {
             let mut any = false;
@@ -177,8 +181,7 @@ impl Server {
 
     /// Stops listening and lets nobody in. Channels are ended as soon as what they were asked is answered.
     pub fn drain(&mut self, env: &mut dyn Env, device: &mut dyn Device, executor: &mut dyn Executor) {
-        self.draining = true;
-        self.endpoint.close_listeners(device);
+        self.stop_listening(device);
         let idle = self.channels.iter().filter(|(_, channel)| channel.outstanding() == 0);
         let idle: Vec<Key> = idle.map(|(key, _)| key).collect();
         self.leave_all(&mut Parts { env, device, executor }, idle);
@@ -186,10 +189,16 @@ impl Server {
 
     /// Ends every channel now. The server must still be polled until [`Server::is_drained`].
     pub fn close(&mut self, env: &mut dyn Env, device: &mut dyn Device, executor: &mut dyn Executor) {
-        self.draining = true;
-        self.endpoint.close_listeners(device);
+        self.stop_listening(device);
         let all: Vec<Key> = self.channels.iter().map(|(key, _)| key).collect();
         self.leave_all(&mut Parts { env, device, executor }, all);
+    }
+
+    fn stop_listening(&mut self, device: &mut dyn Device) {
+        self.draining = true;
+        self.endpoint.close_listeners(device);
+        self.close_agent(device);
+        self.services = Services::default();
     }
 
     /// Whether no channel is left.
@@ -203,8 +212,9 @@ impl Server {
     }
 
     /// Gives everything back to the device and the environment, once the server is drained.
-    pub fn free(self, env: &mut dyn Env, device: &mut dyn Device) {
+    pub fn free(mut self, env: &mut dyn Env, device: &mut dyn Device) {
         debug_assert!(self.is_drained());
+        self.close_agent(device);
         self.endpoint.free(env, device);
     }
 

@@ -22,6 +22,7 @@ impl Attachment {
         let place = link.channels().len() as u16;
         link.open(Settings {
             place,
+            service: self.options.service,
             initiator: self.options.initiator,
             target: self.options.target,
             joins: place > 0,

@@ -1,4 +1,5 @@
-//! A channel comes to be (sections 6.2 to 6.4), by the compact form of a login that the RDMA connection manager has room for.
+//! A channel comes to be (sections 6.2 to 6.4), by the standard's form of a login where InfiniBand's connection manager is asked,
+//! and by the compact one that the RDMA connection manager has room for.
 
 use super::outgoing::UNIT_LEN;
 use super::{Channel, ChannelEnd, Context, Settings, State, tasks_max};
@@ -22,9 +23,14 @@ impl Channel {
         let read_depth = cx.device.limits().read_depth.min(READ_DEPTH);
         let parameters =
             Parameters { responder_resources: read_depth, initiator_depth: 0, ..Parameters::default() };
-        let login = login(&self.settings).encode_compact();
-        let asked = cx.endpoint.connect(cx.env, cx.device, PortSpace::Tcp, to, parameters, &login)?;
-        self.connection = Some(asked);
+        let login = login(&self.settings);
+        let mut connect =
+            |space, login: &[u8]| cx.endpoint.connect(cx.env, cx.device, space, to, parameters, login);
+        let asked = match self.settings.service {
+            Some(service) => connect(PortSpace::Service(service), &login.encode()),
+            None => connect(PortSpace::Tcp, &login.encode_compact()),
+        };
+        self.connection = Some(asked?);
         self.state = State::Connecting;
         Ok(())
     }

@@ -63,6 +63,8 @@ pub(super) struct Channel {
 pub(super) struct Settings {
     /// Its place among the channels.
     pub place: u16,
+    /// The service to ask InfiniBand's connection manager for, if it is to be that one.
+    pub service: Option<u64>,
     /// Who asks.
     pub initiator: PortId,
     /// Who is asked.
