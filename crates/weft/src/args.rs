@@ -193,7 +193,8 @@ pub struct InfoArgs {
 /// `weft discover`
 #[derive(Debug, Args)]
 pub struct DiscoverArgs {
-    /// The target's discovery service: nvme+tcp://HOST:PORT or HOST:PORT, or an iSCSI portal: iscsi://HOST:PORT or iser://HOST:PORT
+    /// The target's discovery service: nvme+tcp://HOST:PORT or HOST:PORT, an iSCSI portal: iscsi://HOST:PORT or iser://HOST:PORT, or a
+    /// machine with SRP targets: srp://HOST
     #[arg(default_value = "127.0.0.1:4420")]
     pub target: String,
     /// Who to say we are

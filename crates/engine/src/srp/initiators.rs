@@ -278,6 +278,7 @@ fn options(env: &mut dyn Env, url: &SrpUrl) -> Result<InitiatorOptions, OpenErro
     let address = url.address().ok_or(OpenError::Unresolved)?;
     let random = PortId { extension: env.entropy(), guid: env.entropy() };
     let mut options = InitiatorOptions::new(address, url.target, url.initiator.unwrap_or(random));
+    options.service = url.service;
     options.local = url.from;
     options.lun = url.lun;
     options.channels = url.channels.unwrap_or(options.channels);

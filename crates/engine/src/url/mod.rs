@@ -16,7 +16,7 @@ mod srp;
 mod timer;
 
 pub use iscsi::{Credentials, Hidden, IscsiUrl};
-pub use srp::SrpUrl;
+pub use srp::{SrpHostUrl, SrpUrl};
 pub use timer::{Timer, Timing};
 
 use crate::size::{SizeError, parse_size};

@@ -5,6 +5,7 @@ use super::timer::show;
 use super::{Query, Timer, Timing, UrlError, parse_authority};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
 use wire::srp::PortId;
 
 /// A target port, or a disk of it.
@@ -14,6 +15,8 @@ pub struct SrpUrl {
     pub host: String,
     /// The port that its listener has with the RDMA connection manager.
     pub port: u16,
+    /// The service that InfiniBand's own connection manager is asked for; none to ask the RDMA connection manager for the port.
+    pub service: Option<u64>,
     /// The target port.
     pub target: PortId,
     /// The logical unit; none for the first disk.
@@ -43,6 +46,7 @@ impl SrpUrl {
         let url = Self {
             host,
             port,
+            service: query.take("service").map(parse_service).transpose()?,
             target: parse_port("target", target)?,
             lun: (!lun.is_empty()).then(|| parse_lun(lun)).transpose()?,
             initiator: query.take("initiator").map(|text| parse_port("initiator", text)).transpose()?,
@@ -62,6 +66,30 @@ impl SrpUrl {
     }
 }
 
+/// `srp://host[:port][?from=ADDRESS]`: a machine whose target ports are asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SrpHostUrl {
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// The port that its listener has with the RDMA connection manager, which no machine tells.
+    pub port: u16,
+    /// The address of ours to ask from.
+    pub from: Option<IpAddr>,
+}
+
+impl FromStr for SrpHostUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        let rest = text.strip_prefix("srp://").ok_or(UrlError::NoScheme)?;
+        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let mut query = Query::parse(query);
+        let (host, port) = parse_authority(place.trim_end_matches('/'), crate::srp::PORT)?;
+        let url = Self { host, port, from: query.address("from")? };
+        query.end().map(|()| url)
+    }
+}
+
 impl fmt::Display for SrpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
@@ -70,7 +98,8 @@ impl fmt::Display for SrpUrl {
             write!(f, "/{lun}")?;
         }
         let mut parameters: Vec<String> =
-            self.initiator.iter().map(|initiator| format!("initiator={initiator}")).collect();
+            self.service.iter().map(|service| format!("service={service:016x}")).collect();
+        parameters.extend(self.initiator.map(|initiator| format!("initiator={initiator}")));
         parameters.extend(self.channels.map(|count| format!("channels={count}")));
         parameters.extend(self.depth.map(|count| format!("depth={count}")));
         parameters.extend(self.immediate_max.map(|bytes| format!("immediate={bytes}")));
@@ -87,6 +116,13 @@ fn parse_port(name: &'static str, text: &str) -> Result<PortId, UrlError> {
     let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let number = u128::from_str_radix(text, 16).ok().filter(|_| digits).ok_or_else(wrong)?;
     Ok(PortId { extension: (number >> 64) as u64, guid: number as u64 })
+}
+
+fn parse_service(text: &str) -> Result<u64, UrlError> {
+    let expected = "16 hexadecimal digits";
+    let wrong = || UrlError::Value { name: "service", value: text.into(), expected };
+    let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    u64::from_str_radix(text, 16).ok().filter(|_| digits).ok_or_else(wrong)
 }
 
 fn parse_lun(text: &str) -> Result<u16, UrlError> {
@@ -120,7 +156,7 @@ mod tests {
     #[test]
     fn every_part_is_read_and_written() {
         let text = format!(
-            "srp://[::1]:5556/{TARGET}/3?initiator={TARGET}&channels=2&depth=32&immediate=0&piece=65536&from=::2\
+            "srp://[::1]:5556/{TARGET}/3?service=0200000000000005&initiator={TARGET}&channels=2&depth=32&immediate=0&piece=65536&from=::2\
              &command_timeout=1.5&loss_timeout=never"
         );
         let read = url(&text).unwrap();
@@ -133,11 +169,22 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_is_named_without_a_target() {
+        let machine: SrpHostUrl = "srp://[::1]:5556/?from=::2".parse().unwrap();
+        let expected = SrpHostUrl { host: "::1".into(), port: 5556, from: "::2".parse().ok() };
+        assert_eq!(machine, expected);
+        assert_eq!("srp://host".parse::<SrpHostUrl>().unwrap().port, 5555);
+        assert!(format!("srp://host/{TARGET}").parse::<SrpHostUrl>().is_err());
+        assert!("srp://host?depth=1".parse::<SrpHostUrl>().is_err());
+    }
+
+    #[test]
     fn mistakes_are_named() {
         assert!(matches!(url("srp://host"), Err(UrlError::Value { name: "target", .. })));
         assert!(matches!(url("srp://host/0505"), Err(UrlError::Value { name: "target", .. })));
         let with = |rest: &str| url(&format!("srp://host/{TARGET}{rest}"));
         assert!(matches!(with("/16384"), Err(UrlError::Value { name: "LUN", .. })));
+        assert!(matches!(with("?service=5"), Err(UrlError::Value { name: "service", .. })));
         assert!(matches!(with("?piece=x"), Err(UrlError::Value { name: "piece", .. })));
         assert_eq!(with("?nop_interval=5"), Err(UrlError::Parameter("nop_interval".into())));
     }

@@ -36,6 +36,9 @@ pub fn run(style: &Style, args: &DiscoverArgs) -> Result<(), Failure> {
     if ["iscsi://", "iser://"].iter().any(|scheme| args.target.starts_with(scheme)) {
         return super::portal::run(style, &args.target);
     }
+    if args.target.starts_with("srp://") {
+        return super::srp_ports::run(style, &args.target);
+    }
     let url = target(&args.target)?;
     let mut env = environment(Limits::default())?;
     let log = ask(&mut env, &url, args.hostnqn.as_deref())?;

@@ -8,6 +8,7 @@ mod flow;
 pub mod info;
 mod portal;
 pub mod read;
+mod srp_ports;
 pub mod verify;
 pub mod write;
 

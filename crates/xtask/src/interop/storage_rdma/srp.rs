@@ -49,7 +49,11 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario("storage-rdma-srp-loss", "every way to move data, one packet of a hundred lost", |lab| {
             lossy(lab, || served(lab, include_str!("inside/srp_ways.sh"), 400))
         }),
-        scenario("storage-rdma-srp-srpt", "weft info, copy, read, verify and bench agree with ib_srpt", srpt),
+        scenario(
+            "storage-rdma-srp-srpt",
+            "weft discover, info, copy, read, verify and bench agree with ib_srpt",
+            srpt,
+        ),
     ]
 }
 
@@ -63,16 +67,29 @@ fn srpt(lab: &Lab) -> Result<()> {
     plain(lab)?;
     kernel_target(lab)?;
     let serve = Script::new("", include_str!("inside/srpt.sh"));
-    let said = lab.inside(&serve.set("ADDRESS", GUEST).set("PORT", &PORT.to_string()))?;
+    let serve = serve.set("ADDRESS", GUEST).set("INITIATOR", HOST_ADDRESS);
+    let said = lab.inside(&serve.set("PORT", &PORT.to_string()))?;
     let guid = said.lines().find_map(|line| line.strip_prefix("service ")).context("no service GUID")?;
     let guid = guid.trim().trim_start_matches("0x");
     let target = format!("srp://{GUEST}:{PORT}/{guid:0>16}{guid:0>16}");
+    found(lab, guid)?;
+    lab.weft_says(&["verify", &format!("{target}/0?service={guid:0>16}"), "--destroy", "--length", "1M"])?;
     use_it(lab, &format!("{target}/0"), |arguments| lab.weft_says(arguments))?;
     let pieces = format!("{target}/0?channels=2&immediate=0&piece=16K");
     lab.weft_says(&["verify", &pieces, "--destroy", "--length", "4M"])?;
     let stranger = lab.weft_says(&["info", &format!("srp://{GUEST}:{PORT}/{:032x}/0", 1)]);
     let refused = stranger.err().context("a port that is not there let us in")?.to_string();
     ensure!(refused.contains("refused the login"), "no reason is told: {refused}");
+    Ok(())
+}
+
+/// The kernel tells of its target by device management.
+fn found(lab: &Lab, guid: &str) -> Result<()> {
+    let said = lab.weft_says(&["--json", "discover", &format!("srp://{GUEST}:{PORT}")])?;
+    let said: Value = serde_json::from_str(&said)?;
+    let expected = format!("id_ext={guid:0>16},ioc_guid={guid:0>16},dest={GUEST}:{PORT}");
+    let found = said["targets"][0]["add_target"].as_str();
+    ensure!(found == Some(&expected), "the kernel's target is not found: {said}");
     Ok(())
 }
 
