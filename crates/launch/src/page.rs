@@ -80,6 +80,12 @@ pub struct Row {
     pub local: [AtomicU64; 2],
     /// The peer's.
     pub peer: [AtomicU64; 2],
+    /// Held while bytes are put where the peer finds them.
+    pub sending: AtomicU32,
+    /// Calls that moved bytes before both ends had met.
+    pub calls: AtomicU32,
+    /// Threads that sleep until the bell rings; the preload's own.
+    pub sleepers: AtomicU32,
 }
 
 /// How far a connection has come.

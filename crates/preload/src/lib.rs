@@ -17,13 +17,16 @@
 
 mod address;
 mod connection;
+mod copy;
 mod descriptors;
 mod errno;
 mod hooks;
 mod identity;
 mod lock;
+mod memory;
 mod name;
 mod next;
+mod pace;
 mod position;
 mod private;
 mod process;

@@ -1,13 +1,13 @@
 //! How a direction leaves TCP at a place in the stream: what is said of it, and where each end stands.
 //!
-//! A carrier begins with [`HEAD_LEN`] bytes in each direction: the head, which names the place in the stream, counted from
-//! the connection's beginning, from which the carrier takes over. After it come the stream's bytes, and nothing else.
+//! Each end writes the place, counted from the connection's beginning, into the memory that both share, and rings the bell.
 
 use super::Connection;
+use super::ring::GONE;
+use crate::position;
 use crate::watch::registry;
-use crate::{errno, next, position};
 use launch::page::Phase;
-use libc::{EAGAIN, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, c_int};
+use libc::c_int;
 use std::sync::atomic::Ordering;
 
 /// Where what we receive comes from.
@@ -32,10 +32,6 @@ pub(super) const CARRIED: u32 = 1 << 31;
 pub(super) const CHANGING: u32 = 1 << 30;
 /// It is TCP to the end.
 pub(super) const OVER: u32 = 1 << 29;
-
-/// Bytes of a head.
-const HEAD_LEN: usize = 16;
-const HEAD_MAGIC: [u8; 8] = *b"weft/1 \n";
 
 impl Connection {
     /// Where what we receive comes from.
@@ -81,7 +77,7 @@ impl Connection {
 
     /// Everything that can be done for the change of both directions without waiting.
     pub fn advance(self, fd: c_int) {
-        if self.phase() == Phase::Waiting {
+        if self.phase() == Phase::Waiting && self.bell_or_door() {
             self.look_for_peer(fd);
         }
         if self.phase() != Phase::Met {
@@ -103,11 +99,11 @@ impl Connection {
         if transmit.compare_exchange(0, CHANGING, Ordering::SeqCst, Ordering::SeqCst).is_err() {
             return;
         }
-        let is_said = match (self.carrier(), position::written(fd)) {
-            (Some(carrier), Some(place)) => say(carrier, place),
-            _ => false,
-        };
+        let is_said = position::written(fd)
+            .and_then(|place| self.with_writer(|writer, _| writer.begin(place)))
+            .is_some();
         transmit.store(if is_said { CARRIED } else { OVER }, Ordering::SeqCst);
+        self.ring_bell();
         registry::changed(self);
     }
 
@@ -135,72 +131,35 @@ impl Connection {
         self.row.place.load(Ordering::SeqCst)
     }
 
+    /// For who has the guard.
     fn hear(self) {
-        let Some(carrier) = self.carrier() else { return };
-        let mut head = [0u8; HEAD_LEN];
-        // SAFETY: as many bytes are there.
-        let len = unsafe { next::recv(carrier, head.as_mut_ptr().cast(), HEAD_LEN, MSG_DONTWAIT) };
-        if len < 0 && errno::get() == EAGAIN {
-            return;
-        }
-        let (magic, place) = head.split_at(HEAD_MAGIC.len());
-        let place = place.try_into().map(u64::from_le_bytes);
-        match place {
-            Ok(place) if len == HEAD_LEN as isize && magic == HEAD_MAGIC => {
-                self.row.changes_at.store(place, Ordering::SeqCst);
-                self.set_receive(Receive::Draining);
-            }
-            // The peer went before it said anything, or is none of ours: all stays as it is.
-            _ => {
-                self.row.transmit.compare_exchange(0, OVER, Ordering::SeqCst, Ordering::SeqCst).ok();
-                self.set_receive(Receive::After);
-            }
-        }
-    }
-
-    /// The carrier can be read, or has ended. Is there anything for the program? An end is not: TCP tells of that.
-    pub fn has_carried(self, fd: c_int) -> bool {
-        self.settle(fd);
-        let (Receive::Carrier, Some(carrier)) = (self.receive(), self.carrier()) else { return false };
-        let mut byte = 0u8;
-        // SAFETY: a byte is there.
-        let len = unsafe { next::recv(carrier, (&raw mut byte).cast(), 1, MSG_PEEK | MSG_DONTWAIT) };
-        if len == 0 {
+        let begins = || self.with_reader_guarded(|reader, _| reader.begins()).flatten();
+        let place = begins().or_else(|| {
+            self.hear_bell();
+            begins()
+        });
+        if let Some(place) = place {
+            self.row.changes_at.store(place, Ordering::SeqCst);
+            self.set_receive(Receive::Draining);
+        } else if self.has_flag(GONE) {
+            // The peer went before it said anything: all stays as it is.
+            self.row.transmit.compare_exchange(0, OVER, Ordering::SeqCst, Ordering::SeqCst).ok();
             self.set_receive(Receive::After);
         }
-        len > 0 || len < 0 && errno::get() != EAGAIN
     }
 
-    /// Held by whoever changes how bytes are received. Nobody waits for it long: who has it waits for nothing.
-    pub(super) fn guard(self) -> Option<Guard> {
-        for _ in 0..GUARD_TRIES {
-            if self.row.lock.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-                return Some(Guard(self));
-            }
-            std::thread::yield_now();
+    /// Does whatever is due, and tells whether the memory holds anything for the program. An end is not: TCP tells of that.
+    pub fn has_carried(self, fd: c_int) -> bool {
+        self.settle(fd);
+        if self.receive() != Receive::Carrier {
+            return false;
         }
-        None
+        let look = || self.with_reader(|_, _| self.look_for_bytes()).unwrap_or_default();
+        // What came before an end was said may have come after the first look.
+        let is_over = look().is_change_due && look().is_change_due;
+        if is_over {
+            self.set_receive(Receive::After);
+        }
+        !is_over && look().is_there
     }
 }
-
-/// See [`Connection::guard`].
-pub(super) struct Guard(Connection);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.0.row.lock.store(0, Ordering::Release);
-    }
-}
-
-/// Says as the carrier's first bytes that it takes over at this place.
-fn say(carrier: c_int, place: u64) -> bool {
-    let mut head = [0u8; HEAD_LEN];
-    head[..8].copy_from_slice(&HEAD_MAGIC);
-    head[8..].copy_from_slice(&place.to_le_bytes());
-    // SAFETY: as many bytes are there.
-    let len = unsafe { next::send(carrier, head.as_ptr().cast(), HEAD_LEN, MSG_DONTWAIT | MSG_NOSIGNAL) };
-    len == HEAD_LEN as isize
-}
-
-/// A signal's handler may find it held by the call it interrupted.
-const GUARD_TRIES: u32 = 1000;

@@ -2,15 +2,16 @@
 
 use super::Connection;
 use super::change::Receive;
+use super::ring::NON_BLOCKING;
 use crate::descriptors::{self, Entry};
+use crate::memory::{self, Given, Memory};
 use crate::watch::registry;
 use crate::{address, identity, name, next, position, private, rendezvous, rows};
-use core::ffi::c_void;
 use launch::page::Phase;
 use launch::{Reason, Role, Use};
-use libc::{F_GETFL, F_SETFL, O_NONBLOCK, SO_RCVBUF, SO_RCVTIMEO, SO_SNDBUF, SO_SNDTIMEO, SOL_SOCKET, c_int};
-use std::mem::size_of;
+use libc::{F_GETFL, O_NONBLOCK, c_int};
 use std::net::SocketAddr;
+use std::ptr::null_mut;
 use std::sync::atomic::Ordering;
 
 /// Would a client rather have no connection than this one? Asked before it connects.
@@ -32,16 +33,7 @@ pub fn connected(fd: c_int, to: SocketAddr) {
     if name::policy(Role::Client, to) == Use::Tcp {
         return connection.stay(Reason::Policy);
     }
-    if !rendezvous::is_marked(to.port()) {
-        return connection.stay(Reason::Listener);
-    }
-    match rendezvous::open_door(from, to) {
-        None => connection.stay(Reason::Room),
-        Some(door) => {
-            connection.own.door.store(door + 1, Ordering::Release);
-            connection.set_phase(Phase::Waiting);
-        }
-    }
+    connection.set_phase(Phase::Waiting);
 }
 
 /// The program accepted a connection.
@@ -64,29 +56,104 @@ fn is_here(local: SocketAddr, peer: SocketAddr) -> bool {
 }
 
 impl Connection {
+    /// The program is about to send. Who sends again has a conversation, of which the peer may come to take part.
+    pub(super) fn advance_to_send(self, fd: c_int) {
+        self.expect_peer(fd, CALLS_TO_SEND);
+        self.advance(fd);
+    }
+
+    /// The program is about to receive. Who receives ever more has one too.
+    pub(super) fn advance_to_receive(self, fd: c_int) {
+        self.expect_peer(fd, CALLS_TO_RECEIVE);
+        self.advance(fd);
+    }
+
+    /// Opens the door once so many calls were made: a connection for one question and its answer is better off without.
+    fn expect_peer(self, fd: c_int, after: u32) {
+        if self.phase() != Phase::Waiting || self.bell_or_door() {
+            return;
+        }
+        if self.row.calls.fetch_add(1, Ordering::Relaxed) < after {
+            return;
+        }
+        let Some((from, to)) = self.ends(fd) else { return };
+        let Some(_guard) = self.guard() else { return };
+        if self.bell_or_door() {
+            return;
+        }
+        if !rendezvous::is_marked(to.port()) {
+            return self.stay(Reason::Listener);
+        }
+        match rendezvous::open_door(from, to) {
+            None => self.stay(Reason::Room),
+            Some(door) => self.own.door.store(door + 1, Ordering::Release),
+        }
+    }
+
+    /// The peer has knocked, or may knock.
+    pub(super) fn bell_or_door(self) -> bool {
+        self.bell().is_some() || self.door().is_some()
+    }
+
+    /// The program has received bytes by TCP.
+    pub(super) fn moved_by_receiving(self, fd: c_int) {
+        let calls = self.row.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        if calls == FIRST_CALL || calls > FIRST_CALL && calls.is_power_of_two() {
+            self.call_peer(fd, calls >= LAST_CALL);
+        }
+    }
+
+    /// The program has sent bytes by TCP.
+    pub(super) fn moved_by_sending(self, fd: c_int) {
+        let calls = self.row.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        if calls >= FIRST_CALL_OF_SENDER && calls.is_power_of_two() {
+            self.call_peer(fd, calls >= LAST_CALL);
+        }
+    }
+
     /// Has anybody knocked? Asked at the first calls, and then ever more seldom.
     pub(super) fn look_for_peer(self, fd: c_int) {
         let tries = self.row.tries.fetch_add(1, Ordering::Relaxed);
-        if tries > EAGER_TRIES && !tries.is_power_of_two() {
+        if self.bell().is_none() && tries > EAGER_TRIES && !tries.is_power_of_two() {
             return;
         }
         if !self.is_sole() {
             return self.stay(Reason::Shared);
         }
         let Some(_guard) = self.guard() else { return };
-        let (Some(door), Some((local, peer))) = (self.door(), self.ends(fd)) else { return };
+        let Some((local, peer)) = self.ends(fd) else { return };
+        if let Some(bell) = self.bell() {
+            return self.take_memory(fd, bell);
+        }
+        let Some(door) = self.door() else { return };
         while let Some(stream) = rendezvous::answer(door) {
             // Anybody may knock; the one who does not belong here goes, and is followed by the one who does.
-            if identity::carrier(stream).is_some_and(|user| identity::holder(peer, local) == Some(user)) {
-                return self.adopt(fd, stream, Phase::Waiting);
+            if identity::carrier(stream).is_none_or(|user| identity::holder(peer, local) != Some(user)) {
+                // SAFETY: it was let in above.
+                unsafe { next::close(stream) };
+                continue;
             }
-            // SAFETY: it was let in above.
-            unsafe { next::close(stream) };
+            let Some(bell) = private::keep(stream) else { return self.stay(Reason::Room) };
+            self.own.bell.store(bell + 1, Ordering::Release);
+            return self.take_memory(fd, bell);
         }
     }
 
-    /// The first bytes were read: knocks at the peer's door.
-    pub(super) fn call_peer(self, fd: c_int) {
+    /// The one who knocked brings the memory, a moment after.
+    fn take_memory(self, fd: c_int, bell: c_int) {
+        match memory::take(bell) {
+            Given::Nothing => {}
+            Given::Refused => {
+                self.own.bell.store(0, Ordering::Release);
+                private::close(bell);
+                self.stay(Reason::Peer);
+            }
+            Given::Memory(memory) => self.adopt(fd, bell, memory, Phase::Waiting),
+        }
+    }
+
+    /// Knocks at the peer's door, if there is one yet.
+    fn call_peer(self, fd: c_int, is_last: bool) {
         if !self.is_sole() {
             return self.stay(Reason::Shared);
         }
@@ -99,29 +166,52 @@ impl Connection {
             return;
         }
         let Some((local, peer)) = self.ends(fd) else { return self.stay(Reason::System) };
-        let Some(stream) = rendezvous::knock(peer, local) else { return self.stay(Reason::Peer) };
+        let Some(stream) = rendezvous::knock(peer, local) else {
+            if is_last {
+                return self.stay(Reason::Peer);
+            }
+            self.step(Phase::Calling, Phase::Accepted);
+            return;
+        };
         if identity::carrier(stream).is_none_or(|user| identity::holder(peer, local) != Some(user)) {
             // SAFETY: it was opened above.
             unsafe { next::close(stream) };
             return self.stay(Reason::Identity);
         }
-        self.adopt(fd, stream, Phase::Calling);
+        let Some(bell) = private::keep(stream) else { return self.stay(Reason::Room) };
+        let Some((memory, file)) = Memory::create() else {
+            private::close(bell);
+            return self.stay(Reason::Room);
+        };
+        let is_given = memory::give(bell, file);
+        // SAFETY: it was opened above; the mapping outlives it.
+        unsafe { next::close(file) };
+        if is_given {
+            return self.adopt(fd, bell, memory, Phase::Calling);
+        }
+        // SAFETY: nobody else knows it.
+        unsafe { memory.unmap() };
+        private::close(bell);
+        self.stay(Reason::Peer);
     }
 
-    /// Both ends have met over this socket.
-    fn adopt(self, fd: c_int, stream: c_int, from: Phase) {
-        let Some(carrier) = private::keep(stream) else { return self.stay(Reason::Room) };
-        let Some(place) = position::read(fd) else {
-            private::close(carrier);
-            return self.stay(Reason::System);
-        };
-        self.row.place.store(place, Ordering::SeqCst);
-        prepare(fd, carrier);
+    /// Both ends have met, and share this memory.
+    fn adopt(self, fd: c_int, bell: c_int, memory: Memory, from: Phase) {
+        // SAFETY: it takes numbers alone.
+        let flags = unsafe { next::fcntl(fd, F_GETFL, 0) };
+        self.set_flag(NON_BLOCKING, flags >= 0 && flags & O_NONBLOCK != 0);
+        let place = position::read(fd);
+        self.row.place.store(place.unwrap_or(0), Ordering::SeqCst);
         self.row.receive.store(Receive::Either as u32, Ordering::SeqCst);
-        self.own.carrier.store(carrier + 1, Ordering::Release);
-        if !self.step(from, Phase::Met) {
-            self.own.carrier.store(0, Ordering::Release);
-            return private::close(carrier);
+        self.own.memory.store(memory.base(), Ordering::Release);
+        self.own.bell.store(bell + 1, Ordering::Release);
+        if place.is_none() || !self.step(from, Phase::Met) {
+            self.own.bell.store(0, Ordering::Release);
+            self.own.memory.store(null_mut(), Ordering::Release);
+            private::close(bell);
+            // SAFETY: nobody looks at the memory of who has not met.
+            unsafe { memory.unmap() };
+            return self.stay(Reason::System);
         }
         self.close_door();
         if let Some(header) = rows::header() {
@@ -157,39 +247,14 @@ pub fn listens(fd: c_int) {
     descriptors::set(fd, Entry::Listener(rendezvous::mark(at.port()).unwrap_or(0)));
 }
 
-/// Gives the carrier what the program chose for its socket.
-fn prepare(fd: c_int, carrier: c_int) {
-    // SAFETY: both descriptors are open; the second command takes flags.
-    unsafe {
-        let flags = next::fcntl(fd, F_GETFL, 0);
-        if flags >= 0 {
-            next::fcntl(carrier, F_SETFL, (flags & O_NONBLOCK) as libc::c_ulong);
-        }
-    }
-    for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
-        copy_timeout(fd, carrier, option);
-    }
-    for option in [SO_SNDBUF, SO_RCVBUF] {
-        let place = (&raw const BUFFER).cast::<c_void>();
-        // SAFETY: an integer is there.
-        unsafe {
-            next::setsockopt(carrier, SOL_SOCKET, option, place, size_of::<c_int>() as libc::socklen_t)
-        };
-    }
-}
-
-fn copy_timeout(fd: c_int, carrier: c_int, option: c_int) {
-    let mut time = libc::timeval { tv_sec: 0, tv_usec: 0 };
-    let mut len = size_of::<libc::timeval>() as libc::socklen_t;
-    // SAFETY: the place is as long as is said, for the first to write and the second to read.
-    unsafe {
-        if next::getsockopt(fd, SOL_SOCKET, option, (&raw mut time).cast::<c_void>(), &mut len) == 0 {
-            next::setsockopt(carrier, SOL_SOCKET, option, (&raw const time).cast::<c_void>(), len);
-        }
-    }
-}
-
 /// Calls that look for the peer one after the other.
 const EAGER_TRIES: u32 = 32;
-/// Bytes on their way in a carrier; the system may allow fewer.
-static BUFFER: c_int = 4 << 20;
+/// Calls before a client that sends opens its door, and before one that receives does.
+const CALLS_TO_SEND: u32 = 2;
+const CALLS_TO_RECEIVE: u32 = 6;
+/// The call of a server's after which it knocks for the first time: it has received, sent, and received again.
+const FIRST_CALL: u32 = 3;
+/// The same where it sends alone.
+const FIRST_CALL_OF_SENDER: u32 = 8;
+/// Nobody has opened by now.
+const LAST_CALL: u32 = 4096;

@@ -1,37 +1,46 @@
 //! A TCP connection, and what carries it.
 //!
 //! ```text
-//!                     the peer's listener is marked              the peer knocked
-//!   Fresh --connect--------------------------------> Waiting -----------------------+
-//!     \                                                                             v
-//!      \--accept--> Accepted --first bytes read--> Calling --the door was open---> Met
+//!                                          the peer knocked
+//!   Fresh --connect--> Waiting --------------------------------------------+
+//!     \                                                                     v
+//!      \--accept--> Accepted --some bytes later--> Calling --it was open--> Met
 //!
 //!   from each but Met: Plain, for ever, with a reason
 //! ```
 //!
 //! Every connection begins as TCP and works as TCP; being carried is something that happens to it later. Once both ends have met
-//! over a Unix socket (the carrier), each end decides for the direction it sends in: it asks the kernel how many bytes of the
-//! stream went into TCP, says so as the carrier's first bytes, and sends what follows through it. The other end reads
-//! TCP up to that place, and then the carrier. The way back is the same: when the carrier's direction ends, the rest of the
+//! over a Unix socket and share a piece of memory ([`ring`]), each end decides for the direction it sends in: it asks the kernel
+//! how many bytes of the stream went into TCP, says so in the memory, and puts what follows there. The other end reads
+//! TCP up to that place, and then the memory. The way back is the same: when the carried direction ends, the rest of the
 //! stream is TCP's. So nothing that a program could see depends on when, or whether, a connection is carried: not the
 //! order of bytes, nor the connection's addresses, its end, or its errors.
 //!
-//! The end that connected opens its door before the program can send a byte; the end that accepted knocks when it has read
-//! its first ones. So the two always find each other if both are ours, nobody waits for anybody, and whoever inherits a new
-//! connection by fork is the one who gets it carried.
+//! The end that connected opens its door when it sends for the second time after an answer, before the bytes go; the end that
+//! accepted knocks when it has read them. So connections of one question cost nothing, those that last find each other
+//! if both ends are ours, nobody waits for anybody, and whoever inherits a new connection by fork is the one who gets it
+//! carried.
+//!
+//! Memory: the end that knocks makes it, once it knows that somebody is there. A connection that carries small requests takes five
+//! pages of it, one that carries much half a megabyte, until it is closed.
 //!
 //! Invariants: the end that connected changes its direction first, and the other one only when it has heard of that; so bytes
 //! go into a carrier only when somebody looks at its other end. A connection that other processes hold too does not meet.
 //! What a row says is shared by forked processes; descriptors and how many there are belong to each.
 
+mod bell;
 mod change;
+mod look;
 mod meet;
 mod receive;
 mod retreat;
+mod ring;
+mod sleep;
 mod transmit;
 
 pub use meet::{accepted, connected, is_refused, listens};
 pub use receive::Request;
+pub use transmit::Source;
 
 use crate::descriptors::{self, Entry};
 use crate::watch::registry;
@@ -39,7 +48,8 @@ use crate::{private, process, rows};
 use launch::Reason;
 use launch::page::{Phase, ROWS, Row};
 use libc::c_int;
-use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
 
 /// A connection that this process holds.
 #[derive(Clone, Copy, Debug)]
@@ -54,14 +64,21 @@ pub struct Connection {
 struct Own {
     /// Descriptors that the program has of it.
     references: AtomicU32,
-    /// The carrier, or the door where the peer knocks; one more than the descriptor.
-    carrier: AtomicI32,
+    /// The bell, and the door where the peer knocks; one more than the descriptor.
+    bell: AtomicI32,
     door: AtomicI32,
+    /// Where the memory that both ends share lies.
+    memory: AtomicPtr<u8>,
 }
 
-static OWN: [Own; ROWS] =
-    [const { Own { references: AtomicU32::new(0), carrier: AtomicI32::new(0), door: AtomicI32::new(0) } };
-        ROWS];
+static OWN: [Own; ROWS] = [const {
+    Own {
+        references: AtomicU32::new(0),
+        bell: AtomicI32::new(0),
+        door: AtomicI32::new(0),
+        memory: AtomicPtr::new(null_mut()),
+    }
+}; ROWS];
 
 /// No row past this one was ever held here.
 static HIGHEST: AtomicU32 = AtomicU32::new(0);
@@ -93,7 +110,7 @@ impl Connection {
         for word in [&row.reason, &row.is_client, &row.transmit, &row.receive, &row.lock, &row.waiters] {
             word.store(0, Ordering::Relaxed);
         }
-        for word in [&row.tries, &row.ports, &row.flags] {
+        for word in [&row.tries, &row.ports, &row.flags, &row.sending, &row.calls, &row.sleepers] {
             word.store(0, Ordering::Relaxed);
         }
         for word in [&row.sent, &row.received, &row.changes_at, &row.place] {
@@ -147,9 +164,9 @@ impl Connection {
         self.row.holders.load(Ordering::SeqCst) == 1
     }
 
-    /// The descriptor that carries it.
-    pub fn carrier(self) -> Option<c_int> {
-        self.own.carrier.load(Ordering::Acquire).checked_sub(1).filter(|&fd| fd >= 0)
+    /// The descriptor by which both ends wake each other.
+    pub fn bell(self) -> Option<c_int> {
+        self.own.bell.load(Ordering::Acquire).checked_sub(1).filter(|&fd| fd >= 0)
     }
 
     fn door(self) -> Option<c_int> {
@@ -172,6 +189,16 @@ impl Connection {
         self.own.references.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The program said that it reads no more.
+    pub fn reads_no_more(self) {
+        self.set_flag(ring::READ_SHUT, true);
+    }
+
+    /// The program chose whether calls on it may wait.
+    pub fn waits_not(self, is_chosen: bool) {
+        self.set_flag(ring::NON_BLOCKING, is_chosen);
+    }
+
     /// The program is about to close one of its descriptors.
     pub fn released(self, fd: c_int) {
         descriptors::set(fd, Entry::Foreign);
@@ -179,9 +206,10 @@ impl Connection {
         if self.own.references.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
         }
-        let carrier = self.own.carrier.swap(0, Ordering::AcqRel);
-        if carrier > 0 {
-            private::close(carrier - 1);
+        self.close_ring(fd, self.is_sole());
+        let bell = self.own.bell.swap(0, Ordering::AcqRel);
+        if bell > 0 {
+            private::close(bell - 1);
         }
         self.close_door();
         if self.row.holders.fetch_sub(1, Ordering::AcqRel) == 1 {

@@ -6,18 +6,18 @@
 
 use super::Connection;
 use super::change::Receive;
-use crate::{errno, next};
-use core::ffi::c_void;
+use super::ring::{Moved, NON_BLOCKING, READ_SHUT, RESET};
+use crate::{copy, errno, next, pace};
 use launch::page::Phase;
 use libc::{
-    EAGAIN, ECONNRESET, EINTR, F_GETFL, MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL, O_NONBLOCK, POLLIN, SO_RCVTIMEO,
-    SOL_SOCKET, c_int, iovec, msghdr, pollfd, timespec, timeval,
+    EAGAIN, ECONNRESET, EINTR, F_GETFL, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, MSG_WAITALL, O_NONBLOCK, c_int,
+    iovec, msghdr,
 };
-use std::mem::{size_of, zeroed};
-use std::ptr::{null, null_mut};
+use std::mem::zeroed;
+use std::ptr::null_mut;
 use std::sync::atomic::Ordering;
 
-/// A call that receives.
+/// The memory of a call that receives or sends, and its flags.
 #[derive(Clone, Copy, Debug)]
 pub struct Request {
     pieces: *const iovec,
@@ -36,7 +36,7 @@ enum Attempt {
 }
 
 impl Request {
-    /// Into these pieces of memory.
+    /// Into these pieces of memory, or out of them.
     ///
     /// # Safety
     /// They are there, for as long as the request is used.
@@ -66,7 +66,51 @@ impl Request {
         (window, used)
     }
 
-    fn len(&self) -> usize {
+    /// The call's flags.
+    pub(super) fn flags(&self) -> c_int {
+        self.flags
+    }
+
+    /// Puts bytes into the program's memory, from some place in it on; they go nowhere where the program wants them thrown away.
+    ///
+    /// # Safety
+    /// As many bytes are there.
+    pub(super) unsafe fn fill(&self, skip: usize, from: *const u8, len: usize) {
+        if self.flags & MSG_TRUNC == 0 {
+            // SAFETY: the program gave its memory for this, and the bytes are there.
+            self.each(skip, len, |at, place, count| unsafe { place.copy_from(from.add(at), count) });
+        }
+    }
+
+    /// Takes bytes out of the program's memory, from some place in it on.
+    ///
+    /// # Safety
+    /// There is as much room.
+    pub(super) unsafe fn take(&self, skip: usize, to: *mut u8, len: usize) {
+        // SAFETY: the program gave its memory for this, and there is as much room.
+        self.each(skip, len, |at, place, count| unsafe { copy::away(place, to.add(at), count) });
+    }
+
+    /// Each part of the program's memory that some bytes lie in: how many lie before it, where, and how many there.
+    fn each(&self, mut skip: usize, len: usize, mut work: impl FnMut(usize, *mut u8, usize)) {
+        let mut done = 0;
+        for index in 0..self.count {
+            if done == len {
+                break;
+            }
+            // SAFETY: `new` was promised that so many pieces are there.
+            let piece = unsafe { *self.pieces.add(index) };
+            if skip >= piece.iov_len {
+                skip -= piece.iov_len;
+                continue;
+            }
+            let count = (piece.iov_len - skip).min(len - done);
+            work(done, piece.iov_base.cast::<u8>().wrapping_add(skip), count);
+            (done, skip) = (done + count, 0);
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
         // SAFETY: `new` was promised that so many pieces are there.
         (0..self.count)
             .map(|index| unsafe { (*self.pieces.add(index)).iov_len })
@@ -86,15 +130,13 @@ impl Request {
 }
 
 impl Connection {
-    /// Does a call that receives: `call` makes it on the descriptor it is given.
-    pub fn take(self, fd: c_int, request: Request, call: &mut dyn FnMut(c_int) -> isize) -> isize {
+    /// Does a call that receives: from the memory that both ends share, or as the program has it, by TCP.
+    pub fn take(self, fd: c_int, request: Request, call: &mut dyn FnMut() -> isize) -> isize {
         let mut taken = 0;
         loop {
             let answer = match self.phase() {
-                Phase::Met if self.receive() == Receive::Carrier && taken == 0 => {
-                    self.take_carried(&request, call)
-                }
-                Phase::Met if self.receive() == Receive::After && taken == 0 => Some(call(fd)),
+                Phase::Met if self.receive() == Receive::Carrier => self.take_carried(fd, &request, taken),
+                Phase::Met if self.receive() == Receive::After && taken == 0 => Some(self.take_after(call)),
                 Phase::Met => Some(self.take_between(fd, &request, taken)),
                 _ => self.take_plain(fd, call),
             };
@@ -111,18 +153,18 @@ impl Connection {
     }
 
     /// From TCP, as ever, while nobody carries the connection; nothing if that changed first.
-    fn take_plain(self, fd: c_int, call: &mut dyn FnMut(c_int) -> isize) -> Option<isize> {
+    fn take_plain(self, fd: c_int, call: &mut dyn FnMut() -> isize) -> Option<isize> {
         match self.phase() {
             Phase::Calling => {
                 std::thread::yield_now();
                 return None;
             }
-            Phase::Waiting => errno::kept(|| self.advance(fd)),
+            Phase::Waiting => errno::kept(|| self.advance_to_receive(fd)),
             Phase::Accepted | Phase::Fresh | Phase::Plain | Phase::Met => {}
         }
         self.row.waiters.fetch_add(1, Ordering::SeqCst);
         let is_plain = !matches!(self.phase(), Phase::Met | Phase::Calling);
-        let answer = is_plain.then(|| call(fd));
+        let answer = is_plain.then(call);
         self.row.waiters.fetch_sub(1, Ordering::SeqCst);
         let answer = answer?;
         if answer > 0 && self.phase() == Phase::Met {
@@ -130,24 +172,52 @@ impl Connection {
             self.row.place.fetch_add(answer as u64, Ordering::SeqCst);
         }
         if answer > 0 && self.phase() == Phase::Accepted {
-            errno::kept(|| self.call_peer(fd));
+            errno::kept(|| self.moved_by_receiving(fd));
         }
         Some(answer)
     }
 
-    /// From the carrier; nothing if it has ended and TCP goes on.
-    fn take_carried(self, request: &Request, call: &mut dyn FnMut(c_int) -> isize) -> Option<isize> {
-        let carrier = self.carrier()?;
-        let answer = call(carrier);
-        if answer > 0 {
-            if request.flags & MSG_PEEK == 0 {
-                self.row.received.fetch_add(answer as u64, Ordering::Relaxed);
-            }
-        } else if answer == 0 && request.len() > 0 {
-            self.set_receive(Receive::After);
-            return None;
+    /// From the shared memory; nothing if it has come to its end and TCP goes on.
+    fn take_carried(self, fd: c_int, request: &Request, taken: usize) -> Option<isize> {
+        if request.len() == taken {
+            return Some(0);
         }
-        Some(answer)
+        loop {
+            match self.get(request, taken) {
+                Moved::Bytes(count) => return Some(count as isize),
+                Moved::Failed(error) => return Some(errno::fail(error)),
+                Moved::Busy => return Some(errno::fail(EINTR)),
+                Moved::Over => {
+                    self.set_receive(Receive::After);
+                    return None;
+                }
+                Moved::Nothing if self.has_flag(READ_SHUT) => return Some(0),
+                Moved::Nothing => {}
+            }
+            if request.flags & MSG_DONTWAIT != 0 || self.has_flag(NON_BLOCKING) {
+                // An end that nobody could say is said by the bell.
+                if !self.hear_bell() {
+                    return Some(errno::fail(EAGAIN));
+                }
+                continue;
+            }
+            if pace::look(None, || self.has_bytes()) {
+                continue;
+            }
+            let error = self.sleep_for_bytes(fd);
+            if error != 0 {
+                return Some(errno::fail(error));
+            }
+        }
+    }
+
+    /// From TCP, after what was carried.
+    fn take_after(self, call: &mut dyn FnMut() -> isize) -> isize {
+        if self.has_flag(RESET) {
+            self.set_flag(RESET, false);
+            return errno::fail(ECONNRESET);
+        }
+        call()
     }
 
     /// While bytes may come by either way.
@@ -159,7 +229,7 @@ impl Connection {
                 Attempt::Changed => {}
                 Attempt::Nothing if !may_wait => return errno::fail(EAGAIN),
                 Attempt::Nothing => {
-                    let error = self.wait(fd);
+                    let error = self.sleep_for_bytes(fd);
                     if error != 0 {
                         return errno::fail(error);
                     }
@@ -170,27 +240,26 @@ impl Connection {
 
     fn attempt(self, fd: c_int, request: &Request, skip: usize) -> Attempt {
         errno::kept(|| self.advance(fd));
-        let (limit, from) = match (self.receive(), self.carrier()) {
-            (Receive::Carrier, Some(carrier)) => (usize::MAX, carrier),
-            (Receive::Draining, _) => {
+        let limit = match self.receive() {
+            Receive::Carrier => return self.attempt_carried(request, skip),
+            Receive::Draining => {
                 let place = self.row.changes_at.load(Ordering::SeqCst);
                 match place.checked_sub(self.place(fd)) {
-                    Some(left) => (usize::try_from(left).unwrap_or(usize::MAX), fd),
+                    Some(left) => usize::try_from(left).unwrap_or(usize::MAX),
                     // The peer left TCP before bytes that it sent by TCP: none of ours does.
                     None => return Attempt::Done(errno::fail(ECONNRESET)),
                 }
             }
-            _ => (usize::MAX, fd),
+            Receive::Tcp | Receive::Either | Receive::After => usize::MAX,
         };
         if limit == 0 {
             return Attempt::Nothing;
         }
-        let is_taken = request.flags & MSG_PEEK == 0;
         let answer = match self.guard() {
             None => return Attempt::Nothing,
             Some(_guard) => {
-                let answer = request.attempt(from, skip, limit);
-                if from == fd && answer > 0 && is_taken {
+                let answer = request.attempt(fd, skip, limit);
+                if answer > 0 && request.flags & MSG_PEEK == 0 {
                     self.row.place.fetch_add(answer as u64, Ordering::SeqCst);
                 }
                 answer
@@ -199,32 +268,19 @@ impl Connection {
         if answer < 0 && errno::get() == EAGAIN {
             return Attempt::Nothing;
         }
-        if from != fd && answer == 0 && request.len() > skip {
-            self.set_receive(Receive::After);
-            return Attempt::Changed;
-        }
-        if from != fd && answer > 0 && is_taken {
-            self.row.received.fetch_add(answer as u64, Ordering::Relaxed);
-        }
         errno::kept(|| self.settle(fd));
         Attempt::Done(answer)
     }
 
-    /// Waits until something may be there; the answer is an error, or 0.
-    fn wait(self, fd: c_int) -> c_int {
-        let watched = |fd| pollfd { fd, events: POLLIN, revents: 0 };
-        let is_carried = matches!(self.receive(), Receive::Either | Receive::Carrier);
-        let carrier = self.carrier().filter(|_| is_carried).unwrap_or(-1);
-        let mut set = [watched(fd), watched(carrier)];
-        let limit = receive_timeout(fd);
-        let timeout = limit.as_ref().map_or(null(), std::ptr::from_ref::<timespec>);
-        // SAFETY: two descriptors and a time, or none, all on our stack.
-        let answer = unsafe { next::ppoll(set.as_mut_ptr(), set.len() as libc::nfds_t, timeout, null()) };
-        match answer {
-            0 => EAGAIN,
-            1.. => 0,
-            _ if errno::get() == EINTR && are_calls_restarted() => 0,
-            _ => errno::get(),
+    fn attempt_carried(self, request: &Request, skip: usize) -> Attempt {
+        match self.get(request, skip) {
+            Moved::Bytes(count) => Attempt::Done(count as isize),
+            Moved::Failed(error) => Attempt::Done(errno::fail(error)),
+            Moved::Over => {
+                self.set_receive(Receive::After);
+                Attempt::Changed
+            }
+            Moved::Nothing | Moved::Busy => Attempt::Nothing,
         }
     }
 }
@@ -234,30 +290,5 @@ fn is_non_blocking(fd: c_int) -> bool {
     unsafe { next::fcntl(fd, F_GETFL, 0) & O_NONBLOCK != 0 }
 }
 
-/// How long the program wants its calls to wait; none for ever.
-fn receive_timeout(fd: c_int) -> Option<timespec> {
-    let mut time = timeval { tv_sec: 0, tv_usec: 0 };
-    let mut len = size_of::<timeval>() as libc::socklen_t;
-    // SAFETY: the place is as long as is said.
-    let answer =
-        unsafe { next::getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, (&raw mut time).cast::<c_void>(), &mut len) };
-    let is_limited = answer == 0 && (time.tv_sec, time.tv_usec) != (0, 0);
-    is_limited.then(|| timespec { tv_sec: time.tv_sec, tv_nsec: time.tv_usec * 1000 })
-}
-
-/// Would the kernel have gone on with a read that a signal interrupted? It would if each signal that the program catches is
-/// caught in that way; which one it was cannot be known.
-fn are_calls_restarted() -> bool {
-    (1..=SIGNALS).all(|signal| {
-        // SAFETY: a type that zeroes are a value of, written by the call if it succeeds.
-        let mut action: libc::sigaction = unsafe { zeroed() };
-        // SAFETY: it only asks.
-        let answer = unsafe { libc::sigaction(signal, null(), &mut action) };
-        let is_caught = answer == 0 && !matches!(action.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN);
-        !is_caught || action.sa_flags & libc::SA_RESTART != 0
-    })
-}
-
 /// Pieces of memory that are received into at once, while the way changes.
 const PIECES: usize = 16;
-const SIGNALS: c_int = 64;

@@ -9,7 +9,6 @@ use super::change::{CARRIED, CHANGING, OVER};
 use crate::watch::registry;
 use launch::Reason;
 use launch::page::Phase;
-use libc::SHUT_WR;
 use std::sync::atomic::Ordering;
 
 impl Connection {
@@ -31,10 +30,8 @@ impl Connection {
         let to = CARRIED | CHANGING;
         for _ in 0..TRIES {
             if transmit.compare_exchange(CARRIED, to, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-                if let Some(carrier) = self.carrier() {
-                    // SAFETY: the carrier is open while the connection is.
-                    unsafe { crate::next::shutdown(carrier, SHUT_WR) };
-                }
+                self.with_writer(|writer, _| writer.end());
+                self.ring_bell();
                 transmit.store(OVER, Ordering::SeqCst);
                 registry::changed(self);
                 return true;

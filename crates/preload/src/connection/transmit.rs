@@ -1,34 +1,127 @@
 //! What the program sends.
 
-use super::Connection;
 use super::change::{CARRIED, CHANGING};
-use crate::errno;
+use super::receive::Request;
+use super::ring::{Moved, NON_BLOCKING};
+use super::{Connection, sleep};
+use crate::watch::registry;
+use crate::{errno, pace};
 use launch::page::Phase;
-use libc::c_int;
+use libc::{EAGAIN, MSG_DONTWAIT, SO_SNDTIMEO, c_int};
 use std::sync::atomic::Ordering;
 
-impl Connection {
-    /// Does a call that sends, on the descriptor by which bytes go now.
-    pub fn send(self, fd: c_int, call: &mut dyn FnMut(c_int) -> isize) -> isize {
-        match self.phase() {
-            Phase::Fresh | Phase::Plain => return call(fd),
-            Phase::Met if self.sends_by_carrier() => {}
-            Phase::Waiting | Phase::Accepted | Phase::Calling | Phase::Met => {
-                errno::kept(|| self.advance(fd))
+/// Where the bytes of a call that sends come from.
+pub enum Source<'a> {
+    /// The program's memory, of which so much was sent.
+    Memory(Request, usize),
+    /// A descriptor, by a call that reads from it; so many bytes are left.
+    Descriptor(usize, &'a mut dyn FnMut(*mut u8, usize) -> isize),
+}
+
+impl Source<'_> {
+    /// Bytes to come.
+    pub(super) fn left(&self) -> usize {
+        match self {
+            Source::Memory(request, sent) => request.len() - sent,
+            Source::Descriptor(left, _) => *left,
+        }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.left() == 0
+    }
+
+    fn may_wait(&self) -> bool {
+        match self {
+            Source::Memory(request, _) => request.flags() & MSG_DONTWAIT == 0,
+            Source::Descriptor(..) => true,
+        }
+    }
+
+    /// Puts bytes into a place; the answer is how many, or an error.
+    ///
+    /// # Safety
+    /// There is as much room.
+    pub(super) unsafe fn fill(&mut self, place: *mut u8, room: usize) -> Result<usize, c_int> {
+        match self {
+            Source::Memory(request, sent) => {
+                let count = room.min(request.len() - *sent);
+                // SAFETY: as the caller has it.
+                unsafe { request.take(*sent, place, count) };
+                *sent += count;
+                Ok(count)
+            }
+            Source::Descriptor(left, read) => {
+                let Ok(count) = usize::try_from(read(place, room.min(*left))) else {
+                    return Err(errno::get());
+                };
+                *left = if count == 0 { 0 } else { left.saturating_sub(count) };
+                Ok(count)
             }
         }
-        let is_carried = self.enter();
-        let Some(carrier) = self.carrier().filter(|_| is_carried) else {
-            let answer = call(fd);
+    }
+}
+
+impl Connection {
+    /// Does a call that sends: into the memory that both ends share, or as the program has it, by TCP.
+    pub fn send(self, fd: c_int, mut source: Source<'_>, call: &mut dyn FnMut() -> isize) -> isize {
+        let mut sent = 0;
+        loop {
+            match self.phase() {
+                Phase::Fresh | Phase::Plain => return if sent > 0 { sent } else { call() },
+                Phase::Met if self.sends_by_carrier() => {}
+                Phase::Waiting | Phase::Accepted | Phase::Calling | Phase::Met => {
+                    errno::kept(|| self.advance_to_send(fd));
+                }
+            }
+            if !self.enter() {
+                let answer = if sent > 0 { sent } else { call() };
+                self.leave_call();
+                if answer > 0 && self.phase() == Phase::Accepted {
+                    errno::kept(|| self.moved_by_sending(fd));
+                }
+                return answer;
+            }
+            let moved = self.put(&mut source);
             self.leave_call();
-            return answer;
-        };
-        let answer = call(carrier);
-        self.leave_call();
-        if answer > 0 {
-            self.row.sent.fetch_add(answer as u64, Ordering::Relaxed);
+            match moved {
+                Moved::Bytes(count) => sent += count as isize,
+                Moved::Failed(error) => return if sent > 0 { sent } else { errno::fail(error) },
+                // TCP knows what to say to who writes to nobody.
+                Moved::Over if self.retreat() => continue,
+                Moved::Over => return if sent > 0 { sent } else { call() },
+                Moved::Busy | Moved::Nothing => {}
+            }
+            if source.is_done() {
+                return sent;
+            }
+            if moved == Moved::Nothing
+                && let Some(error) = self.full(fd, source.may_wait())
+            {
+                return if sent > 0 { sent } else { errno::fail(error) };
+            }
         }
-        answer
+    }
+
+    /// There is no room: waits for some, or tells why not.
+    fn full(self, fd: c_int, may_wait: bool) -> Option<c_int> {
+        if !may_wait || self.has_flag(NON_BLOCKING) {
+            if self.hear_bell() && self.has_room() {
+                return None;
+            }
+            registry::was_full(self);
+            return Some(EAGAIN);
+        }
+        let limit = sleep::limit(fd, SO_SNDTIMEO);
+        if pace::look(limit, || self.has_room())
+            || self.with_writer(|mut writer, _| writer.grow()) == Some(true)
+        {
+            return None;
+        }
+        match self.sleep_for_room(fd, limit) {
+            0 => None,
+            error => Some(error),
+        }
     }
 
     /// One more call that sends; true if by the carrier. The way does not change while one is under way.

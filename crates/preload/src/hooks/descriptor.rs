@@ -91,21 +91,25 @@ hooks! {
             return unsafe { next::ioctl(fd, request, argument) };
         };
         errno::kept(|| connection.advance(fd));
-        let carrier = connection.carrier();
-        let instead = match request {
-            FIONREAD if connection.is_read_by_carrier() => carrier,
-            TIOCOUTQ if connection.sends_by_carrier() => carrier,
+        let count = match request {
+            FIONREAD if connection.is_read_by_carrier() => Some(connection.count_unread()),
+            TIOCOUTQ if connection.sends_by_carrier() => Some(connection.count_unsent()),
             _ => None,
         };
         if request == FIOASYNC {
             errno::kept(|| connection.leave_alone(Reason::Option));
         }
-        if let Some(carrier) = carrier.filter(|_| request == FIONBIO) {
-            // SAFETY: as the caller has it.
-            errno::kept(|| unsafe { next::ioctl(carrier, request, argument); });
+        if let Some(count) = count {
+            // SAFETY: both requests write an integer where the caller says.
+            unsafe { (argument as *mut c_int).write(c_int::try_from(count).unwrap_or(c_int::MAX)) };
+            return 0;
+        }
+        if request == FIONBIO {
+            // SAFETY: the request reads an integer there.
+            connection.waits_not(unsafe { (argument as *const c_int).read() } != 0);
         }
         // SAFETY: as the caller has it.
-        unsafe { next::ioctl(instead.unwrap_or(fd), request, argument) }
+        unsafe { next::ioctl(fd, request, argument) }
     }
 }
 
@@ -153,10 +157,7 @@ fn controlled(fd: c_int, command: c_int, argument: c_ulong, answer: c_int) -> c_
             if argument & O_ASYNC as c_ulong != 0 {
                 connection.leave_alone(Reason::Option);
             }
-            if let Some(carrier) = connection.carrier() {
-                // SAFETY: it takes numbers alone.
-                unsafe { next::fcntl(carrier, F_SETFL, argument & O_NONBLOCK as c_ulong) };
-            }
+            connection.waits_not(argument & O_NONBLOCK as c_ulong != 0);
         }),
         _ => {}
     }

@@ -10,6 +10,7 @@ mod process;
 mod receive;
 mod send;
 mod socket;
+mod splice;
 mod wait;
 
 /// A function that stands before the C library's of the same name. In tests it has no name, so that the test is no program of ours.

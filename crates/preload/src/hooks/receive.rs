@@ -4,13 +4,11 @@ use super::hooks;
 use crate::connection::{Connection, Request};
 use crate::{errno, next};
 use core::ffi::c_void;
-use launch::Reason;
 use launch::page::Phase;
 use libc::{
-    MSG_CTRUNC, MSG_ERRQUEUE, MSG_OOB, c_int, c_uint, iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t,
-    ssize_t, timespec,
+    MSG_ERRQUEUE, MSG_OOB, c_int, c_uint, iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t,
+    timespec,
 };
-use std::ptr::null_mut;
 
 hooks! {
     /// See the module.
@@ -19,8 +17,8 @@ hooks! {
             // SAFETY: as the caller has it.
             return unsafe { next::read(fd, buffer, len) };
         };
-        // SAFETY: as the caller has it, on whichever descriptor.
-        take(connection, fd, buffer, len, 0, &mut |by| unsafe { next::read(by, buffer, len) })
+        // SAFETY: as the caller has it.
+        take(connection, fd, buffer, len, 0, &mut || unsafe { next::read(fd, buffer, len) })
     }
 
     /// See the module.
@@ -31,8 +29,8 @@ hooks! {
         };
         // SAFETY: the caller has as many pieces.
         let request = unsafe { Request::new(pieces, count as usize, 0) };
-        // SAFETY: as the caller has it, on whichever descriptor.
-        connection.take(fd, request, &mut |by| unsafe { next::readv(by, pieces, count) })
+        // SAFETY: as the caller has it.
+        connection.take(fd, request, &mut || unsafe { next::readv(fd, pieces, count) })
     }
 
     /// See the module.
@@ -41,8 +39,8 @@ hooks! {
             // SAFETY: as the caller has it.
             return unsafe { next::recv(fd, buffer, len, flags) };
         };
-        // SAFETY: as the caller has it, on whichever descriptor.
-        take(connection, fd, buffer, len, flags, &mut |by| unsafe { next::recv(by, buffer, len, flags) })
+        // SAFETY: as the caller has it.
+        take(connection, fd, buffer, len, flags, &mut || unsafe { next::recv(fd, buffer, len, flags) })
     }
 
     /// TCP does not say from whom; so the carrier must not.
@@ -58,19 +56,13 @@ hooks! {
             // SAFETY: as the caller has it.
             return unsafe { next::recvfrom(fd, buffer, len, flags, address, address_len) };
         };
-        take(connection, fd, buffer, len, flags, &mut |by| {
-            if by == fd {
-                // SAFETY: as the caller has it.
-                return unsafe { next::recvfrom(fd, buffer, len, flags, address, address_len) };
-            }
-            // SAFETY: as the caller has it; the length is there where an address is asked for.
-            unsafe {
-                let answer = next::recv(by, buffer, len, flags);
-                if answer >= 0 && !address.is_null() && !address_len.is_null() {
-                    address_len.write(0);
-                }
-                answer
-            }
+        if !address.is_null() && !address_len.is_null() && connection.phase() == Phase::Met {
+            // SAFETY: the length is there where an address is asked for.
+            unsafe { address_len.write(0) };
+        }
+        take(connection, fd, buffer, len, flags, &mut || {
+            // SAFETY: as the caller has it.
+            unsafe { next::recvfrom(fd, buffer, len, flags, address, address_len) }
         })
     }
 
@@ -141,7 +133,7 @@ fn take(
     buffer: *mut c_void,
     len: size_t,
     flags: c_int,
-    call: &mut dyn FnMut(c_int) -> isize,
+    call: &mut dyn FnMut() -> isize,
 ) -> isize {
     let piece = iovec { iov_base: buffer, iov_len: len };
     // SAFETY: the piece lives until the call is done.
@@ -159,36 +151,16 @@ unsafe fn take_message(connection: Connection, fd: c_int, message: &mut msghdr, 
     }
     // SAFETY: the caller has as many pieces.
     let request = unsafe { Request::new(message.msg_iov, message.msg_iovlen, flags) };
-    let (name, control) = (message.msg_name, message.msg_control);
-    let (name_len, control_len) = (message.msg_namelen, message.msg_controllen);
     let mut is_plain = false;
-    let answer = connection.take(fd, request, &mut |by| {
-        is_plain = by == fd;
-        if !is_plain {
-            (message.msg_name, message.msg_namelen) = (null_mut(), 0);
-            (message.msg_control, message.msg_controllen) = (null_mut(), 0);
-        }
+    let answer = connection.take(fd, request, &mut || {
+        is_plain = true;
         // SAFETY: as the caller has it.
-        let answer = unsafe { next::recvmsg(by, message, flags) };
-        if !is_plain {
-            (message.msg_name, message.msg_control) = (name, control);
-            (message.msg_namelen, message.msg_controllen) = (name_len, control_len);
-        }
-        answer
+        unsafe { next::recvmsg(fd, message, flags) }
     });
     if answer >= 0 && !is_plain {
-        (message.msg_namelen, message.msg_controllen) = (0, 0);
-        message.msg_flags &= !MSG_CTRUNC;
+        (message.msg_namelen, message.msg_controllen, message.msg_flags) = (0, 0, 0);
     }
     answer
-}
-
-/// Splicing takes bytes where nobody can tell how many are ours: who does that stays on TCP from the start.
-pub fn is_spliced_from(fd: c_int) -> Option<c_int> {
-    let connection = Connection::of(fd)?;
-    errno::kept(|| connection.leave_alone(Reason::Option));
-    errno::kept(|| connection.advance(fd));
-    connection.carrier().filter(|_| connection.is_read_by_carrier())
 }
 
 /// Flags of calls that only TCP can answer.

@@ -1,8 +1,8 @@
 //! Calls that send.
 
 use super::hooks;
-use super::receive::is_spliced_from;
-use crate::connection::Connection;
+use super::splice;
+use crate::connection::{Connection, Request, Source};
 use crate::{descriptors, errno, next};
 use core::ffi::c_void;
 use launch::Reason;
@@ -12,7 +12,6 @@ use libc::{
     msghdr, off_t, size_t, sockaddr, socklen_t, ssize_t,
 };
 use std::mem::size_of;
-use std::ptr::null_mut;
 
 hooks! {
     /// See the module.
@@ -20,19 +19,21 @@ hooks! {
         match Connection::of(fd) {
             // SAFETY: as the caller has it.
             None => unsafe { next::write(fd, buffer, len) },
-            // SAFETY: as the caller has it, on whichever descriptor.
-            Some(connection) => connection.send(fd, &mut |by| unsafe { next::write(by, buffer, len) }),
+            // SAFETY: as the caller has it.
+            Some(connection) => send_one(connection, fd, buffer, len, 0, &mut || unsafe { next::write(fd, buffer, len) }),
         }
     }
 
     /// See the module.
     fn writev(fd: c_int, pieces: *const iovec, count: c_int) -> ssize_t {
-        match Connection::of(fd) {
+        let Some(connection) = Connection::of(fd).filter(|_| (0..=libc::UIO_MAXIOV).contains(&count)) else {
             // SAFETY: as the caller has it.
-            None => unsafe { next::writev(fd, pieces, count) },
-            // SAFETY: as the caller has it, on whichever descriptor.
-            Some(connection) => connection.send(fd, &mut |by| unsafe { next::writev(by, pieces, count) }),
-        }
+            return unsafe { next::writev(fd, pieces, count) };
+        };
+        // SAFETY: the caller has as many pieces.
+        let request = unsafe { Request::new(pieces, count as usize, 0) };
+        // SAFETY: as the caller has it.
+        connection.send(fd, Source::Memory(request, 0), &mut || unsafe { next::writev(fd, pieces, count) })
     }
 
     /// See the module.
@@ -40,8 +41,8 @@ hooks! {
         match prepared(fd, flags) {
             // SAFETY: as the caller has it.
             None => unsafe { next::send(fd, buffer, len, flags) },
-            // SAFETY: as the caller has it, on whichever descriptor.
-            Some(connection) => connection.send(fd, &mut |by| unsafe { next::send(by, buffer, len, flags) }),
+            // SAFETY: as the caller has it.
+            Some(connection) => send_one(connection, fd, buffer, len, flags, &mut || unsafe { next::send(fd, buffer, len, flags) }),
         }
     }
 
@@ -58,14 +59,9 @@ hooks! {
             // SAFETY: as the caller has it.
             return unsafe { next::sendto(fd, buffer, len, flags, address, address_len) };
         };
-        connection.send(fd, &mut |by| {
-            if by == fd {
-                // SAFETY: as the caller has it.
-                unsafe { next::sendto(fd, buffer, len, flags, address, address_len) }
-            } else {
-                // SAFETY: as the caller has it.
-                unsafe { next::send(by, buffer, len, flags) }
-            }
+        send_one(connection, fd, buffer, len, flags, &mut || {
+            // SAFETY: as the caller has it.
+            unsafe { next::sendto(fd, buffer, len, flags, address, address_len) }
         })
     }
 
@@ -106,8 +102,8 @@ hooks! {
         match Connection::of(to) {
             // SAFETY: as the caller has it.
             None => unsafe { next::sendfile(to, from, offset, len) },
-            // SAFETY: as the caller has it, to whichever descriptor.
-            Some(connection) => connection.send(to, &mut |by| unsafe { next::sendfile(by, from, offset, len) }),
+            // SAFETY: as the caller has it.
+            Some(connection) => unsafe { splice::send_file(connection, to, from, offset, len) },
         }
     }
 
@@ -126,22 +122,28 @@ hooks! {
         len: size_t,
         flags: c_uint,
     ) -> ssize_t {
-        if let Some(connection) = Connection::of(to) {
-            // SAFETY: as the caller has it, to whichever descriptor.
-            return connection.send(to, &mut |by| unsafe {
-                next::splice(from, from_offset, by, to_offset, len, flags)
-            });
-        }
-        if let Some(carrier) = is_spliced_from(from) {
-            // SAFETY: as the caller has it.
-            let answer = unsafe { next::splice(carrier, from_offset, to, to_offset, len, flags) };
-            if answer != 0 {
-                return answer;
-            }
-        }
         // SAFETY: as the caller has it.
-        unsafe { next::splice(from, from_offset, to, to_offset, len, flags) }
+        let plainly = || unsafe { next::splice(from, from_offset, to, to_offset, len, flags) };
+        match (Connection::of(to), Connection::of(from)) {
+            (Some(connection), _) => splice::to_connection(connection, to, from, len, flags, plainly),
+            (None, Some(connection)) => splice::from_connection(connection, from, to, len, flags, plainly),
+            (None, None) => plainly(),
+        }
     }
+}
+
+fn send_one(
+    connection: Connection,
+    fd: c_int,
+    buffer: *const c_void,
+    len: size_t,
+    flags: c_int,
+    call: &mut dyn FnMut() -> isize,
+) -> isize {
+    let piece = iovec { iov_base: buffer.cast_mut(), iov_len: len };
+    // SAFETY: the piece lives until the call is done.
+    let request = unsafe { Request::new(&piece, 1, flags) };
+    connection.send(fd, Source::Memory(request, 0), call)
 }
 
 /// The connection, if these flags leave it a choice. Urgent bytes and those whose memory the kernel keeps go by TCP,
@@ -169,16 +171,10 @@ unsafe fn send_message(fd: c_int, message: &msghdr, flags: c_int) -> isize {
     if has_control {
         errno::kept(|| connection.leave_alone(Reason::Option));
     }
-    connection.send(fd, &mut |by| {
-        if by == fd {
-            // SAFETY: as the caller has it.
-            return unsafe { next::sendmsg(fd, message, flags) };
-        }
-        let mut bare = *message;
-        (bare.msg_name, bare.msg_namelen) = (null_mut(), 0);
-        // SAFETY: as the caller has it, without the name.
-        unsafe { next::sendmsg(by, &bare, flags) }
-    })
+    // SAFETY: the caller has as many pieces.
+    let request = unsafe { Request::new(message.msg_iov, message.msg_iovlen, flags) };
+    // SAFETY: as the caller has it.
+    connection.send(fd, Source::Memory(request, 0), &mut || unsafe { next::sendmsg(fd, message, flags) })
 }
 
 /// Another process is about to get descriptors: those of connections go back to TCP.

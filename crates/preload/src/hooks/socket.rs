@@ -9,8 +9,8 @@ use core::ffi::c_void;
 use launch::Reason;
 use launch::page::Phase;
 use libc::{
-    AF_INET, AF_INET6, EINPROGRESS, EINTR, ENOPROTOOPT, IPPROTO_TCP, SHUT_RD, SHUT_RDWR, SO_RCVTIMEO,
-    SO_SNDTIMEO, SO_ZEROCOPY, SOCK_STREAM, SOL_SOCKET, TCP_REPAIR, TCP_ULP, c_int, sockaddr, socklen_t,
+    AF_INET, AF_INET6, EINPROGRESS, EINTR, ENOPROTOOPT, IPPROTO_TCP, SHUT_RD, SHUT_RDWR, SO_ZEROCOPY,
+    SOCK_STREAM, SOL_SOCKET, TCP_REPAIR, TCP_ULP, c_int, sockaddr, socklen_t,
 };
 
 hooks! {
@@ -74,9 +74,8 @@ hooks! {
                 if how != SHUT_RD {
                     connection.retreat();
                 }
-                if let Some(carrier) = connection.carrier().filter(|_| matches!(how, SHUT_RD | SHUT_RDWR)) {
-                    // SAFETY: it takes numbers alone.
-                    unsafe { next::shutdown(carrier, how) };
+                if matches!(how, SHUT_RD | SHUT_RDWR) {
+                    connection.reads_no_more();
                 }
             });
         }
@@ -84,7 +83,7 @@ hooks! {
         unsafe { next::shutdown(fd, how) }
     }
 
-    /// Options that a carrier has too are set on both; those that only TCP has keep the connection there.
+    /// Options that only TCP has keep the connection there.
     fn setsockopt(fd: c_int, level: c_int, name: c_int, value: *const c_void, len: socklen_t) -> c_int {
         let Some(connection) = Connection::of(fd) else {
             // SAFETY: as the caller has it.
@@ -97,15 +96,7 @@ hooks! {
             }
         }
         // SAFETY: as the caller has it.
-        let answer = unsafe { next::setsockopt(fd, level, name, value, len) };
-        let is_shared = level == SOL_SOCKET && matches!(name, SO_RCVTIMEO | SO_SNDTIMEO);
-        if let Some(carrier) = connection.carrier().filter(|_| answer == 0 && is_shared) {
-            // SAFETY: as the caller has it.
-            errno::kept(|| unsafe {
-                next::setsockopt(carrier, level, name, value, len);
-            });
-        }
-        answer
+        unsafe { next::setsockopt(fd, level, name, value, len) }
     }
 }
 

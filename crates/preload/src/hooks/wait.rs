@@ -2,9 +2,10 @@
 
 use super::hooks;
 use crate::connection::Connection;
-use crate::next;
+use crate::descriptors::{self, Entry};
 use crate::watch::select::Sets;
-use crate::watch::{epoll, poll};
+use crate::watch::{epoll, poll, registry};
+use crate::{errno, next};
 use libc::{c_int, epoll_event, fd_set, nfds_t, pollfd, sigset_t, size_t, timespec, timeval};
 use std::ptr::null;
 use std::time::{Duration, Instant};
@@ -110,18 +111,38 @@ hooks! {
     fn epoll_ctl(set: c_int, operation: c_int, fd: c_int, event: *mut epoll_event) -> c_int {
         let connection = Connection::of(fd).filter(|_| !crate::process::is_foreign());
         match connection {
-            // SAFETY: as the caller has it.
-            None => unsafe { next::epoll_ctl(set, operation, fd, event) },
+            None => {
+                if operation == libc::EPOLL_CTL_ADD && descriptors::get(fd) == Entry::Set {
+                    errno::kept(|| registry::nests(fd));
+                }
+                // SAFETY: as the caller has it.
+                unsafe { next::epoll_ctl(set, operation, fd, event) }
+            }
             // SAFETY: as the caller has it.
             Some(connection) => unsafe { epoll::control(set, operation, fd, event, connection) },
         }
     }
 
-    /// What the kernel tells in our terms is put into the program's.
+    /// A set that may watch connections is ours.
+    fn epoll_create(size: c_int) -> c_int {
+        // SAFETY: it takes a number.
+        created(unsafe { next::epoll_create(size) })
+    }
+
+    /// As [`epoll_create`].
+    fn epoll_create1(flags: c_int) -> c_int {
+        // SAFETY: it takes a number.
+        created(unsafe { next::epoll_create1(flags) })
+    }
+
+    /// See [`mod@crate::watch::epoll`].
     fn epoll_wait(set: c_int, events: *mut epoll_event, room: c_int, timeout_ms: c_int) -> c_int {
-        let end = milliseconds(timeout_ms).map(|limit| Instant::now() + limit);
         // SAFETY: as the caller has it.
-        unsafe { until(events, end, |left| next::epoll_wait(set, events, room, left.map_or(timeout_ms, whole))) }
+        unsafe {
+            epoll::wait(set, events, room, milliseconds(timeout_ms), &|events, room, left| {
+                next::epoll_wait(set, events, room, left.map_or(timeout_ms, whole))
+            })
+        }
     }
 
     /// As [`epoll_wait`].
@@ -132,10 +153,9 @@ hooks! {
         timeout_ms: c_int,
         mask: *const sigset_t,
     ) -> c_int {
-        let end = milliseconds(timeout_ms).map(|limit| Instant::now() + limit);
         // SAFETY: as the caller has it.
         unsafe {
-            until(events, end, |left| {
+            epoll::wait(set, events, room, milliseconds(timeout_ms), &|events, room, left| {
                 next::epoll_pwait(set, events, room, left.map_or(timeout_ms, whole), mask)
             })
         }
@@ -151,10 +171,9 @@ hooks! {
     ) -> c_int {
         // SAFETY: as the caller has it.
         let limit = unsafe { timeout.as_ref() }.filter(|limit| is_time(limit)).map(span);
-        let end = limit.map(|limit| Instant::now() + limit);
         // SAFETY: as the caller has it.
         unsafe {
-            until(events, end, |left| {
+            epoll::wait(set, events, room, limit, &|events, room, left| {
                 let again = left.map(|left| timespec {
                     tv_sec: left.as_secs().cast_signed(),
                     tv_nsec: libc::c_long::from(left.subsec_nanos().cast_signed()),
@@ -166,30 +185,11 @@ hooks! {
     }
 }
 
-/// Waits until the kernel tells something that is news for the program. The first time it waits as the program said, and
-/// after that for what is left.
-///
-/// # Safety
-/// There is room for as many events as `wait` says are there.
-unsafe fn until(
-    events: *mut epoll_event,
-    end: Option<Instant>,
-    wait: impl Fn(Option<Duration>) -> c_int,
-) -> c_int {
-    let mut left = None;
-    loop {
-        let count = wait(left);
-        if count <= 0 {
-            return count;
-        }
-        // SAFETY: the kernel wrote as many.
-        let told = unsafe { epoll::translate(events, count) };
-        let now = Instant::now();
-        if told > 0 || end.is_some_and(|end| end <= now) {
-            return told;
-        }
-        left = end.map(|end| end - now);
+fn created(set: c_int) -> c_int {
+    if set >= 0 && !crate::process::is_foreign() {
+        registry::record_set(set);
     }
+    set
 }
 
 /// The program's set, if any of it is ours.
@@ -227,4 +227,4 @@ fn span(time: &timespec) -> Duration {
 }
 
 /// The kernel refuses sets that are larger than the limit of descriptors.
-const SET_MAX: nfds_t = crate::descriptors::DESCRIPTORS as nfds_t;
+const SET_MAX: nfds_t = descriptors::DESCRIPTORS as nfds_t;

@@ -1,13 +1,14 @@
 //! Epoll sets: what the program asks of them, and what it is told.
 
-use super::registry::{self, Watch};
+use super::registry;
 use crate::connection::Connection;
-use crate::{errno, next};
+use crate::descriptors::{self, Entry};
+use crate::{errno, next, pace};
 use launch::Reason;
 use libc::{
-    EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLERR, EPOLLEXCLUSIVE, EPOLLHUP, EPOLLIN, EPOLLONESHOT,
-    EPOLLOUT, EPOLLRDHUP, EPOLLRDNORM, EPOLLWRNORM, c_int, epoll_event,
+    EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLERR, EPOLLEXCLUSIVE, EPOLLHUP, c_int, epoll_event,
 };
+use std::time::{Duration, Instant};
 
 /// The program changes what a set watches of a connection.
 ///
@@ -20,15 +21,20 @@ pub unsafe fn control(
     event: *mut epoll_event,
     connection: Connection,
 ) -> c_int {
+    // SAFETY: the caller has an event there, or null.
+    let asked = if event.is_null() { None } else { Some(unsafe { event.read_unaligned() }) };
+    match errno::kept(|| registry::change(set, operation, fd, connection, asked)) {
+        None => {}
+        Some(0) => return 0,
+        Some(error) => return errno::fail(error) as c_int,
+    }
     // SAFETY: as the caller has it.
     let answer = unsafe { next::epoll_ctl(set, operation, fd, event) };
     if answer != 0 {
         return answer;
     }
-    errno::kept(|| match operation {
-        EPOLL_CTL_ADD | EPOLL_CTL_MOD => {
-            // SAFETY: the kernel has read the event from there.
-            let mut event = unsafe { event.read_unaligned() };
+    errno::kept(|| match (operation, asked) {
+        (EPOLL_CTL_ADD | EPOLL_CTL_MOD, Some(mut event)) => {
             if event.events & EPOLLEXCLUSIVE as u32 != 0 {
                 // It cannot be changed later, so it stays as it is.
                 connection.stay(Reason::Watched);
@@ -36,78 +42,177 @@ pub unsafe fn control(
             }
             registry::record(set, fd, connection, event);
         }
-        EPOLL_CTL_DEL => registry::forget(connection, set, fd),
+        (EPOLL_CTL_DEL, _) => registry::forget(connection, set, fd),
         _ => {}
     });
     answer
 }
 
-/// Puts what the kernel told into the program's terms; the answer is how many events are left.
+/// Where the program wants its events.
+struct Events {
+    place: *mut epoll_event,
+    count: usize,
+    room: usize,
+}
+
+impl Events {
+    /// Those that were told already.
+    fn told(&mut self) -> &mut [epoll_event] {
+        // SAFETY: so many were written; the type has no alignment to keep.
+        unsafe { std::slice::from_raw_parts_mut(self.place, self.count) }
+    }
+
+    /// Adds one, to that of the same watch if there is one.
+    fn add(&mut self, event: epoll_event) {
+        let tag = event.u64;
+        if let Some(other) = self.told().iter_mut().find(|other| { other.u64 } == tag) {
+            other.events |= event.events;
+        } else if self.count < self.room {
+            // SAFETY: there is room for one more.
+            unsafe { self.place.add(self.count).write_unaligned(event) };
+            self.count += 1;
+        }
+    }
+}
+
+/// Waits as epoll_wait does. `ask` asks the kernel: for so many events, at this place, for as long as is said or, where
+/// nothing is said, as the program has it.
 ///
 /// # Safety
-/// `count` events are there.
-pub unsafe fn translate(events: *mut epoll_event, count: c_int) -> c_int {
-    let Ok(count) = usize::try_from(count) else { return count };
-    // SAFETY: the kernel wrote so many; the type has no alignment to keep.
-    let events = unsafe { std::slice::from_raw_parts_mut(events, count) };
-    if !events.iter().any(|event| registry::decode(event.u64).is_some()) {
-        return count as c_int;
+/// There is room for as many events as is said.
+pub unsafe fn wait(
+    set: c_int,
+    place: *mut epoll_event,
+    room: c_int,
+    limit: Option<Duration>,
+    ask: &dyn Fn(*mut epoll_event, c_int, Option<Duration>) -> c_int,
+) -> c_int {
+    if descriptors::get(set) != Entry::Set || place.is_null() || room <= 0 {
+        return ask(place, room, None);
     }
-    errno::kept(|| translate_ours(events)) as c_int
+    let end = limit.map(|limit| Instant::now() + limit);
+    let mut events = Events { place, count: 0, room: room as usize };
+    let mut is_first = true;
+    loop {
+        errno::kept(|| look(set, &mut events));
+        if events.count > 0 {
+            if events.count < events.room && errno::kept(|| registry::is_kernel_due(set)) {
+                ask_in_passing(set, &mut events, ask);
+            }
+            return finish(&mut events);
+        }
+        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+        let may_sleep = left != Some(Duration::ZERO);
+        if may_sleep && errno::kept(|| registry_is_soon_ready(set, left)) {
+            continue;
+        }
+        if may_sleep && !errno::kept(|| registry::fall_asleep(set)) {
+            continue;
+        }
+        errno::kept(registry::settle_nested);
+        let told = ask(place, room, if is_first && may_sleep { None } else { left });
+        is_first = false;
+        if may_sleep {
+            errno::kept(|| registry::wake(set));
+        }
+        if told < 0 {
+            return told;
+        }
+        events.count = told as usize;
+        errno::kept(|| {
+            translate(set, &mut events, 0);
+            look(set, &mut events);
+        });
+        if events.count > 0 {
+            return finish(&mut events);
+        }
+        if end.is_some_and(|end| end <= Instant::now()) {
+            return 0;
+        }
+    }
 }
 
-fn translate_ours(events: &mut [epoll_event]) -> usize {
-    // First in our terms, so that both halves of a watch are found to be one; then in the program's.
-    let mut left = 0;
-    for index in 0..events.len() {
-        let event = events[index];
-        let Some((number, is_carrier)) = registry::decode(event.u64) else {
-            events[left] = event;
-            left += 1;
-            continue;
-        };
-        let told = registry::get(number).map_or(0, |watch| told(watch, event.events, is_carrier));
-        if told == 0 {
-            continue;
-        }
-        let tag = event.u64 & !1;
-        let other = events[..left].iter_mut().find(|other| { other.u64 } == tag);
-        if let Some(other) = other {
-            other.events |= told;
-            continue;
-        }
-        events[left] = epoll_event { events: told, u64: tag };
-        left += 1;
+/// Looks for a moment.
+fn registry_is_soon_ready(set: c_int, left: Option<Duration>) -> bool {
+    registry::is_any_hot(set) && pace::look(left, || registry::is_any_ready(set))
+}
+
+/// Adds what hot connections have to tell.
+fn look(set: c_int, events: &mut Events) {
+    let mut found = registry::look(set, events.room - events.count);
+    found.events[..found.count].iter().for_each(|&event| events.add(event));
+    if found.unsettled.settle() {
+        found = registry::look(set, events.room - events.count);
+        found.events[..found.count].iter().for_each(|&event| events.add(event));
     }
-    for event in &mut events[..left] {
-        let Some((number, _)) = registry::decode(event.u64) else { continue };
-        let Some(watch) = registry::get(number) else { continue };
-        event.u64 = watch.data;
-        if watch.events & EPOLLONESHOT as u32 != 0 {
+}
+
+/// Adds what the kernel tells at once.
+fn ask_in_passing(
+    set: c_int,
+    events: &mut Events,
+    ask: &dyn Fn(*mut epoll_event, c_int, Option<Duration>) -> c_int,
+) {
+    let before = events.count;
+    // SAFETY: there is more room than that.
+    let place = unsafe { events.place.add(before) };
+    let told = errno::kept(|| ask(place, (events.room - before) as c_int, Some(Duration::ZERO)));
+    events.count += usize::try_from(told).unwrap_or(0);
+    errno::kept(|| translate(set, events, before));
+}
+
+/// Puts what the kernel told, from some event on, into our terms: bells are heard, and what the program does not want is left out.
+fn translate(set: c_int, events: &mut Events, from: usize) {
+    let told = events.count;
+    events.count = from;
+    for index in from..told {
+        // SAFETY: the kernel wrote as many.
+        let mut event = unsafe { events.place.add(index).read_unaligned() };
+        if registry::is_rouser(event.u64) {
+            registry::roused(set);
+            continue;
+        }
+        if let Some((number, is_bell)) = registry::decode(event.u64) {
+            let watch = registry::get(number);
+            if is_bell {
+                if let Some(connection) = watch.and_then(|watch| Connection::at(watch.connection)) {
+                    connection.heed_bell();
+                }
+                continue;
+            }
+            let wanted = watch
+                .filter(registry::Watch::is_live)
+                .map_or(0, |watch| watch.events | (EPOLLERR | EPOLLHUP) as u32);
+            event.events &= wanted;
+            if event.events == 0 {
+                registry::bother_less(number);
+                continue;
+            }
+        }
+        events.add_as_it_is(event);
+    }
+}
+
+impl Events {
+    /// Adds one of the kernel's, of which each watch has one; those of the program's own may look alike.
+    fn add_as_it_is(&mut self, event: epoll_event) {
+        if registry::decode(event.u64).is_some() {
+            return self.add(event);
+        }
+        // SAFETY: no more are written than the kernel told.
+        unsafe { self.place.add(self.count).write_unaligned(event) };
+        self.count += 1;
+    }
+}
+
+/// Puts all into the program's terms; the answer is how many they are.
+fn finish(events: &mut Events) -> c_int {
+    errno::kept(|| {
+        for event in events.told() {
+            let Some((number, _)) = registry::decode(event.u64) else { continue };
+            event.u64 = registry::get(number).map_or(0, |watch| watch.data);
             registry::spend(number);
         }
-    }
-    left
-}
-
-/// What one half of a watch tells the program.
-fn told(watch: Watch, events: u32, is_carrier: bool) -> u32 {
-    if !is_carrier {
-        return events;
-    }
-    let Some(connection) = Connection::at(watch.connection) else { return 0 };
-    let ended = (EPOLLHUP | EPOLLRDHUP | EPOLLERR) as u32;
-    let readable = (EPOLLIN | EPOLLRDNORM) as u32;
-    let writable = (EPOLLOUT | EPOLLWRNORM) as u32;
-    let mut told = 0;
-    if events & (readable | ended) != 0 && watch.events & readable != 0 {
-        let is_sure = events & ended == 0 && connection.is_read_by_carrier();
-        if is_sure || connection.has_carried(watch.fd) {
-            told |= readable & watch.events;
-        }
-    }
-    if events & (writable | ended) != 0 && connection.sends_by_carrier() {
-        told |= writable & watch.events;
-    }
-    told
+    });
+    events.count as c_int
 }

@@ -1,0 +1,145 @@
+//! Sleeping until the peer has done something, in calls of the program's that may wait.
+//!
+//! Who sleeps has said so in the shared memory, and looked again after. The kernel watches the bell, which the peer rings, and
+//! the TCP socket, which tells of an end that nobody could say.
+
+use super::ring::GONE;
+use super::{Connection, change::Receive};
+use crate::{errno, next};
+use core::ffi::c_void;
+use libc::{
+    EAGAIN, EINTR, POLLIN, POLLRDHUP, SO_RCVTIMEO, SOL_SOCKET, c_int, c_short, pollfd, timespec, timeval,
+};
+use std::mem::{size_of, zeroed};
+use std::ptr::null;
+use std::time::Duration;
+
+impl Connection {
+    /// Waits until something may be there to read; the answer is an error, or 0.
+    pub(super) fn sleep_for_bytes(self, fd: c_int) -> c_int {
+        self.sleep_begins();
+        let receive = self.receive();
+        let is_carried = receive == Receive::Carrier;
+        if is_carried {
+            self.with_reader(|reader, _| reader.sleep());
+            if self.has_bytes() {
+                self.with_reader(|reader, _| reader.stay_awake());
+                self.sleep_ends();
+                return 0;
+            }
+        }
+        let events = if is_carried { POLLRDHUP } else { POLLIN };
+        let bell = self.bell().filter(|_| matches!(receive, Receive::Either | Receive::Carrier));
+        let limit = limit(fd, SO_RCVTIMEO);
+        let told = wait([(fd, events), (bell.unwrap_or(-1), POLLIN)], self.no_longer_than(limit));
+        self.sleep_ends();
+        self.slept(is_carried, limit, told)
+    }
+
+    /// Waits until there may be room; the answer is an error, or 0.
+    pub(super) fn sleep_for_room(self, fd: c_int, limit: Option<Duration>) -> c_int {
+        self.sleep_begins();
+        self.with_writer(|writer, _| writer.sleep());
+        if self.has_room() {
+            self.with_writer(|writer, _| writer.stay_awake());
+            self.sleep_ends();
+            return 0;
+        }
+        // Another thread may end our direction, of which nobody is told.
+        let span = limit.unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
+        let told = wait([(fd, 0), (self.bell().unwrap_or(-1), POLLIN)], Some(span));
+        self.sleep_ends();
+        if matches!(told, Ok([socket, 0]) if socket != 0) {
+            self.set_flag(GONE, true);
+        }
+        self.slept(false, limit, told)
+    }
+
+    /// One of several may be counted and not be there.
+    fn no_longer_than(self, limit: Option<Duration>) -> Option<Duration> {
+        if !self.do_others_sleep() {
+            return limit;
+        }
+        Some(limit.map_or(LOOK_EVERY, |limit| limit.min(LOOK_EVERY)))
+    }
+
+    fn slept(self, is_carried: bool, limit: Option<Duration>, told: Result<[c_short; 2], c_int>) -> c_int {
+        match told {
+            Ok([_, bell]) if bell != 0 => {
+                self.hear_bell();
+                0
+            }
+            Ok([socket, _]) => {
+                if is_carried && socket != 0 {
+                    self.wait_for_end();
+                }
+                0
+            }
+            Err(EAGAIN) if limit.is_none_or(|limit| limit > LOOK_EVERY) => 0,
+            Err(error) => error,
+        }
+    }
+
+    /// TCP has ended, and the peer has not said that what it sent by the carrier has: it is about to, or is gone without a word,
+    /// of which the bell tells a moment later.
+    fn wait_for_end(self) {
+        for _ in 0..END_LOOKS {
+            self.hear_bell();
+            if self.has_bytes() {
+                return;
+            }
+            std::thread::yield_now();
+        }
+        self.set_flag(GONE, true);
+    }
+}
+
+/// Waits for either of two descriptors; the answer is what they told, or an error.
+fn wait(watched: [(c_int, c_short); 2], limit: Option<Duration>) -> Result<[c_short; 2], c_int> {
+    let mut set = watched.map(|(fd, events)| pollfd { fd, events, revents: 0 });
+    let limit = limit.map(|limit| timespec {
+        tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: libc::c_long::from(limit.subsec_nanos().cast_signed()),
+    });
+    let timeout = limit.as_ref().map_or(null(), std::ptr::from_ref::<timespec>);
+    // SAFETY: two descriptors and a time, or none, all on our stack.
+    let answer = unsafe { next::ppoll(set.as_mut_ptr(), set.len() as libc::nfds_t, timeout, null()) };
+    match answer {
+        0 => Err(EAGAIN),
+        1.. => Ok(set.map(|entry| entry.revents)),
+        _ if errno::get() == EINTR && are_calls_restarted() => Ok([0; 2]),
+        _ => Err(errno::get()),
+    }
+}
+
+/// How long the program wants its calls to wait; none for ever.
+pub(super) fn limit(fd: c_int, option: c_int) -> Option<Duration> {
+    let mut time = timeval { tv_sec: 0, tv_usec: 0 };
+    let mut len = size_of::<timeval>() as libc::socklen_t;
+    // SAFETY: the place is as long as is said.
+    let answer =
+        unsafe { next::getsockopt(fd, SOL_SOCKET, option, (&raw mut time).cast::<c_void>(), &mut len) };
+    let is_limited = answer == 0 && (time.tv_sec, time.tv_usec) != (0, 0);
+    is_limited.then(|| {
+        Duration::from_secs(time.tv_sec.cast_unsigned()) + Duration::from_micros(time.tv_usec.cast_unsigned())
+    })
+}
+
+/// Would the kernel have gone on with a read that a signal interrupted? It would if each signal that the program catches is
+/// caught in that way; which one it was cannot be known.
+fn are_calls_restarted() -> bool {
+    (1..=SIGNALS).all(|signal| {
+        // SAFETY: a type that zeroes are a value of, written by the call if it succeeds.
+        let mut action: libc::sigaction = unsafe { zeroed() };
+        // SAFETY: it only asks.
+        let answer = unsafe { libc::sigaction(signal, null(), &mut action) };
+        let is_caught = answer == 0 && !matches!(action.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN);
+        !is_caught || action.sa_flags & libc::SA_RESTART != 0
+    })
+}
+
+const SIGNALS: c_int = 64;
+/// How long who sleeps does not look where nobody might wake it.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often the bell is listened to for an end that is about to come.
+const END_LOOKS: u32 = 1000;

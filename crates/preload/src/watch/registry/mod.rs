@@ -1,0 +1,339 @@
+//! Which epoll sets watch which connections, and for what.
+//!
+//! While a connection is plain the kernel has what the program said. Once it has met its peer, the set holds two descriptors:
+//! the socket and the bell, with numbers of ours as data, by which [`super::epoll`] finds what to tell the program. What the
+//! program changes from then on is kept here, and told to the kernel only where the kernel could not tell enough otherwise.
+//!
+//! Invariants: a connection whose bell was heard is hot in all its sets. A thread sleeps on a set only while none is hot, and is
+//! roused ([`rouse`]) when one becomes hot by another thread. Nobody who holds the lock takes a connection's guards: the memory
+//! stays there because a connection is forgotten here before it goes.
+
+mod hot;
+mod kernel;
+
+pub use hot::{fall_asleep, is_any_hot, is_any_ready, is_kernel_due, look, wake, warm, was_full};
+pub use kernel::{bother_less, is_rouser, roused};
+
+use crate::connection::Connection;
+use crate::descriptors::{self, Entry};
+use crate::lock::Lock;
+use launch::page::{Phase, ROWS};
+use libc::{
+    EEXIST, EINVAL, ENOENT, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLEXCLUSIVE, EPOLLONESHOT, c_int,
+    epoll_event,
+};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What a set watches of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Watch {
+    /// The set.
+    pub set: c_int,
+    /// The program's descriptor.
+    pub fd: c_int,
+    /// The connection's row.
+    pub connection: u32,
+    /// What the program asked for.
+    pub events: u32,
+    /// What the program wants to be told.
+    pub data: u64,
+    /// The only event was told, and the program has not asked again.
+    is_spent: bool,
+    /// The program took it out of the set, and the kernel has not been told.
+    is_removed: bool,
+    /// What the kernel watches of the socket in our terms; none while it has what the program said.
+    socket: Option<u32>,
+    /// The bell is in the set.
+    has_bell: bool,
+    is_hot: bool,
+    /// How far the peer had written when the program was last told.
+    told: Option<u64>,
+    /// The program was told that there is room, and has not filled it since.
+    is_room_told: bool,
+    /// The connection's next watch; one more than its number.
+    next: u32,
+}
+
+/// What our data look like: no address of a program's memory, and no small number.
+const TAG: u64 = 0xfeed_57e7 << 32;
+const TAG_MASK: u64 = u64::MAX << 32;
+
+/// Watches by number, and by connection; and the sets.
+struct Watches {
+    slots: Vec<Option<Watch>>,
+    free: Vec<usize>,
+    /// The first of each connection; one more than its number.
+    heads: [u32; ROWS],
+    sets: Vec<Set>,
+}
+
+/// An epoll set of the program's.
+#[derive(Debug)]
+struct Set {
+    fd: c_int,
+    /// Watches that something happened to.
+    hot: Vec<usize>,
+    /// Threads that sleep on it; another set, or poll, counts as one that always does.
+    sleepers: u32,
+    is_roused: bool,
+    is_nested: bool,
+    /// Calls that did not ask the kernel.
+    looks: u32,
+    /// Which of the hot ones is looked at first.
+    first: usize,
+}
+
+static WATCHES: Lock<Watches> =
+    Lock::new(Watches { slots: Vec::new(), free: Vec::new(), heads: [0; ROWS], sets: Vec::new() });
+
+/// Some set is watched by another, or by poll.
+static IS_ANY_NESTED: AtomicBool = AtomicBool::new(false);
+
+/// Before a fork.
+pub fn hold() {
+    WATCHES.hold();
+}
+
+/// After it.
+pub fn let_go() {
+    WATCHES.let_go();
+}
+
+/// Which watch an event is about, and whether its bell; nothing if the data are the program's.
+pub fn decode(data: u64) -> Option<(usize, bool)> {
+    (data & TAG_MASK == TAG).then_some(((data & !TAG_MASK) as usize >> 1, data & 1 == 1))
+}
+
+/// The data of a watch's socket; its bell's have the lowest bit.
+fn tag(number: usize) -> u64 {
+    TAG | (number as u64) << 1
+}
+
+/// A watch that the program has, by its number.
+pub fn get(number: usize) -> Option<Watch> {
+    WATCHES.with(|watches| watches.slots.get(number).copied().flatten())
+}
+
+impl Watch {
+    /// Would the program want to hear of it?
+    pub fn is_live(&self) -> bool {
+        !self.is_removed && !self.is_spent
+    }
+}
+
+/// A set that the program made.
+pub fn record_set(set: c_int) {
+    descriptors::set(set, Entry::Set);
+}
+
+/// The program changed what a set watches of a descriptor, and the kernel did it as the program said. A connection that has met its
+/// peer is watched by both of its descriptors from here on.
+pub fn record(set: c_int, fd: c_int, connection: Connection, event: epoll_event) {
+    record_set(set);
+    WATCHES.with(|watches| {
+        let known = watches.find(set, fd, connection);
+        let number = known.unwrap_or_else(|| watches.add(connection.index(), set, fd));
+        if let Some(watch) = watches.slots[number].as_mut() {
+            watch.change(event);
+            watch.socket = None;
+        }
+        watches.adjust(number);
+    });
+}
+
+/// The program changes what a set watches of a connection that has met its peer, of which the kernel need not know. The answer is
+/// the call's, as an error or 0; nothing if the kernel has to do it.
+pub fn change(
+    set: c_int,
+    operation: c_int,
+    fd: c_int,
+    connection: Connection,
+    event: Option<epoll_event>,
+) -> Option<c_int> {
+    if connection.phase() != Phase::Met {
+        return None;
+    }
+    WATCHES.with(|watches| {
+        let number = watches.find(set, fd, connection)?;
+        let watch = watches.slots[number].as_mut()?;
+        match (operation, watch.is_removed, event) {
+            (EPOLL_CTL_ADD, false, Some(_)) => return Some(EEXIST),
+            (EPOLL_CTL_MOD | EPOLL_CTL_DEL, true, _) => return Some(ENOENT),
+            (EPOLL_CTL_MOD, _, Some(event)) if event.events & EPOLLEXCLUSIVE as u32 != 0 => {
+                return Some(EINVAL);
+            }
+            (EPOLL_CTL_DEL, false, _) => {
+                watch.is_removed = true;
+                return Some(0);
+            }
+            (EPOLL_CTL_ADD | EPOLL_CTL_MOD, _, Some(event)) => watch.change(event),
+            _ => return None,
+        }
+        watches.adjust(number);
+        watches.heat(number, true);
+        Some(0)
+    })
+}
+
+/// The program is about to close a connection's descriptor.
+pub fn forget_descriptor(connection: Connection, fd: c_int) {
+    WATCHES.with(|watches| watches.remove_of(connection.index(), |watch| watch.fd == fd));
+}
+
+/// The program took a descriptor out of a set, and so did the kernel.
+pub fn forget(connection: Connection, set: c_int, fd: c_int) {
+    WATCHES.with(|watches| watches.remove_of(connection.index(), |watch| watch.set == set && watch.fd == fd));
+}
+
+/// The program is about to close a set.
+pub fn forget_set(set: c_int) {
+    WATCHES.with(|watches| {
+        for number in 0..watches.slots.len() {
+            if let Some(watch) = watches.slots[number].filter(|watch| watch.set == set) {
+                watches.remove_of(watch.connection, |watch| watch.set == set);
+            }
+        }
+        watches.sets.retain(|known| known.fd != set);
+    });
+}
+
+/// Another set, or poll, watches this one.
+pub fn nests(set: c_int) {
+    IS_ANY_NESTED.store(true, Ordering::Relaxed);
+    WATCHES.with(|watches| {
+        let set = watches.set(set);
+        if !set.is_nested {
+            set.is_nested = true;
+            set.sleepers += 1;
+        }
+    });
+    settle_nested();
+}
+
+/// Somebody is about to sleep who may watch sets of sets: those that have something to tell say so to the kernel.
+pub fn settle_nested() {
+    if !IS_ANY_NESTED.load(Ordering::Relaxed) {
+        return;
+    }
+    WATCHES.with(|watches| {
+        let nested: Vec<c_int> = watches.sets.iter().filter(|set| set.is_nested).map(|set| set.fd).collect();
+        for set in nested {
+            if !watches.arm(set) {
+                watches.set(set).rouse();
+            }
+        }
+    });
+}
+
+/// A connection's bytes go another way now.
+pub fn changed(connection: Connection) {
+    WATCHES.with(|watches| {
+        let mut numbers = [0; WATCHES_CHANGED_AT_ONCE];
+        let mut count = 0;
+        for (number, _) in watches.of(connection.index()).take(numbers.len()) {
+            numbers[count] = number;
+            count += 1;
+        }
+        for &number in &numbers[..count] {
+            watches.adjust(number);
+            watches.heat(number, true);
+        }
+    });
+}
+
+/// A watch for a single event has told it.
+pub fn spend(number: usize) {
+    WATCHES.with(|watches| {
+        if let Some(watch) = watches.slots.get_mut(number).and_then(Option::as_mut)
+            && watch.events & EPOLLONESHOT as u32 != 0
+        {
+            watch.is_spent = true;
+        }
+    });
+}
+
+impl Watch {
+    /// The program asks for something else, and wants to be told of it even if it is so already.
+    fn change(&mut self, event: epoll_event) {
+        (self.events, self.data) = (event.events & !(EPOLLEXCLUSIVE as u32), event.u64);
+        (self.is_spent, self.is_removed, self.told, self.is_room_told) = (false, false, None, false);
+    }
+}
+
+impl Watches {
+    /// A connection's watches, with their numbers.
+    fn of(&self, connection: u32) -> impl Iterator<Item = (usize, Watch)> {
+        let at = |next: u32| {
+            let number = next.checked_sub(1)? as usize;
+            Some((number, self.slots.get(number).copied().flatten()?))
+        };
+        std::iter::successors(at(self.heads[connection as usize]), move |(_, watch)| at(watch.next))
+    }
+
+    fn find(&self, set: c_int, fd: c_int, connection: Connection) -> Option<usize> {
+        let mut all = self.of(connection.index());
+        all.find(|(_, watch)| watch.set == set && watch.fd == fd).map(|(number, _)| number)
+    }
+
+    fn set(&mut self, fd: c_int) -> &mut Set {
+        let index = self.sets.iter().position(|set| set.fd == fd).unwrap_or_else(|| {
+            let (hot, sleepers, looks, first) = (Vec::new(), 0, 0, 0);
+            self.sets.push(Set { fd, hot, sleepers, is_roused: false, is_nested: false, looks, first });
+            self.sets.len() - 1
+        });
+        &mut self.sets[index]
+    }
+
+    fn add(&mut self, connection: u32, set: c_int, fd: c_int) -> usize {
+        let head = &mut self.heads[connection as usize];
+        let watch = Watch {
+            set,
+            fd,
+            connection,
+            events: 0,
+            data: 0,
+            is_spent: false,
+            is_removed: false,
+            socket: None,
+            has_bell: false,
+            is_hot: false,
+            told: None,
+            is_room_told: false,
+            next: *head,
+        };
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        *head = number as u32 + 1;
+        self.slots[number] = Some(watch);
+        number
+    }
+
+    /// Removes those of a connection's watches that are meant.
+    fn remove_of(&mut self, connection: u32, is_meant: impl Fn(&Watch) -> bool) {
+        let mut before: Option<usize> = None;
+        let mut next = self.heads[connection as usize];
+        while let Some(number) = next.checked_sub(1).map(|number| number as usize) {
+            let Some(watch) = self.slots[number] else { break };
+            next = watch.next;
+            if !is_meant(&watch) {
+                before = Some(number);
+                continue;
+            }
+            self.withdraw(&watch);
+            if watch.is_hot {
+                self.set(watch.set).hot.retain(|&other| other != number);
+            }
+            match before.and_then(|before| self.slots[before].as_mut()) {
+                Some(before) => before.next = next,
+                None => self.heads[connection as usize] = next,
+            }
+            self.slots[number] = None;
+            self.free.push(number);
+        }
+    }
+}
+
+/// A connection is watched by fewer sets than this, or not all of them hear at once.
+const WATCHES_CHANGED_AT_ONCE: usize = 64;
