@@ -84,10 +84,3 @@ fn run_name(is_kept: bool) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     environment::run_name(&format!("{:x}-{now:x}", std::process::id()), is_kept)
 }
-
-/// This user's pages lie here.
-fn folder() -> Option<PathBuf> {
-    use std::os::unix::fs::MetadataExt;
-    let user = std::fs::metadata("/proc/self").ok()?.uid();
-    Some(environment::directory(user))
-}

@@ -1,10 +1,15 @@
 //! The pages of this user's programs: which there are, and who has them.
+//!
+//! A program that changes its user has its page among those of its new one. So root, who can run such programs, sees the
+//! pages of all; what lies in the folders of others is read with care, and never removed.
 
-use super::folder;
-use launch::page::Snapshot;
+use launch::environment::directory;
+use launch::page::{PAGE_LEN, Snapshot};
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 /// A page, and the processes that have it.
 #[derive(Debug)]
@@ -19,25 +24,58 @@ pub struct Page {
 
 /// All there are, by name.
 pub fn all() -> Vec<Page> {
-    let Some(folder) = folder() else { return Vec::new() };
-    let mut owners = owners(&folder);
-    let mut pages = Vec::new();
-    for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        // One that is being made has no magic yet.
-        let Some(snapshot) = fs::read(entry.path()).ok().and_then(|bytes| Snapshot::read(&bytes)) else {
-            continue;
-        };
-        pages.push(Page { processes: owners.remove(&name).unwrap_or_default(), name, snapshot });
-    }
+    let mut pages: Vec<Page> = folders().iter().flat_map(|folder| pages(folder)).collect();
     pages.sort_by(|one, other| one.name.cmp(&other.name));
     pages
 }
 
-/// Removes those whose processes have all ended.
+fn pages(folder: &Path) -> Vec<Page> {
+    let mut owners = owners(folder);
+    let mut pages = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // One that is being made has no magic yet.
+        let Some(snapshot) = read(&entry.path()).and_then(|bytes| Snapshot::read(&bytes)) else { continue };
+        pages.push(Page { processes: owners.remove(&name).unwrap_or_default(), name, snapshot });
+    }
+    pages
+}
+
+/// A file's bytes, if it is a file, and no more of them than a page has.
+fn read(path: &Path) -> Option<Vec<u8>> {
+    fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?;
+    let mut bytes = Vec::new();
+    File::open(path).ok()?.take(PAGE_LEN as u64).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// This user's pages lie here.
+fn own() -> Option<(u32, PathBuf)> {
+    let user = fs::metadata("/proc/self").ok()?.uid();
+    Some((user, directory(user)))
+}
+
+/// Where pages lie that this user may read.
+fn folders() -> Vec<PathBuf> {
+    let Some((user, own)) = own() else { return Vec::new() };
+    let mut folders = vec![own];
+    if user == 0 {
+        let shared = folders[0].parent().map(Path::to_owned);
+        let entries = shared.and_then(|shared| fs::read_dir(shared).ok()).into_iter().flatten().flatten();
+        // Each user's folder has the name that goes with its owner, or is none.
+        let is_owners = |path: &PathBuf| {
+            let about = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_dir);
+            about.is_some_and(|about| about.uid() != 0 && directory(about.uid()) == *path)
+        };
+        folders.extend(entries.map(|entry| entry.path()).filter(is_owners));
+    }
+    folders
+}
+
+/// Removes those of our own whose processes have all ended.
 pub fn sweep() {
-    let Some(folder) = folder() else { return };
-    for page in all().iter().filter(|page| page.processes.is_empty()) {
+    let Some((_, folder)) = own() else { return };
+    for page in pages(&folder).iter().filter(|page| page.processes.is_empty()) {
         // Somebody else may have done so.
         let _ = fs::remove_file(folder.join(&page.name));
     }
@@ -45,7 +83,7 @@ pub fn sweep() {
 
 /// Processes that are killed leave theirs; before too many lie about they are removed. To look who has them takes a while.
 pub fn sweep_if_many() {
-    let count = folder().and_then(|folder| fs::read_dir(folder).ok()).map_or(0, Iterator::count);
+    let count = own().and_then(|(_, folder)| fs::read_dir(folder).ok()).map_or(0, Iterator::count);
     if count > LEFT_MAX {
         sweep();
     }
