@@ -5,7 +5,7 @@
 use core::ffi::c_void;
 use libc::{
     RTLD_NEXT, c_char, c_int, c_long, c_uint, c_ulong, epoll_event, fd_set, iovec, loff_t, mmsghdr, msghdr,
-    nfds_t, off_t, pollfd, sigset_t, size_t, sockaddr, socklen_t, ssize_t, timespec, timeval,
+    nfds_t, off_t, pid_t, pollfd, sigset_t, size_t, sockaddr, socklen_t, ssize_t, timespec, timeval,
 };
 use std::ffi::CStr;
 use std::mem::transmute;
@@ -44,17 +44,22 @@ macro_rules! next {
             $(
                 pub(super) fn $name() -> *mut c_void {
                     static FOUND: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
-                    let known = FOUND.load(Ordering::Relaxed);
-                    if !known.is_null() {
-                        return known;
-                    }
-                    let found = symbol(concat!(stringify!($name), "\0"));
-                    FOUND.store(found, Ordering::Relaxed);
-                    found
+                    once(&FOUND, concat!(stringify!($name), "\0"))
                 }
             )*
         }
     };
+}
+
+/// Looks a function up, unless that was done before.
+fn once(place: &AtomicPtr<c_void>, name: &str) -> *mut c_void {
+    let known = place.load(Ordering::Relaxed);
+    if !known.is_null() {
+        return known;
+    }
+    let found = symbol(name);
+    place.store(found, Ordering::Relaxed);
+    found
 }
 
 fn symbol(name: &str) -> *mut c_void {
@@ -120,4 +125,36 @@ next! {
     execv(path: *const c_char, arguments: *const *const c_char) -> c_int;
     execvp(path: *const c_char, arguments: *const *const c_char) -> c_int;
     execvpe(path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
+    fexecve(fd: c_int, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
+    execveat(folder: c_int, path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char, flags: c_int) -> c_int;
+    posix_spawn(pid: *mut pid_t, path: *const c_char, actions: *const c_void, attributes: *const c_void, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
+    posix_spawnp(pid: *mut pid_t, file: *const c_char, actions: *const c_void, attributes: *const c_void, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
+    posix_spawn_file_actions_adddup2(actions: *mut c_void, fd: c_int, to: c_int) -> c_int;
+
+    vdprintf(fd: c_int, format: *const c_char, arguments: *mut c_void) -> c_int;
+    __vdprintf_chk(fd: c_int, flag: c_int, format: *const c_char, arguments: *mut c_void) -> c_int;
+    preadv2(fd: c_int, pieces: *const iovec, count: c_int, offset: off_t, flags: c_int) -> ssize_t;
+    pwritev2(fd: c_int, pieces: *const iovec, count: c_int, offset: off_t, flags: c_int) -> ssize_t;
+    io_uring_queue_init(entries: c_uint, ring: *mut c_void, flags: c_uint) -> c_int;
+    io_uring_queue_init_params(entries: c_uint, ring: *mut c_void, parameters: *mut c_void) -> c_int;
+    io_uring_queue_init_mem(entries: c_uint, ring: *mut c_void, parameters: *mut c_void, memory: *mut c_void, len: size_t) -> c_int;
+}
+
+/// Functions that take any number of arguments, by where they are: all of them are in every C library that we build for.
+pub mod passed_on {
+    use super::{AtomicPtr, c_void, once};
+
+    macro_rules! passed_on {
+        ($($name:ident)*) => {
+            $(
+                /// The next function of this name.
+                pub fn $name() -> *mut c_void {
+                    static FOUND: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
+                    once(&FOUND, concat!(stringify!($name), "\0"))
+                }
+            )*
+        };
+    }
+
+    passed_on! { execl execlp execle dprintf __dprintf_chk }
 }

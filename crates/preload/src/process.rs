@@ -44,22 +44,28 @@ extern "C" fn after_fork_in_child() {
     registry::let_go();
 }
 
-/// This process is about to run another program, which knows nothing of carriers: what it inherits goes back to TCP.
+/// This process is about to run another program, which knows nothing of carriers.
 pub fn before_exec() {
+    leave_inherited();
+    if !is_foreign() {
+        Connection::all().for_each(Connection::given_up);
+    }
+}
+
+/// Another program is about to run: what it inherits goes back to TCP, whoever else holds it. A child of vfork has descriptors of
+/// its own, which our tables do not know, but rows are shared.
+pub fn leave_inherited() {
     let standard: Vec<u64> = (0..=2).filter_map(cookie).collect();
     let mut fd = 0;
     while let Some(found) = descriptors::next_of_ours(fd, i32::MAX) {
         fd = found + 1;
         let Some(connection) = Connection::of(found) else { continue };
-        let is_standard = cookie(found).is_some_and(|cookie| standard.contains(&cookie));
+        let is_standard = || cookie(found).is_some_and(|cookie| standard.contains(&cookie));
         // SAFETY: it takes numbers alone.
         let is_kept = unsafe { next::fcntl(found, F_GETFD, 0) } & FD_CLOEXEC == 0;
-        if is_standard || is_kept && !is_foreign() && connection.is_sole() {
+        if is_kept || is_standard() {
             connection.leave_alone(Reason::Shared);
         }
-    }
-    if !is_foreign() {
-        Connection::all().for_each(Connection::given_up);
     }
 }
 

@@ -130,9 +130,13 @@ fn lose_up_to_private(first: c_uint, last: c_uint) -> Option<c_uint> {
 fn duplicated(fd: c_int, to: c_int) -> c_int {
     if to >= 0
         && let Some(connection) = Connection::of(fd)
-        && !process::is_foreign()
     {
-        errno::kept(|| connection.duplicated(to));
+        if process::is_foreign() {
+            // A child of vfork makes it ready for the program that it is about to run.
+            errno::kept(|| connection.leave_alone(Reason::Shared));
+        } else {
+            errno::kept(|| connection.duplicated(to));
+        }
     }
     to
 }

@@ -2,15 +2,17 @@
 //! does what its module says, or what would have been done without us.
 //!
 //! They have the C library's names and signatures, but for those that take any number of arguments there: these take as
-//! many as such a call can have, which is the same on the machines that we build for. Unwinding may pass through them, as it
-//! does when a thread is cancelled.
+//! many as such a call can have, which is the same on the machines that we build for, or pass them on ([`passing`]). Unwinding
+//! may pass through them, as it does when a thread is cancelled.
 
 mod descriptor;
-mod process;
+mod passing;
+mod program;
 mod receive;
 mod send;
 mod socket;
 mod splice;
+mod stream;
 mod wait;
 
 /// A function that stands before the C library's of the same name. In tests it has no name, so that the test is no program of ours.
