@@ -119,7 +119,10 @@ impl Connection {
         }
         if !self.is_sole() {
             // Children that run another program lose it a moment later; who still has it after some calls more will keep it.
-            return if tries > EAGER_TRIES { self.stay(Reason::Shared) };
+            if tries > EAGER_TRIES {
+                self.stay(Reason::Shared);
+            }
+            return;
         }
         let Some(_guard) = self.guard() else { return };
         let Some((local, peer)) = self.ends(fd) else { return };
@@ -156,7 +159,10 @@ impl Connection {
     /// Knocks at the peer's door, if there is one yet.
     fn call_peer(self, fd: c_int, is_last: bool) {
         if !self.is_sole() {
-            return if is_last { self.stay(Reason::Shared) };
+            if is_last {
+                self.stay(Reason::Shared);
+            }
+            return;
         }
         if !self.step(Phase::Accepted, Phase::Calling) {
             return;

@@ -7,7 +7,8 @@
 //! The peers: Linux as NVMe/TCP host (nvme-cli, ext4, fio) and target (nvmet), Linux as iSCSI initiator (open-iscsi) and target
 //! (LIO), libiscsi with its conformance suite, QEMU's iSCSI driver, tgt, Linux's rdma_rxe with rdma-core's programs and as
 //! NVMe/RDMA host and SRP initiator, and SPDK's JSON-RPC client;
-//! and, for `weft run`, programs that know of nothing: redis, nginx, curl, ab, netcat, iperf3, Python. Debian has no NVMe/TCP in
+//! and, for `weft run`, programs that know of nothing: redis, nginx, curl, ab, wrk, netcat, iperf3,
+//! Python, PostgreSQL, memcached, sockperf, OpenSSH, Node, Java, programs in Go. Debian has no NVMe/TCP in
 //! user space: QEMU's `nvme://` is for PCI devices, and SPDK itself is not packaged.
 
 mod disk;

@@ -1,11 +1,13 @@
 # What the scripts of `sockets` share. WEFT is the binary; ENDS says who runs under it: both, server, client or none.
 set -euo pipefail
 started=()
-trap 'for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done; wait' EXIT
+leftovers=()
+trap 'for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done; wait; rm -rf "${leftovers[@]}"' EXIT
 trap 'exit 124' TERM
 
-# server PROGRAM ... and client PROGRAM ...: under Weft, or not.
-server() { case $ENDS in both | server) exec "$WEFT" run "$@" ;; *) exec "$@" ;; esac }
+# server PROGRAM ... and client PROGRAM ...: under Weft, or not. The server may be somebody else.
+server_as=()
+server() { case $ENDS in both | server) exec "${server_as[@]}" "$WEFT" run "$@" ;; *) exec "${server_as[@]}" "$@" ;; esac }
 client() (case $ENDS in both | client) exec "$WEFT" run "$@" ;; *) exec "$@" ;; esac)
 
 # Starts a server in the background.

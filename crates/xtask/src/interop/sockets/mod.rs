@@ -14,6 +14,16 @@ use std::time::{Duration, Instant};
 /// A script may take this long, on a machine that is busy with other things.
 const LIMIT: Duration = Duration::from_secs(180);
 
+/// Who runs under Weft, one way after the other.
+const WAYS: [&str; 4] = ["both", "server", "client", "none"];
+
+/// What scripts find in their folder.
+const FILES: [(&str, &str); 3] = [
+    ("stream.py", include_str!("stream.py")),
+    ("web.js", include_str!("web.js")),
+    ("Streams.java", include_str!("Streams.java")),
+];
+
 /// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {
     let scenario = |name, about, run| Scenario { name, about, needs_weft: true, run };
@@ -21,8 +31,8 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario("sockets-redis", "redis-server, redis-cli and redis-benchmark, with pipelining", |lab| {
             play(lab, &["redis-server", "redis-cli", "redis-benchmark"], include_str!("redis.sh"))
         }),
-        scenario("sockets-nginx", "nginx with workers, keep-alive and sendfile; curl and ab", |lab| {
-            play(lab, &["nginx", "curl", "ab"], include_str!("nginx.sh"))
+        scenario("sockets-nginx", "nginx with workers, keep-alive and sendfile; curl, ab and wrk", |lab| {
+            play(lab, &["nginx", "curl", "ab", "wrk"], include_str!("nginx.sh"))
         }),
         scenario("sockets-streams", "netcat and iperf3: 64 MiB compared, parallel streams", |lab| {
             play(lab, &["nc", "iperf3"], include_str!("streams.sh"))
@@ -32,19 +42,41 @@ pub fn scenarios() -> Vec<Scenario> {
             "Python's asyncio, selectors, threads and forks; peers that are killed",
             |lab| play(lab, &["python3"], include_str!("python.sh")),
         ),
+        scenario("sockets-postgres", "PostgreSQL with psql and pgbench, between users", |lab| {
+            play(lab, &["postgres", "initdb", "psql", "pgbench", "setpriv"], include_str!("postgres.sh"))
+        }),
+        scenario("sockets-memcached", "memcached with libmemcached's programs, in both protocols", |lab| {
+            play(lab, &["memcached", "memcslap", "memccapable", "memccp"], include_str!("memcached.sh"))
+        }),
+        scenario(
+            "sockets-sockperf",
+            "sockperf's round trips and floods: nothing lost or out of order",
+            |lab| play(lab, &["sockperf"], include_str!("sockperf.sh")),
+        ),
+        scenario("sockets-ssh", "OpenSSH: commands, sftp, a forwarded port", |lab| {
+            play(lab, &["sshd", "ssh", "sftp", "nc"], include_str!("ssh.sh"))
+        }),
+        scenario("sockets-node", "Node's http and net", |lab| play(lab, &["node"], include_str!("node.sh"))),
+        scenario("sockets-java", "Java's channels, selectors, streams and files", |lab| {
+            play(lab, &["java", "javac"], include_str!("java.sh"))
+        }),
+        scenario("sockets-go", "programs in Go, and without the dynamic linker: on TCP, and right", |lab| {
+            play(lab, &["websocketd", "hey", "busybox", "curl", "ab", "nc"], include_str!("go.sh"))
+        }),
     ]
 }
 
 /// Runs a script for each choice of ends.
 fn play(lab: &Lab, programs: &[&str], script: &str) -> Result<()> {
     for program in programs {
-        let search = Command::new("sh").args(["-c", &format!("command -v {program}")]).output()?;
+        let search = ["-c", &format!("command -v {program}")];
+        let search = Command::new("sh").args(search).env("PATH", search_path()).output()?;
         if !search.status.success() {
             return Err(Lacking(format!("no {program}; ./test installs it")).into());
         }
     }
     build(lab)?;
-    for ends in ["both", "server", "client", "none"] {
+    for ends in WAYS {
         run(lab, script, ends).with_context(|| format!("under Weft: {ends}"))?;
     }
     Ok(())
@@ -62,13 +94,24 @@ fn build(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
+/// Where programs lie, servers too; those of PostgreSQL have a folder for each version.
+fn search_path() -> String {
+    let mut path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
+    for version in fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten() {
+        path += &format!(":{}", version.path().join("bin").display());
+    }
+    path
+}
+
 fn run(lab: &Lab, script: &str, ends: &str) -> Result<()> {
     let folder = lab.file("sockets");
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
     fs::create_dir_all(&folder)?;
-    fs::write(folder.join("stream.py"), include_str!("stream.py"))?;
+    for (name, text) in FILES {
+        fs::write(folder.join(name), text)?;
+    }
     let log = lab.file("sockets.log");
     let output = File::create(&log)?;
     let mut child = Command::new("bash")
@@ -76,7 +119,7 @@ fn run(lab: &Lab, script: &str, ends: &str) -> Result<()> {
         .current_dir(&folder)
         .env("WEFT", lab.weft())
         .env("ENDS", ends)
-        .env("PATH", std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin")
+        .env("PATH", search_path())
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output)

@@ -23,4 +23,9 @@ say "keep-alive, and a connection for each request"
 client ab -q -k -n 5000 -c 16 $url/small >ab.log
 client ab -q -n 500 -c 8 $url/large >>ab.log
 test "$(grep -c 'Failed requests: *0$' ab.log)" = 2
+say "wrk: two threads, 32 connections"
+client wrk -t 2 -c 32 -d 1 --timeout 60s $url/small >wrk.log
+client wrk -t 2 -c 8 -d 1 --timeout 60s $url/large >>wrk.log
+test "$(grep -c 'Requests/sec' wrk.log)" = 2
+if grep -E 'Socket errors|Non-2xx' wrk.log; then exit 1; fi
 judge nginx
