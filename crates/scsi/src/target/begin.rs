@@ -31,6 +31,7 @@ impl Target {
     fn admit(&mut self, env: &mut dyn Env, command: &Command) -> Result<Begun, Ending> {
         let nexus = self.nexuses.get(command.nexus.0).ok_or(Ending::ABORTED)?;
         let unit = self.unit_at(nexus, command.lun);
+        let protocol = self.devices.get(nexus.device).map(|device| device.config.protocol);
         let row = command::find(&command.cdb);
         let always = row.as_ref().is_ok_and(|row| row.always);
         if unit.is_none() && !always {
@@ -44,8 +45,9 @@ impl Target {
         }
         let row = row.map_err(|sense| Ending::from(Fault::Sense(sense)))?;
         let info = unit.and_then(|key| self.units.get(key)).map(|unit| &unit.info);
-        if info.is_some_and(|info| !command::is_offered(row, info)) {
-            return Err(Fault::Sense(command::NO_SUCH_ACTION).into());
+        let ends = info.zip(protocol);
+        if ends.is_some_and(|(info, protocol)| !command::is_offered(row, info, protocol)) {
+            return Err(Fault::Sense(command::unknown(row)).into());
         }
         self.insert(env, command, unit, row)
     }
@@ -191,7 +193,7 @@ impl Target {
 fn check_buffer(env: &mut dyn Env, transfer: Transfer) -> Result<Transfer, Sense> {
     let len = match transfer {
         Transfer::None | Transfer::In { lent: true, .. } => 0,
-        Transfer::Out { len } | Transfer::In { len, lent: false } => len as usize,
+        Transfer::Out { len } | Transfer::In { len, lent: false } | Transfer::Both { len } => len as usize,
     };
     if len <= Memory::BUFFER_MAX || len <= env.mem().buffer_len_max() {
         Ok(transfer)

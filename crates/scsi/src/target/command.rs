@@ -5,6 +5,7 @@
 //! before it is executed.
 
 use super::call::{Call, Step};
+use super::device::Protocol;
 use super::options::{PARAMETER_DATA_MAX, PARAMETER_LIST_MAX};
 use super::reservation::AccessKind;
 use super::sbc;
@@ -75,6 +76,8 @@ pub(super) enum Data {
     Out(Field),
     /// Blocks, as the CDB and the volume say. It checks the range, too.
     Blocks(fn(&Info, &Cdb) -> Result<Transfer, Sense>),
+    /// The same, both ways: where the transport cannot, there is no such command.
+    Exchange(fn(&Info, &Cdb) -> Result<Transfer, Sense>),
 }
 
 impl Access {
@@ -126,7 +129,7 @@ impl Data {
                 }
                 len => Ok(Transfer::Out { len }),
             },
-            Self::Blocks(of) => of(info.ok_or(Sense::LOGICAL_UNIT_NOT_SUPPORTED)?, cdb),
+            Self::Blocks(of) | Self::Exchange(of) => of(info.ok_or(Sense::LOGICAL_UNIT_NOT_SUPPORTED)?, cdb),
         }
     }
 }
@@ -136,9 +139,18 @@ pub(super) fn rows() -> impl Iterator<Item = &'static CommandRow> + Clone {
     ROOMS.iter().flat_map(|room| room.iter())
 }
 
-/// True if a logical unit over such a volume has the command.
-pub(super) fn is_offered(row: &CommandRow, info: &Info) -> bool {
-    row.medium != MediumUse::Rekeyed || info.crypto_erases
+/// True if a logical unit over such a volume has the command, reached by such a protocol.
+pub(super) fn is_offered(row: &CommandRow, info: &Info, protocol: Protocol) -> bool {
+    let is_movable = !matches!(row.data, Data::Exchange(_)) || protocol.moves_both_ways();
+    is_movable && (row.medium != MediumUse::Rekeyed || info.crypto_erases)
+}
+
+/// What is said where a command is not offered.
+pub(super) const fn unknown(row: &CommandRow) -> Sense {
+    match row.service_action {
+        Some(_) => NO_SUCH_ACTION,
+        None => Sense::INVALID_OPERATION_CODE.at_cdb_byte(0),
+    }
 }
 
 /// The row of a CDB whose reserved bits are zero, or what is wrong with it.
@@ -187,7 +199,7 @@ const fn index() -> [(u8, u8, u8); 256] {
 }
 
 /// The rooms' rows.
-const ROOMS: [&[CommandRow]; 22] = [
+const ROOMS: [&[CommandRow]; 23] = [
     &spc::inquiry::ROWS,
     &spc::luns::ROWS,
     &spc::mode::ROWS,
@@ -201,6 +213,7 @@ const ROOMS: [&[CommandRow]; 22] = [
     &sbc::ready::ROWS,
     &sbc::capacity::ROWS,
     &sbc::transfer::ROWS,
+    &sbc::exchange::ROWS,
     &sbc::verify::ROWS,
     &sbc::cache::ROWS,
     &sbc::atomic::ROWS,

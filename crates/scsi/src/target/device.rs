@@ -20,6 +20,16 @@ pub enum Protocol {
     Iscsi = 0x5,
 }
 
+impl Protocol {
+    /// Whether one command can move data both ways here. iSCSI's can, too, with another header than ours is read.
+    pub const fn moves_both_ways(self) -> bool {
+        match self {
+            Self::Srp => true,
+            Self::Iscsi => false,
+        }
+    }
+}
+
 /// What a device is to be called.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DeviceConfig {

@@ -84,6 +84,12 @@ pub enum Transfer {
         /// The volume lends its memory: a task submitted without a buffer is answered with a span of the volume's own.
         lent: bool,
     },
+    /// From the initiator, and as much back: what is to be sent takes the place of what came, in the same buffer. Of
+    /// transports that move data both ways alone ([`Protocol::moves_both_ways`](super::Protocol)).
+    Both {
+        /// Bytes of each. A transport that is offered fewer submits what there is: the target answers that.
+        len: u32,
+    },
 }
 
 /// A task has ended.

@@ -155,7 +155,7 @@ impl Bench {
         let len = match waiting.transfer {
             Transfer::None | Transfer::In { lent: true, .. } => 0,
             Transfer::In { len, lent: false } => len,
-            Transfer::Out { len } => len.min(waiting.offered),
+            Transfer::Out { len } | Transfer::Both { len } => len.min(waiting.offered),
         };
         let mut buffer = Span::EMPTY;
         if len > 0 {

@@ -194,24 +194,35 @@ impl Channel {
         let Some(task) = self.tasks.get_mut(index) else { return false };
         let (descriptor, len) = match transfer {
             Transfer::None => (&Descriptor::None, 0),
-            Transfer::Out { len } => {
+            Transfer::Out { len } | Transfer::Both { len } => {
                 task.out_wanted = len;
                 (&command.data_out, len.min(task.out_len))
             }
             Transfer::In { len, .. } => (&command.data_in, len),
         };
-        (task.wanted, task.is_out) = (len, matches!(transfer, Transfer::Out { .. }));
+        task.is_both = matches!(transfer, Transfer::Both { .. });
+        (task.wanted, task.is_out) = (len, task.is_both || matches!(transfer, Transfer::Out { .. }));
+        let answered = if task.is_both { &command.data_in } else { &Descriptor::None };
+        match task.answer_pieces.take(answered, most) {
+            Ok(Source::Here) => {}
+            Ok(Source::Table(table)) => task.answer_table = Some(table),
+            Err(Invalid) => {
+                self.fail(cx, index);
+                return false;
+            }
+        }
         if let (true, Some((received, data))) = (task.is_out, immediate) {
             task.received = Some(received);
-            self.submit(cx, index, data.first(len as usize));
+            if task.is_both {
+                task.immediate = data.first(len as usize);
+                self.gather(cx, index);
+            } else {
+                self.submit(cx, index, data.first(len as usize));
+            }
             return true;
         }
         match task.pieces.take(descriptor, most) {
-            Ok(Source::Here) if len == 0 => self.submit(cx, index, Span::EMPTY),
-            Ok(Source::Here) => {
-                task.stage = Stage::Buffer;
-                self.advance(cx, index);
-            }
+            Ok(Source::Here) => self.gather(cx, index),
             Ok(Source::Table(table)) => {
                 (task.stage, task.table) = (Stage::Table, table);
                 self.advance(cx, index);
@@ -219,6 +230,17 @@ impl Channel {
             Err(Invalid) => self.fail(cx, index),
         }
         false
+    }
+
+    /// The descriptors of one direction are here: those of the other follow, or the data.
+    pub(super) fn gather(&mut self, cx: &mut Context<'_>, index: u16) {
+        let Some(task) = self.tasks.get_mut(index) else { return };
+        match task.answer_table.take() {
+            Some(table) => (task.stage, task.table, task.reads_answer_table) = (Stage::Table, table, true),
+            None if task.wanted == 0 => return self.submit(cx, index, Span::EMPTY),
+            None => task.stage = Stage::Buffer,
+        }
+        self.advance(cx, index);
     }
 
     /// A command whose descriptors are no good: it ends with that, once the executor lets go of it.

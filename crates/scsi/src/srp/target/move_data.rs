@@ -55,16 +55,16 @@ impl Channel {
         bytes.resize(buffer.len(), 0);
         cx.env.mem().read(buffer, &mut bytes);
         cx.env.mem().give(buffer);
-        let described = if task.is_out { task.out_len } else { task.in_len };
-        let filled = task.pieces.fill(DescriptorTable::new(&bytes), described);
+        let (pieces, described) = match (task.reads_answer_table, task.is_out) {
+            (true, _) => (&mut task.answer_pieces, task.in_len),
+            (false, true) => (&mut task.pieces, task.out_len),
+            (false, false) => (&mut task.pieces, task.in_len),
+        };
+        let filled = pieces.fill(DescriptorTable::new(&bytes), described);
         *cx.scratch = bytes;
         match filled {
             Err(_) => self.fail(cx, index),
-            Ok(()) if task.wanted == 0 => self.submit(cx, index, Span::EMPTY),
-            Ok(()) => {
-                task.stage = Stage::Buffer;
-                self.advance(cx, index);
-            }
+            Ok(()) => self.gather(cx, index),
         }
     }
 
@@ -72,6 +72,14 @@ impl Channel {
         let Some(task) = self.tasks.get_mut(index) else { return true };
         let Some(buffer) = cx.env.mem().take(task.wanted as usize) else { return false };
         task.buffer = buffer;
+        let immediate = core::mem::replace(&mut task.immediate, Span::EMPTY);
+        if !immediate.is_empty() {
+            let buffer = buffer.first(immediate.len());
+            cx.env.mem().copy(buffer, immediate);
+            self.release_message(cx, index);
+            self.submit(cx, index, buffer);
+            return true;
+        }
         if task.is_out {
             task.stage = Stage::Fetch;
             return self.step(cx, index);

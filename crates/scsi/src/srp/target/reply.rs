@@ -50,6 +50,9 @@ impl Channel {
         self.release_message(cx, index);
         let Some(task) = self.tasks.get_mut(index) else { return };
         task.answer = answer;
+        if task.is_both {
+            core::mem::swap(&mut task.pieces, &mut task.answer_pieces);
+        }
         task.stage = if answer.in_len > 0 { Stage::Write } else { Stage::Reply };
         self.advance(cx, index);
     }

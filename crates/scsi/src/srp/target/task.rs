@@ -45,11 +45,21 @@ pub(super) struct Task {
     pub(super) table_buffer: Span,
     /// The initiator's memory.
     pub(super) pieces: Pieces,
+    /// Of a command that moves data both ways, the memory that is written, and its table if that is still to be read: the
+    /// other direction comes first.
+    pub(super) answer_pieces: Pieces,
+    pub(super) answer_table: Option<MemoryDescriptor>,
+    /// Data goes both ways.
+    pub(super) is_both: bool,
+    /// The table that is being read is that of what is written.
+    pub(super) reads_answer_table: bool,
+    /// Immediate data that is to be in the buffer, too.
+    pub(super) immediate: Span,
     /// A buffer of the shard, or empty.
     pub(super) buffer: Span,
     /// Bytes that the buffer must have.
     pub(super) wanted: u32,
-    /// The data comes from the initiator.
+    /// Data comes from the initiator.
     pub(super) is_out: bool,
     /// What the initiator is ready to send and to take.
     pub(super) out_len: u32,
@@ -141,6 +151,11 @@ impl Task {
             table: MemoryDescriptor { address: 0, key: 0, len: 0 },
             table_buffer: Span::EMPTY,
             pieces: Pieces::new(),
+            answer_pieces: Pieces::new(),
+            answer_table: None,
+            is_both: false,
+            reads_answer_table: false,
+            immediate: Span::EMPTY,
             buffer: Span::EMPTY,
             wanted: 0,
             is_out: false,
@@ -163,8 +178,9 @@ impl Tasks {
             (self.tasks.len() - 1) as u16
         });
         let task = &mut self.tasks[usize::from(index)];
-        let pieces = core::mem::take(&mut task.pieces);
-        *task = Task { tag, stage: Stage::Executing, pieces, ..Task::new() };
+        let (pieces, answer_pieces) =
+            (core::mem::take(&mut task.pieces), core::mem::take(&mut task.answer_pieces));
+        *task = Task { tag, stage: Stage::Executing, pieces, answer_pieces, ..Task::new() };
         (index, task)
     }
 

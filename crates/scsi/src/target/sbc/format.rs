@@ -48,7 +48,7 @@ fn execute(call: &mut Call<'_>) -> Result<Step, Fault> {
             call.received(len).map_err(|_| Fault::Sense(Sense::PARAMETER_LIST_LENGTH))?;
             check(&call.parameters())?
         }
-        Transfer::None | Transfer::In { .. } => false,
+        Transfer::None | Transfer::In { .. } | Transfer::Both { .. } => false,
     };
     let step = sanitize::erase(call, Purpose::Format)?;
     if is_immediate {

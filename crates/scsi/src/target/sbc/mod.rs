@@ -8,6 +8,7 @@ pub(super) mod atomic;
 pub(super) mod cache;
 pub(super) mod capacity;
 pub(super) mod defects;
+pub(super) mod exchange;
 pub(super) mod format;
 mod range;
 pub(super) mod ready;

@@ -2,6 +2,7 @@
 
 use super::super::call::{Call, Step};
 use super::super::task::Fault;
+use super::exchange;
 use super::status::of_volume;
 use super::work::Work;
 use block::{Done, Info, Io, Op, Status};
@@ -34,6 +35,8 @@ pub(super) enum MemoryOf {
     Volume,
     /// The task's pattern: the same for every piece.
     Pattern,
+    /// The task's pattern: all blocks, one behind the other.
+    Aside,
 }
 
 /// What follows the last piece.
@@ -45,6 +48,10 @@ pub(super) enum Then {
     Verify,
     /// The blocks are compared with the task's buffer.
     Compare,
+    /// The blocks that were read aside give way to those in the task's buffer.
+    Replace,
+    /// The task's buffer tells what differs from those that were read aside.
+    TellDifference,
 }
 
 impl Run {
@@ -72,7 +79,7 @@ impl Run {
         let most = match self.memory {
             MemoryOf::Nobody if self.op == (Op::Zero { deallocate: false }) => KEPT_MAX / size,
             MemoryOf::Nobody => u32::MAX,
-            MemoryOf::Task | MemoryOf::Volume => info.blocks_max.max(1),
+            MemoryOf::Task | MemoryOf::Volume | MemoryOf::Aside => info.blocks_max.max(1),
             MemoryOf::Pattern => call.task.pattern.len / size,
         };
         let blocks = (self.blocks - self.done).min(u64::from(most)) as u32;
@@ -81,6 +88,7 @@ impl Run {
             MemoryOf::Nobody | MemoryOf::Volume => Span::EMPTY,
             MemoryOf::Task => call.task.data.slice(self.done as usize * size as usize, bytes),
             MemoryOf::Pattern => call.task.pattern.first(bytes),
+            MemoryOf::Aside => call.task.pattern.slice(self.done as usize * size as usize, bytes),
         };
         let lend = self.memory == MemoryOf::Volume;
         let Self { op, lba, fua, done, .. } = self;
@@ -114,6 +122,8 @@ pub(super) fn next_of_run(call: &mut Call<'_>, run: Run, done: &Done) -> Result<
         Then::End => return Ok(Step::Good(call.task.data)),
         Then::Verify => (Op::Verify, MemoryOf::Nobody),
         Then::Compare => (Op::Compare, MemoryOf::Task),
+        Then::Replace => return exchange::replace(call, run.lba, run.blocks),
+        Then::TellDifference => return Ok(exchange::tell_difference(call)),
     };
     Run::new(op, run.lba, run.blocks, false, memory).start(call)
 }

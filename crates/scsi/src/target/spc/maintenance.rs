@@ -113,7 +113,8 @@ fn report_commands(call: &mut Call<'_>) -> Result<Step, Fault> {
     let timeouts = call.cdb().bit(2, 7);
     let (code, action) = (call.cdb().byte(3), call.cdb().u16(4));
     let info = call.info()?;
-    let offered = command::rows().filter(|row| command::is_offered(row, &info));
+    let protocol = call.device()?.config.protocol;
+    let offered = command::rows().filter(|row| command::is_offered(row, &info, protocol));
     let options = Reporting::from_code(call.cdb().byte(2) & 7);
     let options = options.ok_or(Fault::Sense(Sense::INVALID_FIELD_IN_CDB.at_cdb_bit(2, 2)))?;
     if options == Reporting::All {

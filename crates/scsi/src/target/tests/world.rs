@@ -190,7 +190,7 @@ impl World {
         let buffer = match opened.transfer {
             Transfer::None | Transfer::In { lent: true, .. } => Span::EMPTY,
             Transfer::In { len, lent: false } => self.env.memory.take(len as usize).unwrap(),
-            Transfer::Out { len } => {
+            Transfer::Out { len } | Transfer::Both { len } => {
                 let len = data.len().min(len as usize);
                 let buffer = if len > 0 { self.env.memory.take(len).unwrap() } else { Span::EMPTY };
                 self.env.memory.write(buffer, &data[..len]);

@@ -144,7 +144,7 @@ pub(super) struct Ended {
 pub(crate) fn residual(task: &Task, outcome: &Outcome) -> Residual {
     let request = &task.request;
     match task.transfer {
-        Transfer::Out { len } => Residual::between(request.out_len, len),
+        Transfer::Out { len } | Transfer::Both { len } => Residual::between(request.out_len, len),
         Transfer::In { .. } => Residual::between(request.in_len, outcome.data.len),
         Transfer::None => Residual::between(request.out_len.max(request.in_len), 0),
     }

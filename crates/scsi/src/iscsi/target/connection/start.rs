@@ -76,7 +76,7 @@ impl Connection {
         task.stage = Stage::Waiting;
         task.incoming.wanted = match begun.transfer {
             Transfer::None | Transfer::In { .. } => 0,
-            Transfer::Out { len } => len.min(request.out_len),
+            Transfer::Out { len } | Transfer::Both { len } => len.min(request.out_len),
         };
         let connection = task.connection;
         session.waiting.push_back(slot);
@@ -120,7 +120,9 @@ impl Connection {
         let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else { return false };
         let Some(task) = session.tasks.get_mut(slot) else { return false };
         let buffer = match task.transfer {
-            Transfer::Out { .. } if task.incoming.wanted > 0 => return self.start_write(cx, slot),
+            Transfer::Out { .. } | Transfer::Both { .. } if task.incoming.wanted > 0 => {
+                return self.start_write(cx, slot);
+            }
             Transfer::In { len, lent } if len > 0 => {
                 let len = len as usize;
                 let lent = lent && self.lends();
@@ -136,7 +138,9 @@ impl Connection {
                 self.promised_bytes += len;
                 buffer
             }
-            Transfer::None | Transfer::Out { .. } | Transfer::In { .. } => Span::EMPTY,
+            Transfer::None | Transfer::Out { .. } | Transfer::Both { .. } | Transfer::In { .. } => {
+                Span::EMPTY
+            }
         };
         // Data that comes although it is not wanted is not kept.
         if core::mem::take(&mut task.solicited) {

@@ -176,7 +176,9 @@ impl Task {
     pub(crate) fn has_all_it_needs(&self) -> bool {
         match self.transfer {
             Transfer::None => true,
-            Transfer::Out { .. } => self.buffer.len() >= self.incoming.wanted as usize,
+            Transfer::Out { .. } | Transfer::Both { .. } => {
+                self.buffer.len() >= self.incoming.wanted as usize
+            }
             Transfer::In { len, .. } => len == 0,
         }
     }
