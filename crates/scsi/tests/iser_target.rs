@@ -116,6 +116,33 @@ fn unsolicited_data_comes_in_messages_of_its_own() {
 }
 
 #[test]
+fn memory_for_all_of_a_write_is_read_from_where_the_rest_is() {
+    let mut world = RdmaWorld::new();
+    let (connection, _) = world.connect(PLAIN);
+    let mut host = initiator(1);
+    let login = host.login(&format!("{KEYS} TaggedBufferForSolicitedDataOnly=No"));
+    let told = world.exchange(connection, Header::default(), &login);
+    let text = String::from_utf8_lossy(&told[0].answer.data).into_owned();
+    assert!(!text.contains("TaggedBuffer"), "it is declared, and not negotiated: {text}");
+    let answers: Vec<_> = told.into_iter().map(|told| told.answer).collect();
+    host.take_login(&answers);
+    world.status(connection, Header::default(), &host.test_unit_ready(9));
+    let (data, memory) = (pattern(48 << 10, 2), world.at(512));
+    world.fill(512, &data);
+    let bytes = host.write_blocks(2, 8, &data, 8192, true);
+    assert_eq!(world.status(connection, write(memory), &bytes), 0);
+    world.fill(512, &vec![0; data.len()]);
+    let bytes = host.read_blocks(4, 8, 96);
+    assert_eq!(world.status(connection, read(memory), &bytes), 0);
+    assert!(world.bytes(512, data.len()) == data);
+    // Yes or no, and once.
+    let login = initiator(2).login(&format!("{KEYS} TaggedBufferForSolicitedDataOnly=8"));
+    let (connection, _) = world.connect(LINUX);
+    let told = world.exchange(connection, Header::default(), &login);
+    assert_ne!(LoginResponse::decode(&told[0].answer.bhs).unwrap().status, LoginStatus::Success);
+}
+
+#[test]
 fn answers_close_the_memory_of_their_commands() {
     let mut world = RdmaWorld::new();
     let (connection, mut host) = world.log_in_as(1, LINUX);

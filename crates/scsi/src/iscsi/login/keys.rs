@@ -61,6 +61,8 @@ pub enum Key {
     TargetRecvDataSegmentLength,
     /// Messages that the declarer takes before it has answered them (RFC 7145, 6.7).
     MaxOutstandingUnexpectedPDUs,
+    /// The memory that a write advertises begins with what is solicited of its data, and not with all of it (RFC 7145, 6.8).
+    TaggedBufferForSolicitedDataOnly,
 }
 
 /// How the outcome follows from what both ends say.
@@ -82,6 +84,8 @@ pub enum Rule {
     Announced(u32, u32),
     /// The first of the offered list that the responder takes: RFC3720 (0), ResponseFence (1) or FastAbort (2).
     Reporting,
+    /// The initiator says yes or no of itself, and is owed no answer.
+    Stated,
     /// Answered with Reject, whatever it says.
     Retired,
 }
@@ -202,10 +206,18 @@ pub(super) const ROWS: [Row; KEYS] = [
         Usage::Leading,
         0,
     ),
+    // The standard's default is No. Yet who says nothing does what Linux does, which says nothing and means Yes.
+    rdma(
+        Key::TaggedBufferForSolicitedDataOnly,
+        "TaggedBufferForSolicitedDataOnly",
+        Rule::Stated,
+        Usage::Leading,
+        1,
+    ),
 ];
 
 /// How many keys there are.
-pub(super) const KEYS: usize = 24;
+pub(super) const KEYS: usize = 25;
 
 #[cfg(test)]
 mod tests {

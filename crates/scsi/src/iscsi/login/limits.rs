@@ -178,6 +178,8 @@ impl Limits {
                 self.rdma.map_or(0, |rdma| rdma.initiator_recv_data_segment_len)
             }
             Key::TargetRecvDataSegmentLength => self.rdma.map_or(0, |rdma| rdma.target_recv_data_segment_len),
+            // Our initiator advertises memory for solicited data alone or for all, which is then the same.
+            Key::TaggedBufferForSolicitedDataOnly => 1,
             Key::MaxOutstandingUnexpectedPDUs => self.rdma.map_or(0, |rdma| rdma.unexpected_pdus_max),
         }
     }
@@ -237,6 +239,8 @@ pub struct Parameters {
     pub target_recv_data_segment_len: u32,
     /// Messages that the peer takes beside those that commands and their answers are; 0 for no limit.
     pub unexpected_pdus_max: u32,
+    /// The memory that a write advertises in iSER begins with what is solicited of its data.
+    pub tagged_buffer_is_solicited: bool,
 }
 
 impl Parameters {
@@ -294,6 +298,7 @@ impl Parameters {
             initiator_recv_data_segment_len: number(Key::InitiatorRecvDataSegmentLength),
             target_recv_data_segment_len: number(Key::TargetRecvDataSegmentLength),
             unexpected_pdus_max: number(Key::MaxOutstandingUnexpectedPDUs),
+            tagged_buffer_is_solicited: yes(Key::TaggedBufferForSolicitedDataOnly),
         }
     }
 }

@@ -83,13 +83,14 @@ impl Negotiation {
         keep(Key::TaskReporting, session.task_reporting as u32);
         keep(Key::ISCSIProtocolLevel, session.protocol_level.into());
         keep(Key::RDMAExtensions, session.rdma_extensions.into());
+        keep(Key::TaggedBufferForSolicitedDataOnly, session.tagged_buffer_is_solicited.into());
         joined
     }
 
     /// Offers every key that means something here: an initiator's first words.
     pub fn offer_all(&mut self, text: &mut Text) {
         for row in &ROWS {
-            let applies = self.applies(row) && row.rule != Rule::Retired;
+            let applies = self.applies(row) && !matches!(row.rule, Rule::Stated | Rule::Retired);
             // A single value is what silence means, too.
             let said = row.key != Key::TaskReporting || self.limits.wish(row.key) != row.default;
             if applies && said {
@@ -104,7 +105,7 @@ impl Negotiation {
             let unsaid = self.progress[row.key as usize] == Progress::Unsaid && self.applies(row);
             let needed = match row.rule {
                 Rule::Declared(..) => self.applies(row) && self.declared != self.limits.wish(row.key),
-                Rule::Announced(..) => false,
+                Rule::Announced(..) | Rule::Stated => false,
                 Rule::Digest => unsaid && !self.limits.digest(row.key).takes(row.default != 0),
                 _negotiated => unsaid && self.outcome(row, row.default) != row.default,
             };
@@ -130,6 +131,10 @@ impl Negotiation {
         }
         if let Rule::Announced(min, max) = row.rule {
             self.handle_announced(row, pair.value, min, max, answers)?;
+            return Ok(true);
+        }
+        if row.rule == Rule::Stated && self.applies(row) {
+            self.handle_stated(row, pair.value)?;
             return Ok(true);
         }
         match self.progress[key as usize] {
@@ -206,7 +211,7 @@ impl Negotiation {
                 self.progress[row.key as usize] = Progress::Decided;
                 text.put(row.name, wish);
             }
-            Rule::Retired => {}
+            Rule::Stated | Rule::Retired => {}
         }
     }
 
@@ -253,6 +258,15 @@ impl Negotiation {
         Ok(())
     }
 
+    /// The peer says what it does.
+    fn handle_stated(&mut self, row: &Row, value: &str) -> Result<(), NegotiationError> {
+        if core::mem::replace(&mut self.progress[row.key as usize], Progress::Settled) == Progress::Settled {
+            return Err(NegotiationError::Again(row.key));
+        }
+        self.agreed[row.key as usize] = read(row, value).ok_or(NegotiationError::Value(row.key))?;
+        Ok(())
+    }
+
     /// The peer offers: the outcome is said. An offer that makes no sense is rejected, and the default stays.
     fn handle_offer(&mut self, row: &Row, value: &str, answers: &mut Text) {
         if SPECIAL.contains(&value) && row.rule != Rule::Digest {
@@ -275,6 +289,7 @@ impl Negotiation {
             | Rule::Maximum(..)
             | Rule::Declared(..)
             | Rule::Announced(..)
+            | Rule::Stated
             | Rule::Retired => {
                 answers.put(row.name, outcome);
             }
@@ -295,7 +310,7 @@ impl Negotiation {
             Rule::Or | Rule::And | Rule::Minimum(..) | Rule::Maximum(..) => {
                 read(row, value).map(|offered| self.outcome(row, offered))
             }
-            Rule::Declared(..) | Rule::Announced(..) | Rule::Retired => None,
+            Rule::Declared(..) | Rule::Announced(..) | Rule::Stated | Rule::Retired => None,
         }
     }
 
@@ -305,9 +320,12 @@ impl Negotiation {
         match row.rule {
             Rule::Or | Rule::Maximum(..) => offered.max(wish),
             Rule::And | Rule::Minimum(..) => offered.min(wish),
-            Rule::Digest | Rule::Reporting | Rule::Declared(..) | Rule::Announced(..) | Rule::Retired => {
-                offered
-            }
+            Rule::Digest
+            | Rule::Reporting
+            | Rule::Declared(..)
+            | Rule::Announced(..)
+            | Rule::Stated
+            | Rule::Retired => offered,
         }
     }
 
@@ -329,7 +347,7 @@ impl Negotiation {
             Rule::Or | Rule::And | Rule::Minimum(..) | Rule::Maximum(..) => {
                 read(row, value).filter(|answer| self.outcome(row, *answer) == *answer)
             }
-            Rule::Declared(..) | Rule::Announced(..) | Rule::Retired => None,
+            Rule::Declared(..) | Rule::Announced(..) | Rule::Stated | Rule::Retired => None,
         };
         self.agreed[row.key as usize] = answer.ok_or(NegotiationError::Value(row.key))?;
         Ok(())
@@ -339,7 +357,7 @@ impl Negotiation {
 /// The value of a number or of yes and no.
 fn read(row: &Row, value: &str) -> Option<u32> {
     match row.rule {
-        Rule::Or | Rule::And => match value {
+        Rule::Or | Rule::And | Rule::Stated => match value {
             "Yes" => Some(1),
             "No" => Some(0),
             _neither => None,

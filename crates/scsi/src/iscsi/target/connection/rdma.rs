@@ -157,8 +157,7 @@ impl Connection {
         !self.outgoing.digests.data && !self.outgoing.keeps() && self.rdma.is_none()
     }
 
-    /// All that is missing of a write is read at once, from where the memory begins: in the form that Linux speaks, it has no
-    /// place for unsolicited data.
+    /// All that is missing of a write is read at once.
     pub(super) fn ask_for_all(&mut self, cx: &mut Context<'_>, slot: u32) {
         let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else { return };
         let Some(task) = session.tasks.get_mut(slot) else { return };
@@ -234,12 +233,13 @@ impl Connection {
     /// A read of the memory of a task, unless that has ended: then nothing is owed any more.
     fn fetch(&mut self, cx: &mut Context<'_>, slot: u32, tag: u32) -> Option<Post> {
         let session = self.session.and_then(|key| cx.shard.sessions.get_mut(key))?;
+        let is_solicited = session.parameters.tagged_buffer_is_solicited;
         let task = session.tasks.get_mut(slot)?;
         let is_it = task.tag == tag && task.connection == self.key && task.fetch == 0;
         if !is_it || task.incoming.asked <= task.incoming.received {
             return None;
         }
-        let (rdma, from) = (self.rdma.as_mut()?, task.memory.write?);
+        let (rdma, mut from) = (self.rdma.as_mut()?, task.memory.write?);
         if task.stage != Stage::Receiving {
             task.incoming.received = task.incoming.asked;
             if self.handle_task_data(cx, slot, true).is_err() {
@@ -248,6 +248,10 @@ impl Connection {
             return None;
         }
         let (start, end) = (task.incoming.received as usize, task.incoming.asked as usize);
+        if !is_solicited {
+            // The memory has a place for what came without being asked for, too (RFC 7145, section 6.8).
+            from.offset = from.offset.wrapping_add(start as u64);
+        }
         let buffer = core::mem::replace(&mut task.buffer, Span::EMPTY);
         if core::mem::take(&mut task.solicited) {
             cx.shard.solicited_bytes -= buffer.len();
