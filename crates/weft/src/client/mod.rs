@@ -170,7 +170,7 @@ fn look_up(host: &str, port: u16) -> Result<String, Failure> {
 }
 
 /// How long connections of RDMA devices may take to end.
-const LAST_WORDS_TIME: Duration = Duration::from_millis(500);
+const LAST_WORDS_TIME: Duration = Duration::from_secs(3);
 
 /// A part of a volume and the steps to walk it in, in blocks.
 #[derive(Clone, Copy, Debug)]
