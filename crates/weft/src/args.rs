@@ -14,7 +14,8 @@ use std::time::Duration;
 /// Volumes served and used over the network, without kernel modules or root
 ///
 /// A volume is named by URL: mem://?size=1G, null://?size=1T, file:///PATH, nvme+tcp://HOST:PORT/NQN?ns=1,
-/// iscsi://HOST:PORT/IQN/LUN or iscsi://USER%SECRET@HOST:PORT/IQN/LUN
+/// nvme+rdma://HOST:PORT/NQN?ns=1, iscsi://HOST:PORT/IQN/LUN, iser://HOST:PORT/IQN/LUN (both with USER%SECRET@ before HOST
+/// for CHAP), srp://HOST:PORT/TARGET/LUN
 #[derive(Debug, Parser)]
 #[command(
     name = "weft",
