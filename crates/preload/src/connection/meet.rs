@@ -12,7 +12,7 @@ use launch::{Reason, Role, Use};
 use libc::{F_GETFL, O_NONBLOCK, c_int};
 use std::net::SocketAddr;
 use std::ptr::null_mut;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Would a client rather have no connection than this one? Asked before it connects.
 pub fn is_refused(to: SocketAddr) -> bool {
@@ -125,14 +125,14 @@ impl Connection {
             return;
         }
         let Some(_guard) = self.guard() else { return };
-        let Some((local, peer)) = self.ends(fd) else { return };
         if let Some(bell) = self.bell() {
             return self.take_memory(fd, bell);
         }
         let Some(door) = self.door() else { return };
         while let Some(stream) = rendezvous::answer(door) {
+            let holder = self.ends(fd).and_then(|(local, peer)| identity::holder(peer, local));
             // Anybody may knock; the one who does not belong here goes, and is followed by the one who does.
-            if identity::carrier(stream).is_none_or(|user| identity::holder(peer, local) != Some(user)) {
+            if holder.is_none() || identity::carrier(stream) != holder {
                 // SAFETY: it was let in above.
                 unsafe { next::close(stream) };
                 continue;
@@ -220,6 +220,7 @@ impl Connection {
             unsafe { memory.unmap() };
             return self.stay(Reason::System);
         }
+        HAS_ANY_MET.store(true, Ordering::Release);
         self.close_door();
         if let Some(header) = rows::header() {
             header.carried.fetch_add(1, Ordering::Relaxed);
@@ -254,14 +255,22 @@ pub fn listens(fd: c_int) {
     descriptors::set(fd, Entry::Listener(rendezvous::mark(at.port()).unwrap_or(0)));
 }
 
+/// Some connection of this process has met its peer.
+static HAS_ANY_MET: AtomicBool = AtomicBool::new(false);
+
+/// Has any connection of this process ever met its peer?
+pub fn has_any_met() -> bool {
+    HAS_ANY_MET.load(Ordering::Acquire)
+}
+
 /// Calls that look for the peer one after the other.
-const EAGER_TRIES: u32 = 32;
+const EAGER_TRIES: u32 = 6;
 /// Calls before a client that sends opens its door, and before one that receives does.
 const CALLS_TO_SEND: u32 = 2;
-const CALLS_TO_RECEIVE: u32 = 6;
+const CALLS_TO_RECEIVE: u32 = 256;
 /// The call of a server's after which it knocks for the first time: it has received, sent, and received again.
 const FIRST_CALL: u32 = 3;
-/// The same where it sends alone.
-const FIRST_CALL_OF_SENDER: u32 = 8;
+/// The same where it sends alone: what a megabyte or two take is not worth it.
+const FIRST_CALL_OF_SENDER: u32 = 32;
 /// Nobody has opened by now.
 const LAST_CALL: u32 = 4096;

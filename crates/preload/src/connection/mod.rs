@@ -38,7 +38,7 @@ mod ring;
 mod sleep;
 mod transmit;
 
-pub use meet::{accepted, connected, is_refused, listens};
+pub use meet::{accepted, connected, has_any_met, is_refused, listens};
 pub use receive::Request;
 pub use transmit::Source;
 

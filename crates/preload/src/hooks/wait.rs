@@ -109,8 +109,7 @@ hooks! {
 
     /// See [`mod@crate::watch::epoll`].
     fn epoll_ctl(set: c_int, operation: c_int, fd: c_int, event: *mut epoll_event) -> c_int {
-        let connection = Connection::of(fd).filter(|_| !crate::process::is_foreign());
-        match connection {
+        match Connection::of(fd) {
             None => {
                 if operation == libc::EPOLL_CTL_ADD && descriptors::get(fd) == Entry::Set {
                     errno::kept(|| registry::nests(fd));

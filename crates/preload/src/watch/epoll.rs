@@ -1,7 +1,7 @@
 //! Epoll sets: what the program asks of them, and what it is told.
 
 use super::registry;
-use crate::connection::Connection;
+use crate::connection::{self, Connection};
 use crate::descriptors::{self, Entry};
 use crate::{errno, next, pace};
 use launch::Reason;
@@ -90,8 +90,20 @@ pub unsafe fn wait(
     if descriptors::get(set) != Entry::Set || place.is_null() || room <= 0 {
         return ask(place, room, None);
     }
-    let end = limit.map(|limit| Instant::now() + limit);
     let mut events = Events { place, count: 0, room: room as usize };
+    if !connection::has_any_met() {
+        // Should one meet its peer meanwhile, its bell rings.
+        let told = ask(place, room, None);
+        if !connection::has_any_met() {
+            return told;
+        }
+        events.count = usize::try_from(told).unwrap_or(0);
+        errno::kept(|| translate(set, &mut events, 0));
+        if told <= 0 || events.count > 0 {
+            return if told <= 0 { told } else { finish(&mut events) };
+        }
+    }
+    let end = limit.map(|limit| Instant::now() + limit);
     let mut is_first = true;
     loop {
         errno::kept(|| look(set, &mut events));
