@@ -55,7 +55,7 @@ pub(crate) struct Rare {
     pub(crate) begins: AtomicU64,
     /// The writer writes no more.
     pub(crate) is_ended: AtomicU32,
-    /// The reader reads no more.
+    /// The reader reads no more: [`CLOSED`] or [`HANDED_OVER`].
     pub(crate) is_closed: AtomicU32,
 }
 
@@ -137,6 +137,11 @@ impl Ring {
         Span { offset: start + direction * self.len() + at, len: self.len() - at }
     }
 }
+
+/// Nobody reads what is left.
+pub(crate) const CLOSED: u32 = 1;
+/// Somebody reads what is left, but not here.
+pub(crate) const HANDED_OVER: u32 = 2;
 
 /// Takes back that an end sleeps, if it said so: true if it must be woken. What was said before is seen by whoever says later that
 /// it sleeps, and looks again.

@@ -43,6 +43,16 @@ pub enum End {
     Server,
 }
 
+impl End {
+    /// The one at the other side.
+    pub const fn other(self) -> End {
+        match self {
+            End::Client => End::Server,
+            End::Server => End::Client,
+        }
+    }
+}
+
 /// The other end says what cannot be: that it read what was not written, or wrote more than there is room for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[error("the peer's place in the stream cannot be")]

@@ -1,6 +1,6 @@
 //! The end that reads.
 
-use crate::direction::{Direction, Move, Span, falls_asleep, wakes};
+use crate::direction::{CLOSED, Direction, HANDED_OVER, Move, Span, falls_asleep, wakes};
 use crate::{Broken, UNREAD_MAX};
 use core::sync::atomic::Ordering;
 
@@ -89,10 +89,17 @@ impl<'a> Reader<'a> {
         self.direction.rare.0.is_ended.load(Ordering::Acquire) != 0
     }
 
-    /// Nothing more is read. True if the writer must be woken.
+    /// Nothing more is read here, and whoever reads the stream from this place on does so elsewhere. The writer is to be woken.
+    pub fn hand_over(&self) {
+        self.direction.rare.0.is_closed.store(HANDED_OVER, Ordering::SeqCst);
+        let _ = wakes(&self.direction.sleeps.0.writer);
+    }
+
+    /// Nothing more is read, unless by somebody else. True if the writer must be woken.
     #[must_use]
     pub fn close(&self) -> bool {
-        self.direction.rare.0.is_closed.store(1, Ordering::Release);
+        let word = &self.direction.rare.0.is_closed;
+        word.compare_exchange(0, CLOSED, Ordering::Release, Ordering::Relaxed).ok();
         wakes(&self.direction.sleeps.0.writer)
     }
 }

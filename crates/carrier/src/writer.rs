@@ -1,6 +1,6 @@
 //! The end that writes.
 
-use crate::direction::{Direction, Move, Ring, Span, falls_asleep, wakes};
+use crate::direction::{Direction, HANDED_OVER, Move, Ring, Span, falls_asleep, wakes};
 use crate::{Broken, UNREAD_MAX};
 use core::sync::atomic::Ordering;
 
@@ -97,7 +97,17 @@ impl<'a> Writer<'a> {
         wakes(&self.direction.sleeps.0.reader)
     }
 
-    /// Has the reader said that it reads no more?
+    /// Bytes that the reader has read, as of this look.
+    pub fn read(&self) -> u64 {
+        self.read
+    }
+
+    /// Has the reader said that the rest is read elsewhere? To be looked for after bytes were published too.
+    pub fn is_handed_over(&self) -> bool {
+        self.direction.rare.0.is_closed.load(Ordering::SeqCst) == HANDED_OVER
+    }
+
+    /// Has the reader said that it reads no more here?
     pub fn is_closed(&self) -> bool {
         self.direction.rare.0.is_closed.load(Ordering::Acquire) != 0
     }

@@ -141,3 +141,21 @@ fn an_end_and_a_beginning_are_told() {
     assert!(!reader.close());
     assert_eq!((reader.begins(), reader.is_ended(), writer.is_closed()), (Some(77), true, true));
 }
+
+#[test]
+fn what_is_handed_over_is_what_was_not_read() {
+    for len in [10, 5_000, 100_000] {
+        let mut stream = Stream::new();
+        let written = stream.write(len);
+        assert_eq!(stream.read(7), 7);
+        assert!(!stream.words.writer(End::Client, stream.written).is_handed_over());
+        let reader = stream.words.reader(End::Client.other(), stream.read);
+        reader.hand_over();
+        let _ = reader.close();
+        let writer = stream.words.writer(End::Client, stream.written);
+        assert!(writer.is_handed_over() && writer.is_closed());
+        // The writer looks from where the reader stopped.
+        stream.read = writer.read();
+        assert_eq!((stream.read, stream.read(usize::MAX)), (7, written - 7));
+    }
+}

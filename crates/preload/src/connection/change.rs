@@ -83,6 +83,7 @@ impl Connection {
         if self.phase() != Phase::Met {
             return;
         }
+        self.heed(fd);
         self.settle(fd);
         let is_heard = !matches!(self.receive(), Receive::Tcp | Receive::Either);
         let is_client = self.row.is_client.load(Ordering::Relaxed) == 1;
@@ -150,6 +151,7 @@ impl Connection {
 
     /// Does whatever is due, and tells whether the memory holds anything for the program. An end is not: TCP tells of that.
     pub fn has_carried(self, fd: c_int) -> bool {
+        self.heed(fd);
         self.settle(fd);
         if self.receive() != Receive::Carrier {
             return false;
@@ -159,6 +161,7 @@ impl Connection {
         let is_over = look().is_change_due && look().is_change_due;
         if is_over {
             self.set_receive(Receive::After);
+            self.heed(fd);
         }
         !is_over && look().is_there
     }

@@ -30,6 +30,7 @@
 
 mod bell;
 mod change;
+mod handed;
 mod look;
 mod meet;
 mod receive;
@@ -206,6 +207,7 @@ impl Connection {
         if self.own.references.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
         }
+        self.heed(fd);
         self.close_ring(fd, self.is_sole());
         let bell = self.own.bell.swap(0, Ordering::AcqRel);
         if bell > 0 {

@@ -189,6 +189,7 @@ impl Connection {
                 Moved::Busy => return Some(errno::fail(EINTR)),
                 Moved::Over => {
                     self.set_receive(Receive::After);
+                    self.heed(fd);
                     return None;
                 }
                 Moved::Nothing if self.has_flag(READ_SHUT) => return Some(0),
@@ -241,7 +242,7 @@ impl Connection {
     fn attempt(self, fd: c_int, request: &Request, skip: usize) -> Attempt {
         errno::kept(|| self.advance(fd));
         let limit = match self.receive() {
-            Receive::Carrier => return self.attempt_carried(request, skip),
+            Receive::Carrier => return self.attempt_carried(fd, request, skip),
             Receive::Draining => {
                 let place = self.row.changes_at.load(Ordering::SeqCst);
                 match place.checked_sub(self.place(fd)) {
@@ -272,12 +273,13 @@ impl Connection {
         Attempt::Done(answer)
     }
 
-    fn attempt_carried(self, request: &Request, skip: usize) -> Attempt {
+    fn attempt_carried(self, fd: c_int, request: &Request, skip: usize) -> Attempt {
         match self.get(request, skip) {
             Moved::Bytes(count) => Attempt::Done(count as isize),
             Moved::Failed(error) => Attempt::Done(errno::fail(error)),
             Moved::Over => {
                 self.set_receive(Receive::After);
+                self.heed(fd);
                 Attempt::Changed
             }
             Moved::Nothing | Moved::Busy => Attempt::Nothing,

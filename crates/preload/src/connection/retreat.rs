@@ -1,8 +1,7 @@
 //! Back to TCP: before somebody gets a descriptor who does not know of carriers, or wants what only TCP has.
 //!
-//! Our own direction can always go back: the carrier's ends, and what follows goes by TCP. The peer's comes back when it next
-//! sends; what it has sent before lies in the carrier, and we read it there. So what is given away must not have been carried
-//! yet to be wholly right for whoever gets it, and that is what [`Connection::leave_alone`] sees to as early as possible.
+//! Our own direction can always go back: the carrier's ends, and what follows goes by TCP. The peer's comes back when it hears of
+//! that ([`super::handed`]).
 
 use super::Connection;
 use super::change::{CARRIED, CHANGING, OVER};
@@ -12,12 +11,14 @@ use launch::page::Phase;
 use std::sync::atomic::Ordering;
 
 impl Connection {
-    /// It stays on TCP if it is there, and goes back as far as it can if it is not.
+    /// It stays on TCP if it is there, and both directions go back to it if it is not.
     pub fn leave_alone(self, reason: Reason) {
         self.stay(reason);
         if self.phase() == Phase::Met {
             self.row.reason.store(reason as u32, Ordering::Relaxed);
+            self.hand_over();
             self.retreat();
+            self.ring_bell();
         }
     }
 
@@ -46,4 +47,4 @@ impl Connection {
 }
 
 /// Calls that send usually end soon.
-const TRIES: u32 = 1000;
+pub(super) const TRIES: u32 = 1000;

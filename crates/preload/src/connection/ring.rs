@@ -21,6 +21,11 @@ pub(super) const READ_SHUT: u32 = 4;
 /// The peer went before it had read everything, which the program has to hear of as TCP would say it.
 pub(super) const RESET: u32 = 8;
 
+/// We gave our end away: whoever got it reads TCP.
+pub(super) const GIVEN: u32 = 16;
+/// The peer gave its end away, as was found after bytes were put there.
+pub(super) const RETURNED: u32 = 32;
+
 /// What came of a look for bytes, or of putting some.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Moved {
@@ -74,6 +79,16 @@ impl Connection {
         // SAFETY: it is unmapped only by who has both guards, after the registry has forgotten the connection.
         let words = unsafe { memory.words() };
         Some(work(words.reader(self.side(), self.row.received.load(Ordering::Relaxed)), memory.base()))
+    }
+
+    /// What the peer has not read of what we put there, as it would see it, while nobody puts more there.
+    pub(super) fn with_unread_by_peer<R>(self, work: impl FnOnce(Reader<'_>, *mut u8) -> R) -> Option<R> {
+        let _guard = Guard::take(&self.row.sending)?;
+        let memory = self.memory()?;
+        // SAFETY: as above.
+        let words = unsafe { memory.words() };
+        let read = words.writer(self.side(), self.row.sent.load(Ordering::Relaxed)).read();
+        Some(work(words.reader(self.side().other(), read), memory.base()))
     }
 
     pub(super) fn with_writer<R>(self, work: impl FnOnce(Writer<'_>, *mut u8) -> R) -> Option<R> {
@@ -180,6 +195,9 @@ impl Connection {
         if (begun ^ writer.place()) & !(LOOK_EVERY - 1) != 0 && writer.unread() > done as u64 {
             self.hear_bell();
         }
+        if writer.is_handed_over() {
+            self.set_flag(RETURNED, true);
+        }
         match error {
             _ if done > 0 => Moved::Bytes(done),
             Some(error) => Moved::Failed(error),
@@ -228,7 +246,7 @@ impl Connection {
             if wakes_writer || wakes_reader {
                 self.ring_bell();
             }
-            if unread > 0 && !self.has_flag(GONE) {
+            if unread > 0 && !self.has_flag(GONE | GIVEN) {
                 reset_on_close(fd);
             }
         }

@@ -2,7 +2,7 @@
 
 use super::change::{CARRIED, CHANGING};
 use super::receive::Request;
-use super::ring::{Moved, NON_BLOCKING};
+use super::ring::{Moved, NON_BLOCKING, RETURNED};
 use super::{Connection, sleep};
 use crate::watch::registry;
 use crate::{errno, pace};
@@ -84,11 +84,14 @@ impl Connection {
             }
             let moved = self.put(&mut source);
             self.leave_call();
+            if self.has_flag(RETURNED) {
+                self.heed(fd);
+            }
             match moved {
                 Moved::Bytes(count) => sent += count as isize,
                 Moved::Failed(error) => return if sent > 0 { sent } else { errno::fail(error) },
                 // TCP knows what to say to who writes to nobody.
-                Moved::Over if self.retreat() => continue,
+                Moved::Over if self.go_back(fd) => continue,
                 Moved::Over => return if sent > 0 { sent } else { call() },
                 Moved::Busy | Moved::Nothing => {}
             }

@@ -125,6 +125,15 @@ unsafe fn by_name(number: c_long, [a, b, c, d, e, f]: [c_ulong; 6]) -> Option<c_
             }
             #[cfg(target_arch = "x86_64")]
             libc::SYS_epoll_wait => wait::epoll_wait(fd, b as *mut _, c as c_int, d as c_int).into(),
+            libc::SYS_ppoll => wait::ppoll(a as *mut _, b, c as *const _, d as *const _).into(),
+            libc::SYS_pselect6 => {
+                // The mask stands behind a pointer of its own, with its length.
+                let mask =
+                    (f as *const *const libc::sigset_t).as_ref().map_or(std::ptr::null(), |mask| *mask);
+                wait::pselect(fd, b as *mut _, c as *mut _, d as *mut _, e as *const _, mask).into()
+            }
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_select => wait::select(fd, b as *mut _, c as *mut _, d as *mut _, e as *mut _).into(),
             #[cfg(target_arch = "x86_64")]
             libc::SYS_poll => wait::poll(a as *mut _, b, c as c_int).into(),
             libc::SYS_sendfile if is_ours(fd) => {

@@ -18,8 +18,9 @@ const LIMIT: Duration = Duration::from_secs(180);
 const WAYS: [&str; 4] = ["both", "server", "client", "none"];
 
 /// What scripts find in their folder.
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 4] = [
     ("stream.py", include_str!("stream.py")),
+    ("ways.c", include_str!("ways.c")),
     ("web.js", include_str!("web.js")),
     ("Streams.java", include_str!("Streams.java")),
 ];
@@ -56,6 +57,11 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario("sockets-ssh", "OpenSSH: commands, sftp, a forwarded port", |lab| {
             play(lab, &["sshd", "ssh", "sftp", "nc"], include_str!("ssh.sh"))
         }),
+        scenario(
+            "sockets-ways",
+            "connections that are given away with bytes on their way; calls by number, streams",
+            |lab| play(lab, &["cc"], include_str!("ways.sh")),
+        ),
         scenario("sockets-node", "Node's http and net", |lab| play(lab, &["node"], include_str!("node.sh"))),
         scenario("sockets-java", "Java's channels, selectors, streams and files", |lab| {
             play(lab, &["java", "javac"], include_str!("java.sh"))
