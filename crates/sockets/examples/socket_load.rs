@@ -1,8 +1,8 @@
 //! Streams under load, for `cargo xtask bench sockets`: two processes, and bytes to and fro or one way, over SDP, TCP or a Unix
 //! socket.
 //!
-//! `socket_load WAY` serves and prints where; `socket_load WAY ADDRESS MODE SIZE SECONDS` asks, and prints the round trips (mode
-//! `ping`) or bytes (mode `stream`) of a second.
+//! `socket_load WAY` serves and prints where; `socket_load WAY ADDRESS MODE SIZE SECONDS [CONNECTIONS]` asks, and prints the round
+//! trips (mode `ping`) or bytes (mode `stream`) of a second, of all connections together. Of several each is served by a thread.
 
 use sockets::{SdpListener, SdpStream};
 use std::error::Error;
@@ -19,18 +19,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         return serve(text(0));
     }
     let (size, span) = (text(3).parse()?, Duration::from_secs_f64(text(4).parse()?));
-    let mut stream = connect(text(0), text(1))?;
-    let is_ping = text(2) == "ping";
-    stream.write_all(&[u8::from(is_ping)])?;
-    stream.write_all(&u32::try_from(size)?.to_le_bytes())?;
-    println!("{}", if is_ping { ping(&mut *stream, size, span)? } else { pour(&mut *stream, size, span)? });
+    let (is_ping, count) = (text(2) == "ping", text(5).parse().unwrap_or(1));
+    let mut streams = Vec::new();
+    for _ in 0..count {
+        let mut stream = connect(text(0), text(1))?;
+        stream.write_all(&[u8::from(is_ping)])?;
+        stream.write_all(&u32::try_from(size)?.to_le_bytes())?;
+        streams.push(stream);
+    }
+    println!("{}", if is_ping { ping(&mut streams, size, span)? } else { pour(&mut streams, size, span)? });
     Ok(())
 }
 
 /// Any stream.
-trait Stream: Read + Write {}
+trait Stream: Read + Write + Send {}
 
-impl<T: Read + Write> Stream for T {}
+impl<T: Read + Write + Send> Stream for T {}
 
 fn connect(way: &str, address: &str) -> Result<Box<dyn Stream>, Box<dyn Error>> {
     Ok(match way {
@@ -45,7 +49,7 @@ fn connect(way: &str, address: &str) -> Result<Box<dyn Stream>, Box<dyn Error>> 
     })
 }
 
-/// Serves one after the other until it is ended.
+/// Serves until it is ended.
 fn serve(way: &str) -> Result<(), Box<dyn Error>> {
     let mut accept: Box<dyn FnMut() -> io::Result<Box<dyn Stream>>> = match way {
         "sdp" => {
@@ -72,8 +76,9 @@ fn serve(way: &str) -> Result<(), Box<dyn Error>> {
         other => return Err(format!("{other} is no way: sdp, tcp or unix").into()),
     };
     loop {
+        let mut stream = accept()?;
         // Whoever asks may go away at any time.
-        let _ = answer(&mut *accept()?);
+        std::thread::spawn(move || answer(&mut *stream));
     }
 }
 
@@ -98,35 +103,51 @@ fn answer(stream: &mut dyn Stream) -> io::Result<()> {
     }
 }
 
-/// Round trips of a second.
-fn ping(stream: &mut dyn Stream, size: usize, span: Duration) -> io::Result<f64> {
+/// Round trips of a second: all are asked, and then all have answered.
+fn ping(streams: &mut [Box<dyn Stream>], size: usize, span: Duration) -> io::Result<f64> {
     let mut place = vec![7; size];
     let mut run = |span: Duration| {
         let (began, mut count) = (Instant::now(), 0_u32);
         while !count.is_multiple_of(16) || began.elapsed() < span {
-            stream.write_all(&place)?;
-            stream.read_exact(&mut place)?;
+            for stream in &mut *streams {
+                stream.write_all(&place)?;
+            }
+            for stream in &mut *streams {
+                stream.read_exact(&mut place)?;
+            }
             count += 1;
         }
-        io::Result::Ok(f64::from(count) / began.elapsed().as_secs_f64())
+        io::Result::Ok(f64::from(count) * streams.len() as f64 / began.elapsed().as_secs_f64())
     };
     run(span / 10)?;
     run(span)
 }
 
 /// Bytes of a second, until the last has been read.
-fn pour(stream: &mut dyn Stream, size: usize, span: Duration) -> io::Result<f64> {
+fn pour(streams: &mut [Box<dyn Stream>], size: usize, span: Duration) -> io::Result<f64> {
     let mut place = vec![0; size];
-    for _ in 0..8 {
-        stream.write_all(&place)?;
+    for _ in 0..WARM_UP {
+        for stream in &mut *streams {
+            stream.write_all(&place)?;
+        }
     }
-    let (began, mut count) = (Instant::now(), 1_u32);
+    let (began, mut count) = (Instant::now(), 0_u32);
     while began.elapsed() < span {
+        for stream in &mut *streams {
+            stream.write_all(&place)?;
+            count += 1;
+        }
+    }
+    place[0] = 1;
+    for stream in &mut *streams {
         stream.write_all(&place)?;
         count += 1;
     }
-    place[0] = 1;
-    stream.write_all(&place)?;
-    stream.read_exact(&mut [0])?;
+    for stream in &mut *streams {
+        stream.read_exact(&mut [0])?;
+    }
     Ok(f64::from(count) * size as f64 / began.elapsed().as_secs_f64())
 }
+
+/// Writes of each stream before the time begins.
+const WARM_UP: usize = 8;

@@ -70,7 +70,7 @@ pub enum Subject {
     Reactor,
     /// Soft RoCE and shared memory between two devices, beside a bare loop of datagrams and what memory alone does
     Rdma,
-    /// Streams between two processes over SDP, beside TCP and Unix sockets
+    /// Streams between two processes under `weft run` and over SDP, beside TCP and Unix sockets; needs redis
     Sockets,
     /// Storage over RDMA, through shared memory and as soft RoCE, beside the same over streams
     Storage,
@@ -141,12 +141,15 @@ struct Programs {
     rdma_load: PathBuf,
     memory_loop: PathBuf,
     socket_load: PathBuf,
+    preload: PathBuf,
 }
 
 fn build(options: &Options) -> Result<Programs> {
     let wanted: &[&str] = match options.subject {
         Subject::Reactor | Subject::Rdma => &["-p", "xtask", "-p", "reactor", "--bins", "--examples"],
-        Subject::Sockets => &["-p", "xtask", "-p", "sockets", "--bins", "--examples"],
+        Subject::Sockets => {
+            &["-p", "sockets", "-p", "reactor", "-p", "preload", "--lib", "--bins", "--examples"]
+        }
         Subject::Nvme | Subject::Iscsi | Subject::Storage => &["-p", "xtask", "-p", "weft", "--bins"],
     };
     let status = Command::new("cargo")
@@ -165,5 +168,6 @@ fn build(options: &Options) -> Result<Programs> {
         rdma_load: release.join("examples/rdma_load"),
         memory_loop: release.join("examples/memory_loop"),
         socket_load: release.join("examples/socket_load"),
+        preload: release.join("libweft_preload.so"),
     })
 }

@@ -20,7 +20,20 @@ impl Server {
     /// # Errors
     /// When it cannot be started, or says nothing.
     pub fn start(place: Place, program: &Path, arguments: &[&str]) -> Result<Self> {
-        let mut child = pinned(place, program, arguments)
+        Self::start_with(place, program, arguments, None)
+    }
+
+    /// The same, with a library loaded before the program's own.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn start_with(
+        place: Place,
+        program: &Path,
+        arguments: &[&str],
+        preload: Option<&Path>,
+    ) -> Result<Self> {
+        let mut child = preloaded(pinned(place, program, arguments), preload)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -51,12 +64,33 @@ impl Drop for Server {
 /// # Errors
 /// When it cannot be started, or fails.
 pub fn output(place: Place, program: &Path, arguments: &[&str]) -> Result<String> {
-    let mut child = pinned(place, program, arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    output_with(place, program, arguments, None)
+}
+
+/// The same, with a library loaded before the program's own.
+///
+/// # Errors
+/// As above.
+pub fn output_with(
+    place: Place,
+    program: &Path,
+    arguments: &[&str],
+    preload: Option<&Path>,
+) -> Result<String> {
+    let mut command = preloaded(pinned(place, program, arguments), preload);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     let mut said = String::new();
     child.stdout.take().context("its output is a pipe")?.read_to_string(&mut said)?;
     let status = child.wait()?;
     ensure!(status.success(), "{} {}: {status}", program.display(), arguments.join(" "));
     Ok(said)
+}
+
+fn preloaded(mut command: Command, preload: Option<&Path>) -> Command {
+    if let Some(library) = preload {
+        command.env("LD_PRELOAD", library);
+    }
+    command
 }
 
 /// Where a process runs.

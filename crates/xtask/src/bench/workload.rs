@@ -48,14 +48,24 @@ const RDMA: [Workload; 6] = [
     rdma("8 B send, depth 512", "send", 8, 512),
 ];
 
-/// Bytes of a stream, to and fro or one way.
-const SOCKETS: [Workload; 6] = [
+/// Bytes of streams, to and fro or one way, and what programs of others do.
+const SOCKETS: [Workload; 16] = [
     rdma("64 B to and fro", "ping", 64, 1),
     rdma("4 KiB to and fro", "ping", 4 << 10, 1),
+    rdma("1 MiB to and fro", "ping", 1 << 20, 1),
     rdma("64 B one way", "stream", 64, 1),
     rdma("4 KiB one way", "stream", 4 << 10, 1),
     rdma("64 KiB one way", "stream", 64 << 10, 1),
     rdma("1 MiB one way", "stream", 1 << 20, 1),
+    rdma("64 B to and fro, 16 at once", "ping", 64, 16),
+    rdma("64 KiB to and fro, 16 at once", "ping", 64 << 10, 16),
+    rdma("64 B one way, 16 at once", "stream", 64, 16),
+    rdma("1 MiB one way, 16 at once", "stream", 1 << 20, 16),
+    rdma("64 B to and fro, 256 at once", "ping", 64, 256),
+    rdma("4 KiB one way, 256 at once", "stream", 4 << 10, 256),
+    rdma("1 MiB one way, 256 at once", "stream", 1 << 20, 256),
+    rdma("redis-benchmark -P 1", "redis", 0, 1),
+    rdma("redis-benchmark -P 16", "redis", 0, 16),
 ];
 
 const fn read(name: &'static str, size: usize, depth: usize) -> Workload {
