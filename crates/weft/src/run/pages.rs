@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A page, and the processes that have it.
 #[derive(Debug)]
@@ -76,8 +77,14 @@ fn folders() -> Vec<PathBuf> {
 pub fn sweep() {
     let Some((_, folder)) = own() else { return };
     for page in pages(&folder).iter().filter(|page| page.processes.is_empty()) {
-        // Somebody else may have done so.
-        let _ = fs::remove_file(folder.join(&page.name));
+        let path = folder.join(&page.name);
+        // A process that has just made its page has not mapped it yet.
+        let age =
+            fs::metadata(&path).and_then(|about| about.modified()).ok().and_then(|made| made.elapsed().ok());
+        if age.is_some_and(|age| age > JUST_MADE) {
+            // Somebody else may have done so.
+            let _ = fs::remove_file(path);
+        }
     }
 }
 
@@ -89,6 +96,8 @@ pub fn sweep_if_many() {
     }
 }
 
+/// A page that is younger than this may be about to be mapped.
+const JUST_MADE: Duration = Duration::from_secs(10);
 /// Pages of two mebibytes.
 const LEFT_MAX: usize = 8;
 
