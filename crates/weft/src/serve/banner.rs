@@ -26,6 +26,9 @@ struct Served {
 #[derive(Debug, Serialize)]
 struct Unit {
     url: String,
+    /// The same over RDMA.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iser_url: Option<String>,
     target: String,
     lun: u16,
     bytes: u64,
@@ -56,10 +59,17 @@ pub(super) fn print(style: &Style, shard: &Shard, socket: &str, notes: &[String]
         }
     }
     for one in &units {
-        table.row([format_size(one.bytes), one.block_size.to_string(), one.url.clone()]);
+        for url in [Some(&one.url), one.iser_url.as_ref()].into_iter().flatten() {
+            table.row([format_size(one.bytes), one.block_size.to_string(), url.clone()]);
+        }
+    }
+    for one in &srp_units {
+        if let Some(url) = &one.url {
+            table.row([format_size(one.bytes), one.block_size.to_string(), url.clone()]);
+        }
     }
     say!("{}\n", style.good("weft is ready"));
-    if !served.is_empty() || !units.is_empty() {
+    if !served.is_empty() || !units.is_empty() || !srp_units.is_empty() {
         say!("{}\n", table.render(style));
     }
     if let (Some(address), Some(first)) = (listeners.first(), served.first()) {
@@ -69,7 +79,7 @@ pub(super) fn print(style: &Style, shard: &Shard, socket: &str, notes: &[String]
         reach_device(style, *address, first);
     }
     if let (Some(address), Some(first)) = (portals.first(), units.first()) {
-        reach_portal(style, *address, first, shard.iscsi().listening_rdma().any(|open| open == *address));
+        reach_portal(style, *address, first);
     }
     srp::reach(style, shard);
     for note in notes {
@@ -102,13 +112,16 @@ fn reach_device(style: &Style, address: SocketAddr, served: &Served) {
 }
 
 /// The same for iSCSI.
-fn reach_portal(style: &Style, portal: SocketAddr, unit: &Unit, by_rdma: bool) {
+fn reach_portal(style: &Style, portal: SocketAddr, unit: &Unit) {
     let target = &unit.target;
     say!("iSCSI, Linux   {}", style.code(&format!("sudo iscsiadm -m discovery -t sendtargets -p {portal}")));
     say!("               {}", style.code(&format!("sudo iscsiadm -m node -T {target} -p {portal} --login")));
-    if by_rdma {
-        let command = format!("sudo iscsiadm -m discovery -t sendtargets -p {portal} -I iser");
-        say!("iSER, Linux    {}", style.code(&command));
+    if unit.iser_url.is_some() {
+        // A record that is written down needs no discovery, which iscsiadm does not always get through over iSER.
+        let node = format!("sudo iscsiadm -m node -T {target} -p {portal} -I iser");
+        say!("iSER, Linux    {}", style.code("sudo modprobe ib_iser"));
+        say!("               {}", style.code(&format!("{node} -o new")));
+        say!("               {}", style.code(&format!("{node} --login")));
     }
     say!("libiscsi       {}", style.code(&format!("iscsi-inq {}", unit.url)));
     say!("QEMU           {}", style.code(&format!("qemu-img info {}", unit.url)));
@@ -118,15 +131,17 @@ fn reach_portal(style: &Style, portal: SocketAddr, unit: &Unit, by_rdma: bool) {
 fn units(shard: &Shard, portals: &[SocketAddr]) -> Vec<Unit> {
     let Some(portal) = portals.first() else { return Vec::new() };
     let iscsi = shard.iscsi();
+    let by_rdma = iscsi.listening_rdma().any(|open| open == *portal);
     let mut all = Vec::new();
     for node in iscsi.server().registry().nodes() {
         for lun in iscsi.luns(&node.name) {
             let Some(entry) = shard.volumes().get(&lun.volume) else { continue };
             let info = entry.volume.info();
             let target = node.name.to_string();
-            let url = format!("iscsi://{portal}/{target}/{}", lun.number);
+            let over = |scheme: &str| format!("{scheme}://{portal}/{target}/{}", lun.number);
+            let (url, iser_url) = (over("iscsi"), by_rdma.then(|| over("iser")));
             let (bytes, block_size) = (info.bytes(), info.block_size);
-            all.push(Unit { url, target, lun: lun.number, bytes, block_size });
+            all.push(Unit { url, iser_url, target, lun: lun.number, bytes, block_size });
         }
     }
     all

@@ -18,11 +18,14 @@ use wire::srp::PortId;
 /// A served logical unit.
 #[derive(Debug, Serialize)]
 pub(super) struct Unit {
+    /// Where a listener is, how it is reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) url: Option<String>,
     id_ext: String,
     ioc_guid: String,
     lun: u16,
-    bytes: u64,
-    block_size: u32,
+    pub(super) bytes: u64,
+    pub(super) block_size: u32,
 }
 
 /// The volumes as logical units of the target port that the subsystem's name gives: the same at every start. Says what could not
@@ -55,11 +58,13 @@ pub(super) fn serve(
 
 /// The logical units, for programs.
 pub(super) fn units(shard: &Shard) -> Vec<Unit> {
+    let address = shard.srp().listening().next();
     let unit = |lun: &engine::srp::SrpLun| {
         let info = shard.volumes().get(&lun.volume)?.volume.info();
         let [id_ext, ioc_guid] = [lun.port.extension, lun.port.guid].map(|half| format!("{half:016x}"));
         let (bytes, block_size) = (info.bytes(), info.block_size);
-        Some(Unit { id_ext, ioc_guid, lun: lun.number, bytes, block_size })
+        let url = address.map(|address| format!("srp://{address}/{}/{}", lun.port, lun.number));
+        Some(Unit { url, id_ext, ioc_guid, lun: lun.number, bytes, block_size })
     };
     shard.srp().luns().filter_map(unit).collect()
 }
