@@ -143,6 +143,11 @@ impl Machine {
         Ok(format!("/jobs/{name}"))
     }
 
+    /// Where a file is that a script left in its `/jobs` under this name.
+    pub fn left(&self, name: &str) -> PathBuf {
+        self.directory.join("jobs").join(name)
+    }
+
     /// Runs a script, copying what it writes to `echo` as it comes.
     ///
     /// # Errors

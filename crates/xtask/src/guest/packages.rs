@@ -29,6 +29,7 @@ const PACKAGES: &[&str] = &[
     "iproute2",
     "iputils-ping",
     "kmod",
+    "libiscsi-bin",
     "mount",
     "nvme-cli",
     "open-iscsi",

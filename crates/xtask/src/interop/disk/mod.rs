@@ -18,6 +18,9 @@ pub const FILESYSTEM: &str = include_str!("inside/filesystem.sh");
 /// Random requests, verified.
 pub const FIO: &str = include_str!("inside/fio.sh");
 
+/// A little of everything.
+pub const FEW: &str = include_str!("inside/few.sh");
+
 /// The target dies without a word, twice, while the kernel writes to a file of 64 MiB that it serves.
 pub fn outage(
     lab: &Lab,

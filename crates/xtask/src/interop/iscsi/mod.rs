@@ -114,7 +114,7 @@ pub(super) fn file_unit(path: &Path, read_only: bool) -> Vec<(&'static str, Valu
 }
 
 /// The parameters of a target node with these logical units.
-fn node(luns: &Value) -> Value {
+pub(super) fn node(luns: &Value) -> Value {
     json!({
         "name": IQN,
         "alias_name": "interop",

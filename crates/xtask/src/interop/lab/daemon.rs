@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// What a daemon says when it takes connections.
-const READY: &str = "weft is ready";
+/// What a daemon says when it takes connections and has said how to reach it.
+const READY: &str = "Ctrl-C ends it";
 /// A daemon must say so within this time.
 const START_LIMIT: Duration = Duration::from_secs(10);
 /// A daemon that was asked to end must be gone within this time.
@@ -51,7 +51,7 @@ impl Daemon {
             .context("cannot run weft serve")?;
         let mut daemon = Daemon { child, socket, log };
         let end = Instant::now() + START_LIMIT;
-        while !fs::read_to_string(&daemon.log)?.contains(READY) {
+        while !daemon.said().contains(READY) {
             if let Some(status) = daemon.child.try_wait()? {
                 bail!("weft serve {}: {status}\n{}", arguments.join(" "), daemon.last_words());
             }
@@ -69,6 +69,11 @@ impl Daemon {
     /// Its JSON-RPC socket.
     pub fn socket(&self) -> &Path {
         &self.socket
+    }
+
+    /// What it has said so far.
+    pub fn said(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// Kills it as a power cut would: no signal handler runs.
@@ -97,7 +102,7 @@ impl Daemon {
     }
 
     fn last_words(&self) -> String {
-        tail(&fs::read_to_string(&self.log).unwrap_or_default())
+        tail(&self.said())
     }
 }
 

@@ -12,6 +12,26 @@ use std::process::Command;
 /// # Errors
 /// When tshark warns of one or does not know one, a CRC is wrong, or there are none.
 pub fn check(lab: &Lab, file: &Path) -> Result<()> {
+    check_but(lab, file, "frame")
+}
+
+/// The same of packets that carry a protocol, of which tshark must find at least one for each filter of `found`.
+///
+/// # Errors
+/// As [`check`], and when one of the filters finds nothing.
+pub fn check_decoded(lab: &Lab, file: &Path, found: &[&str]) -> Result<()> {
+    check_but(lab, file, &format!("!({PIECES})"))?;
+    for filter in found {
+        ensure!(!read(file, filter)?.is_empty(), "{}: no packet is {filter}", file.display());
+    }
+    Ok(())
+}
+
+/// What follows the first packet of a write or of a read's answer: tshark decodes each by itself as what the whole is, and
+/// misses the rest, of the kernel's packets as of ours.
+const PIECES: &str = "infiniband.bth.opcode in {7, 8, 9, 14, 15}";
+
+fn check_but(lab: &Lab, file: &Path, warned: &str) -> Result<()> {
     let seen = lab.weft_says(&["rdma", "capture", &file.display().to_string(), "--json"])?;
     let seen: Value = serde_json::from_str(&seen)?;
     for what in ["malformed", "wrong_crcs"] {
@@ -19,7 +39,8 @@ pub fn check(lab: &Lab, file: &Path) -> Result<()> {
     }
     let all = read(file, "frame")?;
     ensure!(!all.is_empty(), "{}: nothing was captured", file.display());
-    for (what, filter) in [("is not RoCE", "!infiniband"), ("is warned of", "_ws.expert || _ws.malformed")] {
+    let warned = format!("(_ws.expert || _ws.malformed) && {warned}");
+    for (what, filter) in [("is not RoCE", "!infiniband"), ("is warned of", warned.as_str())] {
         let found = read(file, filter)?;
         ensure!(found.is_empty(), "{}: a packet {what}:\n{}", file.display(), found.join("\n"));
     }

@@ -4,7 +4,7 @@
 //! Of every run all that our device sent and received is captured: tshark must understand each packet without a warning, and each
 //! CRC must be right.
 
-mod captured;
+pub(super) mod captured;
 mod meeting;
 mod pingpong;
 mod programs;

@@ -1,6 +1,6 @@
 //! iSER: open-iscsi with Linux's ib_iser as the initiator of our target, LIO with ib_isert as the target of our initiator.
 
-use super::{lossy, plain, pull_cable};
+use super::{lossy, plain, pull_cable, watched};
 use crate::guest::HOST_ADDRESS;
 use crate::interop::iscsi::{self, IQN, PORT, target};
 use crate::interop::lab::{Daemon, GUEST, Lab, Script};
@@ -16,6 +16,9 @@ const MIB: u64 = 1 << 20;
 pub fn scenarios() -> Vec<Scenario> {
     let scenario = |name, about, run| Scenario { name, about, needs_weft: true, run };
     vec![
+        scenario("storage-rdma-iser-ways", "discovery, every way to move a write, two sessions", |lab| {
+            tried(lab, include_str!("inside/iser_ways.sh"), 240)
+        }),
         scenario("storage-rdma-iser-raw", "16 MiB written and read back with equal sums", |lab| {
             tried(lab, disk::RAW, 180)
         }),
@@ -26,6 +29,21 @@ pub fn scenarios() -> Vec<Scenario> {
             tried(lab, disk::FIO, 240)
         }),
         scenario("storage-rdma-iser-chap", "both ends show who they are, and nobody else gets in", chap),
+        scenario("storage-rdma-iser-libiscsi", "libiscsi's programs with iser://", libiscsi),
+        scenario("storage-rdma-iser-watched", "tshark decodes every packet, and the CRCs are right", |lab| {
+            plain(lab)?;
+            let daemon = iscsi::serve_rdma(lab, &one_unit())?;
+            watched(
+                lab,
+                script,
+                &["iser.flags", "iscsi.login.T", "iscsi.opcode == 0x01", "iscsi.opcode == 0x21"],
+            )?;
+            daemon.finish()
+        }),
+        scenario("storage-rdma-iser-broken", "queue pairs killed twice during I/O", |lab| {
+            plain(lab)?;
+            disk::interruption(lab, script, |file| serve_file(lab, file), replace_node)
+        }),
         scenario(
             "storage-rdma-iser-outage",
             "killed twice during I/O: nothing acknowledged is lost",
@@ -74,6 +92,21 @@ fn tried(lab: &Lab, body: &'static str, seconds: u64) -> Result<()> {
 fn served(lab: &Lab, body: &'static str, seconds: u64) -> Result<()> {
     let daemon = iscsi::serve_rdma(lab, &one_unit())?;
     lab.inside(&script(body).within(seconds))?;
+    daemon.finish()
+}
+
+/// Ends all queue pairs by taking the node away that they belong to; it is back at once.
+fn replace_node(daemon: &Daemon) -> Result<()> {
+    let mut rpc = daemon.rpc()?;
+    rpc.call("iscsi_delete_target_node", Some(json!({"name": IQN})))?;
+    rpc.call("iscsi_create_target_node", Some(iscsi::node(&json!([{"bdev_name": "file", "lun_id": 0}]))))?;
+    Ok(())
+}
+
+fn libiscsi(lab: &Lab) -> Result<()> {
+    plain(lab)?;
+    let daemon = iscsi::serve_rdma(lab, &one_unit())?;
+    lab.inside(&script(include_str!("inside/iser_libiscsi.sh")).within(120))?;
     daemon.finish()
 }
 

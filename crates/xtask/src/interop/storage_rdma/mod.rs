@@ -5,11 +5,12 @@
 
 mod iser;
 mod nvme;
+mod served;
 mod srp;
 
-use super::Scenario;
-use super::lab::Lab;
-use super::rdma::Wire;
+use super::lab::{Lab, Script};
+use super::rdma::{Wire, captured};
+use super::{Scenario, disk};
 use crate::guest::TAP;
 use anyhow::{Result, ensure};
 use std::process::Command;
@@ -18,7 +19,8 @@ use std::time::Duration;
 
 /// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {
-    nvme::scenarios().into_iter().chain(iser::scenarios()).chain(srp::scenarios()).collect()
+    let protocols = nvme::scenarios().into_iter().chain(iser::scenarios()).chain(srp::scenarios());
+    protocols.chain(served::scenarios()).collect()
 }
 
 /// A network that loses nothing, with the kernel's device on it.
@@ -32,6 +34,16 @@ fn lossy(lab: &Lab, act: impl FnOnce() -> Result<()>) -> Result<()> {
     let done = act();
     plain(lab)?;
     done
+}
+
+/// Has the guest use a disk for a little while and looks at each packet of it: its CRC must be right, and tshark must decode it
+/// without a word, and find what these filters look for.
+fn watched(lab: &Lab, script: impl Fn(&'static str) -> Script, found: &[&str]) -> Result<()> {
+    lab.inside(&Script::new("", include_str!("inside/watch.sh")))?;
+    let used = lab.inside(&script(disk::FEW).within(120));
+    lab.inside(&Script::new("", include_str!("inside/watched.sh")))?;
+    used?;
+    captured::check_decoded(lab, &lab.machine()?.left("watch.pcap"), found)
 }
 
 /// The cable between the guest and us is out for so long.

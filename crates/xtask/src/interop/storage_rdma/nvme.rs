@@ -1,6 +1,6 @@
 //! NVMe/RDMA: Linux's nvme-rdma as the host of our target, and its nvmet-rdma as the target of our host.
 
-use super::{lossy, plain, pull_cable};
+use super::{lossy, plain, pull_cable, watched};
 use crate::guest::HOST_ADDRESS;
 use crate::interop::lab::{Daemon, Lab, Script};
 use crate::interop::nvme::{self, NQN, PORT};
@@ -59,6 +59,12 @@ pub fn scenarios() -> Vec<Scenario> {
             "random I/O, verified, with one packet of a hundred lost",
             |lab| lossy(lab, || served(lab, disk::FIO, 400)),
         ),
+        scenario("storage-rdma-nvme-watched", "tshark decodes every packet, and the CRCs are right", |lab| {
+            plain(lab)?;
+            let daemon = nvme::serve(lab, &["--ram", "64M"])?;
+            watched(lab, script, &["nvme.cmd.opc", "nvme.cqe.cid", "nvme-rdma.write_to_host_req"])?;
+            daemon.finish()
+        }),
         scenario("storage-rdma-nvme-target", "weft info, discover, copy, read, verify and bench", |lab| {
             plain(lab)?;
             nvme::target::all(lab, "rdma")

@@ -1,13 +1,15 @@
 //! SRP: Linux's ib_srp as the initiator of our target, and its ib_srpt as the target of our initiator.
 
-use super::{lossy, plain, pull_cable};
+use super::{lossy, plain, pull_cable, watched};
 use crate::guest::HOST_ADDRESS;
 use crate::interop::iscsi::target::{kernel_target, use_it};
 use crate::interop::lab::{Daemon, GUEST, Lab, Script};
 use crate::interop::{Scenario, disk};
+use crate::rpc::RpcClient;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::path::Path;
+use std::thread::sleep;
 use std::time::Duration;
 
 /// Both halves of the target port's name.
@@ -36,6 +38,17 @@ pub fn scenarios() -> Vec<Scenario> {
         }),
         scenario("storage-rdma-srp-sg3", "sg3-utils, each command against what it must find", |lab| {
             tried(lab, include_str!("../iscsi/inside/sg3.sh"), 180)
+        }),
+        // tshark knows no SRP; our bytes are held against the kernel's by the tests of `wire`.
+        scenario("storage-rdma-srp-watched", "tshark warns of no packet, and the CRCs are right", |lab| {
+            plain(lab)?;
+            let daemon = serve_ram(lab)?;
+            watched(lab, script, &["infiniband.cm.req", "infiniband.reth"])?;
+            daemon.finish()
+        }),
+        scenario("storage-rdma-srp-broken", "queue pairs killed twice during I/O", |lab| {
+            plain(lab)?;
+            disk::interruption(lab, script, |file| serve_file(lab, file), replace_target)
         }),
         scenario("storage-rdma-srp-outage", "killed twice during I/O: nothing acknowledged is lost", |lab| {
             plain(lab)?;
@@ -99,16 +112,39 @@ fn tried(lab: &Lab, body: &'static str, seconds: u64) -> Result<()> {
 
 /// The same on the network as it is.
 fn served(lab: &Lab, body: &'static str, seconds: u64) -> Result<()> {
-    let ram = |name: &str| json!({"name": name, "num_blocks": 131_072, "block_size": 512});
-    let volumes = [("bdev_malloc_create", ram("ram0")), ("bdev_malloc_create", ram("ram1"))];
-    let daemon = serve(lab, &volumes, &["ram0", "ram1"])?;
+    let daemon = serve_ram(lab)?;
     lab.inside(&script(body).within(seconds))?;
     daemon.finish()
+}
+
+/// Two units of 64 MiB.
+fn serve_ram(lab: &Lab) -> Result<Daemon> {
+    let ram = |name: &str| json!({"name": name, "num_blocks": 131_072, "block_size": 512});
+    let volumes = [("bdev_malloc_create", ram("ram0")), ("bdev_malloc_create", ram("ram1"))];
+    serve(lab, &volumes, &["ram0", "ram1"])
 }
 
 fn serve_file(lab: &Lab, file: &Path) -> Result<Daemon> {
     let volume = json!({"name": "file", "filename": file, "block_size": 512});
     serve(lab, &[("bdev_aio_create", volume)], &["file"])
+}
+
+/// Ends all queue pairs by taking the target port away that they belong to; it is back a second later.
+fn replace_target(daemon: &Daemon) -> Result<()> {
+    let mut rpc = daemon.rpc()?;
+    rpc.call("srp_delete_target", Some(json!({"id_ext": TARGET, "ioc_guid": TARGET})))?;
+    sleep(Duration::from_secs(1));
+    make_target(&mut rpc, &["file"])
+}
+
+/// A target port with these volumes as its units.
+fn make_target(rpc: &mut RpcClient, units: &[&str]) -> Result<()> {
+    rpc.call("srp_create_target", Some(json!({"id_ext": TARGET, "ioc_guid": TARGET})))?;
+    for unit in units {
+        let unit = json!({"id_ext": TARGET, "ioc_guid": TARGET, "bdev_name": unit});
+        rpc.call("srp_target_add_lun", Some(unit))?;
+    }
+    Ok(())
 }
 
 /// `weft serve` with these volumes as the units of one target port.
@@ -120,11 +156,7 @@ fn serve(lab: &Lab, volumes: &[(&str, Value)], units: &[&str]) -> Result<Daemon>
     for (method, parameters) in volumes {
         rpc.call(method, Some(parameters.clone()))?;
     }
-    rpc.call("srp_create_target", Some(json!({"id_ext": TARGET, "ioc_guid": TARGET})))?;
-    for unit in units {
-        let unit = json!({"id_ext": TARGET, "ioc_guid": TARGET, "bdev_name": unit});
-        rpc.call("srp_target_add_lun", Some(unit))?;
-    }
+    make_target(&mut rpc, units)?;
     rpc.call("srp_add_listener", Some(json!({"traddr": HOST_ADDRESS, "trsvcid": PORT.to_string()})))?;
     Ok(daemon)
 }
