@@ -57,7 +57,7 @@ pub fn exchange(
         arguments.extend([server.line.trim(), &depth, &seconds]);
         let rate =
             output(client, &program, &arguments)?.trim().parse().context("what the asking end said")?;
-        Ok(Some(Figures { rate, p50_us: None, p99_us: None }))
+        Ok(Some(Figures::of(rate)))
     })
 }
 
@@ -116,7 +116,7 @@ impl WeftBench {
         let said: Value = serde_json::from_str(&said).context("what weft bench said")?;
         let rate = said["iops"].as_f64().context("weft bench tells no rate")?;
         let latency = |name: &str| said["latency_us"][name].as_f64();
-        Ok(Figures { rate, p50_us: latency("p50"), p99_us: latency("p99") })
+        Ok(Figures { rate, p50_us: latency("p50"), p99_us: latency("p99"), cpu_us: None })
     }
 }
 

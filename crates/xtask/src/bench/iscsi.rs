@@ -136,7 +136,7 @@ fn iscsi_perf(place: Place, url: &str, workload: &Workload, seconds: f64) -> Res
     // It tells its average again and again; the last one counts.
     let rate = said.rsplit("iops average ").next().and_then(|rest| rest.split_whitespace().next());
     let rate = rate.and_then(|rate| rate.parse().ok()).with_context(|| format!("no rate in: {said}"))?;
-    Ok(Some(Figures { rate, p50_us: None, p99_us: None }))
+    Ok(Some(Figures::of(rate)))
 }
 
 /// `qemu-img bench`, which does a number of requests and says how long it took.
@@ -156,7 +156,7 @@ fn qemu_img(place: Place, url: &str, workload: &Workload, seconds: f64) -> Resul
     let said = output(place, Path::new("qemu-img"), &arguments)?;
     let took = said.split("Run completed in ").nth(1).and_then(|rest| rest.split_whitespace().next());
     let took: f64 = took.and_then(|took| took.parse().ok()).with_context(|| format!("no time in: {said}"))?;
-    Ok(Figures { rate: count / took, p50_us: None, p99_us: None })
+    Ok(Figures::of(count / took))
 }
 
 /// Bytes of a request and of its answer, as iSCSI has them without digests (RFC 7143, section 11): a header of 48 bytes

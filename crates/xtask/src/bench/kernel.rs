@@ -22,6 +22,7 @@ pub fn contenders(options: &Options, programs: &Programs) -> Result<Vec<Contende
         life: Duration::from_secs(1800),
         capture: None,
         outlives_us: false,
+        cables: Vec::new(),
     };
     let machine = Rc::new(Machine::boot(&settings)?);
     if options.first {
@@ -40,14 +41,14 @@ pub fn contenders(options: &Options, programs: &Programs) -> Result<Vec<Contende
             .with_context(|| format!("what perftest said: {said}"))?;
         // Its programs count millions of messages, and microseconds of half a way to and fro.
         let rate = if workload.pattern == "ping" { 1e6 / (2.0 * figure) } else { 1e6 * figure };
-        Ok(Some(Figures { rate, p50_us: None, p99_us: None }))
+        Ok(Some(Figures::of(rate)))
     });
     let ours = Contender::new("soft RoCE", &[0], move |workload| {
         let Workload { pattern, size, depth, .. } = workload;
         let set = format!("LOAD={load}\nWORDS='{pattern} {size} {depth} {seconds}'");
         let said = run(&machine, &format!("{set}\n{}", include_str!("inside/ours.sh")))?;
         let rate = said.trim().parse().context("what the asking end said")?;
-        Ok(Some(Figures { rate, p50_us: None, p99_us: None }))
+        Ok(Some(Figures::of(rate)))
     });
     Ok(vec![kernel, ours])
 }

@@ -6,6 +6,7 @@
 
 mod contender;
 mod daemon;
+mod guests;
 mod iscsi;
 mod kernel;
 mod nvme;
@@ -45,7 +46,7 @@ pub struct Options {
     /// Bytes of the RAM volume, in weft's notation
     #[arg(long, default_value = "1G")]
     volume: String,
-    /// Measure RDMA in a guest, beside the kernel's rdma_rxe
+    /// Measure RDMA or storage over it in guests, beside the kernel's
     #[arg(long)]
     guest: bool,
     /// Run the measured processes before all others, where the machine is not ours alone (needs root)
@@ -81,9 +82,10 @@ pub enum Subject {
 /// # Errors
 /// When something cannot be built or started, or ends before its time.
 pub fn run(options: &Options) -> Result<()> {
-    ensure!(!options.guest || options.subject == Subject::Rdma, "RDMA alone is measured in a guest");
+    let has_guests = matches!(options.subject, Subject::Rdma | Subject::Storage);
+    ensure!(!options.guest || has_guests, "only RDMA and storage over it are measured in guests");
     let programs = build(options)?;
-    let workloads: Vec<&Workload> = workload::of(options.subject)
+    let workloads: Vec<&Workload> = workload::of(options.subject, options.guest)
         .iter()
         .filter(|workload| options.only.as_ref().is_none_or(|part| workload.name.contains(part.as_str())))
         .collect();
@@ -95,6 +97,7 @@ pub fn run(options: &Options) -> Result<()> {
         Subject::Rdma if options.guest => kernel::contenders(options, &programs)?,
         Subject::Rdma => rdma::contenders(options, &programs),
         Subject::Sockets => sockets::contenders(options, &programs),
+        Subject::Storage if options.guest => guests::contenders(options, &programs)?,
         Subject::Storage => storage::contenders(options, &programs)?,
     };
     let mut report = Report::new(options, &workloads, &contenders);

@@ -67,5 +67,5 @@ fn device(
 
 fn figures(said: &str) -> Result<Option<Figures>> {
     let rate = said.trim().parse().context("what the asking end said")?;
-    Ok(Some(Figures { rate, p50_us: None, p99_us: None }))
+    Ok(Some(Figures::of(rate)))
 }

@@ -13,7 +13,7 @@ use std::io::Write as _;
 use std::process::Command;
 
 /// One measurement.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 pub struct Figures {
     /// Requests a second.
     pub rate: f64,
@@ -21,6 +21,15 @@ pub struct Figures {
     pub p50_us: Option<f64>,
     /// The 99th percentile.
     pub p99_us: Option<f64>,
+    /// What a request cost its target's machine, in microseconds of a processor.
+    pub cpu_us: Option<f64>,
+}
+
+impl Figures {
+    /// A rate, and nothing else.
+    pub fn of(rate: f64) -> Self {
+        Self { rate, ..Self::default() }
+    }
 }
 
 /// All measurements of a run.
@@ -105,10 +114,40 @@ impl Report {
             }
             text.push('\n');
         }
+        self.costs(&mut text);
         if let Some(daemon) = &self.daemon {
             let _ = writeln!(text, "\n{}", daemon.sentence());
         }
         text
+    }
+
+    /// What a request cost each target, where that was measured.
+    fn costs(&self, text: &mut String) {
+        let cpu = |figures: &Figures| figures.cpu_us;
+        let is_measured = |place: usize| self.rows.iter().any(|row| row.median_of(place, cpu).is_some());
+        let measured: Vec<usize> = (0..self.columns.len()).filter(|place| is_measured(*place)).collect();
+        if measured.is_empty() {
+            return;
+        }
+        let _ = write!(text, "\n{:<24}", "us of the target each");
+        for &place in &measured {
+            let column = &self.columns[place];
+            let _ = write!(text, " {:>11}", column.name);
+            for against in column.against {
+                let _ = write!(text, " {:>11}", format!(": {}", self.columns[*against].name));
+            }
+        }
+        text.push('\n');
+        for row in &self.rows {
+            let _ = write!(text, "{:<24}", row.name);
+            for &place in &measured {
+                let _ = write!(text, " {:>11}", cell(row.median_of(place, cpu), 1));
+                for &against in self.columns[place].against {
+                    let _ = write!(text, " {:>11}", cell(row.ratio_of(place, against, cpu), 3));
+                }
+            }
+            text.push('\n');
+        }
     }
 
     /// The place of the contender whose latencies are told: the first that is held against others.
@@ -132,6 +171,7 @@ impl Report {
                 "ratio_to": ratios,
                 "p50_us": row.median_of(place, |figures| figures.p50_us),
                 "p99_us": row.median_of(place, |figures| figures.p99_us),
+                "cpu_us": row.median_of(place, |figures| figures.cpu_us),
             })
         };
         let rows: Vec<Value> = self
@@ -174,8 +214,12 @@ impl Row {
 
     /// The median of the rounds' ratios of one contender's rate to another's.
     fn ratio(&self, place: usize, against: usize) -> Option<f64> {
+        self.ratio_of(place, against, |figures| Some(figures.rate))
+    }
+
+    fn ratio_of(&self, place: usize, against: usize, of: impl Fn(&Figures) -> Option<f64>) -> Option<f64> {
         let pairs = self.rounds[place].iter().zip(&self.rounds[against]);
-        median(pairs.filter_map(|(one, other)| Some((*one)?.rate / (*other)?.rate)))
+        median(pairs.filter_map(|(one, other)| Some(of(one.as_ref()?)? / of(other.as_ref()?)?)))
     }
 
     fn median_of(&self, place: usize, of: impl Fn(&Figures) -> Option<f64>) -> Option<f64> {

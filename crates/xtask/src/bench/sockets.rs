@@ -52,7 +52,7 @@ fn stream(
         let rate: f64 = said.trim().parse().context("what the asking end said")?;
         // Bytes of a second are told as writes of a second, as of all others.
         let each = if workload.pattern == "ping" { 1.0 } else { workload.size as f64 };
-        Ok(Some(Figures { rate: rate / each, p50_us: None, p99_us: None }))
+        Ok(Some(Figures::of(rate / each)))
     })
 }
 

@@ -17,9 +17,10 @@ pub struct Workload {
     pub writes: bool,
 }
 
-/// The workloads of a subject.
-pub const fn of(subject: Subject) -> &'static [Workload] {
+/// The workloads of a subject, on this machine or in guests.
+pub const fn of(subject: Subject, in_guests: bool) -> &'static [Workload] {
     match subject {
+        Subject::Storage if in_guests => &GUESTS,
         Subject::Nvme | Subject::Iscsi | Subject::Reactor | Subject::Storage => &VOLUME,
         Subject::Rdma => &RDMA,
         Subject::Sockets => &SOCKETS,
@@ -37,6 +38,9 @@ const VOLUME: [Workload; 8] = [
     write("4 KiB write, depth 128", 4 << 10, 128),
     write("128 KiB write, depth 8", 128 << 10, 8),
 ];
+
+/// The same where everything is emulated.
+const GUESTS: [Workload; 4] = [VOLUME[0], VOLUME[1], VOLUME[4], VOLUME[5]];
 
 /// Work requests of a queue pair.
 const RDMA: [Workload; 6] = [

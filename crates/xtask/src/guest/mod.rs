@@ -7,11 +7,13 @@
 //! Everything lies under `$WEFT_GUEST_DIR`, by default `target/guest`.
 
 mod boot;
+mod cable;
 mod machine;
 mod network;
 mod packages;
 mod process;
 
+pub use cable::Cable;
 pub use machine::{Machine, Settings};
 pub use network::{HOST_ADDRESS, TAP};
 
@@ -83,6 +85,7 @@ pub fn run(options: &Options) -> Result<()> {
                 life: Duration::from_secs(*life),
                 capture: capture.as_deref().map(std::path::absolute).transpose()?,
                 outlives_us: true,
+                cables: Vec::new(),
             };
             Machine::boot(&settings)?.detach();
             println!("the guest is up: cargo xtask guest sh 'uname -a'");

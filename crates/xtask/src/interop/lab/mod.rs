@@ -82,6 +82,7 @@ impl Lab {
             life: Duration::from_secs(4800),
             capture: self.capture.clone(),
             outlives_us: false,
+            cables: Vec::new(),
         };
         let machine = Machine::boot(&settings)?;
         Ok(self.machine.get_or_init(|| machine))
