@@ -73,7 +73,7 @@ fn memory(options: &Options, programs: &Programs) -> Contender {
         };
         let said = output(client, &program, arguments)?;
         let rate = said.trim().parse().context("what the memory loop said")?;
-        Ok(Some(Figures { rate, p50_us: None, p99_us: None }))
+        Ok(Some(Figures::of(rate)))
     })
 }
 
@@ -100,7 +100,7 @@ fn redis(
         said.lines().find(|line| line.starts_with("\"GET")).context("redis-benchmark tells no rate")?;
     let rate = line.split(',').nth(1).map(|rate| rate.trim_matches('"').parse());
     let rate = rate.context("redis-benchmark tells no rate")??;
-    Ok(Some(Figures { rate, p50_us: None, p99_us: None }))
+    Ok(Some(Figures::of(rate)))
 }
 
 /// Waits until somebody listens there.
