@@ -86,6 +86,8 @@ pub struct Row {
     pub calls: AtomicU32,
     /// Threads that sleep until the bell rings; the preload's own.
     pub sleepers: AtomicU32,
+    /// The process that uses it, as far as is known; 0 if none is.
+    pub process: AtomicU32,
 }
 
 /// How far a connection has come.
@@ -156,6 +158,8 @@ pub struct RowSnapshot {
     pub sent: u64,
     /// Bytes received past TCP.
     pub received: u64,
+    /// The process that uses it, as far as is known.
+    pub process: Option<u32>,
 }
 
 impl Snapshot {
@@ -210,6 +214,7 @@ impl RowSnapshot {
             peer: SocketAddr::new(address(offset_of!(Row, peer)), (ports >> 16) as u16),
             sent: word(row, offset_of!(Row, sent)),
             received: word(row, offset_of!(Row, received)),
+            process: Some(half(offset_of!(Row, process))).filter(|&process| process != 0),
         })
     }
 }

@@ -55,7 +55,10 @@ static BEGIN: extern "C" fn() = begin;
 /// Run when the process ends by itself.
 #[cfg_attr(test, allow(dead_code, reason = "tests are no programs of ours"))]
 extern "C" fn end() {
-    errno::kept(rows::remove);
+    errno::kept(|| {
+        process::end();
+        rows::remove();
+    });
 }
 
 #[cfg(not(test))]

@@ -6,9 +6,11 @@ use crate::{descriptors, next};
 use core::ffi::c_void;
 use launch::Reason;
 use libc::{F_GETFD, FD_CLOEXEC, c_int};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 static OWNER: AtomicI32 = AtomicI32::new(0);
+/// It has children that have its page, or is one.
+static HAS_FORKED: AtomicBool = AtomicBool::new(false);
 
 /// Begins with this process, and follows its forks.
 pub fn begin() {
@@ -23,6 +25,30 @@ pub fn is_foreign() -> bool {
     OWNER.load(Ordering::Relaxed) != unsafe { libc::getpid() }
 }
 
+/// The process whose tables these are, as the kernel numbers it.
+pub fn own() -> u32 {
+    OWNER.load(Ordering::Relaxed).cast_unsigned()
+}
+
+/// The process ends by itself. What its peers gave away while it did something else goes its way; and where others have the same page,
+/// as a server's children do, its connections do not stay there for ever. From here on the tables are nobody's.
+pub fn end() {
+    if is_foreign() {
+        return;
+    }
+    let mut fd = 0;
+    while let Some(found) = descriptors::next_of_ours(fd, i32::MAX) {
+        fd = found + 1;
+        if let Some(connection) = Connection::of(found) {
+            connection.heed(found);
+        }
+    }
+    if HAS_FORKED.load(Ordering::Relaxed) {
+        Connection::all().for_each(Connection::let_go);
+        OWNER.store(0, Ordering::Relaxed);
+    }
+}
+
 fn take_over() {
     // SAFETY: as above.
     OWNER.store(unsafe { libc::getpid() }, Ordering::Relaxed);
@@ -31,6 +57,7 @@ fn take_over() {
 /// What the child will hold too is counted before anybody can act on the count. Should the fork fail, the count is too high,
 /// and those connections stay as they are.
 extern "C" fn before_fork() {
+    HAS_FORKED.store(true, Ordering::Relaxed);
     registry::hold();
     Connection::all().for_each(Connection::shared);
 }

@@ -7,7 +7,7 @@
 use crate::{name, next};
 use core::ffi::c_void;
 use launch::environment::{self, RUN};
-use launch::page::{Header, MAGIC, PAGE_LEN, ROWS, Row};
+use launch::page::{Header, MAGIC, PAGE_LEN, Phase, ROWS, Row};
 use libc::{MAP_ANONYMOUS, MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, c_int};
 use std::ffi::CString;
 use std::fs;
@@ -28,17 +28,53 @@ static PAGE: OnceLock<Option<Page>> = OnceLock::new();
 /// The page's file, and the process that made it.
 static FILE: OnceLock<(CString, u32)> = OnceLock::new();
 static HINT: AtomicU32 = AtomicU32::new(0);
+/// Connections that found no room.
+static SWEEPS: AtomicU32 = AtomicU32::new(0);
 
 /// A free row, taken; `None` if there is none, or no memory.
 pub fn take() -> Option<u32> {
     let page = PAGE.get_or_init(make).as_ref()?;
-    let start = HINT.fetch_add(1, Ordering::Relaxed);
-    let row = (0..ROWS as u32).map(|step| start.wrapping_add(step) % ROWS as u32).find(|&row| {
-        let used = &page.rows[row as usize].used;
-        used.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    let row = page.find().or_else(|| {
+        let is_due = SWEEPS.fetch_add(1, Ordering::Relaxed).is_multiple_of(SWEEP_EVERY);
+        if is_due && page.sweep() { page.find() } else { None }
     })?;
     page.header.connections.fetch_add(1, Ordering::Relaxed);
     Some(row)
+}
+
+impl Page {
+    fn find(&self) -> Option<u32> {
+        let start = HINT.fetch_add(1, Ordering::Relaxed);
+        (0..ROWS as u32).map(|step| start.wrapping_add(step) % ROWS as u32).find(|&row| {
+            let used = &self.rows[row as usize].used;
+            used.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        })
+    }
+
+    /// Frees the rows of processes that were killed and held them alone; true if there were any.
+    fn sweep(&self) -> bool {
+        let mut is_any = false;
+        for row in self.rows {
+            let process = row.process.load(Ordering::Relaxed);
+            let is_alone = row.used.load(Ordering::Acquire) == 1 && row.holders.load(Ordering::SeqCst) == 1;
+            if process == 0 || !is_alone || is_there(process) {
+                continue;
+            }
+            // Whoever takes the dead one's number out is the one who frees the row.
+            if row.process.compare_exchange(process, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+                row.phase.store(Phase::Fresh as u32, Ordering::SeqCst);
+                row.used.store(0, Ordering::Release);
+                is_any = true;
+            }
+        }
+        is_any
+    }
+}
+
+fn is_there(process: u32) -> bool {
+    // SAFETY: it takes numbers, and sends nothing.
+    let answer = unsafe { libc::kill(process.cast_signed(), 0) };
+    answer == 0 || crate::errno::get() != libc::ESRCH
 }
 
 /// A row that was taken.
@@ -132,3 +168,6 @@ fn map(fd: c_int, flags: c_int) -> Option<*mut c_void> {
     let memory = unsafe { libc::mmap(null_mut(), PAGE_LEN, PROT_READ | PROT_WRITE, flags, fd, 0) };
     (memory != MAP_FAILED).then_some(memory)
 }
+
+/// To ask for all processes takes a while, and is not done for each connection that finds no room.
+const SWEEP_EVERY: u32 = 64;

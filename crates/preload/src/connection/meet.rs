@@ -97,6 +97,7 @@ impl Connection {
 
     /// The program has received bytes by TCP.
     pub(super) fn moved_by_receiving(self, fd: c_int) {
+        self.claim();
         let calls = self.row.calls.fetch_add(1, Ordering::Relaxed) + 1;
         if calls == FIRST_CALL || calls > FIRST_CALL && calls.is_power_of_two() {
             self.call_peer(fd, calls >= LAST_CALL);
@@ -105,6 +106,7 @@ impl Connection {
 
     /// The program has sent bytes by TCP.
     pub(super) fn moved_by_sending(self, fd: c_int) {
+        self.claim();
         let calls = self.row.calls.fetch_add(1, Ordering::Relaxed) + 1;
         if calls >= FIRST_CALL_OF_SENDER && calls.is_power_of_two() {
             self.call_peer(fd, calls >= LAST_CALL);

@@ -117,6 +117,7 @@ impl Connection {
         for word in [&row.sent, &row.received, &row.changes_at, &row.place] {
             word.store(0, Ordering::Relaxed);
         }
+        row.process.store(process::own(), Ordering::Relaxed);
         row.holders.store(1, Ordering::Relaxed);
         own.references.store(1, Ordering::Relaxed);
         HIGHEST.fetch_max(index + 1, Ordering::Relaxed);
@@ -214,6 +215,17 @@ impl Connection {
             private::close(bell - 1);
         }
         self.close_door();
+        self.let_go();
+    }
+
+    /// This process is the one that uses it.
+    fn claim(self) {
+        self.row.process.store(process::own(), Ordering::Relaxed);
+    }
+
+    /// This process holds it no more. Whoever else does is not known until it moves bytes.
+    pub fn let_go(self) {
+        self.row.process.compare_exchange(process::own(), 0, Ordering::Relaxed, Ordering::Relaxed).ok();
         if self.row.holders.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.end();
         }
@@ -233,8 +245,9 @@ impl Connection {
         self.row.holders.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// This process is about to run another program, or to end.
+    /// This process is about to run another program.
     pub fn given_up(self) {
+        self.row.process.compare_exchange(process::own(), 0, Ordering::Relaxed, Ordering::Relaxed).ok();
         self.row.holders.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -69,9 +69,12 @@ fn connections(style: &Style, pages: &[Page]) -> String {
     let mut table =
         Table::new(["process", "program", "local", "peer", "carried by", ">sent", ">received", "why"]);
     for page in pages {
-        for row in page.snapshot.rows.iter().take(ROWS_SHOWN) {
+        let is_there =
+            |row: &&RowSnapshot| row.process.is_none_or(|process| page.processes.contains(&process));
+        for row in page.snapshot.rows.iter().filter(is_there).take(ROWS_SHOWN) {
+            let process = row.process.or_else(|| page.processes.first().copied());
             table.row([
-                page.processes.first().map_or_else(|| "-".into(), u32::to_string),
+                process.map_or_else(|| "-".into(), |process| process.to_string()),
                 page.snapshot.program.clone(),
                 row.local.to_string(),
                 row.peer.to_string(),
@@ -95,6 +98,7 @@ fn carrier(row: &RowSnapshot) -> &'static str {
 fn describe(page: &Page) -> Value {
     let row = |row: &RowSnapshot| {
         json!({
+            "process": row.process,
             "local": row.local,
             "peer": row.peer,
             "is_client": row.is_client,

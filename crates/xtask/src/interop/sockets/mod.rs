@@ -18,9 +18,10 @@ const LIMIT: Duration = Duration::from_secs(180);
 const WAYS: [&str; 4] = ["both", "server", "client", "none"];
 
 /// What scripts find in their folder.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("stream.py", include_str!("stream.py")),
     ("ways.c", include_str!("ways.c")),
+    ("load.py", include_str!("load.py")),
     ("web.js", include_str!("web.js")),
     ("Streams.java", include_str!("Streams.java")),
 ];
@@ -56,6 +57,9 @@ pub fn scenarios() -> Vec<Scenario> {
         ),
         scenario("sockets-ssh", "OpenSSH: commands, sftp, a forwarded port", |lab| {
             play(lab, &["sshd", "ssh", "sftp", "nc"], include_str!("ssh.sh"))
+        }),
+        scenario("sockets-load", "ten thousand connections, a gigabyte, slow readers, killed peers", |lab| {
+            play(lab, &["python3"], include_str!("load.sh"))
         }),
         scenario(
             "sockets-ways",
