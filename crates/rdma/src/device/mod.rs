@@ -68,10 +68,10 @@ impl SoftDevice {
         let mut transmitter = Transmitter::new(env.mem(), config.address, config.port)?;
         transmitter.set_limits(info.run_max, info.run_bytes_max);
         let inbox = env.mem().map(Kind::Private, INBOX_LEN)?;
-        let seed = env.entropy();
+        let (seed, numbering) = (env.entropy(), env.entropy() as u32);
         let neighbours = Neighbourhood::open(env, owner, config.address, config.port, config.neighbours);
         Ok(Self {
-            core: Core::new(config, neighbours),
+            core: Core::new(config, neighbours, numbering),
             manager: Manager::new(&config, seed),
             transmitter,
             checker: Checker::new(),

@@ -72,11 +72,12 @@ pub(crate) struct Outgoing {
 }
 
 impl Core {
-    pub(crate) fn new(config: Config, neighbours: Neighbourhood) -> Self {
+    /// Numbers of queue pairs begin where `numbering` says.
+    pub(crate) fn new(config: Config, neighbours: Neighbourhood, numbering: u32) -> Self {
         Self {
             config,
             neighbours,
-            registry: Registry::new(config.limits),
+            registry: Registry::numbered_from(config.limits, numbering),
             counters: Counters::default(),
             timers: Timers::default(),
             active: VecDeque::new(),

@@ -30,14 +30,30 @@ pub struct Registry<E> {
     /// Multicast groups.
     pub groups: Groups,
     pds: Slab<()>,
+    numbering: Numbering,
     /// The last byte of the next key.
     life: u8,
+}
+
+/// Where the numbers of queue pairs begin.
+#[derive(Clone, Copy, Debug)]
+struct Numbering {
+    place: u32,
+    generation: u32,
 }
 
 impl<E: Default> Registry<E> {
     /// No object.
     pub fn new(limits: Limits) -> Self {
+        Self::numbered_from(limits, 0)
+    }
+
+    /// No object. The numbers of queue pairs begin at one that `start` decides: one drawn at random keeps the first queue
+    /// pairs of processes that follow each other apart, which a peer that remembers the process before would take for
+    /// the same (InfiniBand, 12.9.8.3.1).
+    pub fn numbered_from(limits: Limits, start: u32) -> Self {
         Self {
+            numbering: Numbering { place: (start & QPN_PLACE) % QPS_MAX, generation: start >> 16 & 0xff },
             limits,
             regions: Regions::new(limits.memory_keys, limits.region_pieces),
             cqs: CompletionQueues::new(limits.cqs as usize),
@@ -131,7 +147,7 @@ impl<E: Default> Registry<E> {
         {
             shared.users += 1;
         }
-        let pair = QueuePair::new(QpId(key), owner, qpn_of(key), init, E::default());
+        let pair = QueuePair::new(QpId(key), owner, self.numbering.number(key), init, E::default());
         let inserted = self.qps.insert(pair).map_err(|_| CreateError::Limit)?;
         debug_assert_eq!(inserted, key);
         Ok(QpId(key))
@@ -155,9 +171,8 @@ impl<E: Default> Registry<E> {
 
     /// The queue pair with this number.
     pub fn by_qpn(&self, qpn: u32) -> Option<QpId> {
-        let place = (qpn & QPN_PLACE).checked_sub(QPN_FIRST)?;
-        let key = self.qps.key_at(place as usize)?;
-        (qpn_of(key) == qpn || planted(Bug::DeadPairReached)).then_some(QpId(key))
+        let key = self.qps.key_at(self.numbering.place_of(qpn)?)?;
+        (self.numbering.number(key) == qpn || planted(Bug::DeadPairReached)).then_some(QpId(key))
     }
 
     /// Checks a change of state and takes it down.
@@ -336,11 +351,20 @@ impl<E: Default> Registry<E> {
     }
 }
 
-/// The number of the queue pair at a place: sixteen bits say where, eight which tenant of the place it is, so that packets
-/// for the one before go nowhere. 0 and 1 are the management's.
-fn qpn_of(key: SlabKey) -> u32 {
-    let generation = (key.as_u64() >> 32) as u32;
-    (generation & 0xff) << 16 | (key.index() as u32 + QPN_FIRST)
+impl Numbering {
+    /// The number of the queue pair at a place: sixteen bits say where, eight which tenant of the place it is, so that packets
+    /// for the one before go nowhere. 0 and 1 are the management's.
+    fn number(self, key: SlabKey) -> u32 {
+        let generation = ((key.as_u64() >> 32) as u32).wrapping_add(self.generation);
+        let place = (key.index() as u32 + self.place) % QPS_MAX;
+        (generation & 0xff) << 16 | (place + QPN_FIRST)
+    }
+
+    /// The place of the queue pair with that number, if there is such a place.
+    fn place_of(self, qpn: u32) -> Option<usize> {
+        let place = (qpn & QPN_PLACE).checked_sub(QPN_FIRST).filter(|place| *place < QPS_MAX)?;
+        Some(((place + QPS_MAX - self.place) % QPS_MAX) as usize)
+    }
 }
 
 const QPN_FIRST: u32 = 0x10;
@@ -349,3 +373,37 @@ const QPS_MAX: u32 = QPN_PLACE - QPN_FIRST;
 
 /// Odd, so that every life comes up.
 const LIFE_STEP: u8 = 37;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_pair_is_found_by_its_number_wherever_the_numbers_begin() {
+        for start in [0, 1, 0x00ff_0000, 0xffff, 0xffef, 0xff_fff0, u32::MAX] {
+            let mut registry: Registry<()> = Registry::numbered_from(Limits::default(), start);
+            let pd = registry.alloc_pd().unwrap();
+            let cq = registry.create_cq(Owner(1), 64).unwrap();
+            let receives = Receives::Own { entries: 1, sges: 1 };
+            let (transport, send_entries, send_sges) = (Transport::ReliableConnection, 1, 1);
+            let (send_cq, receive_cq) = (cq, cq);
+            let init = QpInit {
+                pd,
+                transport,
+                send_cq,
+                receive_cq,
+                receives,
+                send_entries,
+                send_sges,
+                inline_bytes: 0,
+            };
+            let all: Vec<QpId> = (0..20).map(|_| registry.create_qp(Owner(1), &init).unwrap()).collect();
+            for qp in all {
+                let qpn = registry.qps.get(qp.0).unwrap().qpn;
+                assert!(qpn > 1 && qpn < crate::MULTICAST_QPN, "{qpn:#x} is taken");
+                assert_eq!(registry.by_qpn(qpn), Some(qp));
+                assert_eq!(registry.by_qpn(qpn ^ 1 << 16), None, "another tenant's");
+            }
+        }
+    }
+}
