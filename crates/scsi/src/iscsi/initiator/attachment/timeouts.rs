@@ -59,12 +59,10 @@ impl Attachment {
 
     fn ping_silent(&mut self, env: &mut dyn Env) {
         let (now, interval) = (env.now(), self.options.nop_interval);
-        if interval.is_zero() {
-            return;
-        }
         for connection in self.connections_mut() {
             let asked = connection.unanswered().any(|(_, token, _)| token == OTHER_TOKEN);
-            if !asked && now >= connection.last_heard() + interval {
+            let is_silent = !interval.is_zero() && now >= connection.last_heard() + interval;
+            if !asked && (is_silent || connection.owes_pongs()) {
                 // Without room for it there is plenty to be answered, and the command time-out decides.
                 let _ = connection.ping(env, OTHER_TOKEN);
                 connection.flush(env);

@@ -112,7 +112,7 @@ impl Connection {
             cmd_sn: self.window.cmd_sn(),
             exp_stat_sn,
         };
-        self.put_bytes(memory, &header.encode(0), &[]);
+        self.put_pdu(memory, &header.encode(0), None, slot);
     }
 
     /// Gives a sign of life. There is no answer to it. False if there are more than can be given.

@@ -6,7 +6,7 @@ use crate::iscsi::initiator::iser::RdmaEnd;
 use stdx::env::Env;
 use verbs::endpoint::Received;
 use verbs::{CompletionKind, Data, Key as MemoryKey, PostError, PrivateData, Rejection, Status, Work};
-use wire::iscsi::{Bhs, Opcode, Residual, ScsiResponse, padding};
+use wire::iscsi::{Bhs, NopIn, Opcode, Residual, ScsiResponse, padding};
 use wire::iser::{HEADER_LEN, Header, MESSAGE_LEN_MIN};
 
 impl Connection {
@@ -83,19 +83,21 @@ impl Connection {
     ) -> Result<(), ConnectionEnd> {
         let wrong = Err(ConnectionEnd::Misbehaved(Misbehaviour::Invalidation));
         if opcode != Opcode::ScsiResponse {
+            if opcode == Opcode::NopIn
+                && let Some(slot) = self.tasks.find(NopIn::decode(bhs)?.task_tag)
+            {
+                self.note_answered(slot);
+            }
             return if invalidated.is_some() { wrong } else { Ok(()) };
         }
         let response = ScsiResponse::decode(bhs)?;
         let unknown = ConnectionEnd::Misbehaved(Misbehaviour::UnknownTask);
         let slot = self.tasks.find(response.task_tag).ok_or(unknown.clone())?;
         self.count_moved(slot, &response);
-        let Some(rdma) = self.rdma_mut() else { return Ok(()) };
-        match rdma.sent_as.get(usize::from(slot)) {
-            Some(0) | None => return Err(unknown),
-            // Who answers what was sent behind our answers to signs of life has taken those.
-            Some(number) if *number > rdma.credit.last_pong => rdma.credit.pongs = 0,
-            Some(_) => {}
+        if !self.note_answered(slot) {
+            return Err(unknown);
         }
+        let Some(rdma) = self.rdma_mut() else { return Ok(()) };
         match (rdma.open_key(slot), invalidated) {
             (None, None) => Ok(()),
             (Some(key), Some(closed)) if key == closed => {
@@ -112,6 +114,17 @@ impl Connection {
                 Ok(())
             }
         }
+    }
+
+    /// The message of the task at a place was answered. Who answers what was sent behind our answers to signs of life has taken
+    /// those. False if it was not sent.
+    fn note_answered(&mut self, slot: u16) -> bool {
+        let Some(rdma) = self.rdma_mut() else { return false };
+        let number = rdma.sent_as.get(usize::from(slot)).copied().filter(|number| *number > 0);
+        if number.is_some_and(|number| number > rdma.credit.last_pong) {
+            rdma.credit.pongs = 0;
+        }
+        number.is_some()
     }
 
     /// How much was moved is not seen; the answer says what of it is missing.

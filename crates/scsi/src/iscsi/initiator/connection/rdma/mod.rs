@@ -172,10 +172,28 @@ impl Connection {
 
     /// Whether the target has room for a PDU that it does not expect.
     pub(super) fn has_credit(&self) -> bool {
+        self.has_credits(1)
+    }
+
+    /// Whether it has room for an answer to a sign of life. That nobody answers, so the last credit is kept for asking for one
+    /// ourselves: by the answer to that it is seen what was taken, also where no command tells.
+    pub(super) fn has_pong_credit(&self) -> bool {
+        let asks = self.tasks.iter().any(|(_, task)| task.kind == Kind::Nop);
+        let keeps = !asks && self.parameters.unexpected_pdus_max > 1;
+        self.has_credits(1 + u32::from(keeps))
+    }
+
+    /// Whether signs of life are owed that cannot be given before the target is seen to have taken others.
+    pub fn owes_pongs(&self) -> bool {
+        let owes = matches!(&self.carrier, Carrier::Rdma(rdma) if !rdma.pongs.is_empty());
+        owes && !self.has_pong_credit()
+    }
+
+    fn has_credits(&self, wanted: u32) -> bool {
         let Carrier::Rdma(rdma) = &self.carrier else { return true };
         let max = self.parameters.unexpected_pdus_max;
         let own = self.tasks.iter().filter(|(_, task)| task.kind != Kind::Command).count() as u32;
-        max == 0 || own + rdma.credit.pongs < max
+        max == 0 || own + rdma.credit.pongs + wanted <= max
     }
 
     /// An answer to a sign of life. False if there are more than can be answered.

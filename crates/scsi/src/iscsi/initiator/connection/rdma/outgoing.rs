@@ -192,7 +192,7 @@ impl Connection {
 
     /// Answers signs of life, as far as the target has room for that.
     fn post_pongs(&mut self, cx: &mut Context<'_>) {
-        while self.has_credit()
+        while self.has_pong_credit()
             && let Some(rdma) = self.rdma_mut()
             && let (Some(&bhs), Some(connection)) = (rdma.pongs.front(), rdma.connection)
         {

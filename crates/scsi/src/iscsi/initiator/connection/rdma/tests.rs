@@ -16,7 +16,9 @@ use stdx::slab::Key;
 use verbs::endpoint::{Endpoint, Happening, Options};
 use verbs::loopback::Loopback;
 use verbs::{Access, Connections, Data, Key as MemoryKey, PortSpace, Provider, Remote};
-use wire::iscsi::{Bhs, Isid, NopIn, Numbers, RESERVED_TAG, Residual, ScsiResponse, Serial, ServiceResponse};
+use wire::iscsi::{
+    Bhs, Isid, NopIn, NopOut, Numbers, RESERVED_TAG, Residual, ScsiResponse, Serial, ServiceResponse,
+};
 use wire::iser::{Advertised, HEADER_LEN, Header, MESSAGE_LEN_MIN};
 use wire::scsi::{Cdb, Lun};
 
@@ -370,6 +372,24 @@ fn no_more_is_unexpected_than_the_target_has_room_for() {
     let answer = bench.good(sent.tag, Residual::None);
     bench.answer(&answer, None);
     assert_eq!(bench.seen.len(), 1, "the second is given");
+    let idle = &mut Bench::new(2);
+    for tag in 1..=2 {
+        idle.ping(tag);
+    }
+    assert_eq!((idle.seen.len(), idle.connection.owes_pongs()), (1, true), "the last credit is kept");
+    idle.connection.ping(&mut idle.env, 7).unwrap();
+    idle.settle();
+    assert_eq!(idle.seen.len(), 2, "for a sign of life of the target's");
+    let asked = Bhs::view(&idle.seen[1][HEADER_LEN..]).unwrap();
+    let task_tag = NopOut::decode(asked).unwrap().task_tag;
+    let (lun, transfer_tag, numbers) = (Lun::default(), RESERVED_TAG, idle.numbers());
+    idle.stat_sn += 1;
+    idle.answer(&message(&NopIn { lun, task_tag, transfer_tag, numbers }.encode(0)), None);
+    assert_eq!(
+        (idle.seen.len(), idle.connection.owes_pongs()),
+        (3, false),
+        "what was before it has been taken"
+    );
     // A target that asks faster than it answers is no target.
     (0..PONGS_MAX as u32 + 1).for_each(|tag| bench.ping(tag + 9));
     assert_eq!(bench.connection.state, State::Ended(ConnectionEnd::Misbehaved(Misbehaviour::Flood)));
