@@ -3,7 +3,9 @@
 
 use crate::scenario::{Protocol, Report, run};
 use stdx::planted::plant;
-pub use stdx::planted::{Bug, EVERY_BUGS, ISCSI_BUGS, NVME_BUGS, NVME_RDMA_BUGS, RDMA_BUGS, SDP_BUGS};
+pub use stdx::planted::{
+    Bug, EVERY_BUGS, ISCSI_BUGS, ISER_BUGS, NVME_BUGS, NVME_RDMA_BUGS, RDMA_BUGS, SDP_BUGS, SRP_BUGS,
+};
 
 /// How a planted bug was found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,6 +32,8 @@ pub const fn bugs_of(protocol: Protocol) -> &'static [Bug] {
         Protocol::Nvme => &NVME_BUGS,
         Protocol::NvmeRdma => &NVME_RDMA_BUGS,
         Protocol::Iscsi => &ISCSI_BUGS,
+        Protocol::Iser => &ISER_BUGS,
+        Protocol::Srp => &SRP_BUGS,
         Protocol::Rdma => &RDMA_BUGS,
         Protocol::Sdp => &SDP_BUGS,
         Protocol::Every => &EVERY_BUGS,
@@ -39,7 +43,8 @@ pub const fn bugs_of(protocol: Protocol) -> &'static [Bug] {
 /// How many seeds a bug may take to be found.
 pub const fn seeds_max(protocol: Protocol) -> u64 {
     match protocol {
-        Protocol::NvmeRdma | Protocol::Rdma | Protocol::Sdp | Protocol::Every => 300,
+        Protocol::NvmeRdma | Protocol::Iser | Protocol::Srp => 300,
+        Protocol::Rdma | Protocol::Sdp | Protocol::Every => 300,
         // More is drawn, and each of it seldom.
         Protocol::Nvme | Protocol::Iscsi => 1000,
     }

@@ -41,6 +41,18 @@ fn every_bug_planted_in_iscsi_is_found() {
 
 #[test]
 #[cfg_attr(not(debug_assertions), ignore = "bugs can be planted in debug builds only")]
+fn every_bug_planted_in_iser_is_found() {
+    examine(Protocol::Iser);
+}
+
+#[test]
+#[cfg_attr(not(debug_assertions), ignore = "bugs can be planted in debug builds only")]
+fn every_bug_planted_in_srp_is_found() {
+    examine(Protocol::Srp);
+}
+
+#[test]
+#[cfg_attr(not(debug_assertions), ignore = "bugs can be planted in debug builds only")]
 fn every_bug_planted_in_rdma_is_found() {
     examine(Protocol::Rdma);
 }

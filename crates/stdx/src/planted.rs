@@ -148,6 +148,22 @@ pub enum Bug {
     ResponseForgotten,
     /// A host has more commands outstanding than its queue has entries.
     QueueOverrun,
+    /// An initiator takes the request limit for twice what it is.
+    RequestLimitOverrun,
+    /// A request that did not succeed keeps its credit.
+    CreditLost,
+    /// A command names the key that its memory had before.
+    DeadKeyTold,
+    /// A response closes memory that is another command's.
+    WrongKeyInvalidated,
+    /// What goes on in the next piece of memory goes on as far in as it was in the piece before.
+    PieceOffsetKept,
+    /// Data that came with its command is taken from too far in front.
+    ImmediateShifted,
+    /// Data that came with its command does not count as there.
+    UnaskedDataMiscounted,
+    /// A command that was aborted counts as done.
+    AbortedTakenForDone,
     /// A crypto erase is answered before the new key is stored.
     EraseToldTooSoon,
 }
@@ -161,6 +177,31 @@ pub const NVME_RDMA_BUGS: [Bug; 7] = [
     Bug::ResponseForgotten,
     Bug::QueueOverrun,
     Bug::KeepAliveIgnored,
+    Bug::LostTakenForDone,
+    Bug::ReplayForgotten,
+];
+
+/// The bugs of SRP's machines.
+pub const SRP_BUGS: [Bug; 10] = [
+    Bug::RequestLimitOverrun,
+    Bug::CreditLost,
+    Bug::DeadKeyTold,
+    Bug::PieceOffsetKept,
+    Bug::ImmediateShifted,
+    Bug::AbortedTakenForDone,
+    Bug::DataNotAwaited,
+    Bug::ResponseForgotten,
+    Bug::LostTakenForDone,
+    Bug::ReplayForgotten,
+];
+
+/// The bugs of iSER's machines, but for those that iSCSI has, whatever carries it.
+pub const ISER_BUGS: [Bug; 7] = [
+    Bug::DataNotAwaited,
+    Bug::ResponseForgotten,
+    Bug::DeadKeyTold,
+    Bug::WrongKeyInvalidated,
+    Bug::UnaskedDataMiscounted,
     Bug::LostTakenForDone,
     Bug::ReplayForgotten,
 ];

@@ -1,8 +1,10 @@
 //! What a run is about, drawn from its seed: the protocol's terms, the server's volumes, the limits.
 
+use super::iscsi::IscsiExport;
 use super::machine::{Serving, Using};
+use super::shard::{Export, ShardServer};
 use super::vault::VAULT_BLOCKS;
-use super::{every, iscsi, nvme};
+use super::{every, iscsi, nvme, srp};
 use crate::datagrams::DatagramFaults;
 use crate::env::NodeEnv;
 use crate::faults::Faults;
@@ -21,18 +23,33 @@ pub(super) enum Storage {
     Nvme,
     NvmeRdma,
     Iscsi,
+    Iser,
+    Srp,
     /// All of them at once, for one volume.
     Every,
 }
 
 impl Storage {
+    /// True if datagrams carry some of it.
+    const fn has_rdma(self) -> bool {
+        match self {
+            Self::NvmeRdma | Self::Iser | Self::Srp | Self::Every => true,
+            Self::Nvme | Self::Iscsi => false,
+        }
+    }
+
+    /// True if it is played on encrypted volumes, too; the scenarios of RDMA alone are about how data moves.
+    const fn has_encrypted(self) -> bool {
+        matches!(self, Self::Every) || !self.has_rdma()
+    }
+
     /// Bytes of each direction before digests are in use, at most.
     const fn bytes_before_digests(self) -> u64 {
         match self {
             // ICReq and ICResp.
             Self::Nvme => 128,
-            // It has none: it is not on streams.
-            Self::NvmeRdma => 0,
+            // They have none: they are not on streams.
+            Self::NvmeRdma | Self::Iser | Self::Srp => 0,
             // A login with proof of both ends.
             Self::Iscsi | Self::Every => 4096,
         }
@@ -44,6 +61,7 @@ impl Storage {
 enum Terms {
     Nvme(Box<nvme::Terms>),
     Iscsi(Box<iscsi::Terms>),
+    Srp(Box<srp::Terms>),
     Every(Box<every::Terms>),
 }
 
@@ -78,7 +96,7 @@ impl Plan {
     pub(super) const SERVER: NodeId = NodeId(1);
 
     /// Draws a plan, and the faults that suit it. Every fourth seed is played on encrypted volumes,
-    /// but over NVMe/RDMA, whose scenario is about how data moves.
+    /// but by RDMA alone.
     pub(super) fn draw(protocol: Storage, seed: u64, prng: &mut Prng) -> (Self, Faults) {
         let mut file = prng.chance(1, 2);
         let block_size = if prng.chance(1, 4) { 4096 } else { 512 };
@@ -89,6 +107,8 @@ impl Plan {
             Storage::Nvme => Terms::Nvme(Box::new(nvme::Terms::draw(prng, Transport::Tcp))),
             Storage::NvmeRdma => Terms::Nvme(Box::new(nvme::Terms::draw(prng, Transport::Rdma))),
             Storage::Iscsi => Terms::Iscsi(Box::new(iscsi::Terms::draw(prng))),
+            Storage::Iser => Terms::Iscsi(Box::new(iscsi::Terms::draw(prng).over_rdma())),
+            Storage::Srp => Terms::Srp(Box::new(srp::Terms::draw(prng))),
             Storage::Every => Terms::Every(Box::new(every::Terms::draw(prng))),
         };
         if !terms.are_guarded() {
@@ -102,7 +122,7 @@ impl Plan {
             faults.disk_depth = 128;
             faults.reset = faults.reset.max(5);
         }
-        if matches!(protocol, Storage::NvmeRdma | Storage::Every) {
+        if protocol.has_rdma() {
             faults.datagrams = DatagramFaults::draw(prng);
         }
         let mut plan = Self {
@@ -115,12 +135,13 @@ impl Plan {
             common: 0,
             reconfigures: prng.chance(1, 2),
             turns: prng.between(200, 2500) as u32,
-            encrypted: seed % 4 == 3 && protocol != Storage::NvmeRdma,
+            encrypted: seed % 4 == 3 && protocol.has_encrypted(),
             terms,
         };
         match &mut plan.terms {
             Terms::Nvme(terms) => terms.draw_limits(prng),
             Terms::Iscsi(terms) => terms.draw_limits(prng),
+            Terms::Srp(terms) => terms.draw_limits(prng),
             Terms::Every(terms) => {
                 terms.draw_limits(prng);
                 (plan.namespaces, plan.clients) = (1, every::PROTOCOLS + prng.below(2) as u32);
@@ -140,27 +161,29 @@ impl Plan {
         world: &SharedWorld,
         extras: &BTreeMap<u32, u64>,
     ) -> (NodeEnv, Box<dyn Serving>) {
-        match &self.terms {
-            Terms::Nvme(terms) => {
-                let (env, server) = nvme::NvmeServer::boot(world, self, terms, extras);
-                (env, Box::new(server))
-            }
-            Terms::Iscsi(terms) => {
+        let (limits, exports) = match &self.terms {
+            Terms::Iscsi(terms) if !terms.is_rdma() => {
                 let (env, server) = iscsi::IscsiServer::boot(world, self, terms, extras);
-                (env, Box::new(server))
+                return (env, Box::new(server));
             }
-            Terms::Every(terms) => {
-                let (env, server) = every::EveryServer::boot(world, self, terms);
-                (env, Box::new(server))
+            Terms::Nvme(terms) => (terms.server_limits(), vec![Box::new(terms.export()) as Box<dyn Export>]),
+            Terms::Iscsi(terms) => {
+                (terms.server_limits(), vec![Box::new(IscsiExport::new(terms, self.clients)) as _])
             }
-        }
+            Terms::Srp(terms) => (terms.server_limits(), vec![Box::new(srp::SrpExport) as _]),
+            Terms::Every(terms) => (terms.server_limits(), terms.exports(self.clients)),
+        };
+        let (env, server) = ShardServer::boot(world, self, limits, exports, extras);
+        (env, Box::new(server))
     }
 
     /// A using machine that has attached nothing yet.
     pub(super) fn make_client(&self, env: &mut NodeEnv, number: u32) -> Box<dyn Using> {
         match &self.terms {
             Terms::Nvme(terms) => Box::new(nvme::NvmeClient::new(env, terms, number)),
+            Terms::Iscsi(terms) if terms.is_rdma() => Box::new(terms.make_remote_client(number)),
             Terms::Iscsi(terms) => Box::new(iscsi::IscsiClient::new(terms, number)),
+            Terms::Srp(terms) => Box::new(terms.make_client(number)),
             Terms::Every(terms) => terms.make_client(env, number),
         }
     }
@@ -168,7 +191,7 @@ impl Plan {
     /// Associations that a client has when it is connected.
     pub(super) fn associations(&self) -> usize {
         match &self.terms {
-            Terms::Nvme(_) | Terms::Every(_) => 1,
+            Terms::Nvme(_) | Terms::Srp(_) | Terms::Every(_) => 1,
             Terms::Iscsi(terms) => terms.sessions(),
         }
     }
@@ -177,8 +200,18 @@ impl Plan {
     pub(super) fn answers_outlive_power(&self) -> bool {
         match &self.terms {
             Terms::Nvme(terms) => terms.is_rdma(),
-            Terms::Iscsi(_) => false,
-            Terms::Every(_) => true,
+            Terms::Iscsi(terms) => terms.is_rdma(),
+            Terms::Srp(_) | Terms::Every(_) => true,
+        }
+    }
+
+    /// A server notices that a client says nothing any more. SRP has no sign of life: only who has something to say to a client
+    /// learns that it is gone.
+    pub(super) fn notices_silence(&self, client: u32) -> bool {
+        match &self.terms {
+            Terms::Nvme(_) | Terms::Iscsi(_) => true,
+            Terms::Srp(_) => false,
+            Terms::Every(_) => !every::is_srp(client),
         }
     }
 
@@ -218,7 +251,7 @@ impl Terms {
     /// True if clients that lose what they have are there again before it is over.
     fn come_back_at_once(&self) -> bool {
         match self {
-            Terms::Nvme(_) | Terms::Every(_) => false,
+            Terms::Nvme(_) | Terms::Srp(_) | Terms::Every(_) => false,
             Terms::Iscsi(terms) => terms.come_back_at_once(),
         }
     }
@@ -228,6 +261,7 @@ impl Terms {
         match self {
             Terms::Nvme(terms) => terms.are_guarded(),
             Terms::Iscsi(terms) => terms.are_guarded(),
+            Terms::Srp(_) => false,
             Terms::Every(terms) => terms.are_guarded(),
         }
     }

@@ -116,10 +116,14 @@ impl Play {
         self.clients[silent as usize].calm = false;
         self.world.borrow_mut().freeze(Client::node(silent), true);
         self.pass(SILENCE)?;
-        if self.server.associations_of(silent) > 0 {
+        if self.plan.notices_silence(silent) && self.server.associations_of(silent) > 0 {
             return Err(Outcome::Leaked(format!("an association lives on after {SILENCE:?} of silence")));
         }
         self.world.borrow_mut().freeze(Client::node(silent), false);
+        if !self.plan.notices_silence(silent) {
+            // Its connection may be gone meanwhile, which it sees when it next has something to say.
+            self.pass(RECOVERY)?;
+        }
         self.settle("a client that was silent never came back", |play| {
             play.clients[silent as usize].is_live()
                 && play.server.associations_of(silent) == play.plan.associations()

@@ -18,6 +18,10 @@ pub enum Protocol {
     NvmeRdma,
     /// iSCSI.
     Iscsi,
+    /// iSER: iSCSI by RDMA.
+    Iser,
+    /// SRP.
+    Srp,
     /// RoCEv2 and its connection manager.
     Rdma,
     /// The Sockets Direct Protocol.
@@ -27,8 +31,16 @@ pub enum Protocol {
 }
 
 /// Every protocol.
-pub const PROTOCOLS: [Protocol; 6] =
-    [Protocol::Nvme, Protocol::NvmeRdma, Protocol::Iscsi, Protocol::Rdma, Protocol::Sdp, Protocol::Every];
+pub const PROTOCOLS: [Protocol; 8] = [
+    Protocol::Nvme,
+    Protocol::NvmeRdma,
+    Protocol::Iscsi,
+    Protocol::Iser,
+    Protocol::Srp,
+    Protocol::Rdma,
+    Protocol::Sdp,
+    Protocol::Every,
+];
 
 impl Protocol {
     /// Its name on the command line and in reports.
@@ -37,6 +49,8 @@ impl Protocol {
             Protocol::Nvme => "nvme",
             Protocol::NvmeRdma => "nvme-rdma",
             Protocol::Iscsi => "iscsi",
+            Protocol::Iser => "iser",
+            Protocol::Srp => "srp",
             Protocol::Rdma => "rdma",
             Protocol::Sdp => "sdp",
             Protocol::Every => "every",
@@ -112,6 +126,8 @@ fn play(protocol: Protocol, seed: u64, capture: Option<SharedCapture>) -> Report
             Protocol::Nvme => Storage::Nvme,
             Protocol::NvmeRdma => Storage::NvmeRdma,
             Protocol::Iscsi => Storage::Iscsi,
+            Protocol::Iser => Storage::Iser,
+            Protocol::Srp => Storage::Srp,
             Protocol::Every => Storage::Every,
             Protocol::Rdma => return play_rdma(seed, capture, &mut report),
             Protocol::Sdp => return play_sdp(seed, &mut report),

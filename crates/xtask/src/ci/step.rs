@@ -38,6 +38,8 @@ pub fn all() -> Vec<Step> {
         step("sim-nvme-rdma", "xtask sim --protocol nvme-rdma --seeds 500"),
         step("sim-every", "xtask sim --protocol every --seeds 300"),
         step("sim-iscsi", "xtask sim --protocol iscsi --seeds 1000"),
+        step("sim-iser", "xtask sim --protocol iser --seeds 300"),
+        step("sim-srp", "xtask sim --protocol srp --seeds 300"),
         step("sim-rdma", "xtask sim --protocol rdma --seeds 5000"),
         step("sim-sdp", "xtask sim --protocol sdp --seeds 2000"),
         step("interop", "xtask interop --second-try"),

@@ -15,7 +15,7 @@ use std::process::Command;
 /// Which runs to play.
 #[derive(clap::Args)]
 pub struct Options {
-    /// The protocol: nvme, nvme-rdma, iscsi, rdma, sdp or every; nvme if it is not said, but bugs are planted in all
+    /// The protocol: nvme, nvme-rdma, iscsi, iser, srp, rdma, sdp or every; nvme if it is not said, but bugs are planted in all
     #[arg(long, value_parser = protocol_of)]
     protocol: Option<Protocol>,
     /// How many seeds
@@ -111,7 +111,8 @@ fn days_since_1970() -> Result<u64> {
 /// What a night is enough for.
 const fn nightly_seeds(protocol: Protocol) -> u64 {
     match protocol {
-        Protocol::Nvme | Protocol::NvmeRdma | Protocol::Iscsi | Protocol::Every => 50_000,
+        Protocol::Nvme | Protocol::NvmeRdma | Protocol::Iscsi => 50_000,
+        Protocol::Iser | Protocol::Srp | Protocol::Every => 50_000,
         Protocol::Rdma | Protocol::Sdp => 1_000_000,
     }
 }

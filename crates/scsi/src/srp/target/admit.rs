@@ -6,6 +6,7 @@ use super::pieces::{Invalid, Source};
 use super::task::{Answer, Stage, Task};
 use crate::target::{Command, TaskAttribute, Transfer};
 use stdx::mem::{Memory, Span};
+use stdx::planted::{Bug, planted};
 use verbs::endpoint::Received;
 use wire::scsi::{Cdb, Lun};
 use wire::srp::{
@@ -178,7 +179,8 @@ impl Channel {
         let offset = self.login.immediate_offset.ok_or(LogoutReason::DataOutFormat)?;
         let end = usize::from(offset).checked_add(len as usize).filter(|end| *end <= message.len());
         end.ok_or(LogoutReason::Unspecified)?;
-        Ok(Some(message.slice(offset.into(), len as usize)))
+        let shift = if planted(Bug::ImmediateShifted) { 4 } else { 0 };
+        Ok(Some(message.slice(usize::from(offset) - shift, len as usize)))
     }
 
     /// Which memory a command moves, and its first step. True if its message is still used.

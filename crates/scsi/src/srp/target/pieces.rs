@@ -1,5 +1,6 @@
 //! The initiator's memory for one direction of a command (section 5.4), and how far data has been moved.
 
+use stdx::planted::{Bug, planted};
 use verbs::{Key, Remote};
 use wire::srp::{Descriptor, DescriptorTable, MemoryDescriptor};
 
@@ -81,7 +82,8 @@ impl Pieces {
         self.moved += len;
         self.offset += len;
         if self.list.get(self.at).is_some_and(|piece| self.offset >= piece.len) {
-            (self.at, self.offset) = (self.at + 1, 0);
+            let kept = if planted(Bug::PieceOffsetKept) { self.offset / 2 } else { 0 };
+            (self.at, self.offset) = (self.at + 1, kept);
         }
     }
 

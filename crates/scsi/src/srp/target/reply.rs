@@ -5,6 +5,7 @@ use super::channel::{Channel, Phase};
 use super::limits::IU_LEN_TO_INITIATOR;
 use super::task::{Answer, Stage, Task};
 use crate::target::{ManagementOutcome, Outcome};
+use stdx::planted::{Bug, planted};
 use verbs::{Data, Work};
 use wire::scsi::{Sense, Status};
 use wire::srp::{Response, ResponseCode, ResponseFlags};
@@ -28,6 +29,9 @@ impl Channel {
             _ if !is_open => self.drop_task(cx, index),
             (None, Some(code)) => self.answer(cx, index, Answer::of(code)),
             (None, None) => self.drop_task(cx, index),
+            (Some(_), _) if planted(Bug::ResponseForgotten) && outcome.data.len > 0 => {
+                self.drop_task(cx, index);
+            }
             (Some(status), _) => {
                 let (code, sense, in_len) = (None, outcome.sense, outcome.data.len);
                 self.answer(cx, index, Answer { code, status, sense, in_len });
@@ -66,7 +70,9 @@ impl Channel {
         let mut sense = [0; Sense::LEN_MAX];
         let sense_len = task.answer.sense.map_or(0, |told| told.write(&mut sense));
         let solicited = if task.answer.is_success() { task.solicit.0 } else { task.solicit.1 };
-        self.credits.earn();
+        if task.answer.is_success() || !planted(Bug::CreditLost) {
+            self.credits.earn();
+        }
         let mut response = residuals(task);
         response.request_limit_delta = self.credits.give();
         response.solicited = solicited;

@@ -4,18 +4,22 @@ mod export;
 mod serving;
 mod using;
 
-pub(super) use export::{export, sessions_of};
+pub(super) use export::IscsiExport;
 pub(super) use serving::IscsiServer;
 pub(super) use using::IscsiClient;
 
-use super::plan::Plan;
+use super::client::Client;
+use super::plan::{Plan, SERVER_BUFFER_BYTES};
+use super::remote::{Options, RemoteClient};
+use crate::world::World;
 use core::net::SocketAddr;
 use core::time::Duration;
 use scsi::iscsi::IscsiName;
-use scsi::iscsi::initiator::InitiatorOptions;
+use scsi::iscsi::initiator::{InitiatorOptions, Transport};
 use scsi::iscsi::login::chap::{ChapAccount, ChapAccounts, ChapAlgorithm, ChapOptions};
-use scsi::iscsi::login::{DigestPolicy, Limits, Secret};
+use scsi::iscsi::login::{DigestPolicy, Limits, RdmaLimits, Secret};
 use scsi::iscsi::target;
+use scsi::iscsi::target::iser;
 use std::rc::Rc;
 use stdx::prng::Prng;
 use wire::iscsi::Serial;
@@ -30,6 +34,8 @@ pub(super) struct Terms {
     limits: Limits,
     /// What the server's transport allows.
     transport: target::Limits,
+    /// And on each RDMA device.
+    rdma: iser::Limits,
     /// Commands of a session.
     queue_depth: u32,
 }
@@ -74,7 +80,8 @@ impl Terms {
             ..InitiatorOptions::new(Plan::address(), node_name(), initiator(0))
         };
         let (limits, transport) = (Limits::default(), target::Limits::default());
-        Self { options, proven: pick(&[0, 1]) == 1, limits, transport, queue_depth: 1 }
+        let (proven, rdma) = (pick(&[0, 1]) == 1, iser::Limits::default());
+        Self { options, proven, limits, transport, rdma, queue_depth: 1 }
     }
 
     /// Draws what the target allows and wants.
@@ -107,11 +114,65 @@ impl Terms {
             kept_bytes_max: pick(&[64 << 10, 4 << 20]) as usize,
             ..target::Limits::default()
         };
+        if self.is_rdma() {
+            self.draw_rdma_limits(prng);
+        }
+    }
+
+    fn draw_rdma_limits(&mut self, prng: &mut Prng) {
+        let mut pick = |choices: &[u64]| choices[prng.below(choices.len() as u64) as usize];
+        let usual = iser::Limits::default();
+        self.rdma = iser::Limits {
+            sends: pick(&[4, 16, 128]) as u32,
+            read_depth: pick(&[1, 4, 16]) as u8,
+            login: RdmaLimits {
+                target_recv_data_segment_len: pick(&[512, 4096, 8192]) as u32,
+                unexpected_pdus_max: pick(&[2, 8, 32]) as u32,
+                ..usual.login
+            },
+            ..usual
+        };
     }
 
     /// What the server's transport allows.
-    pub(super) const fn server_limits(&self) -> target::Limits {
+    pub(super) const fn target_limits(&self) -> target::Limits {
         self.transport
+    }
+
+    /// The same of iSER.
+    pub(super) const fn iser_limits(&self) -> iser::Limits {
+        self.rdma
+    }
+
+    /// What a serving shard allows.
+    pub(super) fn server_limits(&self) -> engine::Limits {
+        engine::Limits {
+            buffer_bytes: SERVER_BUFFER_BYTES,
+            connections: 64,
+            iscsi: self.transport,
+            iser: self.rdma,
+            ..engine::Limits::default()
+        }
+    }
+
+    /// The same by RDMA, which needs no digests.
+    pub(super) fn over_rdma(mut self) -> Self {
+        self.options.transport = Transport::Rdma;
+        let none = DigestPolicy::Allowed;
+        (self.options.header_digest, self.options.data_digest) = (none, none);
+        self
+    }
+
+    /// True if connections are queue pairs.
+    pub(super) fn is_rdma(&self) -> bool {
+        self.options.transport == Transport::Rdma
+    }
+
+    /// A machine that uses volumes by RDMA, and has attached nothing yet.
+    pub(super) fn make_remote_client(&self, number: u32) -> RemoteClient {
+        let local = World::address(Client::node(number));
+        let options = InitiatorOptions { local: Some(local), ..self.options(number) };
+        RemoteClient::new(local, Options::Iser(Box::new(options)))
     }
 
     /// The same at another address, with one connection of a client's at a time.

@@ -1,12 +1,12 @@
 //! The using machine: an initiator, whose disks are volumes.
 
+use super::super::disks::Disks;
 use super::super::machine::Using;
 use super::Terms;
 use crate::env::NodeEnv;
-use block::{BlockDevice, Channel, Identity, Volume};
-use scsi::iscsi::initiator::{Initiator, InitiatorEvent, InitiatorOptions};
+use block::Channel;
+use scsi::iscsi::initiator::{Initiator, InitiatorOptions};
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use stdx::env::{Env, Event, Owner};
 use stdx::time::Time;
 
@@ -14,8 +14,7 @@ use stdx::time::Time;
 pub(in super::super) struct IscsiClient {
     options: InitiatorOptions,
     initiator: Option<Initiator>,
-    failed: bool,
-    volumes: BTreeMap<u32, Rc<Volume>>,
+    disks: Disks,
     events: Vec<Event>,
 }
 
@@ -23,25 +22,7 @@ impl IscsiClient {
     /// A machine that has attached nothing yet.
     pub(in super::super) fn new(terms: &Terms, number: u32) -> Self {
         let options = terms.options(number);
-        Self { options, initiator: None, failed: false, volumes: BTreeMap::new(), events: Vec::new() }
-    }
-
-    fn handle(&mut self, event: &InitiatorEvent) {
-        match event {
-            InitiatorEvent::DiskAdded(lun) => {
-                let disk = self.initiator.as_ref().and_then(|initiator| initiator.disk(*lun));
-                if let Some(disk) = disk {
-                    let volume = Volume::new(Rc::new(disk), Identity([*lun as u8; 16]));
-                    self.volumes.insert(u32::from(*lun), Rc::new(volume));
-                }
-            }
-            InitiatorEvent::DiskRemoved(lun) => {
-                self.volumes.remove(&u32::from(*lun));
-            }
-            InitiatorEvent::Failed(_) => self.failed = true,
-            InitiatorEvent::Connected | InitiatorEvent::DiskResized { .. } => {}
-            InitiatorEvent::ConnectionLost(_) | InitiatorEvent::Reconnected => {}
-        }
+        Self { options, initiator: None, disks: Disks::default(), events: Vec::new() }
     }
 }
 
@@ -62,14 +43,15 @@ impl Using for IscsiClient {
         }
         events.clear();
         self.events = events;
-        while let Some(event) = self.initiator.as_ref().and_then(Initiator::poll_event) {
-            self.handle(&event);
+        let Some(initiator) = &self.initiator else { return };
+        while let Some(event) = initiator.poll_event() {
+            self.disks.handle(&event, |lun| initiator.disk(lun));
         }
     }
 
     fn deadline(&self) -> Option<Time> {
         // What was given up is to be attached anew, and no event tells of that.
-        if self.failed {
+        if self.disks.failed {
             return Some(Time::ZERO);
         }
         self.initiator.as_ref()?.deadline()
@@ -77,13 +59,12 @@ impl Using for IscsiClient {
 
     fn attach(&mut self, env: &mut NodeEnv) {
         let initiator = Initiator::connect(env, OWNER, self.options.clone()).expect("memory");
-        (self.initiator, self.failed) = (Some(initiator), false);
+        self.initiator = Some(initiator);
     }
 
     fn detach(&mut self, env: &mut NodeEnv) {
         self.initiator.take().expect("it is attached").close(env);
-        self.volumes.clear();
-        self.failed = false;
+        self.disks = Disks::default();
     }
 
     fn is_attached(&self) -> bool {
@@ -91,7 +72,7 @@ impl Using for IscsiClient {
     }
 
     fn has_failed(&self) -> bool {
-        self.failed
+        self.disks.failed
     }
 
     fn is_live(&self) -> bool {
@@ -99,11 +80,11 @@ impl Using for IscsiClient {
     }
 
     fn open(&self, number: u32) -> Option<Box<dyn Channel>> {
-        Some(self.volumes.get(&number)?.open())
+        self.disks.open(number)
     }
 
     fn seen(&self) -> BTreeMap<u32, u64> {
-        self.volumes.iter().map(|(&number, volume)| (number, volume.info().blocks)).collect()
+        self.disks.seen()
     }
 }
 

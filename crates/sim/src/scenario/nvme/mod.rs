@@ -1,9 +1,9 @@
 //! NVMe/TCP and NVMe/RDMA between shards of ours.
 
-mod serving;
+mod export;
 mod using;
 
-pub(super) use serving::{NvmeServer, volume_name};
+pub(super) use export::NvmeExport;
 pub(super) use using::NvmeClient;
 
 use super::client::Client;
@@ -72,6 +72,11 @@ impl Terms {
                 ..rdma::Limits::default()
             };
         }
+    }
+
+    /// How volumes are served.
+    pub(super) const fn export(&self) -> NvmeExport {
+        NvmeExport::new(self.options.transport)
     }
 
     /// True if the queues are connections of RDMA devices.

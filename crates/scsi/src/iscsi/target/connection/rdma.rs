@@ -16,6 +16,7 @@ use super::outgoing::{Formed, Item, Reading, SHORT_BYTES_MAX};
 use super::{Arrival, Connection, Owner, State};
 use crate::iscsi::login::RdmaLimits;
 use stdx::mem::Span;
+use stdx::planted::{Bug, planted};
 use stdx::slab::Key;
 use wire::iscsi::{BHS_LEN, Bhs, ScsiCommand, Serial, padding};
 use wire::iser::{Advertised, HEADER_LEN, Header, MESSAGE_LEN_MIN, PrivateData};
@@ -140,7 +141,8 @@ impl Connection {
     /// Whether there is memory for all data of a command but the unsolicited (RFC 7145, sections 7.3.2 and 9.2).
     pub(super) fn advertises_enough(&self, command: &ScsiCommand, unsolicited_end: u32) -> bool {
         let Some(rdma) = &self.rdma else { return true };
-        let takes = command.write && command.expected_length > unsolicited_end;
+        let brought = if planted(Bug::UnaskedDataMiscounted) { 0 } else { unsolicited_end };
+        let takes = command.write && command.expected_length > brought;
         let brings = command.read && command.expected_length > 0;
         (!takes || rdma.header.write.is_some()) && (!brings || rdma.header.read.is_some())
     }
@@ -148,7 +150,8 @@ impl Connection {
     /// The key that the answer to a command closes.
     pub(super) fn invalidates(&self, memory: &Header) -> Option<u32> {
         let rdma = self.rdma.as_ref().filter(|rdma| rdma.invalidates);
-        rdma.and(memory.read.or(memory.write)).map(|advertised| advertised.key)
+        let other = if planted(Bug::WrongKeyInvalidated) { 1 << 8 } else { 0 };
+        rdma.and(memory.read.or(memory.write)).map(|advertised| advertised.key ^ other)
     }
 
     /// Whether data can be said from memory that a volume lends. A digest is computed over memory that nobody changes, what
@@ -187,6 +190,11 @@ impl Connection {
             let item = self.outgoing.pop()?;
             let post = match item {
                 Item::Read(reading) => write(reading),
+                Item::Response(response)
+                    if planted(Bug::ResponseForgotten) && response.invalidate.is_some() =>
+                {
+                    None
+                }
                 Item::R2t { tag, transfer_tag: slot, .. } => self.fetch(cx, slot, tag),
                 // An initiator takes its memory back once it is told that a task is aborted.
                 Item::Task { .. } if self.is_reading() => {
@@ -240,7 +248,7 @@ impl Connection {
             return None;
         }
         let (rdma, mut from) = (self.rdma.as_mut()?, task.memory.write?);
-        if task.stage != Stage::Receiving {
+        if task.stage != Stage::Receiving || planted(Bug::DataNotAwaited) {
             task.incoming.received = task.incoming.asked;
             if self.handle_task_data(cx, slot, true).is_err() {
                 self.leave(cx);

@@ -3,6 +3,7 @@
 use super::outgoing::{LOGOUT_TOKEN, REPLY_TOKEN};
 use super::{Channel, ChannelEnd, Context, REPLIES_MAX, State, What};
 use crate::initiator::{Data, Ending};
+use stdx::planted::{Bug, planted};
 use stdx::slab::Key;
 use verbs::endpoint::Received;
 use verbs::{CompletionKind, Status as Outcome};
@@ -106,8 +107,9 @@ impl Channel {
     /// A command was aborted: no response to it comes any more.
     fn take_aborted(&mut self, cx: &mut Context<'_>, of: Key) {
         let Some(task) = self.tasks.get_mut(of).filter(|task| task.ending.is_none()) else { return };
-        let status = Some(Status::TaskAborted as u8);
-        task.ending = Some(Ending { status, sense: None, moved: 0, is_exact: false });
+        let is_done = planted(Bug::AbortedTakenForDone);
+        let status = if is_done { Status::Good } else { Status::TaskAborted } as u8;
+        task.ending = Some(Ending { status: Some(status), sense: None, moved: 0, is_exact: is_done });
         self.close(cx, of);
         self.settle(of);
     }

@@ -4,6 +4,7 @@
 use super::outgoing::UNIT_LEN;
 use super::{Channel, ChannelEnd, Context, Settings, State, tasks_max};
 use core::net::SocketAddr;
+use stdx::planted::{Bug, planted};
 use verbs::{Parameters, PortSpace, PrivateData, Rejection};
 use wire::srp::{BufferFormats, LoginFlags, LoginReject, LoginRequest, LoginResponse};
 
@@ -50,9 +51,9 @@ impl Channel {
             return self.end(ChannelEnd::BadLogin);
         }
         self.agreed.iu_len = iu_len;
-        self.credits = response.request_limit;
-        self.agreed.kept = u32::from(response.request_limit > 1);
-        let commands = response.request_limit - self.agreed.kept;
+        self.credits = response.request_limit << u32::from(planted(Bug::RequestLimitOverrun));
+        self.agreed.kept = u32::from(self.credits > 1);
+        let commands = self.credits - self.agreed.kept;
         self.agreed.commands_max = (commands as usize).min(self.settings.commands_max.into());
         if response.is_immediate_taken {
             let room = iu_len.saturating_sub(IMMEDIATE_OFFSET) as u32;

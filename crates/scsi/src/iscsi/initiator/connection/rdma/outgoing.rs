@@ -4,6 +4,7 @@ use super::super::{Carrier, Connection, Data as Bytes};
 use super::{Body, Context, MESSAGE_ROOM, Message, Rdma, SHORT, TEXT};
 use crate::iscsi::initiator::iser::RdmaEnd;
 use stdx::mem::Span;
+use stdx::planted::{Bug, planted};
 use stdx::slab::Key;
 use verbs::{Access, Data, Key as MemoryKey, Parameters, PortSpace, PostError, Work};
 use wire::iscsi::{BHS_LEN, padding};
@@ -65,7 +66,9 @@ impl Rdma {
     /// The header before a message: it advertises the memory that was opened.
     fn header(&self, message: &Message, opens: Opens) -> Header {
         let Body::Task(slot, _) = message.body else { return Header::default() };
-        let memory = self.open_key(slot).map(|key| Advertised { key: key.0, offset: ADDRESS });
+        let back = u8::from(planted(Bug::DeadKeyTold));
+        let told = |key: MemoryKey| key.with_life(key.life().wrapping_sub(back)).0;
+        let memory = self.open_key(slot).map(|key| Advertised { key: told(key), offset: ADDRESS });
         match opens {
             Opens::Nothing => Header::default(),
             Opens::Write(_) => Header { write: memory, read: None },

@@ -1,16 +1,15 @@
 //! One volume, used by all protocols at once: each client has a protocol, blocks of its own, and blocks that are everybody's,
 //! whose reads must all fit one order ([`History`](crate::checker::History)).
 //!
-//! Another protocol that serves volumes is put in by an arm in each of [`Terms`]' methods, one more of [`PROTOCOLS`], and its
-//! export in [`EveryServer::boot`].
+//! Another protocol that serves volumes is put in by an arm in each of [`Terms`]' methods, and one more of [`PROTOCOLS`].
 
-mod serving;
-
-pub(super) use serving::EveryServer;
-
+use super::iscsi::IscsiExport;
 use super::machine::Using;
+use super::nvme::NvmeExport;
 use super::plan::Plan;
-use super::{iscsi, nvme};
+use super::shard::Export;
+use super::srp::SrpExport;
+use super::{iscsi, nvme, srp};
 use crate::env::NodeEnv;
 use ::nvme::Transport;
 use core::net::SocketAddr;
@@ -23,6 +22,9 @@ pub(super) struct Terms {
     streams: nvme::Terms,
     rdma: nvme::Terms,
     iscsi: iscsi::Terms,
+    /// The same target as over streams.
+    iser: iscsi::Terms,
+    srp: srp::Terms,
 }
 
 /// A client's protocol.
@@ -31,25 +33,41 @@ enum Way {
     NvmeTcp,
     NvmeRdma,
     Iscsi,
+    Srp,
+    Iser,
 }
 
 impl Terms {
     pub(super) fn draw(prng: &mut Prng) -> Self {
         let iscsi = iscsi::Terms::draw(prng).plainly(iscsi_address());
+        let iser = iscsi.clone().over_rdma();
         let [streams, rdma] = [Transport::Tcp, Transport::Rdma].map(|way| nvme::Terms::draw(prng, way));
-        Self { streams, rdma, iscsi }
+        Self { streams, rdma, iscsi, iser, srp: srp::Terms::draw(prng) }
     }
 
     pub(super) fn draw_limits(&mut self, prng: &mut Prng) {
         self.streams.draw_limits(prng);
         self.rdma.draw_limits(prng);
         self.iscsi.draw_limits(prng);
+        self.iser.draw_limits(prng);
+        self.srp.draw_limits(prng);
     }
 
     /// What the server's shard allows: of each protocol what that has drawn.
-    fn server_limits(&self) -> Limits {
-        let transport = self.streams.server_limits().transport;
-        Limits { transport, iscsi: self.iscsi.server_limits(), ..self.rdma.server_limits() }
+    pub(super) fn server_limits(&self) -> Limits {
+        Limits {
+            transport: self.streams.server_limits().transport,
+            iscsi: self.iscsi.target_limits(),
+            iser: self.iser.iser_limits(),
+            srp: self.srp.target_limits(),
+            ..self.rdma.server_limits()
+        }
+    }
+
+    /// How the volume is served.
+    pub(super) fn exports(&self, clients: u32) -> Vec<Box<dyn Export>> {
+        let iscsi = IscsiExport::new(&self.iscsi, clients).by_both();
+        vec![Box::new(NvmeExport::by_both()), Box::new(iscsi), Box::new(SrpExport)]
     }
 
     /// True if a changed bit is noticed wherever it is.
@@ -62,8 +80,15 @@ impl Terms {
             Way::NvmeTcp => Box::new(nvme::NvmeClient::new(env, &self.streams, number)),
             Way::NvmeRdma => Box::new(nvme::NvmeClient::new(env, &self.rdma, number)),
             Way::Iscsi => Box::new(iscsi::IscsiClient::new(&self.iscsi, number)),
+            Way::Srp => Box::new(self.srp.make_client(number)),
+            Way::Iser => Box::new(self.iser.make_remote_client(number)),
         }
     }
+}
+
+/// True if a client comes by SRP.
+pub(super) fn is_srp(client: u32) -> bool {
+    way(client) == Way::Srp
 }
 
 /// The protocol of a client.
@@ -71,7 +96,9 @@ const fn way(client: u32) -> Way {
     match client % PROTOCOLS {
         0 => Way::NvmeTcp,
         1 => Way::NvmeRdma,
-        _ => Way::Iscsi,
+        2 => Way::Iscsi,
+        3 => Way::Srp,
+        _ => Way::Iser,
     }
 }
 
@@ -81,4 +108,4 @@ fn iscsi_address() -> SocketAddr {
 }
 
 /// How many protocols there are.
-pub(super) const PROTOCOLS: u32 = 3;
+pub(super) const PROTOCOLS: u32 = 5;

@@ -1,24 +1,34 @@
-//! The serving machine: a shard whose volumes are namespaces of a subsystem.
+//! A machine that serves: a shard, whose volumes are reached by one protocol or by several at once.
 
-use super::super::machine::Serving;
-use super::super::plan::{Plan, key};
-use super::super::vault::VAULT_BLOCKS;
-use super::{Terms, host, nqn};
+use super::machine::Serving;
+use super::plan::{Plan, key};
+use super::vault::VAULT_BLOCKS;
 use crate::env::NodeEnv;
 use crate::world::SharedWorld;
 use block::{BlockDevice, Identity};
 use engine::{Encrypted, FileSpec, Limits, Shard, Spec};
-use nvme::Transport;
-use nvme::target::{NamespaceConfig, Portal, SubsystemConfig};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use stdx::time::Time;
 
+/// A protocol that serves volumes of a shard.
+pub(super) trait Export {
+    /// Makes what volumes are served from, and lets clients in.
+    fn begin(&self, env: &mut NodeEnv, shard: &mut Shard);
+
+    /// Serves a volume under a number.
+    fn add(&self, shard: &mut Shard, volume: &str, number: u32);
+
+    /// Associations that a client has by this protocol.
+    fn associations_of(&self, shard: &Shard, client: u32) -> usize;
+}
+
 /// See the module.
-pub(in super::super) struct NvmeServer {
+pub(super) struct ShardServer {
     shard: Shard,
+    exports: Vec<Box<dyn Export>>,
     block_size: u32,
     has_vault: bool,
     /// Whether the vault could be opened; `None` while nobody knows.
@@ -27,58 +37,33 @@ pub(in super::super) struct NvmeServer {
     is_closing: bool,
 }
 
-impl NvmeServer {
-    /// Starts the machine, and has it serve its namespaces.
-    pub(in super::super) fn boot(
-        world: &SharedWorld,
-        plan: &Plan,
-        terms: &Terms,
-        extras: &BTreeMap<u32, u64>,
-    ) -> (NodeEnv, Self) {
-        let (mut env, mut server) = Self::begin(world, plan, terms.server_limits(), extras);
-        server.listen(&mut env, terms.options.transport);
-        (env, server)
-    }
-
-    /// The same with other limits, and nobody is let in yet.
-    pub(in super::super) fn begin(
+impl ShardServer {
+    /// Starts the machine, and has it serve its volumes.
+    pub(super) fn boot(
         world: &SharedWorld,
         plan: &Plan,
         limits: Limits,
+        exports: Vec<Box<dyn Export>>,
         extras: &BTreeMap<u32, u64>,
     ) -> (NodeEnv, Self) {
-        let block_size = plan.block_size;
+        let (block_size, has_vault) = (plan.block_size, plan.encrypted);
         let mut env = NodeEnv::boot(world, Plan::SERVER, limits.memory());
         let shard = Shard::new(&mut env, limits).expect("memory");
-        let mut server =
-            Self { shard, block_size, has_vault: plan.encrypted, opened: Arc::default(), is_closing: false };
+        let (opened, is_closing) = (Arc::default(), false);
+        let mut server = Self { shard, exports, block_size, has_vault, opened, is_closing };
         server.add_volumes(&mut env, plan);
-        server.shard.target_mut().create_subsystem(SubsystemConfig::new(nqn())).expect("a subsystem");
-        for nsid in 1..=plan.namespaces {
-            let blocks = plan.namespace_blocks();
-            let offset_blocks = u64::from(nsid - 1) * blocks;
-            server.add(&mut env, nsid, Spec::Partition { base: "base".into(), offset_blocks, blocks });
+        for export in &server.exports {
+            export.begin(&mut env, &mut server.shard);
         }
-        for (&nsid, &blocks) in extras {
-            server.serve(&mut env, nsid, blocks);
+        for number in 1..=plan.namespaces {
+            let blocks = plan.namespace_blocks();
+            let offset_blocks = u64::from(number - 1) * blocks;
+            server.add(&mut env, number, Spec::Partition { base: "base".into(), offset_blocks, blocks });
+        }
+        for (&number, &blocks) in extras {
+            server.serve(&mut env, number, blocks);
         }
         (env, server)
-    }
-
-    /// Lets hosts in by a transport.
-    pub(in super::super) fn listen(&mut self, env: &mut NodeEnv, transport: Transport) {
-        let portal = Portal { transport, address: Plan::address() };
-        self.shard.add_listener(env, &nqn(), portal).expect("a listener");
-    }
-
-    /// The machine's shard, for what other protocols serve of it.
-    pub(in super::super) const fn shard(&self) -> &Shard {
-        &self.shard
-    }
-
-    /// The same, to add to.
-    pub(in super::super) const fn shard_mut(&mut self) -> &mut Shard {
-        &mut self.shard
     }
 
     fn add_volumes(&mut self, env: &mut NodeEnv, plan: &Plan) {
@@ -135,15 +120,16 @@ impl NvmeServer {
     }
 
     /// Makes a volume and serves it.
-    fn add(&mut self, env: &mut NodeEnv, nsid: u32, spec: Spec) {
-        let name = volume_name(nsid);
-        self.shard.add_volume(env, &name, spec, Some(Identity([nsid as u8; 16]))).expect("a volume");
-        let config = NamespaceConfig { nsid: Some(nsid), ..NamespaceConfig::default() };
-        self.shard.add_namespace(&nqn(), &name, config).expect("a namespace");
+    fn add(&mut self, env: &mut NodeEnv, number: u32, spec: Spec) {
+        let name = volume_name(number);
+        self.shard.add_volume(env, &name, spec, Some(Identity([number as u8; 16]))).expect("a volume");
+        for export in &self.exports {
+            export.add(&mut self.shard, &name, number);
+        }
     }
 }
 
-impl Serving for NvmeServer {
+impl Serving for ShardServer {
     fn turn(&mut self, env: &mut NodeEnv) {
         if self.opened() == Some(false) && !self.is_closing {
             self.open_vault(env);
@@ -187,8 +173,7 @@ impl Serving for NvmeServer {
     }
 
     fn associations_of(&self, client: u32) -> usize {
-        let controllers = self.shard.target().controllers(&nqn()).expect("our subsystem");
-        controllers.iter().filter(|controller| controller.host == host(client)).count()
+        self.exports.iter().map(|export| export.associations_of(&self.shard, client)).sum()
     }
 
     fn drain(&mut self, env: &mut NodeEnv) {
@@ -203,7 +188,7 @@ impl Serving for NvmeServer {
 /// The name of the vault's volume.
 const VAULT: &str = "vault";
 
-/// The volume that a namespace is served from.
-pub(in super::super) fn volume_name(nsid: u32) -> String {
-    format!("volume{nsid}")
+/// The name of the volume with that number.
+fn volume_name(number: u32) -> String {
+    format!("volume{number}")
 }
