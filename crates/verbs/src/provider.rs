@@ -87,6 +87,13 @@ pub trait Provider {
     /// none: arm, then poll once more.
     fn arm_cq(&mut self, cq: CqId, notify: Notify);
 
+    /// True if a queue pair's peer copies what it gets from [published](stdx::mem::Kind::Published) memory itself, so that it
+    /// is worth while to have it there. It may read all of a region from which anything was sent to it.
+    fn shares_memory(&self, qp: QpId) -> bool {
+        let _ = qp;
+        false
+    }
+
     /// The next thing that happened.
     fn poll_event(&mut self) -> Option<Event>;
 

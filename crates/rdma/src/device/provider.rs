@@ -102,6 +102,10 @@ impl Provider for SoftDevice {
         self.core.registry.cqs.arm(cq, notify);
     }
 
+    fn shares_memory(&self, qp: QpId) -> bool {
+        self.core.registry.qps.get(qp.0).is_some_and(|pair| pair.engine.lane.is_local())
+    }
+
     fn poll_event(&mut self) -> Option<Event> {
         self.core.registry.events.pop_front()
     }

@@ -61,6 +61,11 @@ impl Lane {
         self.path == Path::Network
     }
 
+    /// True if the queue pair's peer is a neighbour, as far as is known.
+    pub const fn is_local(&self) -> bool {
+        matches!(self.path, Path::Local(_))
+    }
+
     /// The queue pair sends from now on; `number` is its first packet's.
     pub fn begin(&mut self, number: u32) {
         self.requester = Requester::beginning(number);

@@ -325,6 +325,12 @@ impl Endpoint {
         }
     }
 
+    /// True if bytes reach a connection's peer through memory, and not in packets.
+    pub fn shares_memory(&self, device: &dyn Device, connection: Key) -> bool {
+        let qp = self.connections.get(connection).map(|connection| connection.qp);
+        qp.is_some_and(|qp| device.shares_memory(qp))
+    }
+
     /// Messages of a connection that its owner has not given back.
     pub fn held(&self, connection: Key) -> u32 {
         self.connections.get(connection).map_or(0, |connection| connection.held)
