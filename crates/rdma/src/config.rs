@@ -21,6 +21,8 @@ pub struct Config {
     pub window_packets: u32,
     /// A request for an acknowledgement at least every so many packets.
     pub ack_every_packets: u32,
+    /// How long an acknowledgement that costs a datagram of its own waits for others to join it; see `rc::promptness`.
+    pub ack_delay: Duration,
     /// Packets of one queue pair before it is the next one's turn.
     pub burst_packets: u32,
     /// Runs of datagrams taken in one turn.
@@ -55,6 +57,7 @@ impl Config {
             limits: Limits::default(),
             window_packets: 512,
             ack_every_packets: 64,
+            ack_delay: Duration::from_micros(20),
             burst_packets: 64,
             runs_per_turn: 32,
             partition_key: roce::DEFAULT_PARTITION_KEY,

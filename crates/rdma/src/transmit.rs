@@ -10,7 +10,7 @@ use stdx::env::{DatagramsId, Env, IoError, Run};
 use stdx::mem::{Kind, Memory, OutOfMemory, RegionId, Span};
 use stdx::time::Time;
 use wire::pcap::Datagram;
-use wire::roce::{BTH_LEN, HEADERS_LEN_MAX, Headers, ICRC_LEN, Opcode, pad_len};
+use wire::roce::{BTH_LEN, HEADERS_LEN_MAX, Headers, ICRC_LEN, pad_len};
 
 /// The payload of a packet.
 #[derive(Clone, Copy, Debug)]
@@ -86,12 +86,10 @@ impl Transmitter {
         self.count == 0
     }
 
-    /// True if a packet of `payload_len` bytes with these headers may join the run. An empty run takes any.
-    pub(crate) fn has_room(&self, to: IpAddr, headers: &Headers, payload_len: usize) -> bool {
-        let len = headers.datagram_len(payload_len);
+    /// True if a datagram of `len` bytes may join the run. An empty run takes any.
+    pub(crate) fn has_room(&self, to: IpAddr, len: usize) -> bool {
         self.count == 0
             || !self.is_closed
-                && !self.is_better_alone(headers)
                 && self.to == to
                 && len <= self.datagram_len
                 && self.count < self.run_max
@@ -99,13 +97,11 @@ impl Transmitter {
                 && self.used + HEADERS_LEN_MAX + TRAILER_LEN_MAX + len <= ARENA_LEN
     }
 
-    /// True if the run is a lone request that is short, and the packet an acknowledgement: the system makes more of a run of two
-    /// than of two datagrams, and while it sends the second the peer has the first.
-    fn is_better_alone(&self, headers: &Headers) -> bool {
-        self.count == 1
-            && self.is_request
-            && self.bytes <= SHORT
-            && headers.bth.opcode == Opcode::RcAcknowledge
+    /// True if a short datagram of `len` bytes may join a run that is sent anyway. A lone request that is short is better alone:
+    /// the system makes more of a run of two than of one datagram.
+    pub(crate) fn takes_along(&self, to: IpAddr, len: usize) -> bool {
+        let is_better_alone = self.count == 1 && self.is_request && self.bytes <= SHORT;
+        !self.is_empty() && !is_better_alone && self.has_room(to, len)
     }
 
     /// Adds a packet, for which there must be room (see [`Transmitter::has_room`]).

@@ -41,6 +41,39 @@ fn a_request_that_is_right_is_acknowledged() {
 }
 
 #[test]
+fn who_sends_on_is_acknowledged_once_and_who_waits_at_once() {
+    let mut script = Script::with(|config| Config { credits: false, ..config });
+    for psn in 0..2 {
+        script.put(Opcode::RcSendOnly, psn, Extension::Plain, &[1]);
+        script.turn();
+    }
+    assert_eq!(script.answers(), []);
+    script.settle();
+    assert_eq!(script.answers(), [(1, Syndrome::ACK, 2)]);
+    // A peer that waits is waited for once.
+    script.put(Opcode::RcSendOnly, 2, Extension::Plain, &[1]);
+    script.turn();
+    assert_eq!(script.answers(), []);
+    script.settle();
+    assert_eq!(script.answers(), [(2, Syndrome::ACK, 3)]);
+    script.put(Opcode::RcSendOnly, 3, Extension::Plain, &[1]);
+    script.turn();
+    script.turn();
+    assert_eq!(script.answers(), [(3, Syndrome::ACK, 4)]);
+}
+
+#[test]
+fn an_answer_acknowledges_what_came_before() {
+    let mut script = Script::with(|config| Config { credits: false, ..config });
+    let read = Extension::Remote(Reth { address: 0, key: script.memory.key.0, len: 8 });
+    script.put(Opcode::RcSendOnly, 0, Extension::Plain, &[1]);
+    script.put(Opcode::RcReadRequest, 1, read, &[]);
+    script.settle();
+    let opcodes: Vec<_> = script.heard().iter().map(|headers| headers.bth.opcode).collect();
+    assert_eq!(opcodes, [Opcode::RcReadResponseOnly]);
+}
+
+#[test]
 fn a_gap_is_told_once_until_it_is_closed() {
     let mut script = Script::new();
     for psn in [2, 3, 4] {
@@ -332,7 +365,7 @@ fn refused(packets: &[(Opcode, Extension, usize)], nak: Nak) {
 impl Script {
     /// Its acknowledgements count no receives.
     fn new() -> Self {
-        Self::with(|config| Config { credits: false, ..config })
+        Self::with(|config| Config { credits: false, ack_delay: Duration::ZERO, ..config })
     }
 
     fn with(configure: impl Fn(Config) -> Config) -> Self {
@@ -435,11 +468,14 @@ impl Script {
     }
 
     fn settle(&mut self) {
-        for _ in 0..3 {
-            let now = self.world.envs[1].now() + Duration::from_micros(10);
-            self.world.set_now(now);
-            self.world.work();
-        }
+        (0..3).for_each(|_| self.turn());
+    }
+
+    /// Whatever is there by now happens.
+    fn turn(&mut self) {
+        let now = self.world.envs[1].now() + Duration::from_micros(10);
+        self.world.set_now(now);
+        self.world.work();
     }
 
     /// What was sent since the last look.

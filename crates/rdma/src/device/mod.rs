@@ -36,6 +36,8 @@ pub struct SoftDevice {
     inbox: RegionId,
     /// There may be datagrams to take.
     is_readable: bool,
+    /// More than one run was there lately.
+    is_crowded: bool,
     /// The socket takes datagrams.
     is_writable: bool,
     /// Multicast groups with members here.
@@ -78,6 +80,7 @@ impl SoftDevice {
             socket,
             inbox,
             is_readable: true,
+            is_crowded: false,
             is_writable: true,
             groups: Vec::new(),
             owner,

@@ -121,7 +121,7 @@ impl Provider for SoftDevice {
 
     fn turn(&mut self, env: &mut dyn Env) {
         // What was posted goes first, with the acknowledgements of what came in the turn before.
-        self.core.resume_deferred();
+        self.core.resume_deferred(env.now());
         self.transmit(env, false);
         self.receive(env);
         self.hear_neighbours(env);

@@ -27,24 +27,30 @@ impl SoftDevice {
 
     /// The same of one socket, whose address is `to`; true if there may be more.
     fn receive_from(&mut self, env: &mut dyn Env, socket: DatagramsId, to: IpAddr) -> bool {
-        for _ in 0..self.core.config.runs_per_turn {
+        let is_crowded = core::mem::take(&mut self.is_crowded);
+        for taken in 0..self.core.config.runs_per_turn {
             let inbox = env.mem().whole(self.inbox);
             match env.recv_run(socket, inbox) {
                 Ok(run) => {
                     let now = env.now();
                     self.handle_run(env.mem(), now, &run, inbox, to);
-                    // Who waits for so little wants it now; whether there is more is seen in the next turn. What asks for
-                    // much is answered together with what asks for more.
+                    // Who waits for so little wants it now; whether there is more is seen in the next turn. If there is, all of
+                    // it is taken from there on, and answered together; so is what asks for much.
                     let asks_much = core::mem::take(&mut self.core.is_asked_for_much);
-                    if run.len <= FEW_BYTES && !asks_much {
+                    if run.len <= FEW_BYTES && !asks_much && !is_crowded {
+                        self.is_crowded = true;
                         return true;
                     }
                 }
-                Err(IoError::WouldBlock) => return false,
+                Err(IoError::WouldBlock) => {
+                    self.is_crowded = taken > 1;
+                    return false;
+                }
                 // An earlier datagram's misfortune (ICMP); the next call tells of the next thing.
                 Err(_) => {}
             }
         }
+        self.is_crowded = true;
         true
     }
 

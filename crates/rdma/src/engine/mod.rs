@@ -18,7 +18,7 @@ use shm::Neighbourhood;
 use std::collections::VecDeque;
 use stdx::mem::{Memory, Span};
 use stdx::planted::{Bug, planted};
-use stdx::time::Time;
+use stdx::time::{Time, earliest};
 use timers::Timers;
 use verbs::parts::{QueuePair, Receive, Registry};
 use verbs::{Completion, CompletionKind, ModifyError, QpId, Status, Transition, What};
@@ -33,8 +33,9 @@ pub(crate) struct Core {
     pub(crate) timers: Timers,
     /// Queue pairs that may have something to send.
     active: VecDeque<QpId>,
-    /// Queue pairs whose acknowledgement waits for the next turn.
+    /// Queue pairs whose acknowledgement waits, and when the first is due.
     deferred: Vec<QpId>,
+    deferred_until: Option<Time>,
     /// Lists that are used again and again.
     pub(crate) spans: Vec<Span>,
     pub(crate) others: Vec<Span>,
@@ -82,6 +83,7 @@ impl Core {
             timers: Timers::default(),
             active: VecDeque::new(),
             deferred: Vec::new(),
+            deferred_until: None,
             spans: Vec::with_capacity(64),
             others: Vec::with_capacity(64),
             receive: Receive::default(),
@@ -174,7 +176,7 @@ impl Core {
         out: &mut Transmitter,
     ) -> Sent {
         let headers = self.headers(qpn, outgoing);
-        if !out.has_room(address, &headers, payload.len()) {
+        if !out.has_room(address, headers.datagram_len(payload.len())) {
             return Sent::Full;
         }
         out.push(mem, address, headers, payload);
@@ -222,9 +224,9 @@ impl Core {
         }
     }
 
-    /// When the next queue pair's time comes.
+    /// When the next queue pair's time comes, or an acknowledgement is due.
     pub(crate) fn timers_deadline(&self) -> Option<Time> {
-        self.timers.next()
+        earliest(self.timers.next(), self.deferred_until)
     }
 
     /// Has every queue pair whose time has come do what it waits for.

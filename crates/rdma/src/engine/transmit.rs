@@ -4,9 +4,9 @@ use super::{Core, Outgoing, Sent};
 use crate::transmit::{Payload, Transmitter};
 use crate::{rc, uc, ud};
 use stdx::mem::Memory;
-use stdx::time::Time;
+use stdx::time::{Time, earliest};
 use verbs::{QpId, QpState, Transport};
-use wire::roce::{Extension, Opcode, Psn};
+use wire::roce::{BTH_LEN, Extension, ICRC_LEN, Opcode, Psn, Shape};
 
 impl Core {
     /// The queue pair gets a turn to send.
@@ -26,11 +26,16 @@ impl Core {
 
     /// True if some queue pair may have something to send.
     pub(crate) fn is_active(&self) -> bool {
-        !self.active.is_empty() || !self.deferred.is_empty() || !self.last_words.is_empty()
+        !self.active.is_empty() || !self.last_words.is_empty()
     }
 
-    /// Acknowledgements that waited are sent now.
-    pub(crate) fn resume_deferred(&mut self) {
+    /// Acknowledgements that wait are looked at again, if one is due, or something is sent that they may go along with.
+    pub(crate) fn resume_deferred(&mut self, now: Time) {
+        let is_due = self.deferred_until.is_some_and(|due| due <= now);
+        if !is_due && self.active.is_empty() {
+            return;
+        }
+        self.deferred_until = None;
         while let Some(qp) = self.deferred.pop() {
             if let Some(pair) = self.pair(qp) {
                 pair.engine.is_deferred = false;
@@ -56,9 +61,9 @@ impl Core {
 
     /// Lets queue pairs send until the run is full (`false`) or none has anything to send.
     ///
-    /// An acknowledgement with nothing behind it goes out behind the queue pair's requests, so that it shares their run; if
-    /// it may wait (`defers`), it stays for [`Core::resume_deferred`]: what its receiver posts upon the message that it
-    /// acknowledges then goes before it.
+    /// An acknowledgement with nothing behind it goes out behind the queue pair's requests, so that it shares their run. If it
+    /// finds no place there and is not due, it stays for [`Core::resume_deferred`]; so it does in any case if `defers`: what its
+    /// receiver posts upon the message that it acknowledges then goes before it.
     pub(crate) fn transmit(
         &mut self,
         mem: &mut Memory,
@@ -177,19 +182,34 @@ impl Core {
         };
         match sent {
             Sent::Something | Sent::Full => sent,
-            Sent::Nothing if defers => self.defer(qp),
-            Sent::Nothing => rc::respond::poll(self, mem, qp, false, out),
+            Sent::Nothing => self.acknowledge(mem, now, qp, defers, out),
         }
     }
 
-    /// What is left to be said waits for the next turn.
-    fn defer(&mut self, qp: QpId) -> Sent {
-        if let Some(pair) = self.registry.qps.get_mut(qp.0)
-            && pair.engine.responder.has_responses(pair.engine.held_until.is_some())
-            && !core::mem::replace(&mut pair.engine.is_deferred, true)
-        {
+    /// Sends an acknowledgement with nothing behind it, or lets it wait.
+    fn acknowledge(
+        &mut self,
+        mem: &mut Memory,
+        now: Time,
+        qp: QpId,
+        defers: bool,
+        out: &mut Transmitter,
+    ) -> Sent {
+        let delay = self.config.ack_delay;
+        let Some(pair) = self.registry.qps.get_mut(qp.0) else { return Sent::Nothing };
+        let (engine, peer) = (&mut pair.engine, pair.peer);
+        if !engine.responder.has_responses(engine.held_until.is_some()) {
+            return Sent::Nothing;
+        }
+        let due = engine.responder.promptness.due(now, delay);
+        let goes_along = peer.is_some_and(|peer| out.takes_along(peer.address, ACKNOWLEDGEMENT_LEN));
+        if !defers && (due <= now || goes_along) {
+            return rc::respond::poll(self, mem, qp, false, out);
+        }
+        if !core::mem::replace(&mut engine.is_deferred, true) {
             self.deferred.push(qp);
         }
+        self.deferred_until = earliest(self.deferred_until, Some(due));
         Sent::Nothing
     }
 
@@ -230,3 +250,6 @@ impl Core {
         sent
     }
 }
+
+/// Bytes of the datagram of an acknowledgement.
+const ACKNOWLEDGEMENT_LEN: usize = BTH_LEN + Shape::Acknowledge.len() + ICRC_LEN;

@@ -17,6 +17,7 @@
 //! - [`rnr`]: waiting for a peer without receives.
 //! - [`responder`]: takes requests, and decides what becomes of each.
 //! - [`respond`]: sends acknowledgements and responses, in the order of their requests.
+//! - [`promptness`]: how soon a message is acknowledged.
 //! - [`duplicates`]: what is remembered of reads and atomics, should they come again.
 
 pub(crate) mod completer;
@@ -24,6 +25,7 @@ pub(crate) mod credits;
 pub(crate) mod duplicates;
 pub(crate) mod message;
 pub(crate) mod narrowing;
+pub(crate) mod promptness;
 pub(crate) mod requester;
 pub(crate) mod respond;
 pub(crate) mod responder;

@@ -59,10 +59,7 @@ impl Responses {
     /// Forgets all but what is known to be done, and says whether that is anything: a peer whose message was taken may hear so
     /// even if the queue pair takes no more.
     pub(super) fn keep_last_words(&mut self) -> bool {
-        let is_good = |response: &Response| {
-            matches!(response, Response::Acknowledge { syndrome: Syndrome::Ack { .. }, .. })
-        };
-        let kept = self.queue.iter().take_while(|(response, _)| is_good(response)).count();
+        let kept = self.queue.iter().take_while(|(response, _)| response.says_little()).count();
         self.queue.truncate(kept);
         (self.fresh, self.again) = (0, 0);
         kept > 0
@@ -75,8 +72,7 @@ impl Responses {
         if is_held && matches!(response, Response::Read { .. }) {
             return None;
         }
-        let says_little = matches!(response, Response::Acknowledge { syndrome: Syndrome::Ack { .. }, .. });
-        (!waits || !says_little || self.queue.len() > 1).then_some(response)
+        (!waits || !response.says_little() || self.queue.len() > 1).then_some(response)
     }
 
     /// True if one more read or atomic may be answered.
@@ -128,6 +124,10 @@ impl Responses {
             return false;
         }
         *count += 1;
+        // An answer says of all before it what an acknowledgement would (9.7.5.1.1).
+        if kind == Kind::Fresh {
+            self.queue.pop_back_if(|(last, _)| last.says_little());
+        }
         self.queue.push_back((response, kind));
         true
     }
@@ -142,6 +142,11 @@ impl Responses {
 }
 
 impl Response {
+    /// It says that all is well, and nothing else.
+    const fn says_little(&self) -> bool {
+        matches!(self, Self::Acknowledge { syndrome: Syndrome::Ack { .. }, .. })
+    }
+
     /// An acknowledgement of everything up to `psn` makes this needless.
     fn is_acknowledged_by(&self, later: Psn) -> bool {
         match self {
@@ -175,6 +180,11 @@ pub(crate) fn poll(core: &mut Core, mem: &mut Memory, qp: QpId, waits: bool, out
         }
     };
     let sent = core.emit(mem, qp, &outgoing, Payload::Bytes(&[]), out);
+    if let Some(pair) = core.pair(qp)
+        && sent == Sent::Something
+    {
+        pair.engine.responder.promptness.acknowledged();
+    }
     advance(core, qp, sent, is_last)
 }
 

@@ -2,6 +2,7 @@
 
 use super::duplicates::{Done, Duplicates};
 use super::message;
+use super::promptness::Promptness;
 use super::requester::mtu;
 use super::respond::{Kind, Responses};
 use crate::engine::{Arrival, Core};
@@ -25,6 +26,8 @@ pub(crate) struct Responder {
     /// What is to be sent.
     pub(super) responses: Responses,
     pub(super) duplicates: Duplicates,
+    /// When acknowledgements are due.
+    pub(crate) promptness: Promptness,
     rnr_timer: u8,
     has_heard: bool,
     incoming: Option<Incoming>,
@@ -153,6 +156,7 @@ fn conclude(core: &mut Core, qp: QpId, arrival: &Arrival, verdict: Verdict) {
             }
             if bth.ack_requested {
                 let skip = u32::from(planted(Bug::AcknowledgedTooFar));
+                responder.promptness.owe();
                 answer(core, qp, bth.psn.plus(skip), Syndrome::ACK);
             }
         }
@@ -198,6 +202,7 @@ fn repeat(core: &mut Core, qp: QpId, arrival: &Arrival) {
         }
         _ => {
             let last = responder.expected.minus(1);
+            responder.promptness.hasten();
             return answer(core, qp, last, Syndrome::ACK);
         }
     }
@@ -370,6 +375,7 @@ fn read(core: &mut Core, qp: QpId, psn: Psn, reth: Reth) -> Verdict {
     if !responder.responses.read(psn, reth, message_number, Kind::Fresh) {
         return Verdict::Refused(Nak::InvalidRequest);
     }
+    responder.promptness.acknowledged();
     responder.duplicates.remember(Done::Read { first: psn, packets, reth });
     responder.expected = psn.plus(packets);
     responder.message_number = message_number;
@@ -394,6 +400,7 @@ fn change(core: &mut Core, mem: &mut Memory, qp: QpId, psn: Psn, atomic: &Atomic
     let original = change_atomically(mem, &core.spans, task);
     responder.message_number = responder.message_number.wrapping_add(1) & MESSAGES;
     responder.responses.atomic(psn, original, responder.message_number, Kind::Fresh);
+    responder.promptness.acknowledged();
     responder.duplicates.remember(Done::Atomic { psn, original });
     responder.expected = psn.next();
     Verdict::Answered

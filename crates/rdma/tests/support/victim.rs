@@ -2,6 +2,7 @@
 //! may change.
 
 use super::{Faults, Packet, World, forge};
+use rdma::Config;
 use std::time::Duration;
 use stdx::env::{Env, Owner};
 use stdx::mem::{Kind, Span};
@@ -47,7 +48,8 @@ impl Victim {
 
     /// The same, with a queue pair that allows no more than this.
     pub fn with(transport: Transport, allowed: Access) -> Self {
-        let mut world = World::new(1, Faults::default(), |config| config);
+        let mut world =
+            World::new(1, Faults::default(), |config| Config { ack_delay: Duration::ZERO, ..config });
         world.net.borrow_mut().record = Some(Vec::new());
         let (device, env) = world.end(1);
         let region = env.mem().map(Kind::Shared, (LEN + 2 * GUARD) as u64).unwrap();
