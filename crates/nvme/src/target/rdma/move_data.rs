@@ -118,6 +118,10 @@ impl Queue {
         let Some(slot) = self.slot(index) else { return true };
         let Ok(Sgl::Keyed { address, key, .. }) = slot.command.data.decode() else { return true };
         let from = Remote { address, key: Key(key) };
+        if self.room(cx) == 0 {
+            return false;
+        }
+        let Some(slot) = self.slot(index) else { return true };
         let posted = cx.endpoint.read(cx.device, connection, index.into(), from, &[slot.buffer]);
         if posted.is_ok() {
             slot.stage = Stage::Fetching;
@@ -125,47 +129,76 @@ impl Queue {
         posted.is_ok()
     }
 
-    /// Writes what the host gets to its memory, and sends the response behind it.
+    /// Writes what the host gets to its memory. The response follows with [`Queue::respond`].
     fn reply(&mut self, cx: &mut Context<'_>, index: u16) -> bool {
+        let room = self.room(cx);
+        let Some(slot) = self.slot(index) else { return true };
+        let with_data = slot.answer.len > 0 && slot.answer.status.is_success();
+        if room < 1 + u32::from(with_data) {
+            return false;
+        }
+        if planted(Bug::ResponseForgotten) && with_data {
+            self.free(cx, index);
+            return true;
+        }
+        slot.stage = Stage::Replying;
+        self.replies.push_back(index);
+        if planted(Bug::DataBehindItsResponse) {
+            self.respond(cx);
+        }
+        if with_data {
+            self.write(cx, index);
+        }
+        if self.replies.len() >= REPLIES_MAX {
+            self.respond(cx);
+        }
+        true
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>, index: u16) {
+        let connection = self.connection;
+        let Some(slot) = self.slot(index) else { return };
+        let Ok(Sgl::Keyed { address, key, length, .. }) = slot.command.data.decode() else { return };
+        let data = slot.buffer.first(slot.answer.len.min(length) as usize);
+        let to = Remote { address, key: Key(key) };
+        let posted = cx.endpoint.write(cx.device, connection, WRITTEN, to, &[data]);
+        debug_assert!(posted.is_ok(), "{posted:?}");
+    }
+
+    /// Sends the responses to what was answered. They wait for each other, since what is sent in one run are packets of one
+    /// length: the data of many commands, then their responses. What finds no way any more goes with the connection.
+    pub(super) fn respond(&mut self, cx: &mut Context<'_>) {
+        while let Some(index) = self.replies.pop_front() {
+            if !self.send_response(cx, index) {
+                return self.replies.push_front(index);
+            }
+        }
+    }
+
+    /// Requests that the device takes besides the responses that are to come.
+    fn room(&self, cx: &Context<'_>) -> u32 {
+        cx.endpoint.room(self.connection).saturating_sub(self.replies.len() as u32)
+    }
+
+    fn send_response(&mut self, cx: &mut Context<'_>, index: u16) -> bool {
         let connection = self.connection;
         let Some(slot) = self.slot(index) else { return true };
         let (command, answer) = (slot.command, slot.answer);
-        let with_data = answer.len > 0 && answer.status.is_success();
-        if cx.endpoint.room(connection) < 1 + u32::from(with_data) {
-            return false;
-        }
-        let (mut invalidate, mut write) = (None, None);
-        if let Ok(Sgl::Keyed { address, key, invalidate: wanted, length }) = command.data.decode() {
-            let data = slot.buffer.first(answer.len.min(length) as usize);
-            write = with_data.then_some((Remote { address, key: Key(key) }, data));
-            invalidate = wanted.then_some(Key(key));
-        }
-        let mut write_now = |cx: &mut Context<'_>| {
-            let Some((to, data)) = write.take() else { return };
-            let posted = cx.endpoint.write(cx.device, connection, WRITTEN, to, &[data]);
-            debug_assert!(posted.is_ok(), "{posted:?}");
+        let invalidate = match command.data.decode() {
+            Ok(Sgl::Keyed { key, invalidate: true, .. }) => Some(Key(key)),
+            Ok(_) | Err(_) => None,
         };
-        if !planted(Bug::DataBehindItsResponse) {
-            write_now(cx);
-        }
         let completion = CompletionQueueEntry::new(command.command_id.get(), answer.status)
             .with_result(answer.result)
             .with_submission_queue_head(answer.queue_head);
         let mut bytes = [0; CompletionQueueEntry::LEN];
         let encoded = completion.encode(&mut bytes);
         debug_assert!(encoded.is_ok());
-        slot.stage = Stage::Replying;
-        if planted(Bug::ResponseForgotten) && with_data {
-            self.free(cx, index);
-            return true;
-        }
         let (data, token) = (Data::Inline(&bytes), index.into());
         let posted = match invalidate {
             Some(key) => cx.endpoint.send_invalidate(cx.device, connection, token, key, data),
             None => cx.endpoint.send(cx.device, connection, token, data),
         };
-        debug_assert!(posted.is_ok(), "{posted:?}");
-        write_now(cx);
         posted.is_ok()
     }
 
@@ -190,3 +223,5 @@ impl Queue {
 
 /// The token of writes, of which nobody waits for the end: the response behind them tells it.
 const WRITTEN: u32 = u32::MAX;
+/// Responses that wait for each other: so much data of 4 KiB fills one run.
+const REPLIES_MAX: usize = 16;

@@ -26,6 +26,8 @@ pub struct Server {
     handshakes: VecDeque<(Time, Key)>,
     /// Queues that wait for a buffer or for room at the device.
     stalled: Vec<Key>,
+    /// Queues that have responses to send.
+    replying: Vec<Key>,
     responses: Vec<Response>,
     draining: bool,
 }
@@ -80,6 +82,7 @@ impl Server {
             by_connection: Vec::new(),
             handshakes: VecDeque::new(),
             stalled: Vec::new(),
+            replying: Vec::new(),
             responses: Vec::new(),
             draining: false,
         })
@@ -168,6 +171,7 @@ impl Server {
             }
             any |= self.collect(env, device, target);
             self.retry(env, device, target);
+            self.respond(env, device, target);
             if !any {
                 return;
             }
@@ -258,10 +262,7 @@ impl Server {
             Happening::Gone { connection } => {
                 let Some(key) = self.find(connection) else { return };
                 self.by_connection[connection.index()] = None;
-                self.with(env, device, target, key, |queue, cx| {
-                    queue.end(cx);
-                    queue.is_gone = true;
-                });
+                self.with(env, device, target, key, |queue, cx| queue.handle_gone(cx));
                 self.settle(env, device, target, key);
             }
         }
@@ -371,7 +372,18 @@ impl Server {
         }
     }
 
-    /// Does something with a queue, and remembers if it waits for something afterwards.
+    /// Sends the responses to what was answered since the last time.
+    fn respond(&mut self, env: &mut dyn Env, device: &mut dyn Device, target: &mut dyn Executor) {
+        let mut replying = core::mem::take(&mut self.replying);
+        for key in replying.drain(..) {
+            self.with(env, device, target, key, |queue, cx| queue.respond(cx));
+        }
+        // What is left goes with its connection.
+        self.replying.clear();
+        core::mem::swap(&mut self.replying, &mut replying);
+    }
+
+    /// Does something with a queue, and remembers if it waits for something afterwards, or has responses to send.
     fn with<T>(
         &mut self,
         env: &mut dyn Env,
@@ -383,6 +395,9 @@ impl Server {
         let queue = self.queues.get_mut(key)?;
         let (endpoint, counters) = (&mut self.endpoint, &mut self.counters);
         let outcome = act(queue, &mut Context { env, device, target, endpoint, counters });
+        if queue.has_replies() && !self.replying.contains(&key) {
+            self.replying.push(key);
+        }
         self.note_stalled(key);
         Some(outcome)
     }
