@@ -92,7 +92,7 @@ impl QueuePair {
         let Ok(slot) = u16::try_from(token) else { return };
         let Some(command) = self.commands.get_mut(slot) else { return };
         match kind {
-            CompletionKind::Send => command.capsule_gone = true,
+            CompletionKind::Send => command.is_lent = false,
             CompletionKind::Invalidate => command.key = None,
             _ => return,
         }

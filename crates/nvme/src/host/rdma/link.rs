@@ -66,8 +66,9 @@ impl Link {
                 connections_max: 2 * (1 + u32::from(options.io_queues)),
                 receives: capsules as u32,
                 receive_len: CompletionQueueEntry::LEN as u32,
-                // Of each command: its memory is opened, its capsule is sent, its memory is closed.
-                sends: 3 * (largest - 1),
+                // Of each command: its memory is opened, its capsule is sent, its memory is closed; and capsules of commands that
+                // are complete, whose receipt is yet to come.
+                sends: 4 * (largest - 1),
                 pieces: 3,
                 inline_bytes: SubmissionQueueEntry::LEN as u32,
                 access: Access::LOCAL_WRITE.with(Access::REMOTE_READ).with(Access::REMOTE_WRITE),

@@ -53,12 +53,24 @@ impl QueuePair {
     /// Posts the commands that wait, the memory of each opened right before its capsule is sent. What finds no room (the
     /// connection is ending) stays.
     pub(super) fn post_waiting(&mut self, cx: &mut Context<'_>) {
+        let is_crowd = self.waiting.len() >= CROWD;
+        let by_packets = |connection| !cx.endpoint.shares_memory(&*cx.device, connection);
+        self.opens_data = is_crowd && self.connection.is_some_and(by_packets);
         while let Some(&slot) = self.waiting.front() {
+            if !self.has_room(cx) {
+                return;
+            }
             if self.open(cx, slot).and_then(|()| self.post(cx, slot)).is_err() {
                 return;
             }
             self.waiting.pop_front();
         }
+    }
+
+    /// True if the device takes a command, and has room left for closing the memory of all that are outstanding.
+    fn has_room(&self, cx: &Context<'_>) -> bool {
+        let room = self.connection.map_or(0, |connection| cx.endpoint.room(connection));
+        room as usize >= self.commands.len() + POSTS_EACH
     }
 
     /// Opens the memory of the command at a place, if its data does not go along.
@@ -87,7 +99,7 @@ impl QueuePair {
         match way {
             Way::Nothing => {
                 entry = entry.with_data(NO_DATA);
-                cx.endpoint.send(cx.device, connection, slot.into(), Bytes::Inline(entry.as_bytes()))?;
+                cx.endpoint.send(cx.device, connection, COPIED, Bytes::Inline(entry.as_bytes()))?;
             }
             Way::Along(data) => {
                 entry = entry.with_data(Sgl::InCapsule { offset: 0, length: data.len });
@@ -97,16 +109,24 @@ impl QueuePair {
                 let adjoining = [capsule, data];
                 let bytes = if padding.is_empty() { &adjoining[..] } else { &pieces[..] };
                 cx.endpoint.send(cx.device, connection, slot.into(), Bytes::Own(bytes))?;
+                command.is_lent = true;
             }
             Way::Open(data, _) => {
                 let key = command.key.ok_or(PostError::NotFound)?.0;
                 let sgl = Sgl::Keyed { address: ADDRESS, length: data.len, key, invalidate: true };
                 entry = entry.with_data(sgl);
-                cx.endpoint.send(cx.device, connection, slot.into(), Bytes::Inline(entry.as_bytes()))?;
+                cx.endpoint.send(cx.device, connection, COPIED, Bytes::Inline(entry.as_bytes()))?;
             }
         }
         command.posted = true;
         Ok(())
+    }
+
+    /// True if data that might go along is opened instead. The packets of a long capsule have two lengths, so that each capsule is
+    /// a run of its own; what is read of many commands goes in few. That is worth one more way to and fro if there are many.
+    fn is_opened(&mut self, slot: u16, data: Span) -> bool {
+        let is_open = self.commands.get_mut(slot).is_some_and(|command| command.key.is_some());
+        is_open || self.opens_data && data.len() + SubmissionQueueEntry::LEN > PACKET_MAX
     }
 
     /// How the data of the command at a place is reached.
@@ -115,7 +135,9 @@ impl QueuePair {
         match self.commands.get_mut(slot).map(|command| command.data) {
             Some(Data::ToController(data)) if data.is_empty() => Way::Nothing,
             Some(Data::FromController(data)) if data.is_empty() => Way::Nothing,
-            Some(Data::ToController(data)) if data.len <= in_capsule.max => Way::Along(data),
+            Some(Data::ToController(data)) if data.len <= in_capsule.max && !self.is_opened(slot, data) => {
+                Way::Along(data)
+            }
             Some(Data::ToController(data)) => Way::Open(data, Access::REMOTE_READ),
             Some(Data::FromController(data)) => {
                 Way::Open(data, Access::LOCAL_WRITE.with(Access::REMOTE_WRITE))
@@ -148,6 +170,14 @@ const fn next_life(key: MemoryKey) -> MemoryKey {
 
 /// The data pointer of a command without data (RDMA Transport 3.1.1: a keyed descriptor of no length).
 const NO_DATA: Sgl = Sgl::Keyed { address: 0, length: 0, key: 0, invalidate: false };
+/// The token of capsules that the device has a copy of: they are no matter of their command's place.
+const COPIED: u32 = u32::MAX;
+/// So many commands are posted together that data is opened.
+const CROWD: usize = 4;
+/// Bytes of the longest packet there is.
+const PACKET_MAX: usize = 4096;
+/// To post a command takes so much: its memory is opened, its capsule is sent.
+const POSTS_EACH: usize = 2;
 /// Where the memory of each command begins, as the controller sees it.
 const ADDRESS: u64 = 0;
 /// The controller's reads that we answer at once.

@@ -7,7 +7,9 @@
 //! ```
 //!
 //! A command's way: it waits, is posted (its memory opened first, unless its data goes along), and is complete when three
-//! things have happened in whatever order: the response is there, the device is done with the capsule, the key is closed.
+//! things have happened in whatever order: the response is there, the key is closed, and the device is done with the data that
+//! went along. Of a capsule without data the device has a copy, and nobody waits for what becomes of that: its receipt may come
+//! later than the response.
 
 use super::QueueEnd;
 use crate::host::queue::{Commands, Completed, Data, InCapsule, Refused, Submission};
@@ -35,6 +37,8 @@ pub(in crate::host) struct QueuePair {
     pub(super) keys: Vec<MemoryKey>,
     /// Places of commands that are yet to be posted.
     pub(super) waiting: VecDeque<u16>,
+    /// Long data is opened to the controller, rather than sent along.
+    pub(super) opens_data: bool,
     completed: Vec<Completed>,
     /// How the first request failed that did.
     pub(super) failed: Option<verbs::Status>,
@@ -81,8 +85,8 @@ pub(super) struct Command {
     since: Time,
     /// Its capsule was given to the device.
     pub(super) posted: bool,
-    /// The device is done with the capsule.
-    pub(super) capsule_gone: bool,
+    /// The device has data of ours that goes along with the capsule.
+    pub(super) is_lent: bool,
     /// What its memory is open under.
     pub(super) key: Option<MemoryKey>,
     pub(super) response: Option<(Status, u64)>,
@@ -113,6 +117,7 @@ impl QueuePair {
             submission: Submission::new(parameters.entries, parameters.flow_control),
             keys: Vec::with_capacity(outstanding_max.into()),
             waiting: VecDeque::with_capacity(outstanding_max.into()),
+            opens_data: false,
             completed: Vec::with_capacity(outstanding_max.into()),
             failed: None,
         }
@@ -156,7 +161,7 @@ impl QueuePair {
             data,
             since: now,
             posted: false,
-            capsule_gone: false,
+            is_lent: false,
             key: None,
             response: None,
         };
@@ -189,9 +194,8 @@ impl QueuePair {
 
     /// Tells the command at a place complete, once it is.
     pub(super) fn settle(&mut self, slot: u16) {
-        let is_complete = |command: &mut Command| {
-            command.capsule_gone && command.key.is_none() && command.response.is_some()
-        };
+        let is_complete =
+            |command: &mut Command| !command.is_lent && command.key.is_none() && command.response.is_some();
         if !self.commands.get_mut(slot).is_some_and(is_complete) {
             return;
         }
