@@ -138,6 +138,8 @@ pub fn record(set: c_int, fd: c_int, connection: Connection, event: epoll_event)
             watch.socket = None;
         }
         watches.adjust(number);
+        // What it wants may be there already, or come without a bell, since nobody asked for one on its behalf.
+        watches.heat(number, true);
     });
 }
 
