@@ -1,7 +1,7 @@
 //! A peer that writes anything into the words of a shared stream, between looks of ours: every span lies within its rings, no loop goes
 //! on for long, and what an honest peer writes comes whole and in order.
 //!
-//! The input is a list of steps of ten bytes: what is done, and a number. A first byte that is odd has the peer honest.
+//! The input is a list of steps of nine bytes: what is done, and a number. A first byte that is odd has the peer honest.
 #![no_main]
 
 use carrier::{End, HEADER_LEN, MEMORY_LEN, Shared, Span};

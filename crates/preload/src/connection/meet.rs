@@ -268,10 +268,10 @@ pub fn has_any_met() -> bool {
 /// Calls that look for the peer one after the other.
 const EAGER_TRIES: u32 = 6;
 /// Calls before a client that sends opens its door, and before one that receives does.
-const CALLS_TO_SEND: u32 = 2;
+const CALLS_TO_SEND: u32 = 6;
 const CALLS_TO_RECEIVE: u32 = 256;
-/// The call of a server's after which it knocks for the first time: it has received, sent, and received again.
-const FIRST_CALL: u32 = 3;
+/// The call of a server's after which it knocks for the first time: the fourth question. To meet costs as much as a few answers by TCP.
+const FIRST_CALL: u32 = 7;
 /// The same where it sends alone: what a megabyte or two take is not worth it.
 const FIRST_CALL_OF_SENDER: u32 = 32;
 /// Nobody has opened by now.

@@ -16,8 +16,8 @@
 //! stream is TCP's. So nothing that a program could see depends on when, or whether, a connection is carried: not the
 //! order of bytes, nor the connection's addresses, its end, or its errors.
 //!
-//! The end that connected opens its door when it sends for the second time after an answer, before the bytes go; the end that
-//! accepted knocks when it has read them. So connections of one question cost nothing, those that last find each other
+//! The end that connected opens its door when it sends for the fourth time, after as many answers, before the bytes go; the end that
+//! accepted knocks when it has read them. So connections of a few questions cost nothing, those that last find each other
 //! if both ends are ours, nobody waits for anybody, and whoever inherits a new connection by fork is the one who gets it
 //! carried.
 //!
