@@ -90,7 +90,7 @@ fn connections(style: &Style, pages: &[Page]) -> String {
 
 fn carrier(row: &RowSnapshot) -> &'static str {
     match row.phase {
-        Phase::Met => "unix",
+        Phase::Met => "memory",
         Phase::Fresh | Phase::Plain | Phase::Waiting | Phase::Accepted | Phase::Calling => "tcp",
     }
 }
