@@ -6,10 +6,10 @@ mod frames;
 mod support;
 
 use frames::Datagram;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use stdx::env::{Env, Owner};
 use stdx::mem::{Kind, Span};
-use support::{Faults, Packet, World};
+use support::{Faults, World, forge};
 use verbs::conformance::Setting;
 use verbs::{
     Access, Completion, Data, Mtu, Peer, Provider, QpId, QpInit, ReceiveQueue, ReceiveRequest, Receives,
@@ -96,12 +96,7 @@ impl Player {
             send_sges: 1,
             inline_bytes: 0,
         };
-        // Queue pairs are numbered in turn: until one has the machine's number.
-        let mut numbered = |_| {
-            let qp = device.create_qp(Owner(1), &init).unwrap();
-            (device.query_qp(qp).unwrap().qpn == to_us.destination).then_some(qp)
-        };
-        let qp = (0..64).find_map(&mut numbered).expect("a queue pair with the machine's number");
+        let qp = device.create_qp(Owner(1), &init).unwrap();
         let peer = Peer {
             address: theirs.parse().unwrap(),
             qpn: from_us.destination,
@@ -128,12 +123,14 @@ impl Player {
         Self { world, qp, cq, span, memory, compared: 0 }
     }
 
-    /// A packet of the other machine comes.
+    /// A packet of the other machine comes, for the number that our queue pair has.
     fn hear(&mut self, datagram: &Datagram) {
         let now = self.world.envs[1].now();
-        let from = SocketAddr::new(source(datagram), datagram.source_port);
-        let to = SocketAddr::new(self.world.address(1), 4791);
-        let packet = Packet { from, to, bytes: datagram.bytes.clone() };
+        let (from, to) = (source(datagram).to_string(), self.world.address(1).to_string());
+        let mut bytes = datagram.bytes[..datagram.bytes.len() - ICRC_LEN].to_vec();
+        let number = self.world.devices[1].query_qp(self.qp).unwrap().qpn.to_be_bytes();
+        bytes[DESTINATION].copy_from_slice(&number[1..]);
+        let packet = forge::close(bytes, &from, &to);
         self.world.net.borrow_mut().inject(now, packet);
         self.settle();
     }
@@ -204,3 +201,6 @@ fn source(datagram: &Datagram) -> IpAddr {
         Network::V6 { source, .. } => source.into(),
     }
 }
+
+/// Where a packet says for which queue pair it is (9.2).
+const DESTINATION: std::ops::Range<usize> = 5..8;
