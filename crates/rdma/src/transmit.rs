@@ -172,6 +172,10 @@ impl Transmitter {
                 let now = env.now();
                 self.show(env.mem(), now, tap);
             }
+        } else {
+            // It may be that no runs can be sent here, which nobody knew before.
+            let info = env.datagrams_info(socket);
+            self.set_limits(info.run_max, info.run_bytes_max);
         }
         self.pieces.clear();
         (self.used, self.count, self.bytes, self.is_closed) = (0, 0, 0, false);

@@ -118,6 +118,10 @@ impl Datagrams {
         if result == Err(IoError::WouldBlock) {
             socket.set_watch(poller, key, Watch::Room)?;
         }
+        if result == Err(IoError::Media) {
+            // The way leads by a device that computes no checksums, for which Linux cut no runs before 6.11.
+            socket.info.run_max = 1;
+        }
         result
     }
 

@@ -234,7 +234,7 @@ pub struct DatagramSocket {
 pub struct DatagramsInfo {
     /// Where datagrams reach it.
     pub address: SocketAddr,
-    /// Most datagrams in a run that is sent; 1 where each is a call of its own.
+    /// Most datagrams in a run that is sent; 1 where each is a call of its own. It may become so after a run that failed.
     pub run_max: u16,
     /// Most bytes in a run that is sent, all its datagrams together.
     pub run_bytes_max: u32,
