@@ -32,7 +32,7 @@ pub fn contenders(options: &Options, programs: &Programs) -> Result<Vec<Contende
         let (client, target) = (Rc::clone(&client), Rc::clone(target));
         let disk = peer.attach(&client, kind)?;
         // Memory that was never written is not there yet.
-        fio(&client, &disk, "write", 1 << 20, 4, "--size=64m")?;
+        fio(&client, &disk, "write", 4 << 10, 4, SIZE)?;
         Ok(Contender::new(name, against, move |workload: &Workload| {
             measure(&client, &target, &disk, workload, seconds).map(Some)
         }))
@@ -146,7 +146,7 @@ fn measure(
 ) -> Result<Figures> {
     let Workload { pattern, size, depth, .. } = workload;
     let before = busy_seconds(target)?;
-    let time = format!("--time_based --runtime={seconds}");
+    let time = format!("{SIZE} --time_based --runtime={seconds}");
     let said = fio(client, disk, pattern, *size, *depth, &time)?;
     let busy = busy_seconds(target)? - before;
     let part = &said["jobs"][0][if workload.writes { "write" } else { "read" }];
@@ -189,6 +189,8 @@ fn run(machine: &Machine, script: &str) -> Result<String> {
     Ok(outcome.output)
 }
 
+/// How much of a disk is used, as fio has it: what is quickly written once.
+const SIZE: &str = "--size=8m";
 /// The end of a cable that a target has, and the client's.
 const TARGET: u8 = 1;
 const CLIENT: u8 = 2;
