@@ -8,8 +8,10 @@ use block::{BlockDevice, Op, Status};
 use core::time::Duration;
 use fabric::{Fabric, io, options, settings};
 use scsi::iscsi::initiator::{ConnectionEnd, Discovery, Failure, InitiatorEvent, InitiatorOptions, RdmaEnd};
-use scsi::iscsi::login::{self, LoginError};
+use scsi::iscsi::login::chap::{ChapAccount, ChapAccounts, ChapAlgorithm, ChapOptions};
+use scsi::iscsi::login::{self, LoginError, Secret};
 use scsi::iscsi::target::iser::Limits;
+use scsi::iscsi::target::{AuthGroup, ChapPolicy, NodeAuthentication};
 use std::rc::Rc;
 use stdx::env::{Env, Owner};
 use stdx::time::Time;
@@ -115,6 +117,36 @@ fn who_refuses_says_why() {
     let target = scsi::iscsi::IscsiName::parse("iqn.2026-01.io.weft:none").unwrap();
     let unknown = InitiatorOptions { target, ..options() };
     assert_eq!(refusal(unknown), failed(LoginError::Refused(LoginStatus::NotFound).into()));
+}
+
+#[test]
+fn chap_proves_both_ends() {
+    let secret = |text: &str| Secret::new(text.as_bytes()).unwrap();
+    let mutual = Some(("target".to_owned(), secret("the other one")));
+    let account = ChapAccount { name: "user".to_owned(), secret: secret("one secret"), mutual };
+    let accounts = ChapAccounts {
+        accounts: vec![account],
+        algorithms: ChapAlgorithm::ALL.to_vec(),
+        mutual_required: true,
+    };
+    let mut fabric = Fabric::new(settings(), Limits::default());
+    let registry = fabric.world.server.registry_mut();
+    registry.add_auth_group(AuthGroup { tag: 1, accounts: Rc::new(accounts) }).unwrap();
+    let node = registry.node_mut(&scsi::iscsi::IscsiName::parse(TARGET).unwrap()).unwrap();
+    node.authentication = NodeAuthentication { chap: ChapPolicy::Required, mutual: true, group: Some(1) };
+    let with = |ours: &str, theirs: &str| {
+        let one_way = ChapOptions::one_way("user".to_owned(), secret(ours));
+        let chap = ChapOptions { mutual: Some((None, secret(theirs))), ..one_way };
+        InitiatorOptions { chap: Some(chap), ..options() }
+    };
+    fabric.connect(with("one secret", "the other one"));
+    fabric.close();
+    for wrong in [options(), with("two secrets", "the other one"), with("one secret", "one of others")] {
+        fabric.begin(wrong);
+        assert!(matches!(fabric.events[..], [InitiatorEvent::Failed(_)]), "{:?}", fabric.events);
+        fabric.close();
+    }
+    assert_eq!(fabric.world.server.sessions().count(), 0);
 }
 
 #[test]
