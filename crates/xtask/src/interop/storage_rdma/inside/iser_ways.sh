@@ -20,7 +20,6 @@ for settings in \
     echo "$settings"
     login $settings
     few
-    no_complaints
     leave
 done
 login node.session.nr_sessions=2
