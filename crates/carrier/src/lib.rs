@@ -65,7 +65,7 @@ pub const SHORT_LEN: usize = 8 << 10;
 /// Bytes of a middle ring: a power of two. Two of them fit a processor's own cache.
 pub const MIDDLE_LEN: usize = 256 << 10;
 /// Bytes of a long ring: a power of two.
-pub const LONG_LEN: usize = 4 << 20;
+pub const LONG_LEN: usize = 1 << 20;
 /// Bytes of the whole memory.
 pub const MEMORY_LEN: usize = HEADER_LEN + 2 * (SHORT_LEN + MIDDLE_LEN + LONG_LEN);
 

@@ -22,7 +22,7 @@
 //! carried.
 //!
 //! Memory: the end that knocks makes it, once it knows that somebody is there. A connection that carries small requests takes five
-//! pages of it, one that carries much half a megabyte, until it is closed.
+//! pages of it, one that carries much half a megabyte, and where both ends take turns on a processor two more, until it is closed.
 //!
 //! Invariants: the end that connected changes its direction first, and the other one only when it has heard of that; so bytes
 //! go into a carrier only when somebody looks at its other end. A connection that other processes hold too does not meet.
