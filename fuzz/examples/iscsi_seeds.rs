@@ -41,7 +41,8 @@ fn main() {
 fn session(digests: bool) -> Vec<u8> {
     let mut initiator = World::new().arrive();
     let digest = if digests { "HeaderDigest=CRC32C DataDigest=CRC32C" } else { "" };
-    let login = initiator.login(&format!("InitialR2T=No FirstBurstLength=4096 MaxBurstLength=16384 {digest}"));
+    let login =
+        initiator.login(&format!("InitialR2T=No FirstBurstLength=4096 MaxBurstLength=16384 {digest}"));
     initiator.digests = Digests { header: digests, data: digests };
     let data = pattern(20 << 10, 3);
     let steps = [

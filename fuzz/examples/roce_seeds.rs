@@ -42,11 +42,9 @@ fn main() {
                 *number = number.wrapping_add(1);
             }
         }
-        for (target, input) in [
-            ("rc_responder", requests),
-            ("rc_requester", answers),
-            ("connection_manager", messages),
-        ] {
+        for (target, input) in
+            [("rc_responder", requests), ("rc_requester", answers), ("connection_manager", messages)]
+        {
             let input = &input[..input.len().min(INPUT_MAX)];
             std::fs::write(corpus(target).join(&name), input).unwrap();
         }

@@ -14,8 +14,8 @@ use stdx::env::{Env, Owner};
 use support::{Faults, World, forge};
 use verbs::conformance::Setting;
 use verbs::{
-    Accept, Access, Connect, ConnectionId, Connections, Limits, Parameters, PortSpace, Provider, QpId, QpInit,
-    Receives, Transition, Transport,
+    Accept, Access, Connect, ConnectionId, Connections, Limits, Parameters, PortSpace, Provider, QpId,
+    QpInit, Receives, Transition, Transport,
 };
 use wire::cm::MAD_LEN;
 use wire::roce::GENERAL_SERVICES_Q_KEY;
@@ -87,7 +87,8 @@ fn want(world: &mut World, connections: &[ConnectionId], what: u8, number: u8) {
     match (what & 7, connection) {
         (0, _) => {
             let qp = pair(world, transport);
-            let space = if transport == Transport::UnreliableDatagram { PortSpace::Udp } else { PortSpace::Tcp };
+            let space =
+                if transport == Transport::UnreliableDatagram { PortSpace::Udp } else { PortSpace::Tcp };
             let to = SocketAddr::new("10.0.0.7".parse().unwrap(), PORT);
             let parameters = Parameters::default();
             let connect = Connect { space, to, from: None, qp, parameters, private_data: &[] };

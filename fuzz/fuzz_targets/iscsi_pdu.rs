@@ -4,9 +4,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use wire::iscsi::{
-    AdditionalHeaders, AsyncMessage, BHS_LEN, Bhs, DataIn, DataOut, Digests, HeaderError, HeaderRules, LoginRequest,
-    LoginResponse, LogoutRequest, LogoutResponse, NopIn, NopOut, Opcode, PduLayout, R2t, Receiver, Reject,
-    ScsiCommand, ScsiResponse, Snack, TaskRequest, TaskResponse, TextRequest, TextResponse,
+    AdditionalHeaders, AsyncMessage, BHS_LEN, Bhs, DataIn, DataOut, Digests, HeaderError, HeaderRules,
+    LoginRequest, LoginResponse, LogoutRequest, LogoutResponse, NopIn, NopOut, Opcode, PduLayout, R2t,
+    Receiver, Reject, ScsiCommand, ScsiResponse, Snack, TaskRequest, TaskResponse, TextRequest, TextResponse,
 };
 
 fuzz_target!(|input: &[u8]| {

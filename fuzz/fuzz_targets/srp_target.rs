@@ -130,14 +130,19 @@ impl Run {
         let described = match argument >> 5 {
             0 | 1 => Descriptor::Direct(memory),
             2 => Descriptor::Indirect { table: whole, len: memory.len, first: DescriptorTable::new(&table) },
-            3 => Descriptor::Indirect { table: whole, len: memory.len, first: DescriptorTable::new(&table[..16]) },
+            3 => Descriptor::Indirect {
+                table: whole,
+                len: memory.len,
+                first: DescriptorTable::new(&table[..16]),
+            },
             4 => Descriptor::Indirect { table: memory, len: memory.len, first: DescriptorTable::new(&[]) },
             5 => Descriptor::Immediate { len: memory.len },
             _ => Descriptor::None,
         };
         let is_write = channel & 64 != 0 || argument >> 5 == 5;
         let cdb = ranged(if is_write { 0x2a } else { 0x28 }, u32::from(argument), blocks);
-        let (data_out, data_in) = if is_write { (described, Descriptor::None) } else { (Descriptor::None, described) };
+        let (data_out, data_in) =
+            if is_write { (described, Descriptor::None) } else { (Descriptor::None, described) };
         let lun = Lun::from_number(u16::from(channel >> 7));
         let unit = Command { lun, data_out, data_in, ..command(self.tag, &cdb) };
         let mut bytes = vec![0; IMMEDIATE_AT + 256];
@@ -166,7 +171,10 @@ impl Run {
             }
             4 => self.send(channel, &Reply { opcode: Opcode::CreditResponse, tag: tag << 63 }.encode()),
             5 => {
-                self.send(channel, &Reply { opcode: Opcode::AsynchronousEventResponse, tag: 1 << 63 }.encode());
+                self.send(
+                    channel,
+                    &Reply { opcode: Opcode::AsynchronousEventResponse, tag: 1 << 63 }.encode(),
+                );
             }
             6 => self.send(channel, &InitiatorLogout { tag }.encode()),
             _ => self.world.server.drain(&mut self.world.env, &mut self.world.device, &mut self.world.target),

@@ -76,7 +76,8 @@ impl RdmaWorld {
         }
     }
 
-    fn turn(&mut self) {
+    /// Hands everything over once.
+    pub fn turn(&mut self) {
         let Self { world, device, transport, host, .. } = self;
         let World { env, server, target, .. } = world;
         while let Some(event) = device.poll_event() {
