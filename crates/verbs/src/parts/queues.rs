@@ -212,6 +212,13 @@ pub struct Receive {
     pub sges: Vec<Sge>,
 }
 
+impl Receive {
+    fn move_to(&mut self, into: &mut Self) {
+        into.id = self.id;
+        core::mem::swap(&mut into.sges, &mut self.sges);
+    }
+}
+
 /// A receive queue.
 #[derive(Debug)]
 pub struct ReceiveRing {
@@ -239,10 +246,12 @@ impl ReceiveRing {
 
     /// Takes the first receive; it becomes `into`.
     pub fn take(&mut self, into: &mut Receive) -> bool {
-        let Some(place) = self.ring.pop() else { return false };
-        into.id = place.id;
-        core::mem::swap(&mut into.sges, &mut place.sges);
-        true
+        self.ring.pop().map(|place| place.move_to(into)).is_some()
+    }
+
+    /// Takes the last receive; it becomes `into`.
+    pub fn take_last(&mut self, into: &mut Receive) -> bool {
+        self.ring.pop_last().map(|place| place.move_to(into)).is_some()
     }
 
     /// How many receives are posted.

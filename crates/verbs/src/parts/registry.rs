@@ -239,7 +239,9 @@ impl<E: Default> Registry<E> {
         match pair.init.receives {
             Receives::Own { .. } => pair.receives.take(into),
             Receives::Shared(srq) => {
-                let taken = self.srqs.get_mut(srq.0).is_some_and(|shared| shared.ring.take(into));
+                // Whose message comes next is chance, so that their order means nothing. What was posted last was used
+                // last, and lies in the cache: few connections use little of much memory.
+                let taken = self.srqs.get_mut(srq.0).is_some_and(|shared| shared.ring.take_last(into));
                 self.check_srq_limit(srq);
                 taken
             }

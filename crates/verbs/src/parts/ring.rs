@@ -36,6 +36,13 @@ impl<T: Default> Ring<T> {
         self.places.get_mut(at)
     }
 
+    /// Takes the last thing off; it can still be looked at.
+    pub fn pop_last(&mut self) -> Option<&mut T> {
+        self.len = self.len.checked_sub(1)?;
+        let at = self.place(self.len);
+        self.places.get_mut(at)
+    }
+
     /// The thing behind `index` others.
     pub fn get(&self, index: usize) -> Option<&T> {
         if index < self.len { self.places.get(self.place(index)) } else { None }
@@ -92,10 +99,24 @@ mod tests {
     }
 
     #[test]
+    fn the_last_can_be_taken_first() {
+        let mut ring: Ring<u8> = Ring::new(3);
+        for number in 1..=4u8 {
+            // The third and the fourth lie where the first two did.
+            *ring.push().unwrap() = number;
+            if number == 2 {
+                assert_eq!((ring.pop().copied(), ring.pop_last().copied()), (Some(1), Some(2)));
+            }
+        }
+        assert_eq!((ring.pop_last().copied(), ring.pop_last().copied()), (Some(4), Some(3)));
+        assert!(ring.pop_last().is_none() && ring.is_empty());
+    }
+
+    #[test]
     fn a_ring_without_places_is_full() {
         let mut ring: Ring<u8> = Ring::new(0);
         assert!(ring.push().is_none());
-        assert!(ring.pop().is_none());
+        assert!(ring.pop().is_none() && ring.pop_last().is_none());
         assert_eq!(ring.get(0), None);
     }
 }
