@@ -20,6 +20,7 @@ mod records;
 mod shard;
 pub mod size;
 pub mod srp;
+mod turn;
 pub mod url;
 pub mod volumes;
 

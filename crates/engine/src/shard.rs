@@ -7,7 +7,7 @@ use crate::handle::{self, Handle, Inbox};
 use crate::hosts::{AttachError, Hosts};
 use crate::iscsi::{Initiators, Iscsi, IscsiAttachError};
 use crate::keys::Keys;
-use crate::nvmf::{Exports, STREAMS};
+use crate::nvmf::Exports;
 use crate::owners::Part;
 use crate::records::Records;
 use crate::srp::{Srp, SrpAttachError, SrpDisks};
@@ -19,7 +19,6 @@ use nvme::target::{Lanes, Options, Target, rdma, tcp};
 use scsi::iscsi::initiator::InitiatorOptions;
 use stdx::env::{Env, Event};
 use stdx::mem::{OutOfMemory, Span};
-use stdx::time::{Time, earliest};
 
 /// Volumes, the target that serves them and the hosts that use others', on one thread.
 pub struct Shard {
@@ -40,11 +39,13 @@ pub struct Shard {
     pub(crate) devices: Devices,
     pub(crate) limits: Limits,
     pub(crate) observers: Vec<Observer>,
-    inbox: Inbox,
+    pub(crate) inbox: Inbox,
     handle: Handle,
-    events: Vec<Event>,
+    pub(crate) events: Vec<Event>,
     /// A buffer came back in the last turn for which a server may be waiting that had been polled before.
-    relieved: bool,
+    pub(crate) relieved: bool,
+    /// Looks since the last whole turn.
+    pub(crate) looks: u32,
     ending: Ending,
 }
 
@@ -100,6 +101,7 @@ impl Shard {
             handle,
             events: Vec::new(),
             relieved: false,
+            looks: 0,
             ending: Ending::No,
         })
     }
@@ -302,68 +304,6 @@ impl Shard {
         self.iscsi.iser.check();
     }
 
-    /// Waits until there is something to do, and does it.
-    pub fn turn(&mut self, env: &mut dyn Env) {
-        // What was asked for since the last turn goes out before we wait for anything.
-        self.hosts.flush(env, &mut self.devices);
-        self.discoveries.flush(env, &mut self.devices);
-        self.initiators.flush(env, &mut self.devices);
-        self.srp_disks.drive(env, &mut self.devices);
-        let mut events = core::mem::take(&mut self.events);
-        env.poll(&mut events, self.deadline());
-        for event in events.drain(..) {
-            self.handle_event(env, &event);
-        }
-        self.events = events;
-        if self.deadline().is_some_and(|deadline| deadline <= env.now()) {
-            self.handle_timeout(env);
-        }
-        self.turn_devices(env);
-        self.hosts.drive(env, &mut self.devices);
-        self.discoveries.drive(env, &mut self.devices);
-        self.initiators.drive(env, &mut self.devices);
-        self.hosts.poll(env, &mut self.volumes);
-        self.initiators.poll(env, &mut self.volumes);
-        self.srp_disks.drive(env, &mut self.devices);
-        self.srp_disks.poll(env, &mut self.volumes);
-        self.discoveries.poll(env, &mut self.devices, &mut self.hosts, &mut self.volumes);
-        self.apply_changes(env);
-        self.poll_nvmf(env);
-        self.keep_namespaces(env);
-        self.iscsi.poll(env, &mut self.devices);
-        self.srp.poll(env, &mut self.devices);
-        self.keys.poll(env, &mut self.records, &self.volumes);
-        self.iscsi.store_reservations(env, &mut self.records);
-        self.iscsi.close_kept(env, &mut self.records);
-        self.hosts.flush(env, &mut self.devices);
-        self.initiators.flush(env, &mut self.devices);
-        self.srp_disks.drive(env, &mut self.devices);
-        self.devices.drive_leavers(env);
-        self.turn_devices(env);
-        self.end(env);
-        self.relieved = env.mem().take_relief();
-    }
-
-    /// When the next [`Shard::turn`] is due even if nothing happens.
-    pub fn deadline(&self) -> Option<Time> {
-        let parts = [
-            self.volumes.deadline(),
-            self.hosts.deadline(),
-            self.discoveries.deadline(),
-            self.iscsi.server.deadline(),
-            self.iscsi.target.deadline(),
-            self.initiators.deadline(),
-            self.srp_disks.deadline(),
-            self.records.deadline(),
-            self.target.deadline(),
-            self.nvmf_deadline(),
-            self.srp.deadline(),
-            self.devices.deadline(),
-            self.relieved.then_some(Time::ZERO),
-        ];
-        parts.into_iter().fold(None, earliest)
-    }
-
     /// Begins an orderly end: no new connections, what was asked is answered, volumes are flushed.
     pub fn drain(&mut self, env: &mut dyn Env) {
         if matches!(self.ending, Ending::No) {
@@ -379,55 +319,18 @@ impl Shard {
         matches!(self.ending, Ending::Done)
     }
 
-    fn handle_event(&mut self, env: &mut dyn Env, event: &Event) {
-        match Part::of(event.owner) {
-            Some(Part::Nvmf) => {
-                self.server.handle_event(env, &mut self.lanes.of(&mut self.target, STREAMS), event);
-            }
-            Some(Part::Device(place)) => self.devices.handle_event(env, place, event),
-            Some(Part::Volume(place)) => self.volumes.handle_event(env, place, event),
-            Some(Part::Host(place)) => self.hosts.handle_event(env, place, event),
-            Some(Part::Discovery(place)) => self.discoveries.handle_event(env, place, event),
-            Some(Part::Iscsi) => self.iscsi.server.handle_event(env, &mut self.iscsi.target, event),
-            Some(Part::Initiator(place)) => self.initiators.handle_event(env, place, event),
-            Some(Part::Record(place)) => {
-                let told = self.records.handle_event(env, place, event);
-                if self.keys.keeps(place) {
-                    told.into_iter().for_each(|told| self.handle_key_record(env, place, told));
-                } else if self.keeps_namespace(place) {
-                    told.into_iter().for_each(|told| self.handle_namespace_record(env, place, told));
-                } else if let Some(told) = told {
-                    self.iscsi.handle_record(env, &mut self.records, &self.volumes, place, told);
-                }
-            }
-            Some(Part::Shard) => {
-                while let Some(call) = self.inbox.next() {
-                    call(self, env);
-                }
-            }
-            None => tracing::warn!(owner = event.owner.0, "an event for nobody"),
-        }
-    }
-
-    fn handle_timeout(&mut self, env: &mut dyn Env) {
-        self.volumes.handle_timeout(env);
-        self.hosts.handle_timeout(env);
-        self.discoveries.handle_timeout(env, &self.devices);
-        self.target.handle_timeout(env);
-        self.handle_nvmf_timeout(env);
-        self.iscsi.server.handle_timeout(env, &mut self.iscsi.target);
-        self.initiators.handle_timeout(env);
-        self.srp_disks.handle_timeout(env);
-        self.records.handle_timeout(env);
-    }
-
     /// Whether nobody is connected to a target of ours any more.
     fn is_target_drained(&self) -> bool {
         self.is_nvmf_drained() && self.iscsi.is_drained() && self.srp.is_drained()
     }
 
+    /// Whether an orderly end was asked for.
+    pub(crate) const fn is_ending(&self) -> bool {
+        !matches!(self.ending, Ending::No)
+    }
+
     /// Takes an orderly end one step further.
-    fn end(&mut self, env: &mut dyn Env) {
+    pub(crate) fn end(&mut self, env: &mut dyn Env) {
         match &self.ending {
             Ending::No | Ending::Done => {}
             Ending::Draining if !self.is_target_drained() => {}
@@ -504,6 +407,7 @@ mod tests {
     use crate::volumes::FileSpec;
     use stdx::conformance::still::StillEnv;
     use stdx::testing::TestEnv;
+    use stdx::time::Time;
 
     /// A disk may take its time; the shard sleeps meanwhile, and time passes for those who only simulate it.
     #[test]

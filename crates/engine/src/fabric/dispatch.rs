@@ -5,10 +5,12 @@ use crate::Shard;
 use stdx::env::Env;
 
 impl Shard {
-    /// Has the devices do what there is to do, and hands out what they tell.
-    pub(crate) fn turn_devices(&mut self, env: &mut dyn Env) {
+    /// Has the devices do what there is to do, and hands out what they tell; true if that was anything.
+    pub(crate) fn turn_devices(&mut self, env: &mut dyn Env) -> bool {
         self.devices.turn(env);
+        let mut has_told = false;
         while let Some((place, owner, told)) = self.devices.poll() {
+            has_told = true;
             match User::of(owner) {
                 Some(User::Nvmf) => self.nvmf_rdma.handle(env, &mut self.devices, place, &told),
                 Some(User::Srp) => self.srp.servers.handle(env, &mut self.devices, place, &told),
@@ -30,5 +32,6 @@ impl Shard {
                 None => tracing::warn!(owner = owner.0, "a device tells something to nobody"),
             }
         }
+        has_told
     }
 }
