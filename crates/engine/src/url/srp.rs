@@ -84,7 +84,12 @@ impl FromStr for SrpHostUrl {
         let rest = text.strip_prefix("srp://").ok_or(UrlError::NoScheme)?;
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         let mut query = Query::parse(query);
-        let (host, port) = parse_authority(place.trim_end_matches('/'), crate::srp::PORT)?;
+        let (authority, path) = place.split_once('/').unwrap_or((place, ""));
+        if !path.is_empty() {
+            let expected = "empty, as it is where a machine is asked for all its targets";
+            return Err(UrlError::Value { name: "target", value: path.into(), expected });
+        }
+        let (host, port) = parse_authority(authority, crate::srp::PORT)?;
         let url = Self { host, port, from: query.address("from")? };
         query.end().map(|()| url)
     }
