@@ -169,28 +169,12 @@ impl Memory {
         unsafe { dst.as_mut_ptr().copy_from_nonoverlapping(at, dst.len()) }
     }
 
-    /// Copies all of `src` to the start of `dst`, which is as long or longer. They may overlap. What goes to published memory,
-    /// and did not come from another process, is for another processor to read, and goes past this one's cache.
+    /// Copies all of `src` to the start of `dst`, which is as long or longer. They may overlap.
     #[inline]
     pub fn copy(&mut self, dst: Span, src: Span) {
         let (to, from) = (self.at_to_write(dst.first(src.len())), self.at(src));
-        let lines = if self.is_outward(dst, src) { src.len() / cache::LINE * cache::LINE } else { 0 };
-        // SAFETY: both ranges were checked to lie in live mappings, and `copy` allows overlap. Lines that go past the cache are
-        // of two regions, so that they do not overlap; they are the first of the bytes, the rest follows them.
-        unsafe {
-            let done = if lines > 0 && cache::copy_past(to, from, lines) { lines } else { 0 };
-            to.add(done).copy_from(from.add(done), src.len() - done);
-        }
-    }
-
-    /// Whether so much is copied to memory that others read that they had better find it there than in our cache: there a
-    /// processor that shares none with this one gets a line in the time in which it gets several from memory.
-    #[inline]
-    fn is_outward(&self, dst: Span, src: Span) -> bool {
-        src.len() >= OUTWARD_MIN
-            && self.kind(dst.region) == Kind::Published
-            && src.region != dst.region
-            && self.kind(src.region) != Kind::Foreign
+        // SAFETY: both ranges were checked to lie in live mappings, and `copy` allows overlap.
+        unsafe { to.copy_from(from, src.len()) }
     }
 
     /// The span will be read soon: the processor may begin to fetch it. Changes nothing but how long that takes.
@@ -447,9 +431,6 @@ impl Drop for Memory {
     }
 }
 
-/// Fewer bytes than this are copied through the cache wherever they go.
-const OUTWARD_MIN: usize = 1024;
-
 /// Tells one memory's pins from another's.
 static IDENTITIES: AtomicU64 = AtomicU64::new(0);
 
@@ -471,25 +452,6 @@ mod tests {
 
     fn memory() -> Memory {
         Memory::new(MemoryLimits { buffer_bytes: 20 << 20 }).unwrap()
-    }
-
-    #[test]
-    fn what_goes_out_arrives_whole() {
-        let mut memory = memory();
-        let (from, to) = (memory.take(9000).unwrap(), memory.map(Kind::Published, 9100).unwrap());
-        let to = memory.whole(to).first(9100);
-        let bytes: Vec<u8> = (0..9000u32).map(|number| (number % 251) as u8).collect();
-        memory.write(from, &bytes);
-        // Long and short, with and without a rest, and where the processor cannot.
-        for (at, len) in [(0, 9000), (64, 1024), (16, 1023), (7, 5000), (32, 2111)] {
-            memory.fill(to, 0xee);
-            memory.copy(to.slice(at, len), from.first(len));
-            assert_eq!(memory.first_difference(to.slice(at, len), from.first(len)), None, "{at}+{len}");
-            let around = [to.first(at), to.from(at + len)];
-            for span in around {
-                memory.look(span, |bytes| assert!(bytes.iter().all(|&byte| byte == 0xee)));
-            }
-        }
     }
 
     #[test]
