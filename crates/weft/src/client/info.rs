@@ -60,7 +60,7 @@ pub fn run(style: &Style, args: &InfoArgs) -> Result<(), Failure> {
     } else {
         volume.print(style);
     }
-    client.leave()
+    Ok(())
 }
 
 fn controller(client: &Client) -> Option<Controller> {

@@ -64,31 +64,6 @@ impl Client {
         Ok(Self { env, shard, began: Instant::now(), volumes: 0 })
     }
 
-    /// Lets go of remote volumes in order.
-    pub fn leave(mut self) -> Result<(), Failure> {
-        let names: Vec<_> = self.shard.hosts().iter().map(|attached| attached.name.clone()).collect();
-        for name in names {
-            // It was found by this name a moment ago.
-            let _ = self.shard.detach(&mut self.env, &name);
-        }
-        let disks: Vec<_> = self.shard.initiators().iter().map(|disk| disk.name.clone()).collect();
-        for name in disks {
-            // As above.
-            let _ = self.shard.detach_disk(&mut self.env, &name);
-        }
-        let disks: Vec<_> = self.shard.srp_disks().iter().map(|disk| disk.name.clone()).collect();
-        for name in disks {
-            // As above.
-            let _ = self.shard.detach_srp_disk(&mut self.env, &name);
-        }
-        // Last words of RDMA's connections take a moment; who does not hear them is not waited for.
-        let until = self.env.now() + LAST_WORDS_TIME;
-        while self.shard.devices().has_leavers() && self.env.now() < until {
-            self.turn()?;
-        }
-        Ok(())
-    }
-
     /// Lets the shard do what there is to do, waiting for something if there is nothing.
     pub fn turn(&mut self) -> Result<(), Failure> {
         self.shard.turn(&mut self.env);
@@ -119,6 +94,30 @@ impl Client {
                 return opened.map_err(Ok);
             }
             self.turn().map_err(Err)?;
+        }
+    }
+}
+
+impl Drop for Client {
+    /// Lets go of remote volumes in order, however the command ends: over RDMA nothing else tells their targets.
+    fn drop(&mut self) {
+        // Each is found by its name: it was there a moment ago.
+        let hosts: Vec<_> = self.shard.hosts().iter().map(|attached| attached.name.clone()).collect();
+        for name in hosts {
+            let _ = self.shard.detach(&mut self.env, &name);
+        }
+        let disks: Vec<_> = self.shard.initiators().iter().map(|disk| disk.name.clone()).collect();
+        for name in disks {
+            let _ = self.shard.detach_disk(&mut self.env, &name);
+        }
+        let disks: Vec<_> = self.shard.srp_disks().iter().map(|disk| disk.name.clone()).collect();
+        for name in disks {
+            let _ = self.shard.detach_srp_disk(&mut self.env, &name);
+        }
+        // Last words take a moment; who does not hear them is not waited for.
+        let until = self.env.now() + LAST_WORDS_TIME;
+        while self.shard.devices().has_leavers() && self.env.now() < until {
+            self.shard.turn(&mut self.env);
         }
     }
 }

@@ -107,3 +107,14 @@ fn processor_ticks(pid: u32) -> u64 {
 }
 
 const ATTEMPTS: usize = 5;
+
+/// By packets nothing but its last words tells a target that a host's process has ended.
+#[test]
+fn a_command_that_ends_lets_go_of_its_target() {
+    let daemon = Daemon::start(&["--ram", "16MiB"]);
+    let url = daemon.rdma_url(1);
+    weft_ok(&["bench", &url, "--packets", "--pattern", "randread", "--seconds", "0.1"]);
+    let params = r#"{"nqn": "nqn.2026-01.org.weft:volume"}"#;
+    let left = weft_ok(&["rpc", "-s", &daemon.socket, "nvmf_subsystem_get_controllers", params]);
+    assert_eq!(left.trim(), "[]");
+}

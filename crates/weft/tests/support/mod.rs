@@ -53,6 +53,12 @@ impl Daemon {
         one["url"].as_str().expect("a URL").to_owned()
     }
 
+    /// The same by RDMA.
+    pub fn rdma_url(&self, nsid: u32) -> String {
+        let one = self.namespaces.iter().find(|one| one["nsid"] == nsid).expect("the namespace is served");
+        one["rdma_url"].as_str().expect("a URL").to_owned()
+    }
+
     /// The URL of a logical unit.
     pub fn disk(&self, lun: u32) -> String {
         let one = self.luns.iter().find(|one| one["lun"] == lun).expect("the logical unit is served");
