@@ -44,6 +44,25 @@ fn refusal(answers: &[Answer]) -> LoginStatus {
     LoginResponse::decode(&answer.bhs).unwrap().status
 }
 
+/// What came before its turn stays what it is, also if an ABORT TASK for another task names its number.
+#[test]
+fn a_number_that_has_come_is_not_aborted() {
+    let (mut world, mut initiator, mut other) = pair("");
+    let missing = initiator.cmd_sn;
+    initiator.cmd_sn = missing.next();
+    let ping = initiator.ping(5, b"waits");
+    assert!(world.exchange(&mut initiator, &ping).is_empty());
+    let abort = initiator.manage(6, 1, 0x7777);
+    let answers = world.exchange(&mut initiator, &abort);
+    assert_eq!(TaskResponse::decode(&answers[0].bhs).unwrap().result, TaskResult::NoSuchTask);
+    let next = core::mem::replace(&mut initiator.cmd_sn, missing);
+    let late = initiator.ping(7, b"");
+    initiator.cmd_sn = next;
+    let answers = world.exchange(&mut initiator, &late);
+    assert_eq!(answers.iter().map(|answer| &answer.data[..]).collect::<Vec<_>>(), [&b""[..], b"waits"]);
+    assert_well(&mut world, &mut other);
+}
+
 #[test]
 fn lengths_that_lie_end_the_connection() {
     let (mut world, initiator, mut other) = pair("");

@@ -99,13 +99,13 @@ impl Connection {
         let Some(task) = session.tasks.get(slot) else { return Ok(None) };
         match task.stage {
             Stage::Parked if task.connection == self.key => {
-                session.window.give_up(task.request.cmd_sn);
+                session.window.forget_task(task.request.cmd_sn);
                 self.forget_task(cx, slot);
                 Ok(Some(TaskResult::Complete))
             }
             // Its data may be landing by another connection, which is told before it receives more.
             Stage::Parked => {
-                session.window.give_up(task.request.cmd_sn);
+                session.window.forget_task(task.request.cmd_sn);
                 cx.shard.orders.push_back(Order::Forget(task.connection, slot));
                 Ok(Some(TaskResult::Complete))
             }

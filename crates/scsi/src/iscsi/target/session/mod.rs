@@ -129,7 +129,7 @@ impl Session {
         }
         if task.stage == Stage::Parked {
             let number = task.request.cmd_sn;
-            self.window.give_up(number);
+            self.window.forget_task(number);
         }
         if let Some(buffer) = self.remove(slot, solicited_bytes) {
             give(env, buffer);

@@ -114,19 +114,21 @@ impl Window {
         self.parked.pop_front_if(|(number, _)| *number == expected).map(|(_, parked)| parked)
     }
 
-    /// The number of something that will not come any more is not waited for: that of a parked task, or of a command that
-    /// never came (RFC 7143, section 11.5.5). False if the number is none of the window.
+    /// The number of a command that never came is not waited for (RFC 7143, section 11.5.5). False if the number is none of the
+    /// window, or that of something that did come and waits for its turn.
     pub(crate) fn give_up(&mut self, number: Serial) -> bool {
-        if let Some((_, parked)) = self.parked.iter_mut().find(|(known, _)| *known == number) {
-            *parked = Parked::Gone;
-            return true;
+        let missing = self.turn(number) != Turn::Never;
+        if missing {
+            self.park(number, Parked::Gone);
         }
-        match self.turn(number) {
-            Turn::Never => false,
-            Turn::Now | Turn::Later => {
-                self.park(number, Parked::Gone);
-                true
-            }
+        missing
+    }
+
+    /// A task that was parked under this number is gone.
+    pub(crate) fn forget_task(&mut self, number: Serial) {
+        let parked = self.parked.iter_mut().find(|(known, _)| *known == number);
+        if let Some((_, parked @ Parked::Task(_))) = parked {
+            *parked = Parked::Gone;
         }
     }
 
@@ -206,5 +208,15 @@ mod tests {
         window.advance(false);
         assert!(matches!(window.due(), Some(Parked::Gone)));
         window.check(0);
+    }
+
+    #[test]
+    fn what_has_come_is_not_given_up() {
+        let mut window = Window::new(Serial(0), 8);
+        window.park(Serial(1), Parked::Task(3));
+        assert!(!window.give_up(Serial(1)));
+        window.forget_task(Serial(1));
+        window.advance(false);
+        assert!(matches!(window.due(), Some(Parked::Gone)));
     }
 }
