@@ -16,7 +16,9 @@ pub fn run(style: &Style, args: &TopArgs) -> Result<(), Failure> {
     let is_watched = !args.once && !style.json && std::io::stdout().is_terminal();
     loop {
         pages::sweep();
-        let pages = pages::all();
+        let mut pages = pages::all();
+        // What has only just ended is still there.
+        pages.retain(|page| !page.processes.is_empty());
         if style.json {
             say!("{}", json!(pages.iter().map(describe).collect::<Vec<_>>()));
         } else {
