@@ -410,7 +410,8 @@ impl Server {
         let of = self.channels.iter().filter(|(_, channel)| channel.login.nexus == key);
         let of: Vec<Key> = of.map(|(key, _)| key).collect();
         for key in of {
-            self.act(parts, key, |channel, cx| channel.forget_managements(cx));
+            // One that has ended may have waited for nothing else.
+            self.with(parts, key, |channel, cx| channel.forget_managements(cx));
         }
         true
     }
