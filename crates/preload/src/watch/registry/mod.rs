@@ -5,7 +5,7 @@
 //! program changes from then on is kept here, and told to the kernel only where the kernel could not tell enough otherwise.
 //!
 //! Invariants: a connection whose bell was heard is hot in all its sets. A thread sleeps on a set only while none is hot, and is
-//! roused ([`rouse`]) when one becomes hot by another thread. Nobody who holds the lock takes a connection's guards: the memory
+//! roused when one becomes hot by another thread. Nobody who holds the lock takes a connection's guards: the memory
 //! stays there because a connection is forgotten here before it goes.
 
 mod hot;
