@@ -31,6 +31,7 @@ fuzz_target!(|input: &[u8]| {
         piece_max: (first & 8 != 0).then_some(4096),
         fast_io_fail_timeout: (first & 16 != 0).then_some(Duration::from_secs(3)),
         requests_max: 64,
+        lun: Some(0),
         ..InitiatorOptions::new(ADDRESS, PORT, PORT)
     };
     let script = Script::connected(options);
