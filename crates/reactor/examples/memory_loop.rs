@@ -5,8 +5,8 @@
 
 use reactor::pin;
 use std::error::Error;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 use stdx::mem::{Kind, Memory, MemoryLimits};
 
@@ -32,8 +32,13 @@ struct Line(AtomicU64);
 fn ping(span: Duration) -> Result<f64, Box<dyn Error>> {
     let lines = Arc::new((Line::default(), Line::default(), AtomicBool::new(false)));
     let theirs = Arc::clone(&lines);
-    let echo = std::thread::spawn(move || {
-        let _ = pin(0);
+    // One that spins before all others would never let the other thread leave its processor.
+    let both = Arc::new(Barrier::new(2));
+    let their_both = Arc::clone(&both);
+    let echo = std::thread::spawn(move || -> std::io::Result<()> {
+        let moved = pin(0);
+        their_both.wait();
+        moved?;
         let mut seen = 0;
         while !theirs.2.load(Ordering::Relaxed) {
             let number = theirs.0.0.load(Ordering::Acquire);
@@ -42,21 +47,23 @@ fn ping(span: Duration) -> Result<f64, Box<dyn Error>> {
                 seen = number;
             }
         }
+        Ok(())
     });
+    both.wait();
     pin(1)?;
     let (began, mut count) = (Instant::now(), 0);
     while began.elapsed() < span {
         for _ in 0..1000 {
             count += 1;
             lines.0.0.store(count, Ordering::Release);
-            while lines.1.0.load(Ordering::Acquire) != count {
+            while lines.1.0.load(Ordering::Acquire) != count && !echo.is_finished() {
                 core::hint::spin_loop();
             }
         }
     }
     let rate = count as f64 / began.elapsed().as_secs_f64();
     lines.2.store(true, Ordering::Relaxed);
-    echo.join().map_err(|_| "the echo failed")?;
+    echo.join().map_err(|_| "the echo failed")??;
     Ok(rate)
 }
 
