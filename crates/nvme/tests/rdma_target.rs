@@ -127,8 +127,15 @@ impl World {
 
     /// Asks for a connection with these words.
     fn ask(&mut self, private_data: &[u8]) -> Result<(Key, QueueAccept), RejectStatus> {
+        self.ask_with(Parameters::default(), private_data)
+    }
+
+    fn ask_with(
+        &mut self,
+        parameters: Parameters,
+        private_data: &[u8],
+    ) -> Result<(Key, QueueAccept), RejectStatus> {
         let Self { env, device, host, address, .. } = self;
-        let parameters = Parameters::default();
         self.happened.clear();
         let asked = host.connect(env, device, PortSpace::Tcp, *address, parameters, private_data).unwrap();
         match self.happened()[..] {
@@ -349,10 +356,15 @@ fn queues_that_cannot_be_had_are_refused_with_the_reason() {
         change(&mut asked);
         asked.encode()
     };
+    let deaf = Parameters { responder_resources: 0, ..Parameters::default() };
+    let deaf = world.ask_with(deaf, &request(0).encode()).err();
+    assert_eq!(deaf, Some(RejectStatus::InboundReadDepth), "its memory could not be read");
     let mut ask = |bytes: &[u8]| world.ask(bytes).map(|_| ());
     let mut format = request(0).encode();
     format[0] = 1;
     assert_eq!(ask(&format), Err(RejectStatus::RecordFormat));
+    let stranger = with(|asked| (asked.queue_id, asked.controller_id) = (1, 77));
+    assert_eq!(ask(&stranger), Err(RejectStatus::ControllerId));
     assert_eq!(ask(&with(|asked| asked.queue_id = 1000)), Err(RejectStatus::QueueId));
     assert_eq!(ask(&with(|asked| asked.host_send_size_zero_based = 0)), Err(RejectStatus::HostSendSize));
     assert_eq!(ask(&with(|asked| asked.host_send_size_zero_based = 200)), Err(RejectStatus::HostSendSize));
@@ -387,6 +399,8 @@ fn what_a_command_may_not_say_is_answered_and_harms_no_other() {
         Status::DATA_SGL_LENGTH_INVALID.with_do_not_retry()
     );
     assert_eq!(status(Sgl::InCapsule { offset: 0, length }, &bytes), Status::SUCCESS.with_do_not_retry());
+    let behind = [&[0xee; 16][..], &bytes].concat();
+    assert_eq!(status(Sgl::InCapsule { offset: 16, length }, &behind), Status::SUCCESS.with_do_not_retry());
     assert!(world.is_alive(io));
 }
 
@@ -420,6 +434,143 @@ fn hosts_that_break_the_rules_lose_their_connection_and_no_other() {
     let read = block(NvmOpcode::Read, 1, 0, 1, world.keyed(0, BLOCK));
     world.happened.clear();
     assert_eq!(world.run(io.connection, &read, &[]).status(), Status::SUCCESS);
+}
+
+/// A last segment of these descriptors, so far into the capsule's data, and that data.
+fn segment(list: &[Sgl], offset: usize) -> (Sgl, Vec<u8>) {
+    let mut bytes = vec![0xee; offset];
+    list.iter().for_each(|sgl| bytes.extend_from_slice(sgl.encode().as_bytes()));
+    let length = (list.len() * 16) as u32;
+    (Sgl::Segment { address: offset as u64, length, in_capsule: true, last: true }, bytes)
+}
+
+#[test]
+fn memory_may_be_in_several_pieces() {
+    let mut world = World::new();
+    let [_, io] = world.ready();
+    let data = pattern(4096, 9);
+    let lens = [1, 511, 0, 2048, 1536];
+    for (count, offset) in [(5, 0), (5, 48), (16, 16)] {
+        let mut pieces = lens.to_vec();
+        pieces.resize(count, 0);
+        let mut list = vec![];
+        let (mut at, mut from) = (100, 0);
+        for len in pieces {
+            list.push(world.keyed(at, len));
+            world.fill(at, &data[from..from + len]);
+            (at, from) = (at + len + 7, from + len);
+        }
+        let (sgl, bytes) = segment(&list, offset);
+        let written = world.run(io.connection, &block(NvmOpcode::Write, 1, 8, 8, sgl), &bytes);
+        assert_eq!(written.status(), Status::SUCCESS, "{count} pieces");
+        let one = block(NvmOpcode::Read, 2, 8, 8, world.keyed(500_000, 4096));
+        assert_eq!(world.run(io.connection, &one, &[]).status(), Status::SUCCESS);
+        assert!(world.bytes(500_000, 4096) == data);
+        world.fill(100, &vec![0; 8192]);
+        let read = world.run(io.connection, &block(NvmOpcode::Read, 3, 8, 8, sgl), &bytes);
+        assert_eq!(read.status(), Status::SUCCESS);
+        let mut at = 100;
+        let mut got = vec![];
+        for len in lens {
+            got.extend(world.bytes(at, len));
+            assert_eq!(world.bytes(at + len, 7), [0; 7], "nothing between the pieces");
+            at += len + 7;
+        }
+        assert!(got == data);
+    }
+}
+
+#[test]
+fn lists_that_are_none_are_answered_with_the_reason() {
+    let mut world = World::new();
+    let [_, io] = world.ready();
+    let keyed = world.keyed(0, BLOCK);
+    let mut status = |sgl: Sgl, bytes: &[u8]| {
+        let completion = world.run(io.connection, &block(NvmOpcode::Write, 1, 0, 1, sgl), bytes);
+        completion.status().with_do_not_retry()
+    };
+    let of = |status: Status| status.with_do_not_retry();
+    let (sgl, bytes) = segment(&[keyed; 17], 0);
+    assert_eq!(status(sgl, &bytes), of(Status::INVALID_SGL_DESCRIPTOR_COUNT));
+    let (sgl, bytes) = segment(&[keyed, keyed], 0);
+    assert_eq!(status(sgl, &bytes), of(Status::DATA_SGL_LENGTH_INVALID), "twice the block");
+    assert_eq!(status(sgl, &bytes[..31]), of(Status::SGL_OFFSET_INVALID), "cut off");
+    let far = Sgl::Segment { address: u64::MAX - 15, length: 16, in_capsule: true, last: true };
+    assert_eq!(status(far, &bytes), of(Status::SGL_OFFSET_INVALID));
+    let (sgl, bytes) = segment(&[Sgl::InCapsule { offset: 16, length: BLOCK as u32 }], 0);
+    assert_eq!(status(sgl, &bytes), of(Status::SGL_DESCRIPTOR_TYPE_INVALID));
+    let more = Sgl::Segment { address: 0, length: 16, in_capsule: true, last: false };
+    assert_eq!(status(more, &bytes), of(Status::INVALID_SGL_DESCRIPTOR_COUNT));
+    let large = Sgl::Keyed { address: 0, length: (1 << 24) - 1, key: 1, invalidate: false };
+    let (sgl, bytes) = segment(&[large, large], 0);
+    assert_eq!(status(sgl, &bytes), of(Status::DATA_SGL_LENGTH_INVALID));
+    let (sgl, bytes) = segment(&[keyed], 0);
+    assert_eq!(status(sgl, &bytes), of(Status::SUCCESS));
+}
+
+#[test]
+fn a_piece_past_the_end_ends_the_queue() {
+    for opcode in [NvmOpcode::Read, NvmOpcode::Write] {
+        let mut world = World::new();
+        let [admin, io] = world.ready();
+        let other = world.connect(2, admin.controller);
+        let list = [world.keyed(0, 256), world.keyed(MEMORY - 128, 256)];
+        let (sgl, bytes) = segment(&list, 0);
+        world.send(other.connection, &block(opcode, 1, 0, 1, sgl), &bytes);
+        world.settle();
+        world.happened.clear();
+        assert!(!world.is_alive(other) && world.is_alive(io));
+    }
+}
+
+/// A command over this memory costs its own queue alone.
+fn lost(opcode: NvmOpcode, sgl: impl FnOnce(&World) -> Sgl) {
+    let mut world = World::new();
+    let [admin, io] = world.ready();
+    let other = world.connect(2, admin.controller);
+    let sgl = sgl(&world);
+    world.send(other.connection, &block(opcode, 1, 0, 1, sgl), &[]);
+    world.settle();
+    world.happened.clear();
+    assert!(!world.is_alive(other) && world.is_alive(io));
+    let read = block(NvmOpcode::Read, 2, 0, 1, world.keyed(0, BLOCK));
+    assert_eq!(world.run(io.connection, &read, &[]).status(), Status::SUCCESS);
+}
+
+#[test]
+fn keys_of_zero_end_the_queue() {
+    let zero = |world: &World| match world.keyed(0, BLOCK) {
+        Sgl::Keyed { address, length, .. } => Sgl::Keyed { address, length, key: 0, invalidate: false },
+        other => other,
+    };
+    lost(NvmOpcode::Read, zero);
+    lost(NvmOpcode::Write, zero);
+}
+
+#[test]
+fn keyed_descriptors_past_the_end_end_the_queue() {
+    lost(NvmOpcode::Read, |world| world.keyed(MEMORY - BLOCK / 2, BLOCK));
+    lost(NvmOpcode::Write, |world| world.keyed(MEMORY - BLOCK / 2, BLOCK));
+    let wrapping = |world: &World| match world.keyed(0, BLOCK) {
+        Sgl::Keyed { length, key, .. } => {
+            Sgl::Keyed { address: u64::MAX - 100, length, key, invalidate: false }
+        }
+        other => other,
+    };
+    lost(NvmOpcode::Write, wrapping);
+}
+
+#[test]
+fn a_capsule_longer_than_was_agreed_ends_the_queue() {
+    let mut world = World::new();
+    let [admin, io] = world.ready();
+    let long = world.connect(2, admin.controller);
+    let bytes = vec![0; 12 << 10];
+    let write = block(NvmOpcode::Write, 1, 0, 1, Sgl::InCapsule { offset: 0, length: BLOCK as u32 });
+    world.send(long.connection, &write, &bytes);
+    world.settle();
+    world.happened.clear();
+    assert!(!world.is_alive(long) && world.is_alive(io), "no receive has room for it");
 }
 
 #[test]

@@ -14,6 +14,9 @@ pub trait Executor {
     /// The choices that hold for every queue.
     fn options(&self) -> &Options;
 
+    /// Whether some subsystem has a controller with this identifier, for transports whose hosts name one before they connect.
+    fn has_controller(&self, controller_id: u16) -> bool;
+
     /// Makes a queue on a connection that came in as `arrival` says. `None` if the host has to wait:
     /// [`Executor::poll_connected`] answers.
     fn connect(
@@ -77,6 +80,10 @@ pub trait Executor {
 impl Executor for Target {
     fn options(&self) -> &Options {
         Target::options(self)
+    }
+
+    fn has_controller(&self, controller_id: u16) -> bool {
+        Target::has_controller(self, controller_id)
     }
 
     fn connect(

@@ -61,6 +61,10 @@ impl Executor for Lane<'_> {
         self.target.options()
     }
 
+    fn has_controller(&self, controller_id: u16) -> bool {
+        self.target.has_controller(controller_id)
+    }
+
     fn connect(
         &mut self,
         env: &mut dyn Env,

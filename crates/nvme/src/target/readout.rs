@@ -136,6 +136,11 @@ impl Target {
         Ok(controllers.map(describe_controller).collect())
     }
 
+    /// Whether a controller of some subsystem has this identifier.
+    pub fn has_controller(&self, controller_id: u16) -> bool {
+        self.controllers.iter().any(|(_, controller)| controller.id == controller_id)
+    }
+
     /// The queues of a subsystem.
     pub fn queues(&self, nqn: &Nqn) -> Result<Vec<QueueInfo>, ConfigError> {
         let key = self.subsystem_key(nqn)?;

@@ -1,7 +1,8 @@
 //! The data pointer of a command against the data the command moves (Base 4.1.2, TCP transport 3.3.1, RDMA transport 3.1.2).
 //!
-//! A command carries one descriptor: data in its capsule, or data the transport moves, over RDMA with a key. The length it gives is the length
-//! the command's other fields give, or more where the standard's hosts send more than they use.
+//! A command carries one descriptor (several, over RDMA, have been joined to one by the transport): data in its capsule, or data the
+//! transport moves, over RDMA with a key. The length it gives is the length the command's other fields give, or more where the
+//! standard's hosts send more than they use.
 
 use super::Transport;
 use super::seam::Transfer;

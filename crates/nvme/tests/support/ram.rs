@@ -73,6 +73,10 @@ impl Executor for Ram {
         &self.options
     }
 
+    fn has_controller(&self, _: u16) -> bool {
+        true
+    }
+
     fn connect(
         &mut self,
         _env: &mut dyn Env,

@@ -163,7 +163,10 @@ fn controller_data(options: &Options, controller: &Controller, subsystem: &Subsy
     data.command_capsule_size =
         U32::new((SubmissionQueueEntry::LEN as u32 + options.in_capsule_data_size) / 16);
     data.response_capsule_size = U32::new(1);
-    data.sgl_descriptors_max = 1;
+    data.sgl_descriptors_max = match controller.arrival.portal.transport {
+        Transport::Tcp => 1,
+        Transport::Rdma => crate::target::rdma::DESCRIPTORS_MAX,
+    };
     if controller.discovery {
         data.controller_type = ControllerType::Discovery.code();
         data.async_events = U32::new(AsyncEvents::DISCOVERY_LOG_CHANGE.bits());

@@ -1,6 +1,7 @@
 //! A capsule comes in: it becomes a slot, or its answer (RDMA Transport 3.1; Base 3.3.3, 6.3).
 
 use super::Context;
+use super::list::List;
 use super::queue::{Answer, Phase, Queue, Slot, Stage};
 use crate::target::Transfer;
 use stdx::mem::Span;
@@ -113,11 +114,23 @@ impl Queue {
             cx.counters.identifier_conflicts += 1;
             return self.refuse_twin(cx, received, command);
         }
-        if self.perform(cx, received, &command, in_capsule) {
+        let list = List::take(cx.env.mem(), &command, in_capsule);
+        if matches!(list, Ok(None)) && self.perform(cx, received, &command, in_capsule) {
             return;
         }
-        let transfer = cx.target.transfer(queue, &command);
+        let transfer = match &list {
+            Ok(None) => cx.target.transfer(queue, &command),
+            Ok(Some((_, whole))) => cx.target.transfer(queue, whole),
+            Err(status) => Err(status.with_do_not_retry()),
+        };
+        let (list, command) = match list {
+            Ok(Some((list, whole))) => (Some(list), whole),
+            Ok(None) | Err(_) => (None, command),
+        };
         let index = self.add(received, command);
+        if let Some(list) = list {
+            self.keep_list(index, list);
+        }
         match transfer {
             Err(status) => self.answer(cx, index, status, 0, 0),
             Ok(

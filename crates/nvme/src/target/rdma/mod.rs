@@ -13,9 +13,12 @@
 mod admit;
 mod counters;
 mod limits;
+mod list;
 mod move_data;
 mod queue;
 mod server;
+
+pub(super) use list::DESCRIPTORS_MAX;
 
 pub use counters::Counters;
 pub use limits::Limits;

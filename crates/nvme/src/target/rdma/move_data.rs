@@ -1,6 +1,7 @@
 //! Data moves: out of the capsule, out of the host's memory, and into it (RDMA Transport 3.1.2).
 
 use super::Context;
+use super::list::List;
 use super::queue::{Queue, Stage};
 use stdx::mem::{Memory, Span};
 use stdx::planted::{Bug, planted};
@@ -114,6 +115,9 @@ impl Queue {
     }
 
     fn fetch(&mut self, cx: &mut Context<'_>, index: u16) -> bool {
+        if self.list(index).is_some() {
+            return self.fetch_list(cx, index);
+        }
         let connection = self.connection;
         let Some(slot) = self.slot(index) else { return true };
         let Ok(Sgl::Keyed { address, key, .. }) = slot.command.data.decode() else { return true };
@@ -132,9 +136,10 @@ impl Queue {
     /// Writes what the host gets to its memory. The response follows with [`Queue::respond`].
     fn reply(&mut self, cx: &mut Context<'_>, index: u16) -> bool {
         let room = self.room(cx);
+        let writes = self.list(index).map_or(1, |_| List::PIECES_MAX as u32);
         let Some(slot) = self.slot(index) else { return true };
         let with_data = slot.answer.len > 0 && slot.answer.status.is_success();
-        if room < 1 + u32::from(with_data) {
+        if room < 1 + u32::from(with_data) * writes {
             return false;
         }
         if planted(Bug::ResponseForgotten) && with_data {
@@ -156,6 +161,9 @@ impl Queue {
     }
 
     fn write(&mut self, cx: &mut Context<'_>, index: u16) {
+        if self.list(index).is_some() {
+            return self.write_list(cx, index, WRITTEN);
+        }
         let connection = self.connection;
         let Some(slot) = self.slot(index) else { return };
         let Ok(Sgl::Keyed { address, key, length, .. }) = slot.command.data.decode() else { return };
@@ -176,17 +184,19 @@ impl Queue {
     }
 
     /// Requests that the device takes besides the responses that are to come.
-    fn room(&self, cx: &Context<'_>) -> u32 {
+    pub(super) fn room(&self, cx: &Context<'_>) -> u32 {
         cx.endpoint.room(self.connection).saturating_sub(self.replies.len() as u32)
     }
 
     fn send_response(&mut self, cx: &mut Context<'_>, index: u16) -> bool {
         let connection = self.connection;
+        let list = self.list(index).map(|list| list.invalidate);
         let Some(slot) = self.slot(index) else { return true };
         let (command, answer) = (slot.command, slot.answer);
-        let invalidate = match command.data.decode() {
-            Ok(Sgl::Keyed { key, invalidate: true, .. }) => Some(Key(key)),
-            Ok(_) | Err(_) => None,
+        let invalidate = match (list, command.data.decode()) {
+            (Some(closed), _) => closed,
+            (None, Ok(Sgl::Keyed { key, invalidate: true, .. })) => Some(Key(key)),
+            (None, Ok(_) | Err(_)) => None,
         };
         let completion = CompletionQueueEntry::new(command.command_id.get(), answer.status)
             .with_result(answer.result)
@@ -212,9 +222,17 @@ impl Queue {
     ) {
         let Ok(index) = u16::try_from(token) else { return };
         match kind {
-            CompletionKind::Read if outcome == Outcome::Success && self.phase != super::Phase::Ending => {
+            CompletionKind::Read => {
+                let mut is_here = outcome == Outcome::Success;
+                if self.list(index).is_some() {
+                    let Some(all) = self.note_piece(index, is_here) else { return };
+                    is_here = all;
+                }
                 let Some(buffer) = self.slot(index).map(|slot| slot.buffer) else { return };
-                self.submit(cx, index, buffer);
+                match is_here && self.phase != super::Phase::Ending {
+                    true => self.submit(cx, index, buffer),
+                    false => self.free(cx, index),
+                }
             }
             _ => self.free(cx, index),
         }

@@ -18,6 +18,7 @@
 use super::super::identifiers::IdentifierSet;
 use super::super::submission::SubmissionQueue;
 use super::Context;
+use super::list::List;
 use crate::target::{Arrival, Connected, QueueKey, Request, Response};
 use std::collections::VecDeque;
 use stdx::mem::Span;
@@ -37,7 +38,9 @@ pub(super) struct Queue {
     pub(super) asked: QueueRequest,
     pub(super) phase: Phase,
     pub(super) established: Option<Established>,
-    slots: Vec<Slot>,
+    pub(super) slots: Vec<Slot>,
+    /// The lists of slots that have one, by their places.
+    pub(super) lists: Vec<Option<List>>,
     free: Vec<u16>,
     /// Slots that wait for a buffer or for room at the device, the longest first.
     stalled: Vec<u16>,
@@ -127,6 +130,7 @@ impl Queue {
             phase: Phase::Opening,
             established: None,
             slots: Vec::new(),
+            lists: Vec::new(),
             free: Vec::new(),
             stalled: Vec::new(),
             replies: VecDeque::new(),
@@ -168,6 +172,9 @@ impl Queue {
         match self.free.pop() {
             Some(index) => {
                 self.slots[usize::from(index)] = slot;
+                if let Some(list) = self.lists.get_mut(usize::from(index)) {
+                    *list = None;
+                }
                 index
             }
             None => {

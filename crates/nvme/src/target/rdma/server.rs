@@ -276,7 +276,7 @@ impl Server {
         target: &dyn Executor,
         requested: &Requested,
     ) {
-        let judged = self.judge(target, requested.private_data.bytes());
+        let judged = self.judge(target, requested);
         let opened = judged.and_then(|asked| {
             let entries = asked.host_send_size_zero_based + 1;
             let private_data = QueueAccept { controller_receive_size: entries }.encode();
@@ -302,8 +302,8 @@ impl Server {
     }
 
     /// Whether a queue can be had as it is asked for.
-    fn judge(&self, target: &dyn Executor, private_data: &[u8]) -> Result<QueueRequest, RejectStatus> {
-        let asked = QueueRequest::decode(private_data)?;
+    fn judge(&self, target: &dyn Executor, requested: &Requested) -> Result<QueueRequest, RejectStatus> {
+        let asked = QueueRequest::decode(requested.private_data.bytes())?;
         let options = target.options();
         let is_admin = asked.queue_id == 0;
         let most = if is_admin { options.max_aq_depth } else { options.max_queue_depth };
@@ -315,6 +315,14 @@ impl Server {
         }
         if asked.host_receive_size <= asked.host_send_size_zero_based {
             return Err(RejectStatus::HostReceiveSize);
+        }
+        // The controller reads what commands bring from the host's memory.
+        if requested.parameters.initiator_depth == 0 {
+            return Err(RejectStatus::InboundReadDepth);
+        }
+        // Hosts that say nothing of the controller say 0.
+        if !is_admin && asked.controller_id != 0 && !target.has_controller(asked.controller_id) {
+            return Err(RejectStatus::ControllerId);
         }
         if self.draining || self.queues.is_full() {
             return Err(RejectStatus::NoResources);
