@@ -6,12 +6,12 @@
 
 use crate::fabric::{Devices, Leaver, Place, Told, User};
 use crate::hosts::{AttachError, Hosts, device_of};
+use crate::named::Named;
 use crate::owners::Part;
 use crate::volumes::Volumes;
 use core::time::Duration;
 use nvme::host::discovery::{address, is_subsystem};
 use nvme::host::{Discovery, DiscoveryError, DiscoveryLog, HostError, HostOptions, Transport};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use stdx::env::{Env, Event, Owner};
 use stdx::time::{Time, earliest};
@@ -20,9 +20,7 @@ use wire::nvme::log::DiscoveryEntry;
 
 /// The discovery services that a shard watches.
 pub struct Discoveries {
-    places: Vec<Option<Watched>>,
-    names: BTreeMap<String, u32>,
-    limit: usize,
+    watched: Named<Watched>,
 }
 
 /// A discovery service that is watched.
@@ -66,17 +64,17 @@ type Waiting = Box<dyn FnOnce(Result<(), AttachError>) + Send>;
 
 impl Discoveries {
     pub(crate) const fn new(limit: usize) -> Self {
-        Self { places: Vec::new(), names: BTreeMap::new(), limit }
+        Self { watched: Named::new(limit) }
     }
 
     /// The service watched under that name.
     pub fn get(&self, name: &str) -> Option<&Watched> {
-        self.names.get(name).and_then(|place| self.places[*place as usize].as_ref())
+        self.watched.get(name)
     }
 
     /// All of them, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Watched> {
-        self.names.values().filter_map(|place| self.places[*place as usize].as_ref())
+        self.watched.by_name()
     }
 
     pub(crate) fn start(
@@ -87,30 +85,23 @@ impl Discoveries {
         options: HostOptions,
         then: Waiting,
     ) {
-        let refusal = match self.names.contains_key(name) {
-            true => Some(AttachError::Exists),
-            false if self.names.len() >= self.limit => Some(AttachError::Full),
-            false => None,
-        };
-        if let Some(why) = refusal {
-            return then(Err(why));
+        match self.begin(env, devices, name, options) {
+            Ok(watched) => watched.waiting.push(then),
+            Err(why) => then(Err(why)),
         }
-        let is_free = |place: &usize| {
-            let user = User::Discovery(*place as u32);
-            self.places.get(*place).is_none_or(Option::is_none) && !devices.is_leaving(user)
-        };
-        let place = (0..).find(is_free).unwrap_or(self.places.len());
-        let device = match device_of(env, devices, &options) {
-            Ok(device) => device,
-            Err(why) => return then(Err(why)),
-        };
-        let discovery = match watch(env, place as u32, &options) {
-            Ok(discovery) => discovery,
-            Err(why) => {
-                device.into_iter().for_each(|device| devices.release(device));
-                return then(Err(why.into()));
-            }
-        };
+    }
+
+    fn begin(
+        &mut self,
+        env: &mut dyn Env,
+        devices: &mut Devices,
+        name: &str,
+        options: HostOptions,
+    ) -> Result<&mut Watched, AttachError> {
+        let place = self.watched.vacancy(name, |place| devices.is_leaving(User::Discovery(place)))?;
+        let device = device_of(env, devices, &options)?;
+        let discovery = watch(env, place, &options)
+            .inspect_err(|_| device.into_iter().for_each(|device| devices.release(device)))?;
         let watched = Watched {
             name: name.into(),
             options,
@@ -118,15 +109,11 @@ impl Discoveries {
             found: Vec::new(),
             number: 0,
             is_told: false,
-            waiting: vec![then],
-            place: place as u32,
+            waiting: Vec::new(),
+            place,
             device,
         };
-        if self.places.len() <= place {
-            self.places.resize_with(place + 1, || None);
-        }
-        self.places[place] = Some(watched);
-        self.names.insert(name.into(), place as u32);
+        Ok(self.watched.insert(place, name, watched))
     }
 
     /// Ends the watch, and lets the controllers go that it led to.
@@ -138,8 +125,7 @@ impl Discoveries {
         volumes: &mut Volumes,
         name: &str,
     ) -> Result<(), AttachError> {
-        let place = self.names.remove(name).ok_or(AttachError::Unknown)?;
-        let Some(mut watched) = self.places[place as usize].take() else { return Err(AttachError::Unknown) };
+        let (_, mut watched) = self.watched.remove(name).ok_or(AttachError::Unknown)?;
         watched.disconnect(env, devices, Time::NEVER);
         watched.device.into_iter().for_each(|device| devices.release(device));
         for found in &watched.found {
@@ -151,16 +137,14 @@ impl Discoveries {
     }
 
     pub(crate) fn handle_event(&mut self, env: &mut dyn Env, place: u32, event: &Event) {
-        if let Some(Some(Watched { state: State::Connected(discovery), .. })) =
-            self.places.get_mut(place as usize)
-        {
+        if let Some(Watched { state: State::Connected(discovery), .. }) = self.watched.at_mut(place) {
             discovery.handle_event(env, event);
         }
     }
 
     /// A device tells something to the service at a place.
     pub(crate) fn handle_told(&mut self, env: &mut dyn Env, devices: &mut Devices, place: u32, told: &Told) {
-        let Some(Some(watched)) = self.places.get(place as usize) else { return };
+        let Some(watched) = self.watched.at(place) else { return };
         if let State::Connected(discovery) = &watched.state
             && let Some(device) = watched.device.and_then(|device| devices.get(device))
         {
@@ -170,7 +154,7 @@ impl Discoveries {
 
     /// Lets those on devices do what there is to do.
     pub(crate) fn drive(&self, env: &mut dyn Env, devices: &mut Devices) {
-        for watched in self.places.iter().flatten() {
+        for watched in self.watched.iter() {
             if let State::Connected(discovery) = &watched.state
                 && let Some(device) = watched.device.and_then(|device| devices.get(device))
             {
@@ -185,12 +169,12 @@ impl Discoveries {
             State::Connected(discovery) => discovery.deadline(),
             State::Retry(at) => Some(*at),
         };
-        self.places.iter().flatten().map(next).fold(None, earliest)
+        self.watched.iter().map(next).fold(None, earliest)
     }
 
     pub(crate) fn handle_timeout(&mut self, env: &mut dyn Env, devices: &Devices) {
         let now = env.now();
-        for watched in self.places.iter_mut().flatten() {
+        for watched in self.watched.iter_mut() {
             match &mut watched.state {
                 State::Connected(discovery) if discovery.deadline().is_some_and(|at| at <= now) => {
                     discovery.handle_timeout(env);
@@ -217,7 +201,7 @@ impl Discoveries {
         hosts: &mut Hosts,
         volumes: &mut Volumes,
     ) {
-        for watched in self.places.iter_mut().flatten() {
+        for watched in self.watched.iter_mut() {
             watched.poll(env, devices, hosts, volumes);
         }
     }
@@ -225,7 +209,7 @@ impl Discoveries {
     /// Sends what was asked for in this turn.
     pub(crate) fn flush(&self, env: &mut dyn Env, devices: &mut Devices) {
         self.drive(env, devices);
-        for watched in self.places.iter().flatten() {
+        for watched in self.watched.iter() {
             if let State::Connected(discovery) = &watched.state {
                 discovery.flush(env);
             }

@@ -1,6 +1,7 @@
 //! Remote controllers: attached by name, their namespaces volumes of this shard for as long as they are there.
 
 use crate::fabric::{DeviceError, Devices, Leaver, Place, Told, User};
+use crate::named::{Named, NoPlace};
 use crate::owners::Part;
 use crate::url::NvmeUrl;
 use crate::volumes::{Change, Spec, Volumes};
@@ -15,9 +16,7 @@ use wire::nvme::tcp::Digests;
 
 /// The remote controllers of a shard.
 pub struct Hosts {
-    places: Vec<Option<Attached>>,
-    names: BTreeMap<String, u32>,
-    limit: usize,
+    attached: Named<Attached>,
 }
 
 /// A remote controller.
@@ -81,7 +80,7 @@ pub enum AttachError {
 
 impl Hosts {
     pub(crate) const fn new(limit: usize) -> Self {
-        Self { places: Vec::new(), names: BTreeMap::new(), limit }
+        Self { attached: Named::new(limit) }
     }
 
     /// Begins to attach a controller; `then` hears the names of its volumes, or why there are none.
@@ -133,8 +132,7 @@ impl Hosts {
         volumes: &mut Volumes,
         name: &str,
     ) -> Result<(), AttachError> {
-        let place = self.names.remove(name).ok_or(AttachError::Unknown)?;
-        let Some(mut attached) = self.places[place as usize].take() else { return Err(AttachError::Unknown) };
+        let (place, mut attached) = self.attached.remove(name).ok_or(AttachError::Unknown)?;
         for volume in attached.volumes.values() {
             forget(volumes.delete(env, volume));
         }
@@ -149,12 +147,12 @@ impl Hosts {
 
     /// The controller of that name.
     pub fn get(&self, name: &str) -> Option<&Attached> {
-        self.names.get(name).and_then(|place| self.places[*place as usize].as_ref())
+        self.attached.get(name)
     }
 
     /// All controllers, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Attached> {
-        self.names.values().filter_map(|place| self.places[*place as usize].as_ref())
+        self.attached.by_name()
     }
 
     /// The volume of a namespace (the first, if none is named) once its controller is attached.
@@ -174,14 +172,14 @@ impl Hosts {
     }
 
     pub(crate) fn handle_event(&mut self, env: &mut dyn Env, place: u32, event: &Event) {
-        if let Some(Some(attached)) = self.places.get_mut(place as usize) {
+        if let Some(attached) = self.attached.at_mut(place) {
             attached.host.handle_event(env, event);
         }
     }
 
     /// A device tells something to the controller at a place.
     pub(crate) fn handle_told(&mut self, env: &mut dyn Env, devices: &mut Devices, place: u32, told: &Told) {
-        let Some(Some(attached)) = self.places.get(place as usize) else { return };
+        let Some(attached) = self.attached.at(place) else { return };
         if let Some(device) = attached.device.and_then(|device| devices.get(device)) {
             told.to_host(env, device, &attached.host);
         }
@@ -189,7 +187,7 @@ impl Hosts {
 
     /// Lets those on devices do what there is to do.
     pub(crate) fn drive(&self, env: &mut dyn Env, devices: &mut Devices) {
-        for attached in self.places.iter().flatten() {
+        for attached in self.attached.iter() {
             if let Some(device) = attached.device.and_then(|device| devices.get(device)) {
                 attached.host.drive(env, device);
             }
@@ -201,18 +199,18 @@ impl Hosts {
         let next = |attached: &Attached| {
             if attached.host.has_events() { Some(Time::ZERO) } else { attached.host.deadline() }
         };
-        self.places.iter().flatten().map(next).fold(None, earliest)
+        self.attached.iter().map(next).fold(None, earliest)
     }
 
     pub(crate) fn handle_timeout(&mut self, env: &mut dyn Env) {
         let now = env.now();
         let due = |attached: &&mut Attached| attached.host.deadline().is_some_and(|deadline| deadline <= now);
-        self.places.iter_mut().flatten().filter(due).for_each(|attached| attached.host.handle_timeout(env));
+        self.attached.iter_mut().filter(due).for_each(|attached| attached.host.handle_timeout(env));
     }
 
     /// Makes volumes of namespaces that came, takes those away that went, and tells who waits.
     pub(crate) fn poll(&mut self, env: &mut dyn Env, volumes: &mut Volumes) {
-        for attached in self.places.iter_mut().flatten() {
+        for attached in self.attached.iter_mut() {
             while let Some(event) = attached.host.poll_event() {
                 attached.handle(env, volumes, event);
             }
@@ -221,7 +219,7 @@ impl Hosts {
 
     /// Sends what was asked for in this turn.
     pub(crate) fn flush(&mut self, env: &mut dyn Env, devices: &mut Devices) {
-        self.places.iter_mut().flatten().for_each(|attached| attached.host.flush(env));
+        self.attached.iter_mut().for_each(|attached| attached.host.flush(env));
         self.drive(env, devices);
     }
 
@@ -232,21 +230,11 @@ impl Hosts {
         name: &str,
         options: HostOptions,
     ) -> Result<&mut Attached, AttachError> {
-        if self.names.contains_key(name) {
-            return Err(AttachError::Exists);
-        }
-        if self.names.len() >= self.limit {
-            return Err(AttachError::Full);
-        }
-        let is_free = |place: &usize| {
-            let user = User::Host(*place as u32);
-            self.places.get(*place).is_none_or(Option::is_none) && !devices.is_leaving(user)
-        };
-        let place = (0..).find(is_free).unwrap_or(self.places.len());
+        let place = self.attached.vacancy(name, |place| devices.is_leaving(User::Host(place)))?;
         let device = device_of(env, devices, &options)?;
         let owner = match options.transport {
-            Transport::Tcp => Part::Host(place as u32).owner(),
-            Transport::Rdma => Owner(User::Host(place as u32).owner_base()),
+            Transport::Tcp => Part::Host(place).owner(),
+            Transport::Rdma => Owner(User::Host(place).owner_base()),
         };
         let host = Host::connect(env, owner, options.clone())
             .inspect_err(|_| device.into_iter().for_each(|device| devices.release(device)))?;
@@ -260,11 +248,16 @@ impl Hosts {
             discovery: None,
             device,
         };
-        if self.places.len() <= place {
-            self.places.resize_with(place + 1, || None);
+        Ok(self.attached.insert(place, name, attached))
+    }
+}
+
+impl From<NoPlace> for AttachError {
+    fn from(why: NoPlace) -> Self {
+        match why {
+            NoPlace::Exists => Self::Exists,
+            NoPlace::Full => Self::Full,
         }
-        self.names.insert(name.into(), place as u32);
-        Ok(self.places[place].insert(attached))
     }
 }
 

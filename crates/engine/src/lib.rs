@@ -7,12 +7,14 @@
 #![forbid(unsafe_code)]
 
 mod discoveries;
+pub mod disks;
 pub mod fabric;
 mod handle;
 mod hosts;
 pub mod iscsi;
 mod keys;
 mod limits;
+mod named;
 mod nvmf;
 mod open;
 mod owners;

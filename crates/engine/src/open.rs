@@ -2,10 +2,11 @@
 
 use crate::Shard;
 use crate::hosts::AttachError;
-use crate::iscsi::IscsiAttachError;
-use crate::srp::SrpAttachError;
+use crate::iscsi::{self, IscsiAttachError};
+use crate::srp::{self, SrpAttachError};
 use crate::url::{SizedUrl, VolumeUrl};
 use crate::volumes::{FileSpec, Spec, VolumeError};
+use ::scsi::iscsi::NameError;
 use block::BlockDevice;
 use std::rc::Rc;
 use stdx::env::Env;
@@ -26,6 +27,9 @@ pub enum OpenError {
     /// It cannot be attached.
     #[error(transparent)]
     Srp(#[from] SrpAttachError),
+    /// The name of an iSCSI target or initiator is none.
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// The URL names a portal, not a target's disk.
     #[error(
         "say which target: iscsi://HOST/IQN/LUN or iser://HOST/IQN/LUN (`weft discover iscsi://HOST` lists them)"
@@ -54,7 +58,7 @@ pub struct Opening {
 enum Origin {
     Here,
     Controller { nsid: Option<u32> },
-    Initiator,
+    IscsiDisk,
     SrpDisk,
 }
 
@@ -80,12 +84,14 @@ impl Shard {
                 self.hosts.attach_url(env, &mut self.devices, name, nvme)?;
                 return Ok(Opening { name: name.into(), origin: Origin::Controller { nsid: nvme.nsid } });
             }
-            VolumeUrl::Iscsi(iscsi) => {
-                self.initiators.attach_url(env, &mut self.devices, name, iscsi)?;
-                return Ok(Opening { name: name.into(), origin: Origin::Initiator });
+            VolumeUrl::Iscsi(url) => {
+                let options = iscsi::connect_options(url)?;
+                self.iscsi_disks.begin(env, &mut self.devices, name, url, options)?;
+                return Ok(Opening { name: name.into(), origin: Origin::IscsiDisk });
             }
-            VolumeUrl::Srp(srp) => {
-                self.srp_disks.attach_url(env, &mut self.devices, name, srp)?;
+            VolumeUrl::Srp(url) => {
+                let options = srp::connect_options(env, url)?;
+                self.srp_disks.begin(env, &mut self.devices, name, url, options)?;
                 return Ok(Opening { name: name.into(), origin: Origin::SrpDisk });
             }
         };
@@ -98,7 +104,7 @@ impl Shard {
         match opening.origin {
             Origin::Here => Some(Ok(opening.name.clone())),
             Origin::Controller { nsid } => self.hosts.namespace(&opening.name, nsid),
-            Origin::Initiator => self.initiators.volume(&opening.name),
+            Origin::IscsiDisk => self.iscsi_disks.volume(&opening.name),
             Origin::SrpDisk => self.srp_disks.volume(&opening.name),
         }
     }

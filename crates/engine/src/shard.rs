@@ -5,7 +5,7 @@ use crate::discoveries::Discoveries;
 use crate::fabric::{Devices, Servers};
 use crate::handle::{self, Handle, Inbox};
 use crate::hosts::{AttachError, Hosts};
-use crate::iscsi::{Initiators, Iscsi, IscsiAttachError};
+use crate::iscsi::{Iscsi, IscsiAttachError, IscsiDisks};
 use crate::keys::Keys;
 use crate::nvmf::Exports;
 use crate::owners::Part;
@@ -16,7 +16,7 @@ use crate::volumes::{Change, Entry, Spec, VolumeError, Volumes};
 use block::{BlockDevice, Channel, Done, Identity, Io, Op};
 use nvme::host::HostOptions;
 use nvme::target::{Lanes, Options, Target, rdma, tcp};
-use scsi::iscsi::initiator::InitiatorOptions;
+use scsi::{iscsi, srp};
 use stdx::env::{Env, Event};
 use stdx::mem::{OutOfMemory, Span};
 
@@ -26,7 +26,7 @@ pub struct Shard {
     pub(crate) hosts: Hosts,
     pub(crate) discoveries: Discoveries,
     pub(crate) iscsi: Iscsi,
-    pub(crate) initiators: Initiators,
+    pub(crate) iscsi_disks: IscsiDisks,
     pub(crate) srp: Srp,
     pub(crate) srp_disks: SrpDisks,
     pub(crate) records: Records,
@@ -78,13 +78,13 @@ impl Shard {
     pub fn new(env: &mut dyn Env, limits: Limits) -> Result<Self, OutOfMemory> {
         let (handle, inbox) = handle::channel(env.waker());
         let transport = tcp::Limits { connections_max: limits.connections, ..limits.transport };
-        let iscsi = scsi::iscsi::target::Limits { connections_max: limits.connections, ..limits.iscsi };
+        let iscsi = iscsi::target::Limits { connections_max: limits.connections, ..limits.iscsi };
         Ok(Self {
             volumes: Volumes::new(limits.volumes),
             hosts: Hosts::new(limits.hosts),
             discoveries: Discoveries::new(limits.discoveries),
             iscsi: Iscsi::new(env, Part::Iscsi.owner().0, iscsi)?,
-            initiators: Initiators::new(limits.disks),
+            iscsi_disks: IscsiDisks::new(limits.disks),
             srp: Srp::new(),
             srp_disks: SrpDisks::new(limits.disks),
             records: Records::default(),
@@ -224,25 +224,25 @@ impl Shard {
     }
 
     /// The disks of iSCSI targets, by the names of their volumes.
-    pub fn initiators(&self) -> &Initiators {
-        &self.initiators
+    pub fn iscsi_disks(&self) -> &IscsiDisks {
+        &self.iscsi_disks
     }
 
     /// Begins to attach the disk that a URL names, as a volume; `then` hears when it is there, or why it is not.
-    pub fn attach_disk(
+    pub fn attach_iscsi_disk(
         &mut self,
         env: &mut dyn Env,
         name: &str,
         url: &IscsiUrl,
-        options: InitiatorOptions,
+        options: iscsi::initiator::InitiatorOptions,
         then: impl FnOnce(Result<(), IscsiAttachError>) + Send + 'static,
     ) {
-        self.initiators.attach(env, &mut self.devices, name, url, options, Box::new(then));
+        self.iscsi_disks.attach(env, &mut self.devices, name, url, options, Box::new(then));
     }
 
     /// Lets a disk go, and with it its volume.
-    pub fn detach_disk(&mut self, env: &mut dyn Env, name: &str) -> Result<(), IscsiAttachError> {
-        self.initiators.detach(env, &mut self.devices, &mut self.volumes, name)?;
+    pub fn detach_iscsi_disk(&mut self, env: &mut dyn Env, name: &str) -> Result<(), IscsiAttachError> {
+        self.iscsi_disks.detach(env, &mut self.devices, &mut self.volumes, name)?;
         self.apply_changes(env);
         Ok(())
     }
@@ -258,9 +258,10 @@ impl Shard {
         env: &mut dyn Env,
         name: &str,
         url: &SrpUrl,
+        options: srp::initiator::InitiatorOptions,
         then: impl FnOnce(Result<(), SrpAttachError>) + Send + 'static,
     ) {
-        self.srp_disks.attach(env, &mut self.devices, name, url, Box::new(then));
+        self.srp_disks.attach(env, &mut self.devices, name, url, options, Box::new(then));
     }
 
     /// Lets a disk go, and with it its volume.
@@ -356,7 +357,7 @@ impl Shard {
             channel.poll(env, &mut finished);
             // Nobody waits for a peer that is gone, least of all for our own target, which has been drained.
             let reachable =
-                is_reachable(&self.volumes, &self.hosts, &self.initiators, &self.srp_disks, volume);
+                is_reachable(&self.volumes, &self.hosts, &self.iscsi_disks, &self.srp_disks, volume);
             *done = !finished.is_empty() || !reachable;
         }
         if flushes.iter().all(|flush| flush.done) {
@@ -375,7 +376,7 @@ impl core::fmt::Debug for Shard {
 fn is_reachable(
     volumes: &Volumes,
     hosts: &Hosts,
-    initiators: &Initiators,
+    iscsi_disks: &IscsiDisks,
     srp_disks: &SrpDisks,
     name: &str,
 ) -> bool {
@@ -383,7 +384,7 @@ fn is_reachable(
     let lowest = std::iter::successors(volumes.get(name), base).last();
     match lowest.map(|entry| &entry.spec) {
         Some(Spec::Disk { .. }) => {
-            let attached = lowest.and_then(|entry| initiators.get(&entry.name));
+            let attached = lowest.and_then(|entry| iscsi_disks.get(&entry.name));
             attached.is_some_and(|attached| attached.initiator.is_live())
         }
         Some(Spec::SrpDisk { .. }) => {

@@ -29,9 +29,9 @@ impl Shard {
         }
         self.hosts.drive(env, &mut self.devices);
         self.discoveries.drive(env, &mut self.devices);
-        self.initiators.drive(env, &mut self.devices);
+        self.iscsi_disks.drive(env, &mut self.devices);
         self.hosts.poll(env, &mut self.volumes);
-        self.initiators.poll(env, &mut self.volumes);
+        self.iscsi_disks.poll(env, &mut self.volumes);
         self.srp_disks.drive(env, &mut self.devices);
         self.srp_disks.poll(env, &mut self.volumes);
         self.discoveries.poll(env, &mut self.devices, &mut self.hosts, &mut self.volumes);
@@ -55,7 +55,7 @@ impl Shard {
     fn flush_clients(&mut self, env: &mut dyn Env) {
         self.hosts.flush(env, &mut self.devices);
         self.discoveries.flush(env, &mut self.devices);
-        self.initiators.flush(env, &mut self.devices);
+        self.iscsi_disks.flush(env, &mut self.devices);
         self.srp_disks.drive(env, &mut self.devices);
     }
 
@@ -79,7 +79,7 @@ impl Shard {
             self.discoveries.deadline(),
             self.iscsi.server.deadline(),
             self.iscsi.target.deadline(),
-            self.initiators.deadline(),
+            self.iscsi_disks.deadline(),
             self.srp_disks.deadline(),
             self.records.deadline(),
             self.target.deadline(),
@@ -100,7 +100,7 @@ impl Shard {
             Some(Part::Host(place)) => self.hosts.handle_event(env, place, event),
             Some(Part::Discovery(place)) => self.discoveries.handle_event(env, place, event),
             Some(Part::Iscsi) => self.iscsi.server.handle_event(env, &mut self.iscsi.target, event),
-            Some(Part::Initiator(place)) => self.initiators.handle_event(env, place, event),
+            Some(Part::Initiator(place)) => self.iscsi_disks.handle_event(env, place, event),
             Some(Part::Record(place)) => {
                 let told = self.records.handle_event(env, place, event);
                 if self.keys.keeps(place) {
@@ -127,7 +127,7 @@ impl Shard {
         self.target.handle_timeout(env);
         self.handle_nvmf_timeout(env);
         self.iscsi.server.handle_timeout(env, &mut self.iscsi.target);
-        self.initiators.handle_timeout(env);
+        self.iscsi_disks.handle_timeout(env);
         self.srp_disks.handle_timeout(env);
         self.records.handle_timeout(env);
     }

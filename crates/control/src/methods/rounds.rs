@@ -72,7 +72,7 @@ impl<'a> Rounds<'a> {
 
     /// The same for a disk of an iSCSI target. Its volume is there when it is attached, so that comes late as well.
     fn of_disk(self, entry: &Entry, lun: u16, left: usize) -> usize {
-        let Some(disk) = self.shard.initiators().get(&entry.name) else { return 0 };
+        let Some(disk) = self.shard.iscsi_disks().get(&entry.name) else { return 0 };
         let iscsi = self.shard.iscsi();
         if !disk.url.address().is_some_and(|address| is_among(iscsi.server().listening(), address)) {
             return 0;

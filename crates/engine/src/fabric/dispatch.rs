@@ -24,7 +24,7 @@ impl Shard {
                     self.discoveries.handle_told(env, &mut self.devices, number, &told);
                 }
                 Some(User::Initiator(number)) => {
-                    self.initiators.handle_told(env, &mut self.devices, number, &told);
+                    self.iscsi_disks.handle_told(env, &mut self.devices, number, &told);
                 }
                 Some(User::SrpDisk(number)) => {
                     self.srp_disks.handle_told(env, &mut self.devices, number, &told);

@@ -4,13 +4,13 @@
 //! portal groups come and go, gives each node its SCSI device with a port for each portal group, and tells both what
 //! becomes of volumes.
 
-mod initiators;
+mod disks;
 mod iser;
 mod kept;
 mod nodes;
 mod portals;
 
-pub use initiators::{AttachedDisk, Initiators, IscsiAttachError, connect_options, portal_options};
+pub use disks::{IscsiAttachError, IscsiDisk, IscsiDisks, connect_options, portal_options};
 pub use nodes::{IscsiError, Lun, NodeConfig};
 
 use crate::fabric::Servers;

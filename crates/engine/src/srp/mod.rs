@@ -3,12 +3,12 @@
 //! Each target port is a SCSI device of its own. Who may log in to it is the [`Registry`]'s, of which the server on each device
 //! has a copy; this module keeps the copies alike, opens and closes listeners, and tells the target what becomes of volumes.
 
-mod initiators;
+mod disks;
 mod portals;
 mod ports;
 mod servers;
 
-pub use initiators::{SrpAttachError, SrpDisk, SrpDisks};
+pub use disks::{SrpAttachError, SrpDisk, SrpDisks, connect_options};
 pub use portals::SrpListenError;
 pub use ports::{SrpError, SrpLun, SrpPortConfig};
 

@@ -13,10 +13,10 @@ pub use error::VolumeError;
 pub use spec::{FileSpec, KeySource, Spec};
 
 use crate::keys::Encrypted;
+use crate::named::{Named, NoPlace};
 use crate::owners::Part;
 use block::device::{Crypt, Keeping, Key};
 use block::{BlockDevice, Identity, Volume};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use stdx::env::{Env, Event, random_uuid};
 use stdx::time::{Time, earliest};
@@ -24,9 +24,7 @@ use stdx::time::{Time, earliest};
 /// The volumes of a shard.
 #[derive(Debug)]
 pub struct Volumes {
-    places: Vec<Option<Entry>>,
-    names: BTreeMap<String, u32>,
-    limit: usize,
+    entries: Named<Entry>,
     changes: Vec<Change>,
 }
 
@@ -57,7 +55,7 @@ pub enum Change {
 impl Volumes {
     /// None yet, and at most `limit`.
     pub(crate) const fn new(limit: usize) -> Self {
-        Self { places: Vec::new(), names: BTreeMap::new(), limit, changes: Vec::new() }
+        Self { entries: Named::new(limit), changes: Vec::new() }
     }
 
     /// Makes a volume. Without an identity it gets a random one (RFC 9562, version 4).
@@ -125,12 +123,11 @@ impl Volumes {
 
     /// Takes a volume away; its users see it go.
     pub(crate) fn delete(&mut self, env: &mut dyn Env, name: &str) -> Result<(), VolumeError> {
-        let &place = self.names.get(name).ok_or(VolumeError::Unknown)?;
+        self.get(name).ok_or(VolumeError::Unknown)?;
         if self.iter().any(|entry| entry.spec.base() == Some(name)) {
             return Err(VolumeError::InUse);
         }
-        self.names.remove(name);
-        if let Some(entry) = self.places[place as usize].take() {
+        if let Some((_, entry)) = self.entries.remove(name) {
             entry.volume.close(env);
         }
         self.changes.push(Change::Removed(name.into()));
@@ -181,12 +178,12 @@ impl Volumes {
 
     /// The volume of that name.
     pub fn get(&self, name: &str) -> Option<&Entry> {
-        self.names.get(name).and_then(|place| self.places[*place as usize].as_ref())
+        self.entries.get(name)
     }
 
     /// All volumes, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.names.values().filter_map(|place| self.places[*place as usize].as_ref())
+        self.entries.by_name()
     }
 
     /// What happened since the last call.
@@ -199,19 +196,19 @@ impl Volumes {
     }
 
     pub(crate) fn handle_event(&self, env: &mut dyn Env, place: u32, event: &Event) {
-        if let Some(Some(entry)) = self.places.get(place as usize) {
+        if let Some(entry) = self.entries.at(place) {
             entry.volume.handle_event(env, event);
         }
     }
 
     pub(crate) fn deadline(&self) -> Option<Time> {
-        self.places.iter().flatten().map(|entry| entry.volume.deadline()).fold(None, earliest)
+        self.entries.iter().map(|entry| entry.volume.deadline()).fold(None, earliest)
     }
 
     pub(crate) fn handle_timeout(&self, env: &mut dyn Env) {
         let now = env.now();
         let due = |entry: &&Entry| entry.volume.deadline().is_some_and(|deadline| deadline <= now);
-        self.places.iter().flatten().filter(due).for_each(|entry| entry.volume.handle_timeout(env));
+        self.entries.iter().filter(due).for_each(|entry| entry.volume.handle_timeout(env));
     }
 
     /// A place and an identity for a new volume, if it may be.
@@ -222,17 +219,17 @@ impl Volumes {
         identity: Option<Identity>,
     ) -> Result<(u32, Identity), VolumeError> {
         let taken = |identity: Identity| self.iter().any(|entry| entry.volume.identity() == identity);
-        if self.names.contains_key(name) || identity.is_some_and(taken) {
+        if identity.is_some_and(taken) {
             return Err(VolumeError::Exists);
         }
         if name.is_empty() || name.len() > NAME_MAX {
             return Err(VolumeError::Parameters);
         }
-        if self.names.len() >= self.limit {
-            return Err(VolumeError::Full);
-        }
-        let free = self.places.iter().position(Option::is_none).unwrap_or(self.places.len());
-        Ok((free as u32, identity.unwrap_or_else(|| Identity(random_uuid(env)))))
+        let place = self.entries.vacancy(name, |_| false).map_err(|why| match why {
+            NoPlace::Exists => VolumeError::Exists,
+            NoPlace::Full => VolumeError::Full,
+        })?;
+        Ok((place, identity.unwrap_or_else(|| Identity(random_uuid(env)))))
     }
 
     fn register(
@@ -246,17 +243,12 @@ impl Volumes {
     ) {
         let volume = Rc::new(Volume::new(device, identity));
         let entry = Entry { name: name.into(), spec, volume, kind };
-        if place as usize == self.places.len() {
-            self.places.push(None);
-        }
-        self.places[place as usize] = Some(entry);
-        self.names.insert(name.into(), place);
+        self.entries.insert(place, name, entry);
         self.changes.push(Change::Added(name.into()));
     }
 
     fn entry_mut(&mut self, name: &str) -> Result<&mut Entry, VolumeError> {
-        let place = *self.names.get(name).ok_or(VolumeError::Unknown)?;
-        self.places[place as usize].as_mut().ok_or(VolumeError::Unknown)
+        self.entries.get_mut(name).ok_or(VolumeError::Unknown)
     }
 }
 

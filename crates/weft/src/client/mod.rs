@@ -106,9 +106,9 @@ impl Drop for Client {
         for name in hosts {
             let _ = self.shard.detach(&mut self.env, &name);
         }
-        let disks: Vec<_> = self.shard.initiators().iter().map(|disk| disk.name.clone()).collect();
+        let disks: Vec<_> = self.shard.iscsi_disks().iter().map(|disk| disk.name.clone()).collect();
         for name in disks {
-            let _ = self.shard.detach_disk(&mut self.env, &name);
+            let _ = self.shard.detach_iscsi_disk(&mut self.env, &name);
         }
         let disks: Vec<_> = self.shard.srp_disks().iter().map(|disk| disk.name.clone()).collect();
         for name in disks {

@@ -122,9 +122,9 @@ fn driver_specific(shard: &Shard, entry: &Entry) -> Map<String, Value> {
             },
         }}),
         Spec::Remote { controller, nsid } => json!({ "nvme": { "controller": controller, "nsid": nsid } }),
-        Spec::Disk { .. } => match shard.initiators().get(&entry.name) {
+        Spec::Disk { .. } => match shard.iscsi_disks().get(&entry.name) {
             Some(disk) => json!({ "iscsi": {
-                "initiator_iqn": disk.initiator_name.as_str(),
+                "initiator_iqn": disk.initiator.options().initiator.as_str(),
                 "url": disk.url.without_secrets(),
             }}),
             None => Value::Null,

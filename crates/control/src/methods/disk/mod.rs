@@ -6,7 +6,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use engine::iscsi::{AttachedDisk, IscsiAttachError, connect_options};
+use engine::iscsi::{IscsiAttachError, IscsiDisk, connect_options};
 use engine::url::{Timer, VolumeUrl};
 use engine::{OpenError, Shard};
 use scsi::iscsi::IscsiName;
@@ -48,11 +48,11 @@ pub fn methods(defaults: &Arc<Defaults>) -> Vec<FabricMethod> {
 /// The calls that attach the disks again that can be attached in this round.
 pub(crate) fn save(shard: &Shard, defaults: &Defaults, round: usize, with_secrets: bool) -> Vec<Call> {
     let rounds = Rounds::new(shard);
-    let in_round = |disk: &&AttachedDisk| {
+    let in_round = |disk: &&IscsiDisk| {
         let entry = shard.volumes().get(&disk.name);
         entry.map_or(0, |entry| rounds.of_volume(entry)) == round
     };
-    let disks = shard.initiators().iter().filter(in_round);
+    let disks = shard.iscsi_disks().iter().filter(in_round);
     let set = defaults.call().filter(|_| round == 0);
     set.into_iter().chain(disks.map(|disk| call(disk, with_secrets))).collect()
 }
@@ -82,7 +82,7 @@ async fn create(
         if !url.timings.iter().any(|(timer, _)| *timer == Timer::CommandTimeout) {
             defaults.apply(&mut options.command_timeout);
         }
-        shard.attach_disk(env, &params.name, &url, options, |result| drop(sender.send(result)));
+        shard.attach_iscsi_disk(env, &params.name, &url, options, |result| drop(sender.send(result)));
         Ok(())
     };
     dispatcher.run(begin).await?;
@@ -94,7 +94,7 @@ async fn create(
     if forget {
         let forgotten = name.clone();
         let forget =
-            move |At { shard, env }: At<'_>| shard.detach_disk(env, &forgotten).map_err(attach_error);
+            move |At { shard, env }: At<'_>| shard.detach_iscsi_disk(env, &forgotten).map_err(attach_error);
         dispatcher.run(forget).await?;
     }
     result.map_err(attach_error)?;
@@ -102,14 +102,14 @@ async fn create(
 }
 
 fn delete(at: At<'_>, params: Delete) -> Result<bool, RpcError> {
-    at.shard.detach_disk(at.env, &params.name).map_err(attach_error)?;
+    at.shard.detach_iscsi_disk(at.env, &params.name).map_err(attach_error)?;
     Ok(true)
 }
 
-fn call(disk: &AttachedDisk, with_secrets: bool) -> Call {
+fn call(disk: &IscsiDisk, with_secrets: bool) -> Call {
     let params = Create {
         name: disk.name.clone(),
-        initiator_iqn: disk.initiator_name.to_string(),
+        initiator_iqn: disk.initiator.options().initiator.to_string(),
         url: if with_secrets { disk.url.with_secrets() } else { disk.url.without_secrets() },
     };
     Call::new("bdev_iscsi_create", params)
@@ -137,7 +137,9 @@ impl Defaults {
 fn open_error(error: OpenError) -> RpcError {
     match error {
         OpenError::Iscsi(error) => attach_error(error),
-        OpenError::Volume(_) | OpenError::Attach(_) | OpenError::NoTarget => Errno::Invalid.because(error),
+        OpenError::Volume(_) | OpenError::Attach(_) | OpenError::Name(_) | OpenError::NoTarget => {
+            Errno::Invalid.because(error)
+        }
         OpenError::Srp(_) | OpenError::NoSubsystem | OpenError::Unresolved | OpenError::NoNamespace => {
             Errno::Invalid.because(error)
         }
@@ -152,10 +154,11 @@ fn attach_error(error: IscsiAttachError) -> RpcError {
         IscsiAttachError::Full | IscsiAttachError::Initiator(InitiatorError::OutOfMemory(_)) => {
             Errno::NoMemory
         }
-        IscsiAttachError::Name(_) | IscsiAttachError::Initiator(InitiatorError::Options(_)) => Errno::Invalid,
+        IscsiAttachError::NoLocalAddress | IscsiAttachError::Initiator(InitiatorError::Options(_)) => {
+            Errno::Invalid
+        }
         IscsiAttachError::Failed(_) => Errno::Io,
         IscsiAttachError::Device(_) => Errno::NoDevice,
-        IscsiAttachError::NoLocalAddress => Errno::Invalid,
     };
     errno.because(error)
 }

@@ -1,8 +1,8 @@
 //! `bdev_srp_*`: disks of SRP targets of other machines, which are volumes here.
 
-use engine::srp::{SrpAttachError, SrpDisk};
+use engine::Shard;
+use engine::srp::{SrpAttachError, SrpDisk, connect_options};
 use engine::url::VolumeUrl;
-use engine::{OpenError, Shard};
 use scsi::srp::initiator::InitiatorError;
 use tokio::sync::oneshot;
 
@@ -37,13 +37,11 @@ pub(super) async fn create(dispatcher: Dispatcher<Fabric>, params: CreateDisk) -
         let VolumeUrl::Srp(url) = params.url.parse().map_err(|why| Errno::Invalid.because(why))? else {
             return Err(Errno::Invalid.because("url is not srp://HOST/TARGET/LUN"));
         };
-        if url.address().is_none() {
-            return Err(Errno::Invalid.because(OpenError::Unresolved));
-        }
         if shard.volumes().get(&params.name).is_some() {
             return Err(Errno::Exists.into());
         }
-        shard.attach_srp_disk(env, &params.name, &url, |result| drop(sender.send(result)));
+        let options = connect_options(env, &url).map_err(|why| Errno::Invalid.because(why))?;
+        shard.attach_srp_disk(env, &params.name, &url, options, |result| drop(sender.send(result)));
         Ok(())
     };
     dispatcher.run(begin).await?;
