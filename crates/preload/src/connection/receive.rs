@@ -10,8 +10,8 @@ use super::ring::{Moved, NON_BLOCKING, READ_SHUT, RESET};
 use crate::{copy, errno, next, pace};
 use launch::page::Phase;
 use libc::{
-    EAGAIN, ECONNRESET, EINTR, F_GETFL, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, MSG_WAITALL, O_NONBLOCK, c_int,
-    iovec, msghdr,
+    EAGAIN, ECONNRESET, EFAULT, EINTR, F_GETFL, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, MSG_WAITALL, O_NONBLOCK,
+    c_int, iovec, msghdr,
 };
 use std::mem::zeroed;
 use std::ptr::null_mut;
@@ -64,6 +64,22 @@ impl Request {
             (used, skip, limit) = (used + 1, 0, limit - len);
         }
         (window, used)
+    }
+
+    /// Could all of it be memory of the program's? The page that null points into is not, nor is the kernel's half. Whether
+    /// the rest is there only touching it tells, and a program that is wrong there is ended by it, as in calls of the C library's that
+    /// copy; to have the kernel look each time would cost more than the call.
+    pub(super) fn is_conceivable(&self) -> bool {
+        let can_be = |at: usize, len: usize| {
+            len == 0 || at >= ADDRESS_MIN && at.checked_add(len).is_some_and(|end| end <= ADDRESS_MAX)
+        };
+        // SAFETY: `new` was promised that so many pieces are there, and they are looked at where they can be.
+        let piece = |index| unsafe { *self.pieces.add(index) };
+        let is_kept = self.flags & MSG_TRUNC == 0;
+        can_be(self.pieces.addr(), self.count * size_of::<iovec>())
+            && (0..self.count)
+                .map(piece)
+                .all(|piece| !is_kept || can_be(piece.iov_base.addr(), piece.iov_len))
     }
 
     /// The call's flags.
@@ -179,6 +195,9 @@ impl Connection {
 
     /// From the shared memory; nothing if it has come to its end and TCP goes on.
     fn take_carried(self, fd: c_int, request: &Request, taken: usize) -> Option<isize> {
+        if !request.is_conceivable() {
+            return Some(errno::fail(EFAULT));
+        }
         if request.len() == taken {
             return Some(0);
         }
@@ -292,5 +311,8 @@ fn is_non_blocking(fd: c_int) -> bool {
     unsafe { next::fcntl(fd, F_GETFL, 0) & O_NONBLOCK != 0 }
 }
 
+/// Where programs' memory begins and ends at the most, on all machines that we build for.
+const ADDRESS_MIN: usize = 4096;
+const ADDRESS_MAX: usize = 1 << 56;
 /// Pieces of memory that are received into at once, while the way changes.
 const PIECES: usize = 16;

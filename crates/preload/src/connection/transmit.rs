@@ -7,7 +7,7 @@ use super::{Connection, sleep};
 use crate::watch::registry;
 use crate::{errno, pace};
 use launch::page::Phase;
-use libc::{EAGAIN, MSG_DONTWAIT, SO_SNDTIMEO, c_int};
+use libc::{EAGAIN, EFAULT, MSG_DONTWAIT, SO_SNDTIMEO, c_int};
 use std::sync::atomic::Ordering;
 
 /// Where the bytes of a call that sends come from.
@@ -24,6 +24,14 @@ impl Source<'_> {
         match self {
             Source::Memory(request, sent) => request.len() - sent,
             Source::Descriptor(left, _) => *left,
+        }
+    }
+
+    /// See [`Request::is_conceivable`].
+    fn is_conceivable(&self) -> bool {
+        match self {
+            Source::Memory(request, _) => request.is_conceivable(),
+            Source::Descriptor(..) => true,
         }
     }
 
@@ -82,7 +90,7 @@ impl Connection {
                 }
                 return answer;
             }
-            let moved = self.put(&mut source);
+            let moved = if source.is_conceivable() { self.put(&mut source) } else { Moved::Failed(EFAULT) };
             self.leave_call();
             if self.has_flag(RETURNED) {
                 self.heed(fd);
