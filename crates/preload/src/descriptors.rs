@@ -24,8 +24,8 @@ pub enum Entry {
     Connection(u32),
     /// A TCP socket that listens, with the descriptor of ours that says so to others.
     Listener(c_int),
-    /// An epoll set that watches carried connections.
-    Set,
+    /// An epoll set that may watch carried connections, by the first of its descriptors.
+    Set(c_int),
     /// One that we opened, and that is not there for the program.
     Private,
 }
@@ -44,6 +44,11 @@ pub fn connection(fd: c_int) -> Option<u32> {
     (word >> KIND == CONNECTION).then_some(word & VALUE)
 }
 
+/// The first of an epoll set's descriptors, by which it is known; the same where nothing is known of it.
+pub fn first_of_set(fd: c_int) -> c_int {
+    if let Entry::Set(first) = get(fd) { first } else { fd }
+}
+
 /// Says what a descriptor is. Those past the table stay foreign: the answer is false.
 pub fn set(fd: c_int, entry: Entry) -> bool {
     let Some(word) = TABLE.get(fd as usize) else { return false };
@@ -51,7 +56,7 @@ pub fn set(fd: c_int, entry: Entry) -> bool {
         Entry::Foreign => 0,
         Entry::Connection(row) => CONNECTION << KIND | row & VALUE,
         Entry::Listener(mark) => LISTENER << KIND | mark as u32 & VALUE,
-        Entry::Set => SET << KIND,
+        Entry::Set(first) => SET << KIND | first as u32 & VALUE,
         Entry::Private => PRIVATE << KIND,
     };
     if value != 0 {
@@ -72,7 +77,7 @@ fn decode(word: u32) -> Entry {
     match word >> KIND {
         CONNECTION => Entry::Connection(value),
         LISTENER => Entry::Listener(value as c_int),
-        SET => Entry::Set,
+        SET => Entry::Set(value as c_int),
         PRIVATE => Entry::Private,
         _ => Entry::Foreign,
     }
@@ -95,7 +100,7 @@ mod tests {
             Entry::Connection(0),
             Entry::Connection(16_383),
             Entry::Listener(900_000),
-            Entry::Set,
+            Entry::Set(5),
             Entry::Private,
         ] {
             assert!(set(700_000, entry));

@@ -4,6 +4,7 @@ use super::hooks;
 use super::socket::lost;
 use crate::connection::Connection;
 use crate::descriptors::{self, Entry};
+use crate::watch::registry;
 use crate::{errno, next, process};
 use launch::Reason;
 use launch::page::Phase;
@@ -128,14 +129,19 @@ fn lose_up_to_private(first: c_uint, last: c_uint) -> Option<c_uint> {
 }
 
 fn duplicated(fd: c_int, to: c_int) -> c_int {
-    if to >= 0
-        && let Some(connection) = Connection::of(fd)
-    {
-        if process::is_foreign() {
-            // A child of vfork makes it ready for the program that it is about to run.
-            errno::kept(|| connection.leave_alone(Reason::Shared));
-        } else {
-            errno::kept(|| connection.duplicated(to));
+    if to < 0 {
+        return to;
+    }
+    match Connection::of(fd) {
+        // A child of vfork makes it ready for the program that it is about to run.
+        Some(connection) if process::is_foreign() => errno::kept(|| connection.leave_alone(Reason::Shared)),
+        Some(connection) => errno::kept(|| connection.duplicated(to)),
+        None => {
+            if let Entry::Set(first) = descriptors::get(fd)
+                && !process::is_foreign()
+            {
+                errno::kept(|| registry::duplicate_set(to, first));
+            }
         }
     }
     to
@@ -154,16 +160,17 @@ fn replaced(fd: c_int, to: c_int, call: impl FnOnce() -> c_int) -> c_int {
 }
 
 fn controlled(fd: c_int, command: c_int, argument: c_ulong, answer: c_int) -> c_int {
+    if matches!(command, F_DUPFD | F_DUPFD_CLOEXEC) {
+        return duplicated(fd, answer);
+    }
     let Some(connection) = Connection::of(fd).filter(|_| answer >= 0) else { return answer };
-    match command {
-        F_DUPFD | F_DUPFD_CLOEXEC => return duplicated(fd, answer),
-        F_SETFL => errno::kept(|| {
+    if command == F_SETFL {
+        errno::kept(|| {
             if argument & O_ASYNC as c_ulong != 0 {
                 connection.leave_alone(Reason::Option);
             }
             connection.waits_not(argument & O_NONBLOCK as c_ulong != 0);
-        }),
-        _ => {}
+        });
     }
     answer
 }

@@ -123,9 +123,9 @@ pub fn lost(fd: c_int) {
             descriptors::set(fd, Entry::Foreign);
             crate::private::close(mark);
         }
-        Entry::Set => {
+        Entry::Set(first) => {
             descriptors::set(fd, Entry::Foreign);
-            registry::forget_set(fd);
+            registry::lose_set(fd, first);
         }
     }
 }

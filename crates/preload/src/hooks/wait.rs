@@ -111,14 +111,18 @@ hooks! {
     fn epoll_ctl(set: c_int, operation: c_int, fd: c_int, event: *mut epoll_event) -> c_int {
         match Connection::of(fd) {
             None => {
-                if operation == libc::EPOLL_CTL_ADD && descriptors::get(fd) == Entry::Set {
-                    errno::kept(|| registry::nests(fd));
+                if operation == libc::EPOLL_CTL_ADD
+                    && let Entry::Set(first) = descriptors::get(fd)
+                {
+                    errno::kept(|| registry::nests(first));
                 }
                 // SAFETY: as the caller has it.
                 unsafe { next::epoll_ctl(set, operation, fd, event) }
             }
             // SAFETY: as the caller has it.
-            Some(connection) => unsafe { epoll::control(set, operation, fd, event, connection) },
+            Some(connection) => unsafe {
+                epoll::control(descriptors::first_of_set(set), operation, fd, event, connection)
+            },
         }
     }
 

@@ -87,7 +87,8 @@ pub unsafe fn wait(
     limit: Option<Duration>,
     ask: &dyn Fn(*mut epoll_event, c_int, Option<Duration>) -> c_int,
 ) -> c_int {
-    if descriptors::get(set) != Entry::Set || place.is_null() || room <= 0 {
+    let Entry::Set(set) = descriptors::get(set) else { return ask(place, room, None) };
+    if place.is_null() || room <= 0 {
         return ask(place, room, None);
     }
     let mut events = Events { place, count: 0, room: room as usize };

@@ -14,8 +14,8 @@ pub fn concerns(set: &[pollfd]) -> bool {
     let mut is_any = false;
     for entry in set {
         is_any |= concerned(entry.fd).is_some();
-        if descriptors::get(entry.fd) == Entry::Set {
-            errno::kept(|| registry::nests(entry.fd));
+        if let Entry::Set(first) = descriptors::get(entry.fd) {
+            errno::kept(|| registry::nests(first));
         }
     }
     is_any

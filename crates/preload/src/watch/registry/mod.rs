@@ -89,6 +89,9 @@ static WATCHES: Lock<Watches> =
 /// Some set is watched by another, or by poll.
 static IS_ANY_NESTED: AtomicBool = AtomicBool::new(false);
 
+/// Some set has had several descriptors.
+static IS_ANY_DUPLICATED: AtomicBool = AtomicBool::new(false);
+
 /// Before a fork.
 pub fn hold() {
     WATCHES.hold();
@@ -123,7 +126,32 @@ impl Watch {
 
 /// A set that the program made.
 pub fn record_set(set: c_int) {
-    descriptors::set(set, Entry::Set);
+    descriptors::set(set, Entry::Set(set));
+}
+
+/// The program got one more descriptor of a set.
+pub fn duplicate_set(fd: c_int, first: c_int) {
+    IS_ANY_DUPLICATED.store(true, Ordering::Relaxed);
+    descriptors::set(fd, Entry::Set(first));
+}
+
+/// The program is about to close a set's descriptor, or has. Where it was the first of several, the next one takes its place.
+pub fn lose_set(fd: c_int, first: c_int) {
+    if fd != first {
+        return;
+    }
+    let heirs = || {
+        let ours = std::iter::successors(descriptors::next_of_ours(0, c_int::MAX), |&fd| {
+            descriptors::next_of_ours(fd + 1, c_int::MAX)
+        });
+        ours.filter(|&other| descriptors::get(other) == Entry::Set(fd))
+    };
+    let heir = if IS_ANY_DUPLICATED.load(Ordering::Relaxed) { heirs().next() } else { None };
+    let Some(heir) = heir else { return forget_set(fd) };
+    heirs().for_each(|other| {
+        descriptors::set(other, Entry::Set(heir));
+    });
+    WATCHES.with(|watches| watches.rename_set(fd, heir));
 }
 
 /// The program changed what a set watches of a descriptor, and the kernel did it as the program said. A connection that has met its
@@ -138,8 +166,11 @@ pub fn record(set: c_int, fd: c_int, connection: Connection, event: epoll_event)
             watch.socket = None;
         }
         watches.adjust(number);
-        // What it wants may be there already, or come without a bell, since nobody asked for one on its behalf.
-        watches.heat(number, true);
+        // What it wants may be there already, or come without a bell, since nobody asked for one on its behalf. Should it meet
+        // its peer after this look, all its watches are heated then.
+        if connection.phase() == Phase::Met {
+            watches.heat(number, true);
+        }
     });
 }
 
@@ -188,7 +219,7 @@ pub fn forget(connection: Connection, set: c_int, fd: c_int) {
 }
 
 /// The program is about to close a set.
-pub fn forget_set(set: c_int) {
+fn forget_set(set: c_int) {
     WATCHES.with(|watches| {
         for number in 0..watches.slots.len() {
             if let Some(watch) = watches.slots[number].filter(|watch| watch.set == set) {
@@ -284,6 +315,11 @@ impl Watches {
             self.sets.len() - 1
         });
         &mut self.sets[index]
+    }
+
+    fn rename_set(&mut self, from: c_int, to: c_int) {
+        self.slots.iter_mut().flatten().filter(|watch| watch.set == from).for_each(|watch| watch.set = to);
+        self.sets.iter_mut().filter(|set| set.fd == from).for_each(|set| set.fd = to);
     }
 
     fn add(&mut self, connection: u32, set: c_int, fd: c_int) -> usize {
