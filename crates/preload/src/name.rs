@@ -7,6 +7,12 @@ use std::sync::OnceLock;
 static PROGRAM: OnceLock<String> = OnceLock::new();
 static POLICY: OnceLock<Policy> = OnceLock::new();
 
+/// Finds both out while there is one thread: in one that another forks from, a child would find them half made for ever.
+pub fn begin() {
+    program();
+    policy_of_run();
+}
+
 /// The program's name, without its directory.
 pub fn program() -> &'static str {
     PROGRAM.get_or_init(|| {
@@ -15,13 +21,17 @@ pub fn program() -> &'static str {
     })
 }
 
-/// What the policy says of a connection. One that cannot be read would have been refused by `weft run`: all stays on TCP.
+/// What the policy says of a connection.
 pub fn policy(role: Role, place: SocketAddr) -> Use {
-    let policy = POLICY.get_or_init(|| {
+    policy_of_run().say(role, program(), place)
+}
+
+/// One that cannot be read would have been refused by `weft run`: all stays on TCP.
+fn policy_of_run() -> &'static Policy {
+    POLICY.get_or_init(|| {
         let text = std::env::var(environment::POLICY).unwrap_or_default();
         Policy::parse(&text).unwrap_or_else(|_| {
             Policy::parse("use tcp client * *:*\nuse tcp server * *:*").unwrap_or_default()
         })
-    });
-    policy.say(role, program(), place)
+    })
 }

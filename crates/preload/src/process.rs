@@ -2,7 +2,7 @@
 
 use crate::connection::Connection;
 use crate::watch::registry;
-use crate::{descriptors, next};
+use crate::{descriptors, name, next, rows};
 use core::ffi::c_void;
 use launch::Reason;
 use libc::{F_GETFD, FD_CLOEXEC, c_int};
@@ -15,6 +15,7 @@ static HAS_FORKED: AtomicBool = AtomicBool::new(false);
 /// Begins with this process, and follows its forks.
 pub fn begin() {
     take_over();
+    name::begin();
     // SAFETY: the three functions live as long as the library, which is never unloaded.
     unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };
 }
@@ -58,17 +59,19 @@ fn take_over() {
 /// and those connections stay as they are.
 extern "C" fn before_fork() {
     HAS_FORKED.store(true, Ordering::Relaxed);
+    rows::hold();
     registry::hold();
     Connection::all().for_each(Connection::shared);
 }
 
 extern "C" fn after_fork_in_parent() {
     registry::let_go();
+    rows::let_go();
 }
 
 extern "C" fn after_fork_in_child() {
     take_over();
-    registry::let_go();
+    after_fork_in_parent();
 }
 
 /// This process is about to run another program, which knows nothing of carriers.

@@ -4,6 +4,7 @@
 //! there is no room for one, it has no name. All that is in it are atomics: what others write there can be wrong, but
 //! no more than that, and only processes of the same user can.
 
+use crate::lock::Lock;
 use crate::{name, next};
 use core::ffi::c_void;
 use launch::environment::{self, RUN};
@@ -25,6 +26,8 @@ struct Page {
 }
 
 static PAGE: OnceLock<Option<Page>> = OnceLock::new();
+/// Held by who makes the page, and over a fork: a child would wait for ever for a thread that it does not have.
+static MAKING: Lock<()> = Lock::new(());
 /// The page's file, and the process that made it.
 static FILE: OnceLock<(CString, u32)> = OnceLock::new();
 static HINT: AtomicU32 = AtomicU32::new(0);
@@ -33,13 +36,23 @@ static SWEEPS: AtomicU32 = AtomicU32::new(0);
 
 /// A free row, taken; `None` if there is none, or no memory.
 pub fn take() -> Option<u32> {
-    let page = PAGE.get_or_init(make).as_ref()?;
+    let page = PAGE.get().unwrap_or_else(|| MAKING.with(|()| PAGE.get_or_init(make))).as_ref()?;
     let row = page.find().or_else(|| {
         let is_due = SWEEPS.fetch_add(1, Ordering::Relaxed).is_multiple_of(SWEEP_EVERY);
         if is_due && page.sweep() { page.find() } else { None }
     })?;
     page.header.connections.fetch_add(1, Ordering::Relaxed);
     Some(row)
+}
+
+/// Before a fork.
+pub fn hold() {
+    MAKING.hold();
+}
+
+/// After it.
+pub fn let_go() {
+    MAKING.let_go();
 }
 
 impl Page {
@@ -75,6 +88,14 @@ fn is_there(process: u32) -> bool {
     // SAFETY: it takes numbers, and sends nothing.
     let answer = unsafe { libc::kill(process.cast_signed(), 0) };
     answer == 0 || crate::errno::get() != libc::ESRCH
+}
+
+/// Frees a row. It is the next that is taken, since it lies in the cache.
+pub fn give_back(index: u32) {
+    if let Some(row) = row(index) {
+        row.used.store(0, Ordering::Release);
+        HINT.store(index, Ordering::Relaxed);
+    }
 }
 
 /// A row that was taken.

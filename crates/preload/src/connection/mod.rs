@@ -237,7 +237,7 @@ impl Connection {
             header.received.fetch_add(self.row.received.load(Ordering::Relaxed), Ordering::Relaxed);
         }
         self.set_phase(Phase::Fresh);
-        self.row.used.store(0, Ordering::Release);
+        rows::give_back(self.index);
     }
 
     /// This process is about to fork.
