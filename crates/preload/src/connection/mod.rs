@@ -50,7 +50,7 @@ use launch::Reason;
 use launch::page::{Phase, ROWS, Row};
 use libc::c_int;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// A connection that this process holds.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +70,8 @@ struct Own {
     door: AtomicI32,
     /// Where the memory that both ends share lies.
     memory: AtomicPtr<u8>,
+    /// When the peer was last looked after while it did not read.
+    looked_at: AtomicU64,
 }
 
 static OWN: [Own; ROWS] = [const {
@@ -78,6 +80,7 @@ static OWN: [Own; ROWS] = [const {
         bell: AtomicI32::new(0),
         door: AtomicI32::new(0),
         memory: AtomicPtr::new(null_mut()),
+        looked_at: AtomicU64::new(0),
     }
 }; ROWS];
 

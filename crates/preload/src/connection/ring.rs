@@ -7,7 +7,7 @@
 use super::receive::Request;
 use super::{Connection, transmit::Source};
 use crate::memory::Memory;
-use crate::next;
+use crate::{next, pace};
 use carrier::{End, Reader, Writer};
 use libc::{MSG_PEEK, c_int};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -171,6 +171,12 @@ impl Connection {
         if writer.is_closed() || writer.check().is_err() {
             return Moved::Over;
         }
+        if writer.unread() > 0 && self.is_look_due() {
+            self.hear_bell();
+            if self.is_peer_gone() {
+                return Moved::Over;
+            }
+        }
         let begun = writer.place();
         let mut error = None;
         while !source.is_done() {
@@ -192,9 +198,6 @@ impl Connection {
             self.row.sent.store(writer.place(), Ordering::Relaxed);
         }
         let done = writer.place().wrapping_sub(begun) as usize;
-        if (begun ^ writer.place()) & !(LOOK_EVERY - 1) != 0 && writer.unread() > done as u64 {
-            self.hear_bell();
-        }
         if writer.is_handed_over() {
             self.set_flag(RETURNED, true);
         }
@@ -203,6 +206,12 @@ impl Connection {
             Some(error) => Moved::Failed(error),
             None => Moved::Nothing,
         }
+    }
+
+    /// A peer that has not read what it was sent is looked after at every tick of the kernel's clock: it may have been killed.
+    fn is_look_due(self) -> bool {
+        let now = pace::tick();
+        self.own.looked_at.swap(now, Ordering::Relaxed) != now
     }
 
     /// Are there bytes to read, or has their end come?
@@ -295,5 +304,3 @@ const GUARD_TRIES: u32 = 10_000;
 const GUARD_LOOKS: u32 = 50;
 /// Bytes that are copied before the other end is told of them.
 const PIECE: usize = 32 << 10;
-/// A peer that reads nothing is looked after whenever so many bytes were written.
-const LOOK_EVERY: u64 = 4096;

@@ -2,8 +2,9 @@
 
 use super::{WATCHES, Watch, Watches, tag};
 use crate::connection::Connection;
+use crate::pace;
 use libc::{EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDNORM, EPOLLWRNORM, c_int, epoll_event};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a look found.
 #[derive(Debug)]
@@ -89,11 +90,9 @@ pub fn is_any_ready(set: c_int) -> bool {
 
 /// Should the kernel be asked too, though there is enough to tell already?
 pub fn is_kernel_due(set: c_int) -> bool {
-    static ASKED_AT: AtomicI64 = AtomicI64::new(0);
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the time is on our stack.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut now) };
-    let is_late = ASKED_AT.swap(now.tv_nsec, Ordering::Relaxed) != now.tv_nsec;
+    static ASKED_AT: AtomicU64 = AtomicU64::new(0);
+    let now = pace::tick();
+    let is_late = ASKED_AT.swap(now, Ordering::Relaxed) != now;
     WATCHES.with(|watches| {
         let set = watches.set(set);
         let is_due = is_late || set.looks >= LOOKS_MAX;
