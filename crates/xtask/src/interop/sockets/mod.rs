@@ -63,7 +63,7 @@ pub fn scenarios() -> Vec<Scenario> {
         }),
         scenario(
             "sockets-ways",
-            "connections that are given away with bytes on their way; calls by number, streams",
+            "connections that are given away with bytes on their way; calls by number, streams, wrong addresses",
             |lab| play(lab, &["cc"], include_str!("ways.sh")),
         ),
         scenario("sockets-node", "Node's http and net", |lab| play(lab, &["node"], include_str!("node.sh"))),

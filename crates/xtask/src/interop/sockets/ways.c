@@ -1,7 +1,7 @@
 // A server of echoes, and clients that use a connection in ways that nobody who stands before the C library's calls can see, or
 // give it away, after it was used for a while as programs usually do.
 //
-// A client's line "burst N" is answered by N bytes at once; all others are answered by themselves.
+// A client's line "burst N" is answered by N bytes at once, and at "die" who serves it is killed; all others are answered by themselves.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -12,8 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,6 +63,8 @@ static void answer(int fd) {
             if (sscanf(line, "burst %d", &wanted) == 1) {
                 for (int index = 0; index < wanted; index++) burst[index] = byte_at(index);
                 put(fd, burst, wanted);
+            } else if (!strcmp(line, "die")) {
+                kill(getpid(), SIGKILL);
             } else {
                 *end = '\n';
                 put(fd, line, size);
@@ -153,6 +157,56 @@ static void numbered(void) {
         check(syscall(SYS_recvfrom, fd, got, 4L, (long)MSG_WAITALL, NULL, NULL) == 4 && !memcmp(got, "six\n", 4), "recvfrom by its number");
     }
     check(syscall(SYS_close, fd) == 0 && fcntl(fd, F_GETFD) == -1, "close by its number");
+}
+
+static void is_fault(ssize_t answer, const char *what) { check(answer == -1 && errno == EFAULT, what); }
+
+// Addresses that are none are refused, and nothing of the stream is lost or sent by that.
+static void mistaken(void) {
+    int fd = used();
+    char got[8];
+    void *volatile nothing = NULL, *volatile beyond = (void *)-4096L;
+    put(fd, "here\n", 5);
+    struct pollfd set = {.fd = fd, .events = POLLIN};
+    check(poll(&set, 1, 60000) == 1, "nothing came");
+    is_fault(read(fd, nothing, 5), "read to nowhere");
+    is_fault(recv(fd, beyond, 5, 0), "recv to nowhere");
+    is_fault(write(fd, nothing, 5), "write from nowhere");
+    is_fault(send(fd, beyond, 5, 0), "send from nowhere");
+    struct iovec pieces[2] = {{"five\n", 5}, {nothing, 5}};
+    is_fault(readv(fd, pieces + 1, 1), "readv to nowhere");
+    is_fault(writev(fd, nothing, 2), "writev of pieces that are nowhere");
+    check(writev(fd, pieces, 1) == 5, "writev");
+    expect(fd, "here\nfive\n");
+    check(read(fd, nothing, 0) == 0 && recv(fd, got, sizeof got, MSG_DONTWAIT) == -1 && errno == EAGAIN, "nothing is left");
+}
+
+// An epoll set by its second descriptor, and by that alone.
+static void watched(void) {
+    int fd = used(), set = epoll_create1(0), again = dup(set), third = fcntl(again, F_DUPFD_CLOEXEC, 100);
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = 7}, told;
+    check(again >= 0 && third >= 100, "second descriptors of a set");
+    check(epoll_ctl(again, EPOLL_CTL_ADD, fd, &event) == 0, "epoll_ctl");
+    for (int turn = 0; turn < 60; turn++) {
+        if (turn == 20) close(set);
+        if (turn == 40) close(again);
+        put(fd, "once more\n", 10);
+        check(epoll_wait(turn < 40 ? again : third, &told, 1, 60000) == 1 && told.data.u32 == 7, "the set is silent");
+        expect(fd, "once more\n");
+        check(epoll_wait(third, &told, 1, 0) == 0, "the set says more than there is");
+    }
+    check(epoll_ctl(third, EPOLL_CTL_DEL, fd, NULL) == 0 && epoll_ctl(third, EPOLL_CTL_DEL, fd, NULL) == -1, "it watches nothing");
+}
+
+// Who writes to a peer that was killed is told so before long.
+static void bereaved(void) {
+    int fd = used(), count = 0;
+    put(fd, "die\n", 4);
+    while (send(fd, "x", 1, MSG_NOSIGNAL) == 1) {
+        check(++count < 1000, "it writes to nobody");
+        usleep(50000);
+    }
+    check(errno == EPIPE || errno == ECONNRESET, "another error");
 }
 
 // What another program does with a connection that it was given.
@@ -266,6 +320,7 @@ int main(int count, char **words) {
     alarm(100);
     const struct { const char *name; void (*run)(void); } parts[] = {
         {"printed", printed}, {"stream", stream}, {"numbered", numbered}, {"replaced", replaced},
+        {"mistaken", mistaken}, {"watched", watched}, {"bereaved", bereaved},
         {"forked", forked}, {"borrowed", borrowed}, {"spawned", spawned}, {"passed", passed},
     };
     if (!strcmp(words[1], "serve")) alarm(0), serve(atoi(words[2]));
