@@ -9,6 +9,7 @@
 //! ```
 //!
 //! - [`requester`]: makes packets of sends, within the window.
+//! - [`fetch`]: asks for bytes of the peer's memory.
 //! - [`completer`]: takes acknowledgements and responses, and completes sends.
 //! - [`retransmission`]: time-outs, and going back to what was lost.
 //! - [`round_trip`]: how long an acknowledgement usually takes, and is waited for.
@@ -23,6 +24,7 @@
 pub(crate) mod completer;
 pub(crate) mod credits;
 pub(crate) mod duplicates;
+pub(crate) mod fetch;
 pub(crate) mod message;
 pub(crate) mod narrowing;
 pub(crate) mod promptness;

@@ -1,9 +1,9 @@
 //! Makes packets of sends, in order, within the window (9.7.2).
 
 use super::credits::Credits;
-use super::message;
 use super::narrowing::Narrowing;
 use super::round_trip::RoundTrip;
+use super::{fetch, message};
 use crate::engine::{Core, Engine, Outgoing, Sent};
 use crate::transmit::{Payload, Transmitter};
 use std::collections::VecDeque;
@@ -11,8 +11,8 @@ use stdx::mem::Memory;
 use stdx::planted::{Bug, planted};
 use stdx::time::{Time, earliest};
 use verbs::parts::{QueuePair, Task};
-use verbs::{Access, Event, QpId, QpState, Remote, Status, Transport, What};
-use wire::roce::{AtomicEth, Extension, Opcode, Psn, Reth};
+use verbs::{Access, Event, QpId, QpState, Status, Transport, What};
+use wire::roce::Psn;
 
 /// Our requests: what is on its way, and where we are.
 ///
@@ -40,7 +40,7 @@ pub(crate) struct Requester {
     /// Messages that took one, of those that are complete.
     pub(super) taken: u32,
     /// Packets since an acknowledgement was asked for.
-    unasked: u32,
+    pub(super) unasked: u32,
     /// Times that nothing moved on.
     pub(super) tries: u8,
     /// What was missing when the peer last showed that something was.
@@ -220,8 +220,11 @@ pub(crate) fn poll(core: &mut Core, mem: &mut Memory, now: Time, qp: QpId, out: 
         return Sent::Something;
     }
     let psn = flight.first.plus(requester.packet);
-    let sent =
-        if flight.fetches { fetch(core, mem, qp, &flight, out) } else { push(core, mem, qp, &flight, out) };
+    let sent = if flight.fetches {
+        fetch::poll(core, mem, qp, &flight, out)
+    } else {
+        push(core, mem, qp, &flight, out)
+    };
     if sent == Sent::Something {
         super::retransmission::start_timer(core, qp, psn, now);
     }
@@ -396,45 +399,6 @@ pub(crate) fn send_payload(
     };
     core.spans = spans;
     sent
-}
-
-/// Asks for what is still missing of a read, or for an atomic.
-fn fetch(core: &mut Core, mem: &mut Memory, qp: QpId, flight: &Flight, out: &mut Transmitter) -> Sent {
-    let Some(pair) = core.registry.qps.get(qp.0) else { return Sent::Nothing };
-    let Some(send) = pair.sends.get(pair.engine.requester.cursor) else { return Sent::Nothing };
-    let done = flight.received * mtu(pair);
-    let (opcode, extension) = match send.task {
-        Task::CompareSwap { at, compare, swap } => {
-            (Opcode::RcCompareSwap, Extension::Atomic(atomic(at, swap, compare)))
-        }
-        Task::FetchAdd { at, add } => (Opcode::RcFetchAdd, Extension::Atomic(atomic(at, add, 0))),
-        Task::Read(from) => {
-            let address = from.address.wrapping_add(u64::from(done));
-            let reth = Reth { address, key: from.key.0, len: flight.len - done };
-            (Opcode::RcReadRequest, Extension::Remote(reth))
-        }
-        _ => return Sent::Nothing,
-    };
-    let outgoing = Outgoing {
-        opcode,
-        extension,
-        psn: flight.first.plus(flight.received),
-        solicited: false,
-        ack_requested: true,
-    };
-    let sent = core.emit(mem, qp, &outgoing, Payload::Bytes(&[]), out);
-    if let Some(pair) = core.pair(qp)
-        && sent == Sent::Something
-    {
-        let requester = &mut pair.engine.requester;
-        requester.unasked = 0;
-        (requester.cursor, requester.packet) = (requester.cursor + 1, 0);
-    }
-    sent
-}
-
-fn atomic(at: Remote, swap_add: u64, compare: u64) -> AtomicEth {
-    AtomicEth { address: at.address, key: at.key.0, swap_add, compare }
 }
 
 /// Payload of a packet on this connection, in bytes.
