@@ -32,8 +32,11 @@ pub(crate) fn open(address: SocketAddr, member: Option<IpAddr>) -> Result<(Owned
         // Tunnels and rdma_rxe send without a checksum, having one of their own (RFC 6935).
         set(&fd, libc::SOL_UDP, UDP_NO_CHECK6_RX, 1)?;
     }
-    // The kernel gives less where its limits are lower, and hands over single datagrams where it cannot join them.
-    let _ = set(&fd, libc::SOL_SOCKET, libc::SO_RCVBUF, BUFFER);
+    // The kernel gives less where its limits are lower and we are not allowed to pass them, and hands over single datagrams
+    // where it cannot join them.
+    if set(&fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, BUFFER).is_err() {
+        let _ = set(&fd, libc::SOL_SOCKET, libc::SO_RCVBUF, BUFFER);
+    }
     let _ = set(&fd, libc::SOL_SOCKET, libc::SO_SNDBUF, BUFFER);
     let _ = set(&fd, libc::SOL_UDP, libc::UDP_GRO, 1);
     let cuts = set(&fd, libc::SOL_UDP, libc::UDP_SEGMENT, 0).is_ok();
