@@ -5,7 +5,7 @@ use stdx::conformance::still::StillEnv;
 use stdx::env::Env;
 use stdx::mem::{Kind, Span};
 use stdx::slab::Key;
-use verbs::endpoint::{Endpoint, Happening, OpenError, Options, Received, Requested};
+use verbs::endpoint::{Answer, Endpoint, Happening, OpenError, Options, Received, Requested};
 use verbs::loopback::Loopback;
 use verbs::{
     Access, CompletionKind, Connections, Data, Limits, Object, Parameters, PortSpace, PostError, Provider,
@@ -36,9 +36,13 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::with(OPTIONS)
+    }
+
+    fn with(options: Options) -> Self {
         let mut env = StillEnv::new(1);
         let mut device = Loopback::new(Limits::default(), HOST);
-        let mut ends = BASES.map(|base| Endpoint::new(&mut env, &mut device, base, OPTIONS).unwrap());
+        let mut ends = BASES.map(|base| Endpoint::new(&mut env, &mut device, base, options).unwrap());
         let any = SocketAddr::new(HOST, 0);
         let address = ends[1].listen(&mut device, PortSpace::Tcp, any).unwrap();
         assert_eq!(ends[1].listen(&mut device, PortSpace::Tcp, address), Ok(address), "two users");
@@ -278,4 +282,61 @@ fn one_connection_s_error_is_not_another_s() {
     assert!(world.happened(1).contains(&Happening::Gone { connection: bad[1] }));
     world.send(0, good[0], 1, b"still here").unwrap();
     assert_eq!(world.received(1)[0].1, b"still here");
+}
+
+#[test]
+fn answers_wait_for_each_other_and_keep_their_order() {
+    let mut world = World::new();
+    let keys = world.connected();
+    let answer = |token| Answer { token, invalidate: None, solicited: false };
+    let World { device, ends, .. } = &mut world;
+    ends[0].answer(device, keys[0], answer(1), b"one").unwrap();
+    ends[0].answer(device, keys[0], answer(2), b"two").unwrap();
+    assert_eq!(ends[0].answer(device, keys[0], answer(3), &[0; 65]), Err(PostError::TooLong));
+    assert_eq!(ends[0].room(keys[0]), OPTIONS.sends - 2);
+    assert_eq!(world.received(1).len(), 0, "they wait");
+    // A message of another kind comes behind them, and then has nothing to wait for.
+    world.send(0, keys[0], 3, b"three").unwrap();
+    let World { device, ends, .. } = &mut world;
+    ends[0].answer(device, keys[0], answer(4), b"four").unwrap();
+    assert_eq!(ends[0].answer(device, keys[0], answer(5), b"five"), Err(PostError::Full));
+    ends[0].send_answers(device);
+    let came: Vec<_> = world.received(1).into_iter().map(|(_, bytes)| bytes).collect();
+    assert_eq!(came, [&b"one"[..], b"two", b"three", b"four"]);
+    let done = world.happened(0);
+    let tokens = done.iter().map(|happening| match happening {
+        Happening::Done { token, status: Status::Success, .. } => *token,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(tokens.collect::<Vec<_>>(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn answers_that_wait_are_told_of_when_their_connection_ends() {
+    let mut world = World::new();
+    let keys = world.connected();
+    let answer = Answer { token: 7, invalidate: None, solicited: false };
+    let World { env, device, ends, .. } = &mut world;
+    ends[0].answer(device, keys[0], answer, b"late").unwrap();
+    ends[0].disconnect(env, device, keys[0]);
+    ends[0].send_answers(device);
+    let happened = world.happened(0);
+    let tells = |happening: &&Happening| matches!(happening, Happening::Done { token: 7, .. });
+    assert_eq!(happened.iter().filter(tells).count(), 1, "{happened:?}");
+    assert_eq!(happened.last(), Some(&Happening::Gone { connection: keys[0] }));
+}
+
+#[test]
+fn many_answers_wait_no_longer() {
+    let mut world = World::with(Options { sends: 32, receives: 32, ..OPTIONS });
+    let keys = world.connected();
+    let World { device, ends, .. } = &mut world;
+    for token in 0..17 {
+        let answer = Answer { token, invalidate: None, solicited: true };
+        ends[0].answer(device, keys[0], answer, &[token as u8]).unwrap();
+    }
+    assert_eq!(world.received(1).len(), 16);
+    let World { device, ends, .. } = &mut world;
+    ends[0].send_answers(device);
+    assert_eq!(world.received(1)[0].1, [16]);
 }

@@ -1,5 +1,6 @@
 //! Connections: how they come, how they end.
 
+use super::answers::Answers;
 use super::{Endpoint, Happening, Received, Requested};
 use crate::{
     Accept, Connect, ConnectError, ConnectionEvent, ConnectionId, ConnectionWhat, CreateError, Device,
@@ -18,6 +19,8 @@ pub(super) struct Connection {
     pub(super) phase: Phase,
     /// Requests under way.
     pub(super) sends: u32,
+    /// Those of them that wait for others.
+    pub(super) answers: Answers,
     /// Messages that the owner has, or that wait for the connection to be known.
     pub(super) held: u32,
     /// Messages that came before the connection was known to be there.
@@ -264,7 +267,8 @@ impl Endpoint {
             let _ = device.destroy(env, Object::Qp(qp));
             self.receives.remove(self.receives_each);
         })?;
-        let connection = Connection { qp, id, phase, sends: 0, held: 0, early: Vec::new(), is_ended: false };
+        let (answers, early) = (Answers::default(), Vec::new());
+        let connection = Connection { qp, id, phase, sends: 0, answers, held: 0, early, is_ended: false };
         let inserted = self.connections.insert(connection);
         debug_assert_eq!(inserted.ok(), Some(key));
         let place = qp.0.index();
@@ -277,6 +281,7 @@ impl Endpoint {
 
     /// Asks the device to end a connection, and flushes what is under way.
     fn leave(&mut self, device: &mut dyn Device, key: Key) {
+        self.send_answers_of(device, key);
         let Some(connection) = self.connections.get_mut(key) else { return };
         if !connection.is_ended && device.disconnect(connection.id).is_err() {
             // The device knows nothing of it any more: what is under way is flushed by the queue pair alone.

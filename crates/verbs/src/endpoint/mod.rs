@@ -18,10 +18,12 @@
 //! done with it; no connection is told to be gone while a request of it is under way; the completion queue has room for
 //! all that can complete.
 
+mod answers;
 mod connections;
 mod listeners;
 mod receives;
 
+pub use answers::Answer;
 pub use connections::{ConnectionInfo, OpenError, Phase};
 pub use receives::Received;
 
@@ -73,6 +75,8 @@ pub struct Endpoint {
     connections: Slab<Connection>,
     /// Whose each queue pair is, by its place.
     by_qp: Vec<Option<Key>>,
+    /// Connections whose answers wait.
+    answering: Vec<Key>,
     polled: Vec<Completion>,
     happenings: VecDeque<Happening>,
     /// The completion queue may have more.
@@ -196,6 +200,7 @@ impl Endpoint {
             listeners: Vec::new(),
             connections: Slab::new(options.connections_max as usize),
             by_qp: Vec::new(),
+            answering: Vec::new(),
             polled: Vec::new(),
             happenings: VecDeque::new(),
             is_ready: true,
@@ -302,19 +307,26 @@ impl Endpoint {
         data: Data<'_>,
         solicited: bool,
     ) -> Result<(), PostError> {
-        let place = connection.index() as u64;
-        let connection = self.connections.get_mut(connection).ok_or(PostError::NotFound)?;
-        if connection.phase != Phase::Open {
-            return Err(PostError::State);
+        let waiting = self.open_connection(connection)?.answers.len();
+        if waiting > 0 && matches!(work, Work::Send | Work::SendImmediate(_) | Work::SendInvalidate(_)) {
+            self.send_answers_of(device, connection);
         }
-        if connection.sends >= self.options.sends {
-            return Err(PostError::Full);
-        }
-        let id = place << 32 | u64::from(token);
+        let id = (connection.index() as u64) << 32 | u64::from(token);
+        let found = self.open_connection(connection)?;
         let request = SendRequest { solicited, ..SendRequest::new(id, work, data) };
-        device.post_send(connection.qp, request).map_err(|rejected| rejected.why)?;
-        connection.sends += 1;
+        device.post_send(found.qp, request).map_err(|rejected| rejected.why)?;
+        found.sends += 1;
         Ok(())
+    }
+
+    /// A connection that takes one more request.
+    fn open_connection(&mut self, connection: Key) -> Result<&mut Connection, PostError> {
+        let found = self.connections.get_mut(connection).ok_or(PostError::NotFound)?;
+        match found.phase {
+            Phase::Open if found.sends < self.options.sends => Ok(found),
+            Phase::Open => Err(PostError::Full),
+            Phase::Connecting | Phase::Accepting | Phase::Closing => Err(PostError::State),
+        }
     }
 
     /// How many more requests a connection can have under way.
@@ -440,6 +452,7 @@ impl Endpoint {
         assert!(held <= self.options.receives);
         for (_, connection) in self.connections.iter() {
             assert!(connection.sends <= self.options.sends);
+            assert!(connection.answers.len() as u32 <= connection.sends);
             assert!(connection.early.len() as u32 <= connection.held);
         }
     }
