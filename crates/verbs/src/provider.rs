@@ -33,6 +33,11 @@ pub trait Provider {
     /// may be closed by [`Work::Invalidate`](crate::Work::Invalidate) or by the peer.
     fn alloc_region(&mut self, pd: PdId, pieces_max: u32) -> Result<Key, CreateError>;
 
+    /// Closes a region from [`Provider::alloc_region`] at once, where [`Work::Invalidate`](crate::Work::Invalidate) does it in its
+    /// turn and tells of it when all work before it is acknowledged. Says whether the region was open under this key: one that
+    /// is yet to be opened by work that was posted is not closed.
+    fn close_region(&mut self, pd: PdId, key: Key) -> bool;
+
     /// Makes a memory window that opens nothing yet.
     fn alloc_window(&mut self, pd: PdId, kind: WindowKind) -> Result<Key, CreateError>;
 

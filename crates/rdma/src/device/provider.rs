@@ -32,6 +32,10 @@ impl Provider for SoftDevice {
         self.core.registry.alloc_region(pd, pieces_max)
     }
 
+    fn close_region(&mut self, pd: PdId, key: Key) -> bool {
+        self.core.registry.regions.invalidate(pd, key).is_ok()
+    }
+
     fn alloc_window(&mut self, pd: PdId, kind: WindowKind) -> Result<Key, CreateError> {
         self.core.registry.alloc_window(pd, kind)
     }

@@ -195,6 +195,12 @@ pub(super) fn registered_by_work(setting: &mut dyn Setting) {
         pair.success(0);
         assert_eq!(pair.bytes(1, 5000, 500), pattern(600, 8)[..500]);
         assert_eq!(pair.bytes(1, 1000, 100), pattern(600, 8)[500..]);
+        if round == 3 {
+            let other = key.with_life(key.life().wrapping_add(1));
+            let mut close = |key| pair.setting.end(1).0.close_region(pd, key);
+            assert_eq!([other, key, key].map(&mut close), [false, true, false], "at once, and once");
+            continue;
+        }
         pair.work(1, 3, Work::Invalidate(key), &[]);
         assert_eq!(pair.success(1).kind, CompletionKind::Invalidate);
     }

@@ -83,6 +83,10 @@ impl Provider for Loopback {
         self.registry.alloc_region(pd, pieces_max)
     }
 
+    fn close_region(&mut self, pd: PdId, key: Key) -> bool {
+        self.registry.regions.invalidate(pd, key).is_ok()
+    }
+
     fn alloc_window(&mut self, pd: PdId, kind: WindowKind) -> Result<Key, CreateError> {
         self.registry.alloc_window(pd, kind)
     }
