@@ -6,7 +6,7 @@ use super::limits::IU_LEN_TO_INITIATOR;
 use super::task::{Answer, Stage, Task};
 use crate::target::{ManagementOutcome, Outcome};
 use stdx::planted::{Bug, planted};
-use verbs::{Data, Work};
+use verbs::endpoint::Answer as Sent;
 use wire::scsi::{Sense, Status};
 use wire::srp::{Response, ResponseCode, ResponseFlags};
 
@@ -80,10 +80,11 @@ impl Channel {
         let mut unit = [0; IU_LEN_TO_INITIATOR];
         let written = response.encode(&mut unit);
         debug_assert!(written.is_ok(), "the longest response fits");
-        let data = Data::Inline(&unit[..written.unwrap_or(0)]);
+        let unit = &unit[..written.unwrap_or(0)];
         task.stage = Stage::Replying;
         task.under_way += 1;
-        let posted = cx.endpoint.post(cx.device, self.connection, index.into(), Work::Send, data, solicited);
+        let sent = Sent { token: index.into(), invalidate: None, solicited };
+        let posted = cx.endpoint.answer(cx.device, self.connection, sent, unit);
         debug_assert!(posted.is_ok(), "{posted:?}");
         posted.is_ok()
     }

@@ -173,6 +173,7 @@ impl Server {
             }
             any |= self.collect(parts);
             self.retry(parts);
+            self.endpoint.send_answers(parts.device);
             if !any {
                 return;
             }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use stdx::env::Env;
 use stdx::mem::Span;
 use stdx::slab::{Key, Slab};
-use verbs::endpoint::{Endpoint, Received};
+use verbs::endpoint::{Answer, Endpoint, Received};
 use verbs::{CompletionKind, Data, Device, Key as MemoryKey, PostError, Remote, Status};
 use wire::iser::Advertised;
 
@@ -63,20 +63,17 @@ impl Link {
         };
         let token = key.index() as u32;
         let posted = match &post {
-            Post::Send { message, invalidate } => {
-                let spans;
-                let data = match message {
-                    Message::Short(bytes, len) => Data::Inline(&bytes[..(*len).min(SHORT_LEN_MAX)]),
-                    Message::Long(message) => {
-                        spans = [*message];
-                        Data::Own(&spans)
-                    }
-                };
-                match *invalidate {
-                    Some(key) => endpoint.send_invalidate(device, connection, token, MemoryKey(key), data),
-                    None => endpoint.send(device, connection, token, data),
-                }
+            Post::Send { message: Message::Short(bytes, len), invalidate } => {
+                let answer = Answer { token, invalidate: invalidate.map(MemoryKey), solicited: true };
+                endpoint.answer(device, connection, answer, &bytes[..(*len).min(SHORT_LEN_MAX)])
             }
+            Post::Send { message: Message::Long(message), invalidate } => match *invalidate {
+                Some(key) => {
+                    let data = Data::Own(core::slice::from_ref(message));
+                    endpoint.send_invalidate(device, connection, token, MemoryKey(key), data)
+                }
+                None => endpoint.send(device, connection, token, Data::Own(core::slice::from_ref(message))),
+            },
             Post::Write { to, data, .. } => endpoint.write(device, connection, token, remote(*to), &[*data]),
             Post::Read { from, place, .. } => {
                 endpoint.read(device, connection, token, remote(*from), &[*place])

@@ -134,6 +134,7 @@ impl Transport {
                 }
             }
             self.retry(cx);
+            self.endpoint.send_answers(cx.device);
             if !any {
                 return;
             }
