@@ -242,11 +242,12 @@ impl Script {
         }
     }
 
-    /// Why the initiator has failed.
+    /// Why the initiator has failed, if need be after the answer that it was waiting for.
     pub fn failure(&mut self) -> ChannelEnd {
         self.settle();
         match self.events[..] {
-            [InitiatorEvent::Failed(Failure::Channel(why))] => why,
+            [InitiatorEvent::Failed(Failure::Channel(why))]
+            | [InitiatorEvent::Connected, InitiatorEvent::ConnectionLost(Failure::Channel(why))] => why,
             ref other => panic!("{other:?}"),
         }
     }

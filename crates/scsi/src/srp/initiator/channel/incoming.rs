@@ -1,6 +1,6 @@
 //! What comes of a connection: units, work that is done, the end.
 
-use super::outgoing::{LOGOUT_TOKEN, REPLY_TOKEN};
+use super::outgoing::{COPIED_TOKEN, LOGOUT_TOKEN, REPLY_TOKEN};
 use super::{Channel, ChannelEnd, Context, REPLIES_MAX, State, What};
 use crate::initiator::{Data, Ending};
 use stdx::planted::{Bug, planted};
@@ -116,13 +116,14 @@ impl Channel {
 
     /// The device is done with work.
     pub fn handle_done(&mut self, token: u32, kind: CompletionKind, outcome: Outcome) {
+        self.is_stalled = false;
         if outcome != Outcome::Success {
             self.failed.get_or_insert(outcome);
             return;
         }
         match token {
             REPLY_TOKEN => self.replies_under_way = self.replies_under_way.saturating_sub(1),
-            LOGOUT_TOKEN => {}
+            LOGOUT_TOKEN | COPIED_TOKEN => {}
             _ => {
                 let Some(key) = self.tasks.key_at(token as usize) else { return };
                 let Some(task) = self.tasks.get_mut(key) else { return };

@@ -44,6 +44,10 @@ pub(super) struct Channel {
     tasks: Slab<Task>,
     /// What opens the memory of the task at each place.
     keys: Vec<MemoryKey>,
+    /// The device took no more, and has not been done with anything since.
+    is_stalled: bool,
+    /// Data of what is sent now is opened, though it might go along.
+    opens_data: bool,
     /// Tasks that are yet to be sent.
     waiting: VecDeque<Key>,
     /// Answers to what the target asked that are yet to be sent, and how many the device has.
@@ -172,6 +176,8 @@ impl Channel {
             credits: 0,
             tasks: Slab::new(tasks_max),
             keys: Vec::with_capacity(tasks_max),
+            is_stalled: false,
+            opens_data: false,
             waiting: VecDeque::with_capacity(tasks_max),
             replies: VecDeque::with_capacity(REPLIES_MAX),
             replies_under_way: 0,
@@ -195,7 +201,7 @@ impl Channel {
 
     /// True if there is something to do that needs the device.
     pub fn wants_device(&self) -> bool {
-        let has_work = self.can_send() || !self.replies.is_empty();
+        let has_work = !self.is_stalled && (self.can_send() || !self.replies.is_empty());
         self.state == State::Asking || self.state == State::Open && has_work
     }
 

@@ -36,9 +36,14 @@ impl Channel {
             self.replies.pop_front();
             self.replies_under_way += 1;
         }
+        let is_crowd = self.waiting.len() >= CROWD;
+        self.opens_data = is_crowd && !cx.endpoint.shares_memory(&*cx.device, connection);
         while self.can_send() {
             let Some(&key) = self.waiting.front() else { return };
-            if self.send(cx, connection, key).is_err() {
+            // Closing the memory of each request that is outstanding needs room, too.
+            let has_room = cx.endpoint.room(connection) as usize >= self.tasks.len() + POSTS_EACH;
+            if !has_room || self.send(cx, connection, key).is_err() {
+                self.is_stalled = true;
                 return;
             }
             self.waiting.pop_front();
@@ -123,7 +128,12 @@ impl Channel {
                 cx.endpoint.send(cx.device, connection, token, Bytes::Own(&[unit, data]))
             }
             Way::Nothing | Way::Open(..) if len <= INLINE_LEN => {
-                cx.endpoint.send(cx.device, connection, token, Bytes::Inline(&cx.scratch[..len]))
+                let unit = Bytes::Inline(&cx.scratch[..len]);
+                cx.endpoint.send(cx.device, connection, COPIED_TOKEN, unit)?;
+                if let Some(task) = self.tasks.get_mut(key) {
+                    task.is_gone = true;
+                }
+                Ok(())
             }
             Way::Nothing | Way::Open(..) => {
                 let unit = slot.first(len);
@@ -175,20 +185,35 @@ impl Channel {
         }
     }
 
+    /// True if data that might go along is opened instead, as what is read of many commands goes in few runs of packets of one
+    /// length, where each command with data is a run of its own. That is worth one more way to and fro if there are many.
+    fn is_opened(&self, task: &Task, data: Span) -> bool {
+        task.key.is_some() || self.opens_data && data.len() + IMMEDIATE_OFFSET > PACKET_MAX
+    }
+
     /// How the data of a task is reached.
     fn way(&self, task: &Task) -> Way {
         match task.data() {
             Data::Out(data) | Data::In(data) if data.is_empty() => Way::Nothing,
-            Data::Out(data) if data.len <= self.agreed.immediate_max => Way::Along(data),
+            Data::Out(data) if data.len <= self.agreed.immediate_max && !self.is_opened(task, data) => {
+                Way::Along(data)
+            }
             Data::Out(data) => Way::Open(data, Access::REMOTE_READ),
             Data::In(data) => Way::Open(data, Access::LOCAL_WRITE.with(Access::REMOTE_WRITE)),
             Data::None => Way::Nothing,
         }
     }
 
-    /// Closes the memory of a task, if it is open.
+    /// Closes the memory of a task, if it is open: at once, since what is closed in its turn is known to be closed only when all
+    /// that was sent before is acknowledged.
     pub(super) fn close(&mut self, cx: &mut Context<'_>, key: Key) {
-        let memory: Option<MemoryKey> = self.tasks.get(key).and_then(|task| task.key);
+        let Some(task) = self.tasks.get_mut(key) else { return };
+        let memory: Option<MemoryKey> = task.key;
+        if memory.is_some_and(|memory| cx.device.close_region(cx.endpoint.pd(), memory)) {
+            task.key = None;
+            return;
+        }
+        // A target that answers before the memory was opened.
         if let (Some(memory), Some(connection)) = (memory, self.connection) {
             let (token, invalidate) = (key.index() as u32, Work::Invalidate(memory));
             let posted = cx.endpoint.post(cx.device, connection, token, invalidate, Bytes::NONE, false);
@@ -228,8 +253,16 @@ const TABLE_LEN: usize = 12 * DESCRIPTOR_LEN;
 pub(super) const UNIT_LEN: usize = COMMAND_LEN + INDIRECT_LEN + TABLE_LEN;
 /// Units up to a command with one descriptor go inline.
 pub(in crate::srp::initiator) const INLINE_LEN: usize = COMMAND_LEN + DESCRIPTOR_LEN;
+/// So many commands are sent together that data is opened.
+const CROWD: usize = 4;
+/// Bytes of the longest packet there is.
+const PACKET_MAX: usize = 4096;
+/// To send a request takes so much: its memory is opened, its unit is sent.
+const POSTS_EACH: usize = 2;
 /// The tokens of what is no task's. No task has them: there are fewer.
 pub(super) const REPLY_TOKEN: u32 = u32::MAX;
 pub(super) const LOGOUT_TOKEN: u32 = u32::MAX - 1;
+/// That of commands that the device has a copy of: nobody waits for their receipt.
+pub(super) const COPIED_TOKEN: u32 = u32::MAX - 2;
 /// The tag of the last word.
 const LOGOUT_TAG: u64 = u64::MAX;

@@ -21,6 +21,23 @@ enum Opens {
 }
 
 impl Rdma {
+    /// Has the target fetch the data of commands that wait, though it might go along, if there are many: what is read of many
+    /// goes in few runs of packets of one length, where each message with data is a run of its own. That is worth one more way
+    /// to and fro.
+    fn keep_data(&mut self, cx: &Context<'_>) {
+        let by_packets = |connection| !cx.endpoint.shares_memory(&*cx.device, connection);
+        if self.waiting.len() < CROWD || !self.connection.is_some_and(by_packets) {
+            return;
+        }
+        for message in self.waiting.iter_mut().skip(self.opened) {
+            if let Body::Task(_, data) = &mut message.body
+                && data.len() + MESSAGE_LEN_MIN > PACKET_MAX
+            {
+                (*data, message.bhs.data_length) = (Span::EMPTY, [0; 3]);
+            }
+        }
+    }
+
     /// Sends a message.
     fn post(
         &mut self,
@@ -51,7 +68,7 @@ impl Rdma {
             }
             &Body::Task(slot, data) => {
                 if data.is_empty() {
-                    cx.endpoint.send(cx.device, connection, slot.into(), Data::Inline(&front))?;
+                    cx.endpoint.send(cx.device, connection, SHORT, Data::Inline(&front))?;
                 } else {
                     let place = self.headers.slice(usize::from(slot) * MESSAGE_ROOM, front.len());
                     cx.env.mem().write(place, &front);
@@ -113,6 +130,9 @@ impl Connection {
         if self.has_ended() {
             return;
         }
+        if let Some(rdma) = self.rdma_mut() {
+            rdma.keep_data(cx);
+        }
         let opened = self.open_waiting(cx);
         let Some(rdma) = self.rdma_mut() else { return };
         let postable = if opened.is_ok() { rdma.waiting.len() } else { rdma.opened };
@@ -132,6 +152,12 @@ impl Connection {
         loop {
             let Carrier::Rdma(rdma) = &self.carrier else { return Ok(()) };
             let Some(message) = rdma.waiting.get(rdma.opened) else { return Ok(()) };
+            // Closing the memory of each command that is outstanding needs room, too, and so do the messages that are opened.
+            let reserved = self.tasks.iter().count() + rdma.opened + POSTS_EACH;
+            let room = rdma.connection.map_or(0, |connection| cx.endpoint.room(connection));
+            if (room as usize) < reserved {
+                return Err(PostError::Full);
+            }
             if let Body::Task(slot, data) = message.body {
                 self.open(cx, slot, data)?;
             }
@@ -190,6 +216,10 @@ impl Connection {
         }
         rdma.opened = rdma.opened.saturating_sub(1);
         rdma.credit.sent += 1;
+        // The device has a copy of what is short, and nobody waits for its receipt.
+        if let Body::Task(slot, Span::EMPTY) = message.body {
+            self.handle_data_gone(slot);
+        }
         Ok(())
     }
 
@@ -221,6 +251,12 @@ const fn next_life(key: MemoryKey) -> MemoryKey {
 const ABILITIES: Abilities = Abilities { no_zero_based: true, no_remote_invalidate: false };
 /// Where the memory of each command begins, as the target sees it.
 const ADDRESS: u64 = 0;
+/// So many messages are sent together that data is kept.
+const CROWD: usize = 4;
+/// Bytes of the longest packet there is.
+const PACKET_MAX: usize = 4096;
+/// To post a message takes so much: its memory is opened, it is sent.
+const POSTS_EACH: usize = 2;
 /// The target's reads that we answer at once.
 const READ_DEPTH: u8 = 16;
 
