@@ -53,10 +53,14 @@ fn every_service_is_measured() {
         let report: Value = serde_json::from_str(&weft_ok(&words.collect::<Vec<_>>())).unwrap();
         assert!(report["arrived"].as_u64() > Some(0), "{service} {op}: {report}");
     }
-    let words = ["rdma", "bench", "--op", "send", "--size", "8", "--latency", "--seconds", "0.2", "--json"];
-    let report: Value = serde_json::from_str(&weft_ok(&words)).unwrap();
-    assert_eq!(report["echoed"], true);
-    assert!(report["latency_us"]["p50"].as_f64() > Some(0.0), "{report}");
+    for way in [None, Some("--packets")] {
+        let words =
+            ["rdma", "bench", "--op", "send", "--size", "8", "--latency", "--seconds", "0.2", "--json"];
+        let words: Vec<_> = words.into_iter().chain(way).collect();
+        let report: Value = serde_json::from_str(&weft_ok(&words)).unwrap();
+        assert_eq!(report["echoed"], true);
+        assert!(report["latency_us"]["p50"].as_f64() > Some(0.0), "{report}");
+    }
 }
 
 #[test]

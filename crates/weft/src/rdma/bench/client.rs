@@ -3,7 +3,7 @@
 use super::load::Load;
 use super::message::{self, Message, Place, Plan};
 use super::report::Report;
-use super::{ACCESS, CONTROL, PARAMETERS, SENDER_LEN, raise};
+use super::{ACCESS, CONTROL, PARAMETERS, SENDER_LEN, UNACKNOWLEDGED, raise};
 use crate::error::Failure;
 use crate::output::{Progress, Style};
 use crate::rdma::args::{BenchArgs, Operation, Service};
@@ -48,7 +48,8 @@ fn measure(
     let plan = Plan { op: args.op, service: args.service, size: args.size as u32, depth, echoes };
     let memory = local.memory(u64::from(plan.size + SENDER_LEN), ACCESS)?;
     let receives = Receives::Own { entries: 2, sges: 1 };
-    let qp = local.queue_pair(plan.service.transport(), receives, depth, Access::REMOTE)?;
+    let sends = depth + UNACKNOWLEDGED;
+    let qp = local.queue_pair(plan.service.transport(), receives, sends, Access::REMOTE)?;
     let qpn = local.device.query_qp(qp).map_or(0, |info| info.qpn);
     let (psn, mtu) = (local.env.entropy() as u32 & 0xff_ffff, local.device.config().mtu);
     control.say(local, &Message::Plan(plan, Place { qpn, psn, mtu }))?;

@@ -13,8 +13,8 @@ use std::time::Instant;
 use stdx::env::Env;
 use verbs::station::Buffer;
 use verbs::{
-    Completion, CompletionKind, Data, Destination, Provider, QpId, ReceiveQueue, Remote, SendRequest, Status,
-    Work,
+    Completion, CompletionKind, Data, Destination, PostError, Provider, QpId, ReceiveQueue, Remote,
+    SendRequest, Status, Work,
 };
 
 /// The load, and what it has seen.
@@ -63,8 +63,7 @@ impl Load {
                 self.elapsed = now.duration_since(began);
                 return Ok(());
             }
-            while !is_over && self.started.len() < self.plan.depth as usize {
-                self.post(local)?;
+            while !is_over && self.started.len() < self.plan.depth as usize && self.post(local)? {
                 self.started.push_back(now);
             }
             self.collect(local)?;
@@ -80,11 +79,8 @@ impl Load {
         (self.requests, self.lost) = (0, 0);
     }
 
-    fn post(&self, local: &mut Local) -> Result<(), Failure> {
-        if self.plan.echoes {
-            let room = self.plan.size + SENDER_LEN;
-            local.receive(ReceiveQueue::Own(self.qp), 0, &self.memory, 0, room);
-        }
+    /// False if the queue is full of what was answered and is yet to be acknowledged.
+    fn post(&self, local: &mut Local) -> Result<bool, Failure> {
         let at = self.remote;
         let work = match (self.plan.op, self.plan.service) {
             (Operation::Send, Service::Ud) => Work::Datagram { to: self.to, immediate: None },
@@ -95,7 +91,16 @@ impl Load {
         };
         let list = [self.memory.registered.sge(0, self.plan.size)];
         let posted = local.device.post_send(self.qp, SendRequest::new(0, work, Data::Gather(&list)));
-        posted.map_err(|_| Failure::Refused(verbs::CreateError::Limit))
+        match posted.map_err(|rejected| rejected.why) {
+            Ok(()) => {}
+            Err(PostError::Full) => return Ok(false),
+            Err(_) => return Err(Failure::Refused(verbs::CreateError::Limit)),
+        }
+        if self.plan.echoes {
+            let room = self.plan.size + SENDER_LEN;
+            local.receive(ReceiveQueue::Own(self.qp), 0, &self.memory, 0, room);
+        }
+        Ok(true)
     }
 
     fn collect(&mut self, local: &mut Local) -> Result<(), Failure> {

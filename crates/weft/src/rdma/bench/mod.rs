@@ -116,5 +116,7 @@ const READS: u8 = 16;
 const SIZE_MAX: u64 = 64 << 20;
 /// What peers may do with the memory that is measured.
 const ACCESS: Access = Access::LOCAL_WRITE.with(Access::REMOTE);
+/// Messages that may be answered before they are acknowledged, as acknowledgements wait for each other.
+const UNACKNOWLEDGED: u32 = 64;
 /// Bytes about the sender before a datagram.
 const SENDER_LEN: u32 = 40;

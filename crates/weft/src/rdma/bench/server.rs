@@ -1,7 +1,7 @@
 //! The end that is measured against: it lends memory, takes messages, and counts them.
 
 use super::message::{self, Message, Place, Plan};
-use super::{ACCESS, CONTROL, PARAMETERS, SENDER_LEN, SIZE_MAX, raise};
+use super::{ACCESS, CONTROL, PARAMETERS, SENDER_LEN, SIZE_MAX, UNACKNOWLEDGED, raise};
 use crate::error::Failure;
 use crate::output::{Style, say};
 use crate::rdma::args::{DeviceArgs, Operation, Service};
@@ -167,7 +167,8 @@ impl Client {
         let memory = local.memory(u64::from(plan.size + SENDER_LEN), ACCESS)?;
         let entries = plan.depth * 2;
         let receives = Receives::Own { entries, sges: 1 };
-        let qp = local.queue_pair(plan.service.transport(), receives, entries, Access::REMOTE)?;
+        let sends = plan.depth + UNACKNOWLEDGED;
+        let qp = local.queue_pair(plan.service.transport(), receives, sends, Access::REMOTE)?;
         let psn = local.env.entropy() as u32 & 0xff_ffff;
         raise(local, qp, plan.service, psn, self.peer, theirs)?;
         let to = Destination { address: self.peer, qpn: theirs.qpn, queue_key: DATAGRAM_QUEUE_KEY };
