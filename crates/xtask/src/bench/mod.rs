@@ -71,7 +71,7 @@ pub enum Subject {
     Reactor,
     /// Soft RoCE and shared memory between two devices, beside a bare loop of datagrams and what memory alone does
     Rdma,
-    /// Streams between two processes under `weft run` and over SDP, beside TCP and Unix sockets; needs redis
+    /// Streams between two processes under `weft run` and over SDP, beside TCP and Unix sockets; needs redis, nginx, ab and PostgreSQL
     Sockets,
     /// Storage over RDMA, through shared memory and as soft RoCE, beside the same over streams
     Storage,

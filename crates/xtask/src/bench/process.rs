@@ -1,9 +1,11 @@
 //! The processes that are measured: pinned to a processor, heard by their standard output, ended with the benchmark.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::io::{BufRead, BufReader, Read};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 /// A process that answers until it is dropped.
 pub struct Server {
@@ -11,7 +13,7 @@ pub struct Server {
     /// The first line it said, which tells how to reach it.
     pub line: String,
     /// Kept open, so that what it says later does not end it.
-    _stdout: BufReader<ChildStdout>,
+    _stdout: Option<BufReader<ChildStdout>>,
 }
 
 impl Server {
@@ -38,11 +40,39 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
-        let stdout = child.stdout.take().context("its output is a pipe")?;
-        let mut server = Self { child, line: String::new(), _stdout: BufReader::new(stdout) };
-        server._stdout.read_line(&mut server.line)?;
+        let mut stdout = BufReader::new(child.stdout.take().context("its output is a pipe")?);
+        let mut server = Self { child, line: String::new(), _stdout: None };
+        stdout.read_line(&mut server.line)?;
         ensure!(!server.line.is_empty(), "{} said nothing and ended", program.display());
+        server._stdout = Some(stdout);
         Ok(server)
+    }
+
+    /// The same, of a program that says nothing, but listens at a port of loopback in the end.
+    ///
+    /// # Errors
+    /// When it cannot be started, or nobody listens there for ten seconds.
+    pub fn start_at(
+        place: Place,
+        program: &Path,
+        arguments: &[&str],
+        preload: Option<&Path>,
+        port: u16,
+    ) -> Result<Self> {
+        let child = preloaded(pinned(place, program, arguments), preload)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        let server = Self { child, line: String::new(), _stdout: None };
+        for _ in 0..200 {
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return Ok(server);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        bail!("{} does not listen at port {port}", program.display())
     }
 
     /// Its number.
@@ -52,8 +82,15 @@ impl Server {
 }
 
 impl Drop for Server {
+    /// One with processes of its own ends them if it is asked to end. It may have ended by itself.
     fn drop(&mut self) {
-        // It may have ended by itself.
+        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        for _ in 0..200 {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

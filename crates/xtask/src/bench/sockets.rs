@@ -1,14 +1,16 @@
 //! Streams between two processes of this machine: over TCP, which is the yardstick, the same under `weft run`, Unix sockets, and SDP.
 
+mod database;
+mod redis;
+mod web;
+
 use super::contender::Contender;
 use super::process::{Place, Server, output, output_with};
 use super::report::Figures;
 use super::workload::Workload;
 use super::{Options, Programs};
-use anyhow::{Context, Result, bail};
-use std::net::TcpStream;
-use std::path::Path;
-use std::time::Duration;
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
 
 /// TCP over loopback; then the same program under `weft run`, Unix sockets and SDP, against TCP and each other; and memory.
 pub fn contenders(options: &Options, programs: &Programs) -> Vec<Contender> {
@@ -29,35 +31,61 @@ fn stream(
     options: &Options,
     programs: &Programs,
 ) -> Contender {
-    let (target, client) = (options.target(), options.client());
     let (load, preload, seconds) =
         (programs.socket_load.clone(), programs.preload.clone(), options.seconds.to_string());
+    let (target, client) = (options.target(), options.client());
     Contender::new(name, against, move |workload| {
-        if workload.pattern == "redis" {
-            return if way == "sdp" {
-                Ok(None)
-            } else {
-                redis(target, client, way, carried(is_carried, &preload), workload)
-            };
+        let way = Way { target, client, name: way, preload: is_carried.then_some(&preload) };
+        match workload.pattern {
+            "redis" => redis::measure(&way, workload),
+            "web" | "web, kept" => web::measure(&way, workload),
+            "database" | "database, prepared" => database::measure(&way, workload),
+            _ => way.bare(&load, &seconds, workload),
         }
+    })
+}
+
+/// How two programs speak with each other, and where they run.
+struct Way<'a> {
+    target: Place,
+    client: Place,
+    name: &'static str,
+    /// What is loaded before both programs' own code.
+    preload: Option<&'a PathBuf>,
+}
+
+impl Way<'_> {
+    /// Streams and nothing else.
+    fn bare(&self, load: &Path, seconds: &str, workload: &Workload) -> Result<Option<Figures>> {
         // One process's streams over SDP move while a call of theirs is under way: threads would wait for each other.
-        if way == "sdp" && workload.depth > 1 {
+        if self.name == "sdp" && workload.depth > 1 {
             return Ok(None);
         }
         let (size, count) = (workload.size.to_string(), workload.depth.to_string());
-        let preloaded = carried(is_carried, &preload);
-        let server = Server::start_with(target, &load, &[way], preloaded)?;
-        let arguments = [way, server.line.trim(), workload.pattern, &size, &seconds, &count];
-        let said = output_with(client, &load, &arguments, preloaded)?;
+        let server = Server::start_with(self.target, load, &[self.name], self.preload())?;
+        let arguments = [self.name, server.line.trim(), workload.pattern, &size, seconds, &count];
+        let said = self.ask(load, &arguments)?;
         let rate: f64 = said.trim().parse().context("what the asking end said")?;
         // Bytes of a second are told as writes of a second, as of all others.
         let each = if workload.pattern == "ping" { 1.0 } else { workload.size as f64 };
         Ok(Some(Figures::of(rate / each)))
-    })
+    }
+
+    fn preload(&self) -> Option<&Path> {
+        self.preload.map(PathBuf::as_path)
+    }
+
+    /// What a program says that is at an end by itself.
+    fn ask(&self, program: &Path, arguments: &[&str]) -> Result<String> {
+        output_with(self.client, program, arguments, self.preload())
+    }
 }
 
-fn carried(is_carried: bool, preload: &Path) -> Option<&Path> {
-    is_carried.then_some(preload)
+/// The number behind some words, in what a program said.
+fn figure_behind(said: &str, words: &str) -> Result<f64> {
+    let rest = said.split(words).nth(1).with_context(|| format!("nothing is said of \"{words}\""))?;
+    let number = rest.split_whitespace().next().unwrap_or_default();
+    number.parse().with_context(|| format!("\"{number}\" behind \"{words}\""))
 }
 
 /// What memory alone does: a number to and fro between two processors, and a copy.
@@ -76,43 +104,3 @@ fn memory(options: &Options, programs: &Programs) -> Contender {
         Ok(Some(Figures::of(rate)))
     })
 }
-
-/// Requests of a second that redis-server answers redis-benchmark, which has fifty connections; the workload's depth is how many
-/// each sends at once.
-fn redis(
-    target: Place,
-    client: Place,
-    way: &str,
-    preload: Option<&Path>,
-    workload: &Workload,
-) -> Result<Option<Figures>> {
-    let socket = std::env::temp_dir().join(format!("weft-bench-redis.{}", std::process::id()));
-    let socket = socket.to_string_lossy();
-    let mut arguments = vec!["--save", "", "--appendonly", "no", "--bind", "127.0.0.1", "--port", REDIS_PORT];
-    arguments.extend(["--unixsocket", &socket]);
-    let _server = Server::start_with(target, Path::new("redis-server"), &arguments, preload)?;
-    wait_for(REDIS_PORT)?;
-    let (depth, requests) = (workload.depth.to_string(), (workload.depth * REDIS_REQUESTS).to_string());
-    let mut arguments = vec!["--csv", "-t", "get", "-P", &depth, "-n", &requests];
-    arguments.extend(if way == "unix" { ["-s", &socket] } else { ["-p", REDIS_PORT] });
-    let said = output_with(client, Path::new("redis-benchmark"), &arguments, preload)?;
-    let line =
-        said.lines().find(|line| line.starts_with("\"GET")).context("redis-benchmark tells no rate")?;
-    let rate = line.split(',').nth(1).map(|rate| rate.trim_matches('"').parse());
-    let rate = rate.context("redis-benchmark tells no rate")??;
-    Ok(Some(Figures::of(rate)))
-}
-
-/// Waits until somebody listens there.
-fn wait_for(port: &str) -> Result<()> {
-    for _ in 0..200 {
-        if TcpStream::connect(("127.0.0.1", port.parse()?)).is_ok() {
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    bail!("nobody listens at port {port}");
-}
-
-const REDIS_PORT: &str = "16471";
-const REDIS_REQUESTS: usize = 50_000;

@@ -53,23 +53,43 @@ const RDMA: [Workload; 6] = [
 ];
 
 /// Bytes of streams, to and fro or one way, and what programs of others do.
-const SOCKETS: [Workload; 16] = [
+const SOCKETS: [Workload; 36] = [
     rdma("64 B to and fro", "ping", 64, 1),
     rdma("4 KiB to and fro", "ping", 4 << 10, 1),
+    rdma("64 KiB to and fro", "ping", 64 << 10, 1),
     rdma("1 MiB to and fro", "ping", 1 << 20, 1),
     rdma("64 B one way", "stream", 64, 1),
     rdma("4 KiB one way", "stream", 4 << 10, 1),
     rdma("64 KiB one way", "stream", 64 << 10, 1),
     rdma("1 MiB one way", "stream", 1 << 20, 1),
     rdma("64 B to and fro, 16 at once", "ping", 64, 16),
+    rdma("4 KiB to and fro, 16 at once", "ping", 4 << 10, 16),
     rdma("64 KiB to and fro, 16 at once", "ping", 64 << 10, 16),
+    rdma("1 MiB to and fro, 16 at once", "ping", 1 << 20, 16),
     rdma("64 B one way, 16 at once", "stream", 64, 16),
+    rdma("4 KiB one way, 16 at once", "stream", 4 << 10, 16),
+    rdma("64 KiB one way, 16 at once", "stream", 64 << 10, 16),
     rdma("1 MiB one way, 16 at once", "stream", 1 << 20, 16),
     rdma("64 B to and fro, 256 at once", "ping", 64, 256),
+    rdma("4 KiB to and fro, 256 at once", "ping", 4 << 10, 256),
+    rdma("64 KiB to and fro, 256 at once", "ping", 64 << 10, 256),
+    rdma("1 MiB to and fro, 256 at once", "ping", 1 << 20, 256),
+    rdma("64 B one way, 256 at once", "stream", 64, 256),
     rdma("4 KiB one way, 256 at once", "stream", 4 << 10, 256),
+    rdma("64 KiB one way, 256 at once", "stream", 64 << 10, 256),
     rdma("1 MiB one way, 256 at once", "stream", 1 << 20, 256),
     rdma("redis-benchmark -P 1", "redis", 0, 1),
     rdma("redis-benchmark -P 16", "redis", 0, 16),
+    rdma("ab -k, 1 at once", "web, kept", 64, 1),
+    rdma("ab -k, 16 at once", "web, kept", 64, 16),
+    rdma("ab -k, 256 at once", "web, kept", 64, 256),
+    rdma("ab, 1 at once", "web", 64, 1),
+    rdma("ab, 16 at once", "web", 64, 16),
+    rdma("ab, 256 at once", "web", 64, 256),
+    rdma("ab, 1 MiB, 16 at once", "web", 1 << 20, 16),
+    rdma("pgbench -S", "database", 0, 1),
+    rdma("pgbench -S, 16 at once", "database", 0, 16),
+    rdma("pgbench -S, 16 prepared", "database, prepared", 0, 16),
 ];
 
 const fn read(name: &'static str, size: usize, depth: usize) -> Workload {
