@@ -10,7 +10,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use stdx::env::{Env, IoError, LinkId, LinkListenerId, Owner, What};
 use stdx::slab::Key;
-use verbs::ConnectError;
+use verbs::{ConnectError, Mtu};
 
 impl State {
     /// Begins to connect.
@@ -117,11 +117,13 @@ impl State {
         if let Some(place) = self.ports.iter().position(|port| port.address() == address) {
             return Ok(place);
         }
-        if !interface_addresses()?.iter().any(|known| known.address == address) {
-            return Err(io::ErrorKind::AddrNotAvailable.into());
-        }
+        let known = interface_addresses()?.into_iter().find(|known| known.address == address);
+        let interface = known.ok_or(io::ErrorKind::AddrNotAvailable)?;
+        // Packets are not cut on their way: what is longer than the interface takes is lost.
+        let mtu = Mtu::within(interface.mtu).unwrap_or(Mtu::Mtu1024);
         let owner = Owner(self.ports.len() as u64);
-        let port = Port::network(&mut self.env, owner, address, &self.options).map_err(io::Error::other)?;
+        let opened = Port::network(&mut self.env, owner, address, mtu, &self.options);
+        let port = opened.map_err(io::Error::other)?;
         self.ports.push(port);
         Ok(self.ports.len() - 1)
     }

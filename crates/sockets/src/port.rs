@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use stdx::env::{Env, Event, IoError, Owner};
 use stdx::slab::Key;
 use stdx::time::{Time, earliest};
-use verbs::{Limits, Provider};
+use verbs::{Limits, Mtu, Provider};
 
 use crate::OpenError;
 
@@ -32,7 +32,7 @@ impl Port {
         loop {
             let [a, b, c, ..] = env.entropy().to_le_bytes();
             let address = Ipv4Addr::new(127, a | LOCAL_NETWORK, b, c.clamp(1, 254));
-            match Self::open(env, owner, address.into(), LOCAL_PORT, options) {
+            match Self::open(env, owner, address.into(), LOCAL_PORT, LOCAL_MTU, options) {
                 Err(OpenError::Device(rdma::OpenError::Socket(IoError::AddressInUse))) if tries < TRIES => {
                     tries += 1;
                 }
@@ -41,14 +41,15 @@ impl Port {
         }
     }
 
-    /// A device for peers elsewhere.
+    /// A device for peers elsewhere, whose packets carry so many bytes at most.
     pub(crate) fn network(
         env: &mut Reactor,
         owner: Owner,
         address: IpAddr,
+        mtu: Mtu,
         options: &crate::Options,
     ) -> Result<Self, OpenError> {
-        Self::open(env, owner, address, options.network_port, options)
+        Self::open(env, owner, address, options.network_port, mtu, options)
     }
 
     fn open(
@@ -56,12 +57,13 @@ impl Port {
         owner: Owner,
         address: IpAddr,
         port: u16,
+        mtu: Mtu,
         options: &crate::Options,
     ) -> Result<Self, OpenError> {
         let usual = Config::new(address);
         let limits = options.sockets.limits(Limits::default());
         let neighbours = shm::Config { other_users: options.other_users, ..usual.neighbours };
-        let config = Config { port, limits, neighbours, ..usual };
+        let config = Config { port, mtu, limits, neighbours, ..usual };
         let mut device = SoftDevice::open(env, owner, config)?;
         let sockets = Sockets::new(env, &mut device, VERBS_OWNER, options.sockets)?;
         Ok(Self { device, sockets, owner, owners: Vec::new() })
@@ -144,6 +146,8 @@ const VERBS_OWNER: u64 = 1 << 32;
 const LOCAL_NETWORK: u8 = 64;
 /// The UDP port of devices for peers on this machine. Theirs is not RoCE's, which the system may have taken everywhere.
 const LOCAL_PORT: u16 = 24_791;
+/// Bytes of a packet to a peer on this machine that is not reached through shared memory.
+const LOCAL_MTU: Mtu = Mtu::Mtu4096;
 /// Bytes that are written before the device is turned.
 const WRITE_LEN: usize = 64 << 10;
 /// Addresses that are tried.
