@@ -69,5 +69,8 @@ pub const LONG_LEN: usize = 1 << 20;
 /// Bytes of the whole memory.
 pub const MEMORY_LEN: usize = HEADER_LEN + 2 * (SHORT_LEN + MIDDLE_LEN + LONG_LEN);
 
+/// What is said with the descriptor of such memory when it is given to the other end. Another layout has another number.
+pub const MAGIC: [u8; 8] = *b"weft/2\r\n";
+
 /// Bytes that are under way at most: what one ring held when another was begun, and the other.
 const UNREAD_MAX: u64 = (MIDDLE_LEN + LONG_LEN) as u64;

@@ -4,10 +4,13 @@
 //! was started by `weft run` finds in its environment. [`page`] is what the preload writes down while it works and others read:
 //! each connection, what carries it, and why nothing better does.
 //!
+//! [`claim`] is what a program says to the relay that carries its connections to other hosts.
+//!
 //! It is not: the preload itself, which is loaded into programs of others, and holds `unsafe`.
 
 #![forbid(unsafe_code)]
 
+pub mod claim;
 pub mod environment;
 pub mod page;
 mod pattern;

@@ -13,6 +13,8 @@
 //! cannot choose who comes, it means the same as `both`. Lines that begin with `log` are libsdp's own; they are read and say
 //! nothing here.
 //!
+//! Connections to other hosts stay on TCP unless a rule that says `both` or `sdp` fits them.
+//!
 //! It is not a filter: who may connect to whom is the business of the kernel's rules, which hold in any case.
 
 use crate::pattern::{Place, Program};
@@ -37,7 +39,7 @@ pub enum Use {
 }
 
 /// Which end of a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Role {
     /// The one that listens.
     Server,
@@ -94,9 +96,18 @@ impl Policy {
 
     /// What holds for a program's connection: the place is where a server listens, or where a client connects to.
     pub fn say(&self, role: Role, program: &str, place: SocketAddr) -> Use {
+        self.rule(role, program, place).unwrap_or(Use::Both)
+    }
+
+    /// The same for a connection to another host, which stays on TCP where no rule says otherwise.
+    pub fn say_elsewhere(&self, role: Role, program: &str, place: SocketAddr) -> Use {
+        self.rule(role, program, place).unwrap_or(Use::Tcp)
+    }
+
+    fn rule(&self, role: Role, program: &str, place: SocketAddr) -> Option<Use> {
         let fits =
             |rule: &&Rule| rule.role == role && rule.program.matches(program) && rule.place.matches(place);
-        self.rules.iter().find(fits).map_or(Use::Both, |rule| rule.say)
+        self.rules.iter().find(fits).map(|rule| rule.say)
     }
 }
 
@@ -143,6 +154,14 @@ mod tests {
     fn no_rules_mean_both() {
         let policy = Policy::parse("").expect("a policy");
         assert_eq!(policy.say(Role::Client, "x", place("[::1]:1")), Use::Both);
+    }
+
+    #[test]
+    fn other_hosts_need_a_rule() {
+        let policy = Policy::parse("use both client * 10.0.0.0/8:*").expect("a policy");
+        assert_eq!(policy.say_elsewhere(Role::Client, "x", place("10.0.0.1:1")), Use::Both);
+        assert_eq!(policy.say_elsewhere(Role::Client, "x", place("11.0.0.1:1")), Use::Tcp);
+        assert_eq!(policy.say_elsewhere(Role::Server, "x", place("10.0.0.1:1")), Use::Tcp);
     }
 
     #[test]

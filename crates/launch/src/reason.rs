@@ -28,11 +28,13 @@ pub enum Reason {
     Shared = 10,
     /// The system does not tell what is needed to change over.
     System = 11,
+    /// The peer is on another machine, and no relay of the user's is there.
+    Relay = 12,
 }
 
 impl Reason {
     /// All of them, in order of their numbers.
-    pub const ALL: [Reason; 12] = [
+    pub const ALL: [Reason; 13] = [
         Reason::None,
         Reason::Policy,
         Reason::Elsewhere,
@@ -45,6 +47,7 @@ impl Reason {
         Reason::Watched,
         Reason::Shared,
         Reason::System,
+        Reason::Relay,
     ];
 
     /// What a page holds, as a reason; a number that nobody gave is none.
@@ -67,6 +70,7 @@ impl Reason {
             Reason::Watched => "watched in a way that cannot be carried",
             Reason::Shared => "given to another process",
             Reason::System => "the system does not tell enough",
+            Reason::Relay => "no relay runs here that would reach the peer's machine",
         }
     }
 }

@@ -12,8 +12,7 @@
 //! is done before it. `errno` is what the program's own call made it. There is no thread, no signal, nothing written to the
 //! program's output, and no lock held while anything is waited for.
 //!
-//! Another host's end would be found by other means than names in this machine, and its carrier would be a stream over RDMA;
-//! [`rendezvous`] is the place for the one, and [`connection`] needs of a carrier no more than a descriptor.
+//! A peer on another host is met by way of a relay of the same user ([`relay`]), which is to [`connection`] what a peer here is.
 
 mod address;
 mod connection;
@@ -30,6 +29,7 @@ mod pace;
 mod position;
 mod private;
 mod process;
+mod relay;
 mod rendezvous;
 mod rows;
 mod uring;

@@ -4,7 +4,7 @@
 //! mapped only if it is that, of the length that is expected, and of ordinary pages.
 
 use crate::next;
-use carrier::{MEMORY_LEN, Shared};
+use carrier::{MAGIC, MEMORY_LEN, Shared};
 use core::ffi::c_void;
 use libc::{
     F_ADD_SEALS, F_GET_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, MAP_FAILED, MAP_SHARED,
@@ -165,8 +165,6 @@ fn with_message<R>(bytes: &mut [u8; 8], work: impl FnOnce(&mut msghdr) -> R) -> 
     work(&mut message)
 }
 
-/// Another layout of the memory has another number.
-const MAGIC: [u8; 8] = *b"weft/2\r\n";
 const SEALS: c_int = F_SEAL_SHRINK | F_SEAL_GROW;
 
 #[cfg(test)]

@@ -21,7 +21,12 @@ pub fn program() -> &'static str {
     })
 }
 
-/// What the policy says of a connection.
+/// What the policy says of a connection to another host.
+pub fn policy_elsewhere(role: Role, place: SocketAddr) -> Use {
+    policy_of_run().say_elsewhere(role, program(), place)
+}
+
+/// What the policy says of a connection on this machine.
 pub fn policy(role: Role, place: SocketAddr) -> Use {
     policy_of_run().say(role, program(), place)
 }

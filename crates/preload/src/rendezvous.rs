@@ -49,8 +49,13 @@ pub fn answer(door: c_int) -> Option<c_int> {
 
 /// Knocks at the door of a connection from one address to another.
 pub fn knock(from: SocketAddr, to: SocketAddr) -> Option<c_int> {
-    let fd = open(SOCK_STREAM)?;
-    if connect(fd, &door_name(from, to)) { Some(fd) } else { discard(fd) }
+    reach(SOCK_STREAM, &door_name(from, to))
+}
+
+/// Goes to who listens under a name.
+pub fn reach(kind: c_int, name: &[u8]) -> Option<c_int> {
+    let fd = open(kind)?;
+    if connect(fd, name) { Some(fd) } else { discard(fd) }
 }
 
 /// A name in the abstract namespace: the zero before it is not part of it here.

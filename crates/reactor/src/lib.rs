@@ -7,12 +7,16 @@
 //!
 //! Links to other processes are Unix sockets with abstract names, over which descriptors of memory go.
 //!
+//! [`Bell`], [`CarriedMemory`] and [`Watch`] are the relay's end of what `weft run` loads into programs.
+//!
 //! Invariants: nothing blocks but [`Env::poll`](stdx::env::Env::poll); nothing is allocated per receive, send or file
 //! operation once tables have grown to the load; a reactor with nothing to do sleeps in the kernel.
 //!
 //! This is one of the few crates that hold `unsafe`: each use is one system call, and says why it is sound.
 
 mod address;
+mod bell;
+mod carried;
 mod clock;
 mod datagram;
 mod datagrams;
@@ -33,6 +37,8 @@ mod socket;
 mod streams;
 mod waker;
 
+pub use bell::{Bell, BellListener, Heard, Watch};
+pub use carried::CarriedMemory;
 pub use doorbell::Doorbell;
 pub use interfaces::{InterfaceAddress, interface_addresses};
 pub use options::{FileBackend, Options};

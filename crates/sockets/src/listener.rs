@@ -82,6 +82,11 @@ impl SdpListener {
         found.map(|(local, _)| local).ok_or_else(|| error_of(SocketError::NotFound))
     }
 
+    /// Whether peers elsewhere find it.
+    pub fn is_on_network(&self) -> bool {
+        self.fabric.0.act(|state| state.is_on_network(self.key))
+    }
+
     pub(crate) const fn key(&self) -> Key {
         self.key
     }

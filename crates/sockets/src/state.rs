@@ -227,6 +227,12 @@ impl State {
         }
     }
 
+    /// Whether a listener is found by peers elsewhere, and not on this machine alone.
+    pub(crate) fn is_on_network(&self, key: Key) -> bool {
+        let stage = self.sockets.get(key).map(|socket| &socket.stage);
+        matches!(stage, Some(Stage::Listener { ids, .. }) if ids.len() > 1)
+    }
+
     /// Notes whose waiters are to be woken.
     fn take_changes(&mut self, place: usize) {
         while let Some(changed) = self.ports[place].sockets.poll_changed() {

@@ -266,6 +266,7 @@ impl SdpStream {
         found.and_then(|(_, peer)| peer).ok_or_else(|| error_of(SocketError::NotFound))
     }
 
+    #[cfg(feature = "tokio")]
     pub(crate) const fn key(&self) -> Key {
         self.key
     }

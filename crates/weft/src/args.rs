@@ -76,6 +76,8 @@ pub enum Command {
     Run(RunArgs),
     /// Show the connections of the programs that `weft run` started: how they are carried, and why not
     Top(TopArgs),
+    /// Carry connections of programs under `weft run` to hosts where a relay runs too, where their policy says so
+    Relay(RelayArgs),
     /// RDMA in user space: devices, ping, bench, captures
     #[command(subcommand)]
     Rdma(RdmaCommand),
@@ -337,6 +339,17 @@ pub enum Pattern {
     Randwrite,
     /// Anywhere, reads and writes mixed
     Randrw,
+}
+
+/// `weft relay`
+#[derive(Debug, Args)]
+pub struct RelayArgs {
+    /// An address of this host whose connections are carried (may be given more than once)
+    #[arg(required = true, value_name = "ADDR")]
+    pub addresses: Vec<IpAddr>,
+    /// What the relays of all hosts have in common, and nobody else: a file of at least 16 bytes that only its owner can read
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
 }
 
 /// `weft run`

@@ -26,6 +26,9 @@ pub enum Failure {
     /// The machine has no memory left.
     #[error("cannot start: {0}")]
     Memory(stdx::mem::OutOfMemory),
+    /// There is no relay.
+    #[error("{0}")]
+    Relay(relay::StartError),
     /// A target could not be asked what it offers.
     #[error("{target}: {why}")]
     Discover {
@@ -153,6 +156,7 @@ impl Failure {
             Self::Start(_)
             | Self::Reactor(_)
             | Self::Memory(_)
+            | Self::Relay(_)
             | Self::Open { .. }
             | Self::Host { .. }
             | Self::Io { .. }

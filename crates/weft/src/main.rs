@@ -9,6 +9,7 @@ mod error;
 mod output;
 mod pages;
 mod rdma;
+mod relay;
 mod rpc;
 mod run;
 mod serve;
@@ -57,6 +58,7 @@ fn run(style: &Style, cli: &Cli, log: Arc<LogState>) -> Result<(), Failure> {
         Command::Rpc(args) => rpc::run(style, args),
         Command::Run(args) => run::run(style, args),
         Command::Top(args) => run::top::run(style, args),
+        Command::Relay(args) => relay::run(style, args),
         Command::Rdma(command) => rdma::run(style, command, cli.verbose > 0),
         Command::Completions { shell } => pages::completions(*shell),
         Command::Man { directory } => pages::man(directory),

@@ -8,9 +8,9 @@
 //! because the bytes are there.
 
 use super::Connection;
-use super::ring::GONE;
 use crate::watch::registry;
 use crate::{errno, next};
+use launch::claim::FAREWELL;
 use libc::{EAGAIN, EINTR, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, c_int};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use std::time::Duration;
 enum Said {
     Nothing,
     Look,
+    Farewell,
     Gone,
 }
 
@@ -32,7 +33,9 @@ impl Connection {
             let answer = unsafe { next::send(bell, [1u8].as_ptr().cast(), 1, MSG_DONTWAIT | MSG_NOSIGNAL) };
             // A bell that is full of what was not heard yet has been rung.
             if answer < 0 && !matches!(errno::get(), EAGAIN | EINTR) {
-                self.set_flag(GONE, true);
+                // The last thing that it said is still there to be heard.
+                self.receive_all(bell);
+                self.bell_ended();
             }
         });
     }
@@ -51,7 +54,7 @@ impl Connection {
         let Some(bell) = self.bell().filter(|_| !self.is_peer_gone()) else { return false };
         let said = errno::kept(|| self.take_bytes(bell));
         if said == Some(Said::Gone) {
-            self.set_flag(GONE, true);
+            self.bell_ended();
         }
         let is_anything = said.is_some_and(|said| said != Said::Nothing);
         if is_anything {
@@ -65,7 +68,7 @@ impl Connection {
         let sleepers = &self.row.sleepers;
         for attempt in 0..ATTEMPTS {
             if sleepers.compare_exchange(0, TAKING, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-                let said = receive(bell, MSG_DONTWAIT);
+                let said = self.receive_all(bell);
                 sleepers.fetch_and(!TAKING, Ordering::SeqCst);
                 return Some(said);
             }
@@ -79,7 +82,26 @@ impl Connection {
             }
         }
         // A process that slept was killed, and is counted for ever.
-        Some(receive(bell, MSG_DONTWAIT))
+        Some(self.receive_all(bell))
+    }
+
+    /// A relay says one thing at a time, and its last word is followed by its end.
+    fn receive_all(self, bell: c_int) -> Said {
+        let mut first = None;
+        for _ in 0..MESSAGES {
+            let said = receive(bell, MSG_DONTWAIT);
+            if said == Said::Farewell {
+                self.hear_farewell();
+            }
+            let answer = *first.get_or_insert(said);
+            if !self.is_relayed() || said == Said::Nothing {
+                return answer;
+            }
+            if said == Said::Gone {
+                return said;
+            }
+        }
+        Said::Look
     }
 
     /// The calling thread is about to sleep on the bell, and has not looked at the memory for the last time yet.
@@ -112,6 +134,7 @@ fn receive(bell: c_int, flags: c_int) -> Said {
     let mut bytes = [0u8; 64];
     // SAFETY: as many bytes are there.
     match unsafe { next::recv(bell, bytes.as_mut_ptr().cast(), bytes.len(), flags) } {
+        1 if bytes[0] == FAREWELL => Said::Farewell,
         1.. => Said::Look,
         0 => Said::Gone,
         _ if matches!(errno::get(), EAGAIN | EINTR) => Said::Nothing,
@@ -121,6 +144,8 @@ fn receive(bell: c_int, flags: c_int) -> Said {
 
 /// Above the sleepers: somebody takes the bell's bytes.
 const TAKING: u32 = 1 << 31;
+/// Messages of a bell that are heard at once.
+const MESSAGES: u32 = 64;
 /// Who was woken runs soon, even on a busy machine.
 const ATTEMPTS: u32 = 1000;
 const YIELDS: u32 = 100;

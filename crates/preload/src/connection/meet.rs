@@ -2,11 +2,11 @@
 
 use super::Connection;
 use super::change::Receive;
-use super::ring::NON_BLOCKING;
+use super::ring::{NON_BLOCKING, RELAYED};
 use crate::descriptors::{self, Entry};
 use crate::memory::{self, Given, Memory};
 use crate::watch::registry;
-use crate::{address, identity, name, next, position, private, rendezvous, rows};
+use crate::{address, identity, name, next, position, private, relay, rendezvous, rows};
 use launch::page::Phase;
 use launch::{Reason, Role, Use};
 use libc::{F_GETFL, O_NONBLOCK, c_int};
@@ -16,7 +16,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Would a client rather have no connection than this one? Asked before it connects.
 pub fn is_refused(to: SocketAddr) -> bool {
-    name::policy(Role::Client, to) == Use::Sdp && !rendezvous::is_marked(to.port())
+    // Whether a listener on another host can be met is known only once it was asked.
+    let may_be_elsewhere = || !to.ip().to_canonical().is_loopback() && relay::is_there();
+    name::policy(Role::Client, to) == Use::Sdp && !rendezvous::is_marked(to.port()) && !may_be_elsewhere()
 }
 
 /// The program connected a socket, or began to.
@@ -27,13 +29,7 @@ pub fn connected(fd: c_int, to: SocketAddr) {
     let Some(from) = address::local(fd) else { return };
     connection.row.is_client.store(1, Ordering::Relaxed);
     connection.note(from, to);
-    if !is_here(from, to) {
-        return connection.stay(Reason::Elsewhere);
-    }
-    if name::policy(Role::Client, to) == Use::Tcp {
-        return connection.stay(Reason::Policy);
-    }
-    connection.set_phase(Phase::Waiting);
+    connection.expects(Role::Client, to, is_here(from, to), Phase::Waiting);
 }
 
 /// The program accepted a connection.
@@ -41,13 +37,7 @@ pub fn accepted(fd: c_int) {
     let (Some(at), Some(from)) = (address::local(fd), address::peer(fd)) else { return };
     let Some(connection) = Connection::begin(fd) else { return };
     connection.note(at, from);
-    if !is_here(at, from) {
-        connection.stay(Reason::Elsewhere);
-    } else if name::policy(Role::Server, at) == Use::Tcp {
-        connection.stay(Reason::Policy);
-    } else {
-        connection.set_phase(Phase::Accepted);
-    }
+    connection.expects(Role::Server, at, is_here(at, from), Phase::Accepted);
 }
 
 /// Are both ends of a connection on this machine?
@@ -56,6 +46,19 @@ fn is_here(local: SocketAddr, peer: SocketAddr) -> bool {
 }
 
 impl Connection {
+    /// A new connection waits for its peer in a phase, if the policy of the place where the server listens lets it.
+    fn expects(self, role: Role, place: SocketAddr, is_here: bool, phase: Phase) {
+        let (policy, reason) = match is_here {
+            true => (name::policy(role, place), Reason::Policy),
+            false => (name::policy_elsewhere(role, place), Reason::Elsewhere),
+        };
+        if policy == Use::Tcp {
+            return self.stay(reason);
+        }
+        self.set_flag(RELAYED, !is_here);
+        self.set_phase(phase);
+    }
+
     /// The program is about to send. Who sends again has a conversation, of which the peer may come to take part.
     pub(super) fn advance_to_send(self, fd: c_int) {
         self.expect_peer(fd, CALLS_TO_SEND);
@@ -81,6 +84,9 @@ impl Connection {
         if self.bell_or_door() {
             return;
         }
+        if self.has_flag(RELAYED) {
+            return self.claim_from_relay(Role::Client, from, to);
+        }
         if !rendezvous::is_marked(to.port()) {
             return self.stay(Reason::Listener);
         }
@@ -99,7 +105,9 @@ impl Connection {
     pub(super) fn moved_by_receiving(self, fd: c_int) {
         self.claim();
         let calls = self.row.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        if calls == FIRST_CALL || calls > FIRST_CALL && calls.is_power_of_two() {
+        if self.has_flag(RELAYED) {
+            self.call_relay(fd, calls >= FIRST_CALL);
+        } else if calls == FIRST_CALL || calls > FIRST_CALL && calls.is_power_of_two() {
             self.call_peer(fd, calls >= LAST_CALL);
         }
     }
@@ -108,7 +116,9 @@ impl Connection {
     pub(super) fn moved_by_sending(self, fd: c_int) {
         self.claim();
         let calls = self.row.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        if calls >= FIRST_CALL_OF_SENDER && calls.is_power_of_two() {
+        if self.has_flag(RELAYED) {
+            self.call_relay(fd, calls >= FIRST_CALL_OF_SENDER);
+        } else if calls >= FIRST_CALL_OF_SENDER && calls.is_power_of_two() {
             self.call_peer(fd, calls >= LAST_CALL);
         }
     }
@@ -116,7 +126,9 @@ impl Connection {
     /// Has anybody knocked? Asked at the first calls, and then ever more seldom.
     pub(super) fn look_for_peer(self, fd: c_int) {
         let tries = self.row.tries.fetch_add(1, Ordering::Relaxed);
-        if self.bell().is_none() && tries > EAGER_TRIES && !tries.is_power_of_two() {
+        // Who knocked brings the memory in a moment; a relay may take long, or for ever.
+        let is_soon = self.bell().is_some() && !self.has_flag(RELAYED);
+        if !is_soon && tries > EAGER_TRIES && !tries.is_power_of_two() {
             return;
         }
         if !self.is_sole() {
@@ -146,7 +158,7 @@ impl Connection {
     }
 
     /// The one who knocked brings the memory, a moment after.
-    fn take_memory(self, fd: c_int, bell: c_int) {
+    pub(super) fn take_memory(self, fd: c_int, bell: c_int) {
         match memory::take(bell) {
             Given::Nothing => {}
             Given::Refused => {
@@ -205,7 +217,7 @@ impl Connection {
     }
 
     /// Both ends have met, and share this memory.
-    fn adopt(self, fd: c_int, bell: c_int, memory: Memory, from: Phase) {
+    pub(super) fn adopt(self, fd: c_int, bell: c_int, memory: Memory, from: Phase) {
         // SAFETY: it takes numbers alone.
         let flags = unsafe { next::fcntl(fd, F_GETFL, 0) };
         self.set_flag(NON_BLOCKING, flags >= 0 && flags & O_NONBLOCK != 0);
@@ -230,7 +242,7 @@ impl Connection {
         registry::changed(self);
     }
 
-    fn ends(self, fd: c_int) -> Option<(SocketAddr, SocketAddr)> {
+    pub(super) fn ends(self, fd: c_int) -> Option<(SocketAddr, SocketAddr)> {
         Some((address::local(fd)?, address::peer(fd)?))
     }
 
@@ -266,7 +278,7 @@ pub fn has_any_met() -> bool {
 }
 
 /// Calls that look for the peer one after the other.
-const EAGER_TRIES: u32 = 6;
+pub(super) const EAGER_TRIES: u32 = 6;
 /// Calls before a client that sends opens its door, and before one that receives does.
 const CALLS_TO_SEND: u32 = 6;
 const CALLS_TO_RECEIVE: u32 = 256;

@@ -34,6 +34,7 @@ mod handed;
 mod look;
 mod meet;
 mod receive;
+mod relayed;
 mod retreat;
 mod ring;
 mod sleep;
@@ -161,6 +162,7 @@ impl Connection {
         // A child of vfork shares our tables, but not our descriptors.
         if !process::is_foreign() {
             self.close_door();
+            self.leave_relay();
         }
     }
 

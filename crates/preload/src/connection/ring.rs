@@ -26,6 +26,13 @@ pub(super) const GIVEN: u32 = 16;
 /// The peer gave its end away, as was found after bytes were put there.
 pub(super) const RETURNED: u32 = 32;
 
+/// The peer is on another host: a relay stands for it.
+pub(super) const RELAYED: u32 = 64;
+/// The relay said that the peer is gone.
+pub(super) const FAREWELL: u32 = 128;
+/// The relay went without a word, with bytes on their way.
+pub(super) const BROKEN: u32 = 256;
+
 /// What came of a look for bytes, or of putting some.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Moved {
@@ -118,7 +125,8 @@ impl Connection {
         match last {
             Some(Moved::Nothing) | None => {
                 let unread = self.with_writer_guarded(|writer, _| writer.unread()).unwrap_or(0);
-                self.set_flag(RESET, !is_ended && self.has_flag(GONE) && unread > 0);
+                let is_reset = !is_ended && self.has_flag(GONE) && unread > 0;
+                self.set_flag(RESET, is_reset || self.has_flag(BROKEN));
                 Moved::Over
             }
             Some(moved) => moved,

@@ -31,7 +31,9 @@ impl Connection {
         let events = if is_carried { POLLRDHUP } else { POLLIN };
         let bell = self.bell().filter(|_| matches!(receive, Receive::Either | Receive::Carrier));
         let limit = limit(fd, SO_RCVTIMEO);
-        let told = wait([(fd, events), (bell.unwrap_or(-1), POLLIN)], self.no_longer_than(limit));
+        // What a relay brings may come after TCP's end.
+        let socket = if is_carried && self.is_relayed() { -1 } else { fd };
+        let told = wait([(socket, events), (bell.unwrap_or(-1), POLLIN)], self.no_longer_than(limit));
         self.sleep_ends();
         self.slept(is_carried, limit, told)
     }
@@ -47,7 +49,8 @@ impl Connection {
         }
         // Another thread may end our direction, of which nobody is told.
         let span = limit.unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
-        let told = wait([(fd, 0), (self.bell().unwrap_or(-1), POLLIN)], Some(span));
+        let socket = if self.is_relayed() { -1 } else { fd };
+        let told = wait([(socket, 0), (self.bell().unwrap_or(-1), POLLIN)], Some(span));
         self.sleep_ends();
         if matches!(told, Ok([socket, 0]) if socket != 0) {
             self.set_flag(GONE, true);

@@ -18,10 +18,11 @@ const LIMIT: Duration = Duration::from_secs(180);
 const WAYS: [&str; 4] = ["both", "server", "client", "none"];
 
 /// What scripts find in their folder.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("stream.py", include_str!("stream.py")),
     ("ways.c", include_str!("ways.c")),
     ("load.py", include_str!("load.py")),
+    ("hosts.py", include_str!("hosts.py")),
     ("web.js", include_str!("web.js")),
     ("Streams.java", include_str!("Streams.java")),
 ];
@@ -61,6 +62,11 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario("sockets-load", "ten thousand connections, a gigabyte, slow readers, killed peers", |lab| {
             play(lab, &["python3"], include_str!("load.sh"))
         }),
+        scenario(
+            "sockets-hosts",
+            "two hosts with relays: bytes both ways, killed peers, a silent host",
+            |lab| play(lab, &["python3", "unshare", "nsenter", "ip", "ss"], include_str!("hosts.sh")),
+        ),
         scenario(
             "sockets-ways",
             "connections that are given away with bytes on their way; calls by number, streams, wrong addresses",
