@@ -229,6 +229,34 @@ fn a_refusal_is_told_with_its_reason() {
 }
 
 #[test]
+fn a_connection_s_buffers_outlive_it_and_are_no_other_s() {
+    let mut world = World::new();
+    let (first, second) = (world.connected(), world.connected());
+    let World { env, device, ends, .. } = &mut world;
+    let [here, there] = [first, second].map(|keys| ends[1].take_buffer(env, device, keys[1], 4096).unwrap());
+    assert_ne!(here.region, there.region, "each peer may read all of its own");
+    // What is too long for a pool is the shard's.
+    let max = stdx::mem::Memory::BUFFER_MAX;
+    let long = [(); 2].map(|()| ends[1].take_buffer(env, device, first[1], max).unwrap());
+    assert!(long[0].region == here.region && long[1].region != here.region && long[1].region != there.region);
+    assert_eq!(env.mem().buffers_taken(), 4);
+    long.into_iter().for_each(|buffer| env.mem().give(buffer));
+    ends[1].disconnect(env, device, first[1]);
+    world.happened(0);
+    world.happened(1);
+    let World { env, device, ends, .. } = &mut world;
+    env.mem().fill(here, 1);
+    env.mem().give(here);
+    assert_eq!(env.mem().serial(here.region), None, "with its last buffer the memory goes");
+    assert!(env.mem().serial(there.region).is_some());
+    env.mem().give(there);
+    ends[1].disconnect(env, device, second[1]);
+    world.happened(1);
+    assert_eq!(world.env.mem().serial(there.region), None);
+    world.free();
+}
+
+#[test]
 fn limits_hold() {
     let mut world = World::new();
     let keys = world.connected();

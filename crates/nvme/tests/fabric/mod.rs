@@ -160,6 +160,11 @@ impl World {
     /// Hands everything over once, as a shard does.
     pub fn turn(&mut self) {
         self.device.turn(&mut self.env);
+        self.turn_ends();
+    }
+
+    /// The same without the device.
+    pub fn turn_ends(&mut self) {
         self.dispatch();
         let due = |deadline: Option<Time>, env: &StillEnv| deadline.is_some_and(|at| at <= env.now());
         if let Some(host) = &self.host {

@@ -1,6 +1,7 @@
 //! A shard's table of regions, the copies between them, and its I/O buffers.
 
 use super::buffers::{Buffers, LARGEST, LONG};
+use super::pools::Pools;
 use super::region::Region;
 use super::{Pinned, RegionId, Share, Span, cache};
 use core::mem::MaybeUninit;
@@ -13,6 +14,9 @@ pub struct Memory {
     identity: u64,
     regions: Vec<Option<Entry>>,
     buffers: Buffers,
+    pub(super) pools: Pools,
+    /// Bytes that were ever copied into regions.
+    copied: u64,
 }
 
 #[derive(Debug)]
@@ -63,7 +67,9 @@ impl Memory {
         let mut memory = Self {
             identity: IDENTITIES.fetch_add(1, Ordering::Relaxed),
             regions: Vec::new(),
-            buffers: Buffers::new(RegionId(0), limits.buffer_bytes),
+            buffers: Buffers::new(BUFFERS, limits.buffer_bytes),
+            pools: Pools::default(),
+            copied: 0,
         };
         memory.map(Kind::Shared, limits.buffer_bytes as u64)?;
         Ok(memory)
@@ -143,6 +149,7 @@ impl Memory {
     #[inline]
     pub fn write(&mut self, dst: Span, src: &[u8]) {
         let at = self.at_to_write(dst.first(src.len()));
+        self.copied += src.len() as u64;
         // SAFETY: `at` checked that the bytes lie in a live mapping. `src` cannot overlap them: a slice of a private
         // region borrows `self`, and shared ones are never lent.
         unsafe { at.copy_from_nonoverlapping(src.as_ptr(), src.len()) }
@@ -151,6 +158,7 @@ impl Memory {
     /// Like [`Memory::write`], for bytes that this processor will not look at soon: another is about to.
     pub fn write_past_cache(&mut self, dst: Span, src: &[u8]) {
         let at = self.at_to_write(dst.first(src.len()));
+        self.copied += src.len() as u64;
         let lines = src.len() / cache::LINE * cache::LINE;
         // SAFETY: as in `write`; the lines are the first of the bytes that were checked, the rest follows them.
         unsafe {
@@ -173,6 +181,7 @@ impl Memory {
     #[inline]
     pub fn copy(&mut self, dst: Span, src: Span) {
         let (to, from) = (self.at_to_write(dst.first(src.len())), self.at(src));
+        self.copied += src.len() as u64;
         // SAFETY: both ranges were checked to lie in live mappings, and `copy` allows overlap.
         unsafe { to.copy_from(from, src.len()) }
     }
@@ -301,9 +310,10 @@ impl Memory {
         self.buffers.take(len)
     }
 
-    /// Gives a buffer back: the span that [`Memory::take`] gave, or a part that begins where it began.
+    /// Gives a buffer back: the span that [`Memory::take`] or [`Memory::take_from`] gave, or a part that begins where it
+    /// began.
     pub fn give(&mut self, buffer: Span) {
-        self.buffers.give(buffer);
+        if buffer.region == BUFFERS { self.buffers.give(buffer) } else { self.give_to_pool(buffer) }
     }
 
     /// Whether a buffer has come back, since this was last asked, of a length that had been asked for in vain: those who wait
@@ -314,7 +324,12 @@ impl Memory {
 
     /// How many I/O buffers are out.
     pub fn buffers_taken(&self) -> usize {
-        self.buffers.taken()
+        self.buffers.taken() + self.pools.taken()
+    }
+
+    /// Bytes that were ever copied into regions: so tests tell how often what they move is copied.
+    pub const fn bytes_copied(&self) -> u64 {
+        self.copied
     }
 
     /// The longest I/O buffer, in bytes.
@@ -430,6 +445,9 @@ impl Drop for Memory {
         }
     }
 }
+
+/// The region of the shard's own buffers: the first that it maps.
+const BUFFERS: RegionId = RegionId(0);
 
 /// Tells one memory's pins from another's.
 static IDENTITIES: AtomicU64 = AtomicU64::new(0);

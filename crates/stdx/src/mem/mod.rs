@@ -19,6 +19,7 @@ mod cache;
 mod counting;
 mod memory;
 mod pinned;
+mod pools;
 mod region;
 mod share;
 mod span;

@@ -8,6 +8,7 @@ use crate::{
 };
 use core::net::SocketAddr;
 use stdx::env::{Env, Owner};
+use stdx::mem::RegionId;
 use stdx::slab::Key;
 use thiserror::Error;
 
@@ -21,6 +22,8 @@ pub(super) struct Connection {
     pub(super) sends: u32,
     /// Those of them that wait for others.
     pub(super) answers: Answers,
+    /// Where the buffers lie that its peer reads itself.
+    pub(super) pool: Option<RegionId>,
     /// Messages that the owner has, or that wait for the connection to be known.
     pub(super) held: u32,
     /// Messages that came before the connection was known to be there.
@@ -208,6 +211,9 @@ impl Endpoint {
         device.release(connection.id);
         let destroyed = device.destroy(env, Object::Qp(connection.qp));
         debug_assert!(destroyed.is_ok(), "{destroyed:?}");
+        if let Some(region) = connection.pool {
+            env.mem().unmap_pool(region);
+        }
     }
 
     /// Makes a queue pair for the next connection, whose events go to the owner.
@@ -268,7 +274,8 @@ impl Endpoint {
             self.receives.remove(self.receives_each);
         })?;
         let (answers, early) = (Answers::default(), Vec::new());
-        let connection = Connection { qp, id, phase, sends: 0, answers, held: 0, early, is_ended: false };
+        let (pool, is_ended) = (None, false);
+        let connection = Connection { qp, id, phase, sends: 0, answers, pool, held: 0, early, is_ended };
         let inserted = self.connections.insert(connection);
         debug_assert_eq!(inserted.ok(), Some(key));
         let place = qp.0.index();

@@ -19,6 +19,7 @@
 //! all that can complete.
 
 mod answers;
+mod buffers;
 mod connections;
 mod listeners;
 mod receives;

@@ -161,6 +161,11 @@ impl Provider for Loopback {
         self.registry.cqs.arm(cq, notify);
     }
 
+    /// All queue pairs are of one process, which reads all its memory.
+    fn shares_memory(&self, _: QpId) -> bool {
+        true
+    }
+
     fn poll_event(&mut self) -> Option<Event> {
         self.registry.events.pop_front()
     }

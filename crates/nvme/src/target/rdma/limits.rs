@@ -23,7 +23,8 @@ impl Default for Limits {
         Self {
             connections_max: 256,
             receives: 1024,
-            sends: 128,
+            // Of each command of the longest queue: its data, and its response.
+            sends: 256,
             read_depth: 16,
             handshake_time: Duration::from_secs(10),
         }

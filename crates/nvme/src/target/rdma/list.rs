@@ -7,6 +7,7 @@
 //! not given back while a piece of it is under way.
 
 use super::Context;
+use super::move_data::WRITTEN;
 use super::queue::{Queue, Stage};
 use stdx::mem::{Memory, Span};
 use verbs::{Key, Remote};
@@ -120,11 +121,11 @@ impl Queue {
     }
 
     /// Writes what a host gets to all pieces of its memory. There is room: at most [`List::PIECES_MAX`] are posted.
-    pub(super) fn write_list(&mut self, cx: &mut Context<'_>, index: u16, token: u32) {
+    pub(super) fn write_list(&mut self, cx: &mut Context<'_>, index: u16) {
         let (connection, place) = (self.connection, usize::from(index));
         let (Some(Some(list)), Some(slot)) = (self.lists.get(place), self.slots.get(place)) else { return };
         for (to, data) in list.places(slot.buffer, slot.answer.len as usize) {
-            let posted = cx.endpoint.write(cx.device, connection, token, to, &[data]);
+            let posted = cx.endpoint.write(cx.device, connection, WRITTEN, to, &[data]);
             debug_assert!(posted.is_ok(), "{posted:?}");
         }
     }

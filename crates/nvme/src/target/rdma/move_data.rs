@@ -73,7 +73,7 @@ impl Queue {
         // The buffer comes first: what was performed must be answered.
         let buffer = match wanted {
             0 => Span::EMPTY,
-            wanted => match cx.env.mem().take(wanted as usize) {
+            wanted => match self.take_buffer(cx, wanted) {
                 Some(buffer) => buffer,
                 None => return false,
             },
@@ -99,9 +99,14 @@ impl Queue {
         let Some(slot) = self.slot(index) else { return true };
         match slot.stage {
             Stage::Buffer => {
-                let Some(buffer) = cx.env.mem().take(slot.wanted as usize) else { return false };
+                let (wanted, to_controller) = (slot.wanted, slot.to_controller);
+                let taken = match to_controller {
+                    true => cx.env.mem().take(wanted as usize),
+                    false => self.take_buffer(cx, wanted),
+                };
+                let (Some(buffer), Some(slot)) = (taken, self.slot(index)) else { return false };
                 slot.buffer = buffer;
-                if slot.to_controller && !planted(Bug::DataNotAwaited) {
+                if to_controller && !planted(Bug::DataNotAwaited) {
                     slot.stage = Stage::Fetch;
                     return self.step(cx, index);
                 }
@@ -112,6 +117,14 @@ impl Queue {
             Stage::Reply => self.reply(cx, index),
             Stage::Free | Stage::Fetching | Stage::Executing | Stage::Replying => true,
         }
+    }
+
+    /// A buffer for what the host gets. What an admin queue brings is not worth memory of its own.
+    fn take_buffer(&self, cx: &mut Context<'_>, len: u32) -> Option<Span> {
+        if self.asked.queue_id == 0 {
+            return cx.env.mem().take(len as usize);
+        }
+        cx.endpoint.take_buffer(cx.env, cx.device, self.connection, len as usize)
     }
 
     fn fetch(&mut self, cx: &mut Context<'_>, index: u16) -> bool {
@@ -162,7 +175,7 @@ impl Queue {
 
     fn write(&mut self, cx: &mut Context<'_>, index: u16) {
         if self.list(index).is_some() {
-            return self.write_list(cx, index, WRITTEN);
+            return self.write_list(cx, index);
         }
         let connection = self.connection;
         let Some(slot) = self.slot(index) else { return };
@@ -240,6 +253,6 @@ impl Queue {
 }
 
 /// The token of writes, of which nobody waits for the end: the response behind them tells it.
-const WRITTEN: u32 = u32::MAX;
+pub(super) const WRITTEN: u32 = u32::MAX;
 /// Responses that wait for each other: so much data of 4 KiB fills one run.
 const REPLIES_MAX: usize = 16;

@@ -253,8 +253,11 @@ impl Channel {
 
     /// Gives back credits for which no response will come (section 6.10).
     pub(super) fn give_credit(&mut self, cx: &mut Context<'_>) {
-        let is_idle = self.outstanding() == 0;
-        if self.phase != Phase::Open || !is_idle || self.asks_credit || !self.credits.is_due() {
+        if self.phase != Phase::Open || self.asks_credit || !self.credits.is_due() {
+            return;
+        }
+        // Requests are counted only where there is something to give, since there may be many.
+        if self.outstanding() > 0 {
             return;
         }
         if cx.endpoint.room(self.connection) == 0 {

@@ -50,7 +50,7 @@ impl Connection {
             // A device takes data where it lies, and until it has told that it did: no volume lends for so long.
             Some(_) if command.read && command.expected_length > 0 => {
                 memory.read?;
-                cx.env.mem().take(command.expected_length as usize)?
+                self.take_buffer(cx, command.expected_length)?
             }
             Some(_) | None => Span::EMPTY,
         };

@@ -15,7 +15,7 @@ use super::hold::Problem;
 use super::outgoing::{Formed, Item, Reading, SHORT_BYTES_MAX};
 use super::{Arrival, Connection, Owner, State};
 use crate::iscsi::login::RdmaLimits;
-use stdx::mem::Span;
+use stdx::mem::{RegionId, Span};
 use stdx::planted::{Bug, planted};
 use stdx::slab::Key;
 use wire::iscsi::{BHS_LEN, Bhs, ScsiCommand, Serial, padding};
@@ -27,6 +27,8 @@ pub(super) struct Rdma {
     pub(super) limits: RdmaLimits,
     /// The header before the PDU that is being taken.
     header: Header,
+    /// Where, while a message is taken, buffers are for what the initiator reads itself.
+    pool: Option<RegionId>,
     /// The initiator takes messages that close its memory.
     invalidates: bool,
     /// Requests that the device has.
@@ -89,6 +91,7 @@ impl Connection {
         let rdma = Rdma {
             limits,
             header: Header::default(),
+            pool: None,
             invalidates: !peer.no_remote_invalidate,
             under_way: 0,
             reads: 0,
@@ -97,8 +100,13 @@ impl Connection {
         Self { rdma: Some(Box::new(rdma)), ..Self::new(key, arrival) }
     }
 
-    /// A message came.
-    pub(in super::super) fn handle_message(&mut self, cx: &mut Context<'_>, message: Span) {
+    /// A message came. Data for an initiator that reads memory itself goes into buffers of a pool.
+    pub(in super::super) fn handle_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        message: Span,
+        pool: Option<RegionId>,
+    ) {
         self.heard = true;
         if self.draining || matches!(self.state, State::Leaving | State::Ended) {
             return;
@@ -108,10 +116,14 @@ impl Connection {
         cx.env.mem().read(front, &mut bytes[..front.len()]);
         match (Header::decode(&bytes[..front.len()]), &mut self.rdma) {
             (Ok(header), Some(rdma)) => {
-                rdma.header = header;
+                (rdma.header, rdma.pool) = (header, pool);
                 match pdu_len(&bytes, message.len() - HEADER_LEN) {
                     Some(len) => self.process_message(cx, message.slice(HEADER_LEN, len)),
                     None => self.fail(cx, Problem::Protocol("a message that is not one PDU")),
+                }
+                if let Some(rdma) = &mut self.rdma {
+                    // The pool goes with the endpoint's connection.
+                    rdma.pool = None;
                 }
             }
             (Err(error), _) => {
@@ -131,6 +143,13 @@ impl Connection {
             self.framer.end_message();
             self.process(cx, Span::EMPTY);
         }
+    }
+
+    /// A buffer for what the command being taken brings at once.
+    pub(super) fn take_buffer(&self, cx: &mut Context<'_>, len: u32) -> Option<Span> {
+        let pool = self.rdma.as_ref().and_then(|rdma| rdma.pool);
+        let pooled = pool.and_then(|pool| cx.env.mem().take_from(pool, len as usize));
+        pooled.or_else(|| cx.env.mem().take(len as usize))
     }
 
     /// The memory that the command being taken advertises.

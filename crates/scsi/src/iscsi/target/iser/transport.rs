@@ -255,7 +255,8 @@ impl Transport {
 
     fn take(&mut self, cx: &mut Context<'_>, connection: Key, peer: Key, received: Received) {
         let message = self.endpoint.message(&received);
-        cx.server.handle_message(cx.env, cx.executor, peer, message);
+        let pool = self.endpoint.pool(cx.env, cx.device, connection);
+        cx.server.handle_message(cx.env, cx.executor, peer, message, pool);
         self.endpoint.release(cx.device, connection, received);
     }
 

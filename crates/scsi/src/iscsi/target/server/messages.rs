@@ -7,7 +7,7 @@ use crate::iscsi::login::RdmaLimits;
 use crate::target::Executor;
 use std::collections::VecDeque;
 use stdx::env::{Env, StreamId};
-use stdx::mem::Span;
+use stdx::mem::{RegionId, Span};
 use stdx::slab::Key;
 use wire::iser::PrivateData;
 
@@ -76,8 +76,9 @@ impl Server {
         executor: &mut dyn Executor,
         key: Key,
         message: Span,
+        pool: Option<RegionId>,
     ) {
-        self.reach(env, executor, key, |connection, cx| connection.handle_message(cx, message));
+        self.reach(env, executor, key, |connection, cx| connection.handle_message(cx, message, pool));
     }
 
     /// The device is done with something of a connection's.
