@@ -2,163 +2,20 @@
 
 #[path = "../../wire/tests/support/frames.rs"]
 mod frames;
+mod iser_script;
 
 use frames::units;
-use scsi::iscsi::IscsiName;
-use scsi::iscsi::initiator::{Initiator, InitiatorOptions, Transport};
-use scsi::iscsi::login::{Admission, Authentication, Limits, RdmaLimits, TargetLogin, Turn};
+use iser_script::{Script, options};
+use scsi::iscsi::initiator::InitiatorOptions;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use stdx::conformance::still::StillEnv;
-use stdx::env::{Env, Owner};
-use stdx::slab::Key;
-use verbs::endpoint::{Endpoint, Happening, Options};
-use verbs::loopback::Loopback;
-use verbs::{Access, Connections, Data, PortSpace, Provider};
-use wire::iscsi::{
-    Bhs, Isid, LoginRequest, LoginResponse, LoginStatus, Numbers, Opcode, Serial, VERSION, padding,
-};
+use wire::iscsi::{Bhs, Isid, Opcode, padding};
 use wire::iser::{HEADER_LEN, Header, MESSAGE_LEN_MIN};
-
-const OURS: u64 = 1 << 32;
-const THEIRS: u64 = 2 << 32;
-const CMD_SN: u32 = 0x1000;
-
-/// A target that lets in whoever comes, answers no command, and keeps all that was sent.
-struct Peer {
-    env: StillEnv,
-    device: Loopback,
-    theirs: Endpoint,
-    login: TargetLogin,
-    stat_sn: u32,
-    /// What came with the request for the connection.
-    asked_with: Vec<u8>,
-    seen: Vec<Vec<u8>>,
-}
-
-impl Peer {
-    fn new(address: SocketAddr) -> Self {
-        let mut env = StillEnv::new(1);
-        let mut device = Loopback::new(verbs::Limits::default(), address.ip());
-        let options = Options {
-            connections_max: 1,
-            receives: 16,
-            receive_len: 9000,
-            sends: 16,
-            pieces: 1,
-            inline_bytes: 0,
-            access: Access::NONE,
-        };
-        let mut theirs = Endpoint::new(&mut env, &mut device, THEIRS, options).unwrap();
-        theirs.listen(&mut device, PortSpace::Tcp, address).unwrap();
-        let (login, asked_with, seen) = (TargetLogin::new(), vec![], vec![]);
-        Self { env, device, theirs, login, stat_sn: 1, asked_with, seen }
-    }
-
-    /// Lets the initiator come as far as it comes.
-    fn meet(&mut self, options: InitiatorOptions) {
-        let initiator = Initiator::connect(&mut self.env, Owner(OURS), options).unwrap();
-        for _ in 0..50 {
-            self.device.turn(&mut self.env);
-            while let Some(event) = self.device.poll_event() {
-                match event.owner.0 >> 32 {
-                    1 => initiator.handle_device_event(&mut self.device, &event),
-                    _ => self.theirs.handle_event(&mut self.device, &event),
-                }
-            }
-            while let Some(event) = self.device.poll_connection() {
-                match event.owner.0 >> 32 {
-                    1 => initiator.handle_connection(&mut self.env, &mut self.device, &event),
-                    _ => self.theirs.handle_connection(&mut self.env, &mut self.device, &event),
-                }
-            }
-            initiator.drive(&mut self.env, &mut self.device);
-            while let Some(happening) = self.theirs.poll(&mut self.env, &mut self.device) {
-                self.handle(happening);
-            }
-        }
-    }
-
-    fn handle(&mut self, happening: Happening) {
-        let Self { env, device, theirs, .. } = self;
-        match happening {
-            Happening::Requested(requested) => {
-                self.asked_with = requested.private_data.bytes()[..4].to_vec();
-                theirs
-                    .accept(env, device, requested.request, requested.parameters, &[0x80, 0, 0, 0])
-                    .unwrap();
-            }
-            Happening::Received { connection, received } => {
-                let message = theirs.message(&received);
-                let mut bytes = vec![0; message.len()];
-                env.mem().read(message, &mut bytes);
-                theirs.release(device, connection, received);
-                self.seen.push(bytes.clone());
-                self.answer(connection, &bytes);
-            }
-            _ => {}
-        }
-    }
-
-    fn answer(&mut self, connection: Key, message: &[u8]) {
-        let bhs = Bhs::view(&message[HEADER_LEN..]).unwrap();
-        let Ok(request) = LoginRequest::decode(bhs) else { return };
-        let rdma = RdmaLimits {
-            initiator_recv_data_segment_len: 1 << 18,
-            target_recv_data_segment_len: 8192,
-            unexpected_pdus_max: 0,
-        };
-        let admission = Admission {
-            authentication: Authentication::None,
-            limits: Limits::default().over_rdma(rdma),
-            joins: None,
-            portal_group_tag: 1,
-            target_alias: String::new(),
-        };
-        let text = &message[MESSAGE_LEN_MIN..][..bhs.data_len() as usize];
-        let handled =
-            self.login.handle(&mut || 7, Turn::of_request(&request), text, &mut |_| Ok(admission.clone()));
-        let (turn, text) = handled.unwrap();
-        let (exp_cmd_sn, max_cmd_sn) = (Serial(CMD_SN), Serial(CMD_SN + 16));
-        let response = LoginResponse {
-            transit: turn.next.is_some(),
-            continues: turn.more,
-            current: turn.stage,
-            next: turn.next.unwrap_or(turn.stage),
-            version_max: VERSION,
-            version_active: VERSION,
-            isid: request.isid,
-            tsih: 5,
-            task_tag: request.task_tag,
-            numbers: Numbers { stat_sn: Serial(self.stat_sn), exp_cmd_sn, max_cmd_sn },
-            status: LoginStatus::Success,
-        };
-        self.stat_sn += 1;
-        let bhs = response.encode(text.len() as u32);
-        let message = [&Header::default().encode()[..], bhs.bytes(), &text].concat();
-        let place = self.env.mem().take(message.len()).unwrap();
-        self.env.mem().write(place, &message);
-        self.theirs.send(&mut self.device, connection, 1, Data::Own(&[place])).unwrap();
-    }
-}
 
 /// What ours sends on its way in, and what came with its request for the connection.
 fn ours() -> (Vec<Vec<u8>>, Vec<u8>) {
-    let address = "10.0.0.1:3260".parse().unwrap();
-    let name = |text| IscsiName::parse(text).unwrap();
-    let options = InitiatorOptions::new(
-        address,
-        name("iqn.2001-04.com.example:disk"),
-        name("iqn.2001-04.com.example:us"),
-    );
-    let mut peer = Peer::new(address);
-    peer.meet(InitiatorOptions {
-        transport: Transport::Rdma,
-        isid: Some(Isid([0x80, 1, 2, 3, 0, 0])),
-        cmd_sn: Some(Serial(CMD_SN)),
-        ..options
-    });
-    (peer.seen, peer.asked_with)
+    let mut script = Script::begin(InitiatorOptions { isid: Some(Isid([0x80, 1, 2, 3, 0, 0])), ..options() });
+    script.settle();
+    (script.seen, script.asked_with.remove(0))
 }
 
 fn opcode(message: &[u8]) -> Opcode {
