@@ -43,6 +43,11 @@ pub enum StartError {
     /// Nobody can be listened for at an address.
     #[error("cannot listen at {0}: {1}")]
     Listen(IpAddr, io::Error),
+    /// The address is this host's to itself.
+    #[error(
+        "{0} is reached from this host alone, whose connections need no relay; name an address that others reach"
+    )]
+    Loopback(IpAddr),
     /// The address's UDP port for RoCE is somebody else's.
     #[error("{0} is no address of this host, or somebody else has its UDP port 4791")]
     Address(IpAddr),
@@ -80,6 +85,9 @@ impl Relay {
         let fabric = Fabric::new(sockets::Options { sockets: config(), ..sockets::Options::default() })?;
         let mut listeners = Vec::new();
         for &address in &options.addresses {
+            if address.is_loopback() {
+                return Err(StartError::Loopback(address));
+            }
             let at = SocketAddr::new(address, PORT);
             let listener =
                 SdpListener::bind_on(&fabric, at).map_err(|why| StartError::Listen(address, why))?;

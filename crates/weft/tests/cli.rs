@@ -8,6 +8,8 @@ mod reservations;
 mod support;
 
 use serde_json::Value;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 use support::{Daemon, Folder, weft, weft_ok};
 
@@ -137,6 +139,18 @@ fn mistakes_are_explained() {
     assert!(String::from_utf8_lossy(&absent.stderr).contains("weft serve"), "{absent:?}");
     let missing = weft(&["read", "file:///nonexistent/disk"]);
     assert!(String::from_utf8_lossy(&missing.stderr).contains("no such file"), "{missing:?}");
+}
+
+#[test]
+fn a_relay_wants_a_key_of_its_own_and_an_address_that_others_reach() {
+    let folder = Folder::new("relay");
+    let key = folder.random("key", 32);
+    let refused = || String::from_utf8(weft(&["relay", "127.0.0.1", "--key", &key]).stderr).unwrap();
+    let open_to = |mode| std::fs::set_permissions(&key, Permissions::from_mode(mode)).unwrap();
+    open_to(0o644);
+    assert!(refused().contains("chmod 600"), "{}", refused());
+    open_to(0o600);
+    assert!(refused().contains("name an address that others reach"), "{}", refused());
 }
 
 #[test]
