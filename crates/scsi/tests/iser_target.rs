@@ -8,6 +8,7 @@ use wire::iscsi::{
     Stage, TaskResponse, TaskResult,
 };
 use wire::iser::{Advertised, Header};
+use world::initiator::cdb;
 use world::rdma::{BASE, KEYS, LINUX, MEMORY, PLAIN, RdmaWorld, initiator};
 use world::{INITIATOR, Settings, pattern};
 
@@ -95,6 +96,20 @@ fn data_moves_in_every_way() {
         assert_eq!(world.bytes(0, 1024), [0; 1024], "and nothing before it");
     }
     assert_eq!(world.world.server.connections().count(), 1);
+}
+
+#[test]
+fn more_may_come_along_than_a_command_wants() {
+    let mut world = RdmaWorld::new();
+    let (connection, mut host) = world.ready(1);
+    let data = pattern(5 * 512, 4);
+    let two_blocks = host.command(1, &cdb(0x2a, 0, 2), 0, data.len() as u32);
+    let bytes = host.pdu(&two_blocks.encode(data.len() as u32), &data);
+    assert_eq!(world.status(connection, Header::default(), &bytes), 0);
+    let (bytes, memory) = (host.read_blocks(2, 0, 5), world.at(0));
+    assert_eq!(world.status(connection, read(memory), &bytes), 0);
+    assert_eq!(world.bytes(0, 1024), data[..1024]);
+    assert_eq!(world.bytes(1024, 3 * 512), [0; 3 * 512]);
 }
 
 #[test]

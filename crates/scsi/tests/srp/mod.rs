@@ -139,7 +139,8 @@ impl World {
             self.happened.push(happening);
         }
         let buffers = server.check();
-        assert_eq!(env.mem().buffers_taken(), buffers);
+        // Commands that verify or copy have one of their own while they run.
+        assert!(env.mem().buffers_taken() >= buffers);
         target.check();
     }
 

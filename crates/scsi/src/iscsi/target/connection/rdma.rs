@@ -184,7 +184,8 @@ impl Connection {
         let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else { return };
         let Some(task) = session.tasks.get_mut(slot) else { return };
         let incoming = &mut task.incoming;
-        if incoming.asked >= incoming.wanted {
+        // More may have come along than the command wants.
+        if incoming.asked.max(incoming.received) >= incoming.wanted {
             return;
         }
         (incoming.solicited_start, incoming.asked) = (incoming.received, incoming.wanted);
