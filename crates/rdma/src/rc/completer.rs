@@ -153,9 +153,7 @@ fn respond(
     let offset = flight.received * mtu;
     let expected = mtu.min(flight.len - offset);
     let is_last = flight.received + 1 == flight.packets;
-    let ends = arrival.headers.bth.opcode.position().ends();
-    // An answer to a part ends within what is read.
-    if arrival.payload.len != expected || is_last && !ends || ends && !is_last && !flight.in_parts {
+    if arrival.payload.len != expected || is_last != arrival.headers.bth.opcode.position().ends() {
         return fail(core, qp, index, Status::BadResponse);
     }
     let Some(send) = pair.sends.get(index) else { return };
@@ -200,8 +198,7 @@ fn answered_flight(core: &mut Core, qp: QpId, psn: Psn, now: Time) -> Option<(Fl
     let pair = core.pair(qp)?;
     let holds = |flight: &&Flight| flight.packets > 0 && flight.end().since(psn) > 0;
     let flight = *pair.engine.requester.flights.iter().find(holds)?;
-    let is_asked_for = psn.since(flight.first.plus(flight.asked)) < 0;
-    if !flight.fetches || !is_asked_for {
+    if !flight.fetches {
         core.counters.dropped += 1;
         return None;
     }
@@ -214,7 +211,6 @@ fn answered_flight(core: &mut Core, qp: QpId, psn: Psn, now: Time) -> Option<(Fl
     let ahead = psn.since(expected);
     if ahead > 0 {
         retransmission::retry_once(core, qp, expected);
-        retransmission::wait_longer(core, qp, now);
     }
     if ahead != 0 {
         core.counters.dropped += 1;
@@ -227,10 +223,8 @@ fn answered_flight(core: &mut Core, qp: QpId, psn: Psn, now: Time) -> Option<(Fl
 
 /// One more answer has come to the flight at `index`.
 fn received(core: &mut Core, qp: QpId, index: usize, now: Time) {
-    let widest = core.config.window_packets;
     let Some(pair) = core.pair(qp) else { return };
     let requester = &mut pair.engine.requester;
-    requester.narrowing.acknowledge(1, widest);
     requester.answered(index);
     complete_front(core, qp);
     retransmission::restart_timer(core, qp, now);

@@ -1,7 +1,7 @@
 //! The window after a loss: half of what it was, and wider again with what is acknowledged.
 //!
 //! Nobody tells how much a peer's socket has room for. A burst that passes it is lost, and sent again whole it is lost again; so
-//! each loss halves what may be on its way, and each window that is acknowledged or answered widens it by a few packets.
+//! each loss halves what may be on its way, and each window that is acknowledged widens it by a few packets.
 
 /// How narrow a requester's window is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -27,7 +27,7 @@ pub(crate) struct Requester {
     pub(super) unacked: Psn,
     /// The flight whose packet is next.
     pub(super) cursor: usize,
-    /// Which of its packets; of one that fetches, up to which response it was asked for, if more is to be asked.
+    /// Which of its packets.
     pub(super) packet: u32,
     /// Flights that are answered with bytes, not all of which have come.
     pub(super) unanswered: usize,
@@ -58,7 +58,7 @@ pub(crate) struct Requester {
 }
 
 /// A send with packet numbers.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Flight {
     /// The first number.
     pub(super) first: Psn,
@@ -70,14 +70,6 @@ pub(super) struct Flight {
     pub(super) fetches: bool,
     /// Responses that have come.
     pub(super) received: u32,
-    /// Responses that were asked for.
-    pub(super) asked: u32,
-    /// The first of those that were asked for last.
-    pub(super) latest: u32,
-    /// Up to which they were asked for again.
-    pub(super) again: u32,
-    /// They were asked for a few at a time.
-    pub(super) in_parts: bool,
     /// It takes one of the peer's receives.
     takes: bool,
     /// Messages that take one, from the first to this.
@@ -88,11 +80,6 @@ impl Flight {
     /// The number behind its last.
     pub(super) fn end(&self) -> Psn {
         self.first.plus(self.packets)
-    }
-
-    /// Responses that have not come.
-    pub(super) const fn missing(&self) -> u32 {
-        self.packets - self.received
     }
 
     /// Nothing more is expected but an acknowledgement.
@@ -142,11 +129,6 @@ impl Requester {
         (self.next.since(self.unacked).max(0) as u32).saturating_sub(self.answers)
     }
 
-    /// Responses on their way that were asked for before the cursor.
-    pub(super) fn answers_ahead(&self) -> u32 {
-        self.flights.iter().take(self.cursor).filter(|flight| flight.fetches).map(Flight::missing).sum()
-    }
-
     /// Packets on their way before the cursor's, which is one of `flight`.
     fn ahead(&self, flight: &Flight) -> u32 {
         let numbers = flight.first.plus(self.packet).since(self.unacked).max(0) as u32;
@@ -176,8 +158,7 @@ impl Requester {
             self.credits.begin();
         }
         let (first, taking) = (self.next, self.credits.begun());
-        let flight = Flight { first, packets, len, fetches, takes, taking, ..Flight::default() };
-        self.flights.push_back(flight);
+        self.flights.push_back(Flight { first, packets, len, fetches, received: 0, takes, taking });
         if fetches {
             (self.unanswered, self.answers) = (self.unanswered + 1, self.answers + packets);
         }
@@ -203,16 +184,12 @@ impl Requester {
         assert!(self.unacked.since(at) >= 0 && self.next.since(self.unacked) >= 0, "the window is ahead");
         for flight in &self.flights {
             assert_eq!(flight.first, at, "numbers follow each other");
-            assert!(flight.received <= flight.packets && flight.asked <= flight.packets);
-            assert!(
-                !flight.fetches || flight.received <= flight.asked,
-                "nothing comes that was not asked for"
-            );
+            assert!(flight.received <= flight.packets);
             at = flight.end();
         }
         assert_eq!(at, self.next);
-        let fetching = self.flights.iter().filter(|flight| flight.fetches);
-        assert_eq!(self.answers, fetching.map(Flight::missing).sum::<u32>());
+        let due = |flight: &Flight| if flight.fetches { flight.packets - flight.received } else { 0 };
+        assert_eq!(self.answers, self.flights.iter().map(due).sum::<u32>());
         assert_eq!(self.unanswered, self.flights.iter().filter(|flight| !flight.is_answered()).count());
     }
 }
@@ -282,8 +259,7 @@ fn begin(core: &mut Core, qp: QpId) -> Sent {
     let numbers = requester.next.since(requester.unacked).max(0) as u32;
     let packets = message::packets(len as u32, mtu);
     let is_full = requester.outstanding() >= requester.narrowing.window(window) || numbers >= NUMBERS_MAX;
-    let is_asked_twice = fetches && fetching + 1 == depth && requester.is_asked_twice();
-    let is_deep = fetches && (fetching >= depth || is_asked_twice) && !planted(Bug::ReadDepthIgnored);
+    let is_deep = fetches && fetching >= depth && !planted(Bug::ReadDepthIgnored);
     let is_too_much = fetches && requester.is_answer_too_much(packets, window);
     if is_deep || is_full || is_too_much || takes && !requester.credits.may_begin() {
         return Sent::Nothing;

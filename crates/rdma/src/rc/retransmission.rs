@@ -11,7 +11,7 @@ use wire::roce::Psn;
 /// A packet was sent: time starts to run for the oldest, if it does not already.
 pub(crate) fn start_timer(core: &mut Core, qp: QpId, psn: Psn, now: Time) {
     if let Some(pair) = core.pair(qp) {
-        pair.engine.requester.time(psn, now);
+        pair.engine.requester.round_trip.sent(psn, now);
     }
     run_timer(core, qp, now);
 }
@@ -69,15 +69,6 @@ pub(super) fn retry_once(core: &mut Core, qp: QpId, psn: Psn) {
     if pair.engine.requester.retried != Some(psn) {
         pair.engine.requester.retried = Some(psn);
         retry(core, qp, psn);
-    }
-}
-
-/// A response came that is of no use, since one before it is missing: the peer is still at what it was asked for first.
-pub(super) fn wait_longer(core: &mut Core, qp: QpId, now: Time) {
-    if let Some(pair) = core.pair(qp)
-        && pair.engine.requester.early_at.is_some()
-    {
-        pair.engine.requester.be_patient(now);
     }
 }
 

@@ -60,17 +60,6 @@ impl RoundTrip {
 }
 
 impl Requester {
-    /// A packet was sent. One that stands behind answers says nothing of the way: they may be long.
-    pub(super) fn time(&mut self, psn: Psn, now: Time) {
-        if self.round_trip.timed.is_some() {
-            return;
-        }
-        let first = self.flights.iter().find(|flight| !flight.is_answered());
-        if first.is_none_or(|flight| psn.since(flight.first.plus(flight.received)) <= 0) {
-            self.round_trip.sent(psn, now);
-        }
-    }
-
     /// When the oldest packet is tried again if nothing is heard: before it counts as lost, or never.
     pub(super) fn be_patient(&mut self, now: Time) {
         let at = self.round_trip.patience().map(|patience| now + patience);
