@@ -59,8 +59,8 @@ pub fn scenarios() -> Vec<Scenario> {
             let pull = |_: &Daemon| pull_cable(lab, Duration::from_secs(8));
             disk::interruption(lab, script, |file| serve_file(lab, file), pull)
         }),
-        scenario("storage-rdma-srp-loss", "every way to move data, one packet of a hundred lost", |lab| {
-            lossy(lab, || served(lab, include_str!("inside/srp_ways.sh"), 400))
+        scenario("storage-rdma-srp-loss", "random I/O, verified, with one packet of a hundred lost", |lab| {
+            lossy(lab, || served(lab, disk::FIO, 400))
         }),
         scenario(
             "storage-rdma-srp-srpt",
