@@ -175,7 +175,7 @@ impl Relay {
                 }
                 Err(why) => {
                     tracing::info!(%why, "a connection is not carried");
-                    if let Some(host) = session.unknown_host() {
+                    if let Some(host) = session.blamed(&why) {
                         self.silent.add(host, now);
                     }
                     self.sessions.swap_remove(place);
@@ -234,13 +234,11 @@ impl Relay {
                 if self.sessions.len() >= SESSIONS_MAX || self.silent.has(host, now) {
                     return;
                 }
+                let Some(nonce) = self.nonce() else { return };
                 let ends = Ends { client: claim.local, server: claim.peer };
-                let begun = SdpStream::begin(&self.fabric, SocketAddr::new(host, PORT));
-                match (begun, self.nonce()) {
-                    (Ok(stream), Some(nonce)) => {
-                        self.sessions.push(Session::dial(stream, bell, ends, nonce, now));
-                    }
-                    _ => self.silent.add(host, now),
+                match SdpStream::begin(&self.fabric, SocketAddr::new(host, PORT)) {
+                    Ok(stream) => self.sessions.push(Session::dial(stream, bell, ends, nonce, now)),
+                    Err(_) => self.silent.add(host, now),
                 }
             }
         }

@@ -32,6 +32,8 @@ pub(crate) struct Session {
     stage: Stage,
     /// When the stage has to be over.
     deadline: Option<Instant>,
+    /// The host that is dialled, until it has shown that it has a relay.
+    stranger: Option<IpAddr>,
 }
 
 #[derive(Debug)]
@@ -107,14 +109,15 @@ pub(crate) enum Turn {
 impl Session {
     /// For a program that connected: a stream to the relay there has been begun.
     pub(crate) fn dial(stream: SdpStream, program: Bell, ends: Ends, nonce: Nonce, now: Instant) -> Session {
+        let stranger = Some(ends.server.ip());
         let stage = Stage::Dialling { program, ends, nonce };
-        Session { channel: Channel::new(stream), stage, deadline: Some(now + DIAL) }
+        Session { channel: Channel::new(stream), stage, deadline: Some(now + DIAL), stranger }
     }
 
     /// A relay has come.
     pub(crate) fn accept(stream: SdpStream, nonce: Nonce, now: Instant) -> Session {
         let stage = Stage::Heard { nonce };
-        Session { channel: Channel::new(stream), stage, deadline: Some(now + WORD) }
+        Session { channel: Channel::new(stream), stage, deadline: Some(now + WORD), stranger: None }
     }
 
     /// When it is to have its next turn though nothing happens.
@@ -122,11 +125,11 @@ impl Session {
         self.deadline
     }
 
-    /// The host that has not shown yet that it has a relay of ours.
-    pub(crate) fn unknown_host(&self) -> Option<IpAddr> {
-        match &self.stage {
-            Stage::Dialling { ends, .. } | Stage::Greeting { ends, .. } => Some(ends.server.ip()),
-            _ => None,
+    /// The host that this end is to be blamed on: it has not shown yet that it has a relay of ours.
+    pub(crate) fn blamed(&self, why: &Failure) -> Option<IpAddr> {
+        match why {
+            Failure::Stream(_) | Failure::Ended | Failure::Late | Failure::Stranger => self.stranger,
+            Failure::Program | Failure::Violation(_) => None,
         }
     }
 
@@ -201,6 +204,7 @@ impl Session {
                     return Ok((Stage::Greeting { program, ends, nonce }, false));
                 };
                 let nonces = [nonce, greeting::heard_hello(hello).ok_or(Failure::Stranger)?];
+                self.stranger = None;
                 self.channel.outbox().extend_from_slice(&greeting::offer(common.key, &nonces, ends));
                 // The server may take its memory late; until then there is TCP.
                 self.deadline = None;
@@ -346,3 +350,6 @@ const FAREWELLS: Duration = Duration::from_secs(10);
 const OUTBOX_MAX: usize = 128 << 10;
 /// Messages of a bell that are heard at once.
 const RINGS: u32 = 64;
+
+#[cfg(test)]
+mod tests;
