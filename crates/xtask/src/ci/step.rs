@@ -42,7 +42,7 @@ pub fn all() -> Vec<Step> {
         step("sim-srp", "xtask sim --protocol srp --seeds 300"),
         step("sim-rdma", "xtask sim --protocol rdma --seeds 5000"),
         step("sim-sdp", "xtask sim --protocol sdp --seeds 2000"),
-        step("interop", "xtask interop --second-try"),
+        step("interop", "xtask interop --tries 3"),
     ]
 }
 

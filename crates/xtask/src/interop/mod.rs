@@ -39,9 +39,10 @@ pub struct Options {
     /// Measure nothing in a debug build: test the release build of Weft
     #[arg(long)]
     release: bool,
-    /// Try once more what fails, in a fresh guest, and say so: rdma_rxe loses connections by itself at times
-    #[arg(long)]
-    second_try: bool,
+    /// Try what fails so many times in all, each in a fresh guest, and say so: the kernel's rdma_rxe loses connections by
+    /// itself at times, and isert falls over its own requests
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+    tries: u8,
     /// Print what the scripts print, as it comes
     #[arg(short, long)]
     verbose: bool,
@@ -73,8 +74,8 @@ struct Scenario {
 /// How a scenario ended.
 enum Verdict {
     Passed,
-    /// It failed like this before it passed.
-    PassedAtSecondTry(anyhow::Error),
+    /// At which try, and how the one before it failed.
+    PassedLater(u8, anyhow::Error),
     Failed(anyhow::Error),
     /// It was not meant for this run, or this machine lacks something.
     NotRun(String),
@@ -97,10 +98,11 @@ pub fn run(options: &Options) -> Result<()> {
     for scenario in wanted {
         println!("--- {}: {}", scenario.name, scenario.about);
         let start = Instant::now();
-        let verdict = match judge_aloud(&scenario, &lab, options) {
-            Verdict::Failed(error) if options.second_try => second_try(error, &scenario, &mut lab, options),
-            verdict => verdict,
-        };
+        let mut verdict = judge_aloud(&scenario, &lab, options);
+        for number in 2..=options.tries {
+            let Verdict::Failed(error) = verdict else { break };
+            verdict = try_again(number, error, &scenario, &mut lab, options);
+        }
         results.push((scenario.name, verdict, start.elapsed().as_secs_f64()));
     }
     report(&results)
@@ -124,11 +126,17 @@ fn wanted(options: &Options) -> Result<Vec<Scenario>> {
     Ok(scenarios)
 }
 
-fn second_try(first: anyhow::Error, scenario: &Scenario, lab: &mut Lab, options: &Options) -> Verdict {
-    println!("--- {}, once more, in a fresh guest", scenario.name);
+fn try_again(
+    number: u8,
+    before: anyhow::Error,
+    scenario: &Scenario,
+    lab: &mut Lab,
+    options: &Options,
+) -> Verdict {
+    println!("--- {}, try {number}, in a fresh guest", scenario.name);
     lab.forget_machine();
     match judge_aloud(scenario, lab, options) {
-        Verdict::Passed => Verdict::PassedAtSecondTry(first),
+        Verdict::Passed => Verdict::PassedLater(number, before),
         verdict => verdict,
     }
 }
@@ -160,15 +168,15 @@ fn report(results: &[(&str, Verdict, f64)]) -> Result<()> {
     for (name, verdict, seconds) in results {
         let (word, why) = match verdict {
             Verdict::Passed => ("passed", String::new()),
-            Verdict::PassedAtSecondTry(error) => {
-                ("passed", format!("at the second try; at the first: {}", first_line(error)))
+            Verdict::PassedLater(number, before) => {
+                ("passed", format!("at try {number}; before: {}", first_line(before)))
             }
             Verdict::Failed(error) => ("FAILED", first_line(error)),
             Verdict::NotRun(why) => ("not run", why.clone()),
         };
         println!("{name:24} {word:8} {seconds:7.1}  {why}");
         match verdict {
-            Verdict::Passed | Verdict::PassedAtSecondTry(_) => passed += 1,
+            Verdict::Passed | Verdict::PassedLater(..) => passed += 1,
             Verdict::Failed(_) => failed += 1,
             Verdict::NotRun(_) => failed += i32::from(workspace::on_ci()),
         }

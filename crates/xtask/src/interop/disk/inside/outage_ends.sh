@@ -2,7 +2,7 @@
 cd outage
 DEV=$(<device)
 before=$(wc -l <acknowledged)
-wait_for '[ $(wc -l <acknowledged) -gt $((before + 20)) ]' 60
+wait_for '[ $(wc -l <acknowledged) -gt $((before + 20)) ]' 120
 touch stop
 wait_for '[ -e stopped ]' 60
 wait_for '[ -e fio.status ]' 120

@@ -26,11 +26,16 @@ attach() { # plain, checked (tables of descriptors, partly left in memory) or pa
     checked) login ,ch_count=1,cmd_sg_entries=12,allow_ext_sg=1,sg_tablesize=256 use_imm_data=0 never_register=1 ;;
     patient)
         login
-        local port
+        local port host
         for port in $(ports); do
             echo off >"$port/fast_io_fail_tmo"
             echo 1 >"$port/reconnect_delay"
+            # rdma_rxe may break a queue pair without a word to ib_srp: then commands that are late bring the new login, and
+            # it must not be that each is aborted first, five seconds apiece.
+            host=${port##*/port-}
+            echo 5 >"/sys/class/scsi_host/host${host%%:*}/eh_deadline"
         done
+        echo 12 >"/sys/block/${DEV#/dev/}/device/timeout"
         ;;
     plain) login ;;
     esac
