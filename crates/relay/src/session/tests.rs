@@ -1,3 +1,5 @@
+//! Who is blamed for a session that ends.
+
 use super::*;
 use crate::greeting::Nonce;
 use reactor::BellListener;
