@@ -93,8 +93,11 @@ impl Request {
     /// As many bytes are there.
     pub(super) unsafe fn fill(&self, skip: usize, from: *const u8, len: usize) {
         if self.flags & MSG_TRUNC == 0 {
-            // SAFETY: the program gave its memory for this, and the bytes are there.
-            self.each(skip, len, |at, place, count| unsafe { place.copy_from(from.add(at), count) });
+            let wanted = self.len();
+            self.each(skip, len, |at, place, count| {
+                // SAFETY: the program gave its memory for this, and the bytes are there.
+                unsafe { copy::home(from.add(at), place, count, wanted) }
+            });
         }
     }
 
