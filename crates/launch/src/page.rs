@@ -82,7 +82,7 @@ pub struct Row {
     pub peer: [AtomicU64; 2],
     /// Held while bytes are put where the peer finds them.
     pub sending: AtomicU32,
-    /// Calls that moved bytes before both ends had met.
+    /// Calls that moved bytes before both ends had met; one that moved many counts as several.
     pub calls: AtomicU32,
     /// Threads that sleep until the bell rings; the preload's own.
     pub sleepers: AtomicU32,

@@ -59,24 +59,24 @@ impl Connection {
         self.set_phase(phase);
     }
 
-    /// The program is about to send. Who sends again has a conversation, of which the peer may come to take part.
-    pub(super) fn advance_to_send(self, fd: c_int) {
-        self.expect_peer(fd, CALLS_TO_SEND);
+    /// The program is about to send so many bytes. Who sends again has a conversation, of which the peer may come to take part.
+    pub(super) fn advance_to_send(self, fd: c_int, len: usize) {
+        self.expect_peer(fd, weight(len), CALLS_TO_SEND);
         self.advance(fd);
     }
 
     /// The program is about to receive. Who receives ever more has one too.
     pub(super) fn advance_to_receive(self, fd: c_int) {
-        self.expect_peer(fd, CALLS_TO_RECEIVE);
+        self.expect_peer(fd, 1, CALLS_TO_RECEIVE);
         self.advance(fd);
     }
 
     /// Opens the door once so many calls were made: a connection for one question and its answer is better off without.
-    fn expect_peer(self, fd: c_int, after: u32) {
+    fn expect_peer(self, fd: c_int, weight: u32, after: u32) {
         if self.phase() != Phase::Waiting || self.bell_or_door() {
             return;
         }
-        if self.row.calls.fetch_add(1, Ordering::Relaxed) < after {
+        if self.count(weight) < after {
             return;
         }
         let Some((from, to)) = self.ends(fd) else { return };
@@ -101,26 +101,31 @@ impl Connection {
         self.bell().is_some() || self.door().is_some()
     }
 
-    /// The program has received bytes by TCP.
-    pub(super) fn moved_by_receiving(self, fd: c_int) {
+    /// The program has received so many bytes by TCP.
+    pub(super) fn moved_by_receiving(self, fd: c_int, len: usize) {
+        self.moved(fd, len, FIRST_CALL);
+    }
+
+    /// The program has sent so many bytes by TCP.
+    pub(super) fn moved_by_sending(self, fd: c_int, len: usize) {
+        self.moved(fd, len, FIRST_CALL_OF_SENDER);
+    }
+
+    /// Knocks after the first call that is one for it, and then ever more seldom.
+    fn moved(self, fd: c_int, len: usize, first: u32) {
         self.claim();
-        let calls = self.row.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        let before = self.count(weight(len));
+        let calls = before.saturating_add(weight(len));
         if self.has_flag(RELAYED) {
-            self.call_relay(fd, calls >= FIRST_CALL);
-        } else if calls == FIRST_CALL || calls > FIRST_CALL && calls.is_power_of_two() {
+            self.call_relay(fd, calls >= first);
+        } else if is_due(before, calls, first) {
             self.call_peer(fd, calls >= LAST_CALL);
         }
     }
 
-    /// The program has sent bytes by TCP.
-    pub(super) fn moved_by_sending(self, fd: c_int) {
-        self.claim();
-        let calls = self.row.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        if self.has_flag(RELAYED) {
-            self.call_relay(fd, calls >= FIRST_CALL_OF_SENDER);
-        } else if calls >= FIRST_CALL_OF_SENDER && calls.is_power_of_two() {
-            self.call_peer(fd, calls >= LAST_CALL);
-        }
+    /// Counts a call; the answer is how many there were before.
+    fn count(self, weight: u32) -> u32 {
+        self.row.calls.fetch_add(weight, Ordering::Relaxed)
     }
 
     /// Has anybody knocked? Asked at the first calls, and then ever more seldom.
@@ -269,6 +274,16 @@ pub fn listens(fd: c_int) {
     descriptors::set(fd, Entry::Listener(rendezvous::mark(at.port()).unwrap_or(0)));
 }
 
+/// For how many calls one counts that moves so many bytes: who moves many in few calls is better off the sooner both ends meet.
+fn weight(len: usize) -> u32 {
+    u32::try_from(1 + len / LONG).unwrap_or(LAST_CALL).min(LAST_CALL)
+}
+
+/// Is it time to knock? When the first call that is one for it has been made, and each time that twice as many were.
+fn is_due(before: u32, calls: u32, first: u32) -> bool {
+    calls >= first && (before < first || before.ilog2() < calls.ilog2())
+}
+
 /// Some connection of this process has met its peer.
 static HAS_ANY_MET: AtomicBool = AtomicBool::new(false);
 
@@ -288,3 +303,24 @@ const FIRST_CALL: u32 = 7;
 const FIRST_CALL_OF_SENDER: u32 = 32;
 /// Nobody has opened by now.
 const LAST_CALL: u32 = 4096;
+/// Bytes that take as long as a call that moves few.
+const LONG: usize = 128 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_not_there_is_asked_for_ever_more_seldom() {
+        let due = |len: usize, first: u32| {
+            let each = weight(len);
+            let is_due = move |&calls: &u32| is_due(calls - each, calls, first);
+            (1..500).map(move |call| call * each).filter(is_due)
+        };
+        assert!(due(1, FIRST_CALL).eq([7, 8, 16, 32, 64, 128, 256]));
+        assert!(due(1, FIRST_CALL_OF_SENDER).eq([32, 64, 128, 256]));
+        let megabytes: Vec<u32> = due(1 << 20, FIRST_CALL).map(|calls| calls / weight(1 << 20)).collect();
+        assert_eq!(megabytes[..6], [1, 2, 4, 8, 15, 29]);
+        assert_eq!(weight(usize::MAX), LAST_CALL);
+    }
+}

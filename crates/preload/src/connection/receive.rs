@@ -191,7 +191,7 @@ impl Connection {
             self.row.place.fetch_add(answer as u64, Ordering::SeqCst);
         }
         if answer > 0 && self.phase() == Phase::Accepted {
-            errno::kept(|| self.moved_by_receiving(fd));
+            errno::kept(|| self.moved_by_receiving(fd, answer.cast_unsigned()));
         }
         Some(answer)
     }

@@ -79,14 +79,14 @@ impl Connection {
                 Phase::Fresh | Phase::Plain => return if sent > 0 { sent } else { call() },
                 Phase::Met if self.sends_by_carrier() => {}
                 Phase::Waiting | Phase::Accepted | Phase::Calling | Phase::Met => {
-                    errno::kept(|| self.advance_to_send(fd));
+                    errno::kept(|| self.advance_to_send(fd, source.left()));
                 }
             }
             if !self.enter() {
                 let answer = if sent > 0 { sent } else { call() };
                 self.leave_call();
                 if answer > 0 && self.phase() == Phase::Accepted {
-                    errno::kept(|| self.moved_by_sending(fd));
+                    errno::kept(|| self.moved_by_sending(fd, answer.cast_unsigned()));
                 }
                 return answer;
             }
