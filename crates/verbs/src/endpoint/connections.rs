@@ -18,6 +18,8 @@ pub(super) struct Connection {
     pub(super) qp: QpId,
     pub(super) id: ConnectionId,
     pub(super) phase: Phase,
+    /// Receives that it brought.
+    receives: u32,
     /// Requests under way.
     pub(super) sends: u32,
     /// Those of them that wait for others.
@@ -201,7 +203,7 @@ impl Endpoint {
     /// Takes a connection away from the device.
     pub(super) fn forget(&mut self, env: &mut dyn Env, device: &mut dyn Device, key: Key) {
         let Some(connection) = self.connections.remove(key) else { return };
-        self.receives.remove(self.receives_each);
+        self.receives.remove(connection.receives);
         for received in connection.early {
             self.receives.post(device, received.index);
         }
@@ -275,7 +277,8 @@ impl Endpoint {
         })?;
         let (answers, early) = (Answers::default(), Vec::new());
         let (pool, is_ended) = (None, false);
-        let connection = Connection { qp, id, phase, sends: 0, answers, pool, held: 0, early, is_ended };
+        let (receives, sends, held) = (self.receives_each, 0, 0);
+        let connection = Connection { qp, id, phase, receives, sends, answers, pool, held, early, is_ended };
         let inserted = self.connections.insert(connection);
         debug_assert_eq!(inserted.ok(), Some(key));
         let place = qp.0.index();

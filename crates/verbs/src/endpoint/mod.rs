@@ -66,7 +66,7 @@ pub struct Options {
 pub struct Endpoint {
     owner_base: u64,
     options: Options,
-    /// Receives that each connection brings.
+    /// Receives that each connection brings from now on.
     receives_each: u32,
     pd: PdId,
     cq: CqId,
@@ -226,6 +226,17 @@ impl Endpoint {
     /// The registered memory of a message, for what is to be sent on from there.
     pub const fn receive_memory(&self) -> Registered {
         self.receives.memory()
+    }
+
+    /// Connections from now on bring so many receives each; those that are there keep theirs. Only for an endpoint whose
+    /// connections bring receives.
+    pub const fn set_receives_each(&mut self, each: u32) {
+        self.receives_each = each;
+    }
+
+    /// Receives that no connection has brought.
+    pub const fn receives_left(&self) -> u32 {
+        self.receives.left()
     }
 
     /// Posts a receive again.

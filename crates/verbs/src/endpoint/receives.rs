@@ -64,8 +64,7 @@ impl Receives {
 
     /// Posts so many more; false, and none, if there are not as many.
     pub(super) fn add(&mut self, device: &mut dyn Device, more: u32) -> bool {
-        let unused = self.count - self.made + self.spare.len() as u32 + self.surplus;
-        if more > unused {
+        if more > self.left() {
             return false;
         }
         for _ in 0..more {
@@ -79,6 +78,11 @@ impl Receives {
             }
         }
         true
+    }
+
+    /// How many can be added.
+    pub(super) const fn left(&self) -> u32 {
+        self.count - self.made + self.spare.len() as u32 + self.surplus
     }
 
     /// So many fewer are needed.
