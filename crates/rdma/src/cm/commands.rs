@@ -263,7 +263,7 @@ impl Manager {
         if let Some(found) = self.connections.get_mut(key) {
             (found.last, found.tries) = (message, 0);
         }
-        self.set_due(key, Time::ZERO);
+        self.set_due(key, Some(Time::ZERO));
     }
 
     fn asked(&self, key: Key) -> Result<&Connection, ConnectError> {

@@ -129,7 +129,7 @@ impl Manager {
             parameters,
         };
         let Some(key) = self.ask(asked) else { return };
-        self.set_due(key, now + self.timeout / 2);
+        self.set_due(key, Some(now + self.timeout / 2));
         let what = ConnectionWhat::Requested {
             listener: ListenerId(listener),
             peer: SocketAddr::new(from, source_port),
@@ -173,7 +173,7 @@ impl Manager {
         let waits = matches!(connection.state, State::Asking | State::Replied);
         if waits && connection.peer == from {
             let longer = Duration::from_nanos(4096 << receipt.service_timeout).min(PATIENCE_MAX);
-            self.set_due(key, now + longer);
+            self.set_due(key, Some(now + longer));
         }
     }
 

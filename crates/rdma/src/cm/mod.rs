@@ -23,11 +23,11 @@ use crate::Config;
 use crate::engine::Core;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use stdx::env::Owner;
 use stdx::prng::Prng;
 use stdx::slab::{Key, Slab};
-use stdx::time::{Time, earliest};
+use stdx::time::Time;
 use verbs::parts::Agents;
 use verbs::{ConnectionEvent, ConnectionId, ConnectionWhat, Parameters, PortSpace, QpId, Transition};
 use wire::cm::Message;
@@ -42,7 +42,7 @@ pub(crate) struct Manager {
     by_peer: BTreeMap<(IpAddr, u32), Key>,
     /// Connections that are there, by the peer's queue pair: a peer that came back asks with one that it has in use.
     by_remote_pair: BTreeMap<(IpAddr, u32), Key>,
-    /// Connections that were accepted, by our queue pair.
+    /// The same, by our queue pair.
     by_pair: BTreeMap<QpId, Key>,
     events: VecDeque<ConnectionEvent>,
     /// Who sends and takes datagrams of other classes.
@@ -51,8 +51,8 @@ pub(crate) struct Manager {
     out: VecDeque<Outgoing>,
     /// The number of the next management packet.
     psn: Psn,
-    /// When the next connection has something to do.
-    due: Option<Time>,
+    /// When connections have something to do, each at most once.
+    dues: BTreeSet<(Time, Key)>,
     /// Requests that wait for our owner's answer.
     asked: u32,
     backlog: u32,
@@ -131,7 +131,7 @@ impl Manager {
             agents: Agents::new(),
             out: VecDeque::new(),
             psn: Psn::new(0),
-            due: None,
+            dues: BTreeSet::new(),
             asked: 0,
             backlog: config.limits.backlog,
             secret: numbers.next_u64() as u32,
@@ -150,7 +150,7 @@ impl Manager {
 
     /// When [`Manager::handle_timeouts`] is due.
     pub(crate) fn deadline(&self) -> Option<Time> {
-        self.due
+        self.dues.first().map(|(due, _)| *due)
     }
 
     /// True if there are messages to be sent.
@@ -164,6 +164,9 @@ impl Manager {
             self.connections.iter().filter(|(_, connection)| connection.state == State::Asked).count();
         assert_eq!(asked, self.asked as usize, "requests are counted");
         assert!(self.asked <= self.backlog);
+        let dues: BTreeSet<_> =
+            self.connections.iter().filter_map(|(key, found)| Some((found.due?, key))).collect();
+        assert_eq!(dues, self.dues, "each is due when it says, and once");
         let tables = [self.by_peer.len(), self.by_remote_pair.len(), self.by_pair.len()];
         assert!(tables.into_iter().all(|len| len <= self.connections.len()), "tables hold connections alone");
     }
@@ -171,18 +174,13 @@ impl Manager {
     /// Has every connection whose time has come do what it waits for.
     pub(crate) fn handle_timeouts(&mut self, core: &mut Core, now: Time) {
         self.notice_packets(core);
-        if self.due.is_none_or(|due| due > now) {
-            return;
+        // Whatever is done makes the next time a later one, so each has its turn once.
+        while let Some(&(due, key)) = self.dues.first()
+            && due <= now
+        {
+            self.set_due(key, None);
+            self.handle_timeout(core, key, now);
         }
-        for place in 0..self.connections.places() {
-            let Some(key) = self.connections.key_at(place) else { continue };
-            let is_due = |connection: &Connection| connection.due.is_some_and(|due| due <= now);
-            if self.connections.get(key).is_some_and(is_due) {
-                self.handle_timeout(core, key, now);
-            }
-        }
-        let dues = self.connections.iter().map(|(_, connection)| connection.due);
-        self.due = dues.fold(None, earliest);
     }
 
     fn handle_timeout(&mut self, core: &mut Core, key: Key, now: Time) {
@@ -191,12 +189,12 @@ impl Manager {
         match connection.state {
             State::Asking | State::Replied | State::Disconnecting if connection.tries <= retries => {
                 connection.tries += 1;
-                connection.due = Some(now + timeout);
+                self.set_due(key, Some(now + timeout));
                 self.send_last(key);
             }
             State::Asked if connection.tries < retries => {
                 connection.tries += 1;
-                connection.due = Some(now + outgoing::SERVICE_INTERVAL);
+                self.set_due(key, Some(now + outgoing::SERVICE_INTERVAL));
                 self.send_receipt(key);
             }
             State::Asking => self.end(key, Some(ConnectionWhat::Unreachable)),
@@ -206,7 +204,7 @@ impl Manager {
             }
             State::Disconnecting => self.wait(key, now, Some(ConnectionWhat::Disconnected)),
             State::TimeWait => self.end(key, None),
-            State::Asked | State::Established | State::Ended => connection.due = None,
+            State::Asked | State::Established | State::Ended => {}
         }
     }
 
@@ -222,12 +220,7 @@ impl Manager {
 
     /// The peer of a queue pair is no more, and will answer nothing.
     pub(crate) fn handle_loss(&mut self, core: &mut Core, now: Time, qp: QpId) {
-        let is_its = |(_, connection): &(Key, &Connection)| {
-            let is_there =
-                matches!(connection.state, State::Established | State::Replied | State::Disconnecting);
-            connection.qp == Some(qp) && is_there
-        };
-        let Some(key) = self.connections.iter().find(is_its).map(|(key, _)| key) else { return };
+        let Some(key) = self.by_pair.get(&qp).copied() else { return };
         self.break_pair(core, key);
         self.wait(key, now, Some(ConnectionWhat::Disconnected));
     }
@@ -235,15 +228,16 @@ impl Manager {
     /// The connection is there.
     fn establish(&mut self, key: Key, private_data: verbs::PrivateData) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        (connection.state, connection.due) = (State::Established, None);
+        connection.state = State::Established;
         let parameters = connection.parameters;
+        self.set_due(key, None);
         self.tell(key, ConnectionWhat::Established { parameters, private_data });
     }
 
     /// The connection has ended; it is remembered for a while.
     fn wait(&mut self, key: Key, now: Time, what: Option<ConnectionWhat>) {
         let until = now + self.time_wait;
-        self.set_due(key, until);
+        self.set_due(key, Some(until));
         self.leave_tables(key);
         if let Some(connection) = self.connections.get_mut(key) {
             connection.state = State::TimeWait;
@@ -262,8 +256,9 @@ impl Manager {
         if connection.state == State::Asked {
             self.asked -= 1;
         }
-        (connection.state, connection.due, connection.last) = (State::Ended, None, None);
+        (connection.state, connection.last) = (State::Ended, None);
         let (named, is_released) = ((connection.peer, connection.remote_id), connection.is_released);
+        self.set_due(key, None);
         self.by_peer.remove(&named);
         self.leave_tables(key);
         if is_released {
@@ -303,10 +298,13 @@ impl Manager {
         }
     }
 
-    fn set_due(&mut self, key: Key, due: Time) {
-        if let Some(connection) = self.connections.get_mut(key) {
-            connection.due = Some(due);
-            self.due = earliest(self.due, Some(due));
+    fn set_due(&mut self, key: Key, due: Option<Time>) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if let Some(before) = core::mem::replace(&mut connection.due, due) {
+            self.dues.remove(&(before, key));
+        }
+        if let Some(due) = due {
+            self.dues.insert((due, key));
         }
     }
 
