@@ -32,7 +32,7 @@ pub(crate) struct Neighbour {
     /// Refusals of requests for queue pairs that cannot answer themselves.
     pub(crate) strays: VecDeque<Record>,
     /// Queue pairs that wait for room.
-    pub(crate) stalled: Vec<QpId>,
+    pub(crate) stalled: VecDeque<QpId>,
     /// The sleep that it was woken from last.
     pub(crate) rung: u32,
     /// It is gone.
@@ -81,7 +81,7 @@ impl Neighbour {
             to_name: Vec::new(),
             last: 0,
             strays: VecDeque::new(),
-            stalled: Vec::new(),
+            stalled: VecDeque::new(),
             rung: 0,
             has_ended: false,
         }

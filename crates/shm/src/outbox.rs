@@ -94,6 +94,15 @@ impl Outbox {
         self.next.wrapping_sub(self.consumed) < self.records
     }
 
+    /// How many may find room for something, each for one record and a few bytes.
+    pub(crate) const fn writers(&self) -> u32 {
+        let records = self.records - self.next.wrapping_sub(self.consumed);
+        let bytes = self.bytes - (self.filled - self.freed);
+        // One at least, since there are records without bytes.
+        let wanted = bytes / FEW_BYTES + 1;
+        if wanted < records as u64 { wanted as u32 } else { records }
+    }
+
     /// True if more than half of everything is free, as far as we know.
     pub(crate) const fn has_plenty(&self) -> bool {
         self.next.wrapping_sub(self.consumed) < self.records / 2 && self.filled - self.freed < self.bytes / 2
@@ -154,6 +163,8 @@ pub(crate) const FRONT: u64 = 4096;
 
 /// Fewer bytes than this, if there are more to come, are not worth a record.
 const LEAST: u32 = 4096;
+/// Bytes that somebody who waits for room wants, as a guess.
+const FEW_BYTES: u64 = 1024;
 /// Bytes of one record, so that the neighbour copies the first while we put in the next.
 const CHUNK_MAX: u64 = 32 << 10;
 /// Runs begin on a line.

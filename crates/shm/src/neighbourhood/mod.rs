@@ -274,7 +274,7 @@ impl Neighbourhood {
         if let Some(pair) = registry.qps.get_mut(qp.0)
             && !core::mem::replace(&mut pair.engine.lane_mut().is_stalled, true)
         {
-            neighbour.stalled.push(qp);
+            neighbour.stalled.push_back(qp);
         }
     }
 

@@ -183,7 +183,8 @@ impl Neighbourhood {
         }
     }
 
-    /// Takes down what the neighbour has consumed, and wakes who waits for room.
+    /// Takes down what the neighbour has consumed, and wakes who waits for room: those who waited longest, and no more than may find
+    /// some, so that a full ring costs the same whether ten queue pairs wait for it or ten thousand.
     pub(super) fn heed_consumed<E: HasLane>(
         &mut self,
         registry: &mut Registry<E>,
@@ -199,7 +200,8 @@ impl Neighbourhood {
             self.counters.malformed += 1;
             return self.lose_link(registry, env, key);
         }
-        while let Some(qp) = neighbour.stalled.pop() {
+        for _ in 0..neighbour.outbox.writers() {
+            let Some(qp) = neighbour.stalled.pop_front() else { return };
             if let Some(pair) = registry.qps.get_mut(qp.0) {
                 pair.engine.lane_mut().is_stalled = false;
                 self.woken.push(qp);
