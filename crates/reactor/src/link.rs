@@ -163,4 +163,4 @@ fn abstract_address(name: &LinkName) -> (libc::sockaddr_un, libc::socklen_t) {
 const CONTROL_WORDS: usize = 8;
 
 /// Links that wait to be accepted.
-const BACKLOG: i32 = 128;
+const BACKLOG: i32 = 1024;
