@@ -18,7 +18,7 @@ impl State {
         let from = source_of(to)?;
         if from.ip() == to.ip() || to.ip().is_loopback() {
             for name in directory::names(to) {
-                match self.env.connect_link(Owner(LINKS), &name) {
+                match self.env.connect_link(self.link_owner(), &name) {
                     Ok(link) if self.is_trusted(link) => return self.add(Stage::Asking { link, from, to }),
                     Ok(link) => self.env.close_link(link),
                     Err(_) => {}
@@ -66,7 +66,7 @@ impl State {
         let link = loop {
             let port = if address.port() == 0 { self.free_port() } else { address.port() };
             let named = SocketAddr::new(address.ip(), port);
-            match self.env.listen_links(Owner(LINKS), &directory::name(named)) {
+            match self.env.listen_links(self.link_owner(), &directory::name(named)) {
                 Err(IoError::AddressInUse) if address.port() == 0 => {}
                 result => {
                     address = named;
@@ -135,36 +135,45 @@ impl State {
     /// Answers who asks for a listener's device, and hears answers.
     pub(crate) fn handle_links(&mut self) {
         for place in 0..self.events.len() {
+            let Some(socket) = self.events[place].owner.0.checked_sub(LINKS) else { continue };
+            let Some(key) = self.sockets.key_at(socket as usize) else { continue };
             match self.events[place].what {
-                What::LinkAcceptable(listener) if self.events[place].owner == Owner(LINKS) => {
-                    self.answer(listener);
-                }
-                What::LinkReadable(link) if self.events[place].owner == Owner(LINKS) => self.hear(link),
+                What::LinkAcceptable(listener) => self.answer(key, listener),
+                What::LinkReadable(link) => self.hear(key, link),
                 _ => {}
             }
         }
     }
 
-    fn answer(&mut self, listener: LinkListenerId) {
-        let route = self.sockets.iter().find_map(|(_, socket)| match socket.stage {
-            Stage::Listener { link, route, .. } if link == listener => Some(route),
-            _ => None,
-        });
+    /// Whom the link of the socket that is made next is for.
+    fn link_owner(&self) -> Owner {
+        Owner(LINKS + self.sockets.next_key().map_or(0, |key| key.index() as u64))
+    }
+
+    fn answer(&mut self, key: Key, listener: LinkListenerId) {
+        let Some(Stage::Listener { link, route, .. }) = self.sockets.get(key).map(|socket| &socket.stage)
+        else {
+            return;
+        };
+        if *link != listener {
+            return;
+        }
+        let answer = directory::encode(*route);
         while let Ok(link) = self.env.accept_link(listener, Owner(LINKS)) {
-            if let Some(route) = route {
-                // Whoever does not hear it asks again.
-                let _ = self.env.send_link(link, &directory::encode(route), None);
-            }
+            // Whoever does not hear it asks again.
+            let _ = self.env.send_link(link, &answer, None);
             self.env.close_link(link);
         }
     }
 
-    fn hear(&mut self, asked: LinkId) {
-        let found = self.sockets.iter().find_map(|(key, socket)| match socket.stage {
-            Stage::Asking { link, from, to } if link == asked => Some((key, from, to)),
-            _ => None,
-        });
-        let Some((key, from, to)) = found else { return };
+    fn hear(&mut self, key: Key, asked: LinkId) {
+        let Some(&Stage::Asking { link, from, to }) = self.sockets.get(key).map(|socket| &socket.stage)
+        else {
+            return;
+        };
+        if link != asked {
+            return;
+        }
         let mut bytes = [0; ANSWER_LEN + 1];
         let route = match self.env.recv_link(asked, &mut bytes) {
             Err(IoError::WouldBlock) => return,
@@ -205,7 +214,7 @@ fn source_of(to: SocketAddr) -> io::Result<SocketAddr> {
     Ok(SocketAddr::new(socket.local_addr()?.ip(), 0))
 }
 
-/// Whom the links of the directory are for; devices have the numbers from 0 on.
+/// Whom the links of the directory are for, with the place of the socket; devices have the numbers from 0 on.
 const LINKS: u64 = 1 << 48;
 /// The user who may serve every address.
 const SUPERUSER: u32 = 0;

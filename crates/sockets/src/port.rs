@@ -2,7 +2,7 @@
 
 use rdma::{Config, SoftDevice};
 use reactor::Reactor;
-use sdp::sockets::{SocketError, Sockets, StreamId};
+use sdp::sockets::{ListenerId, SocketError, Sockets, StreamId};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use stdx::env::{Env, Event, IoError, Owner};
 use stdx::slab::Key;
@@ -19,6 +19,8 @@ pub(crate) struct Port {
     owner: Owner,
     /// Whose each stream is, by its place.
     owners: Vec<Option<Key>>,
+    /// The same of listeners.
+    listeners: Vec<Option<Key>>,
 }
 
 impl Port {
@@ -66,7 +68,7 @@ impl Port {
         let config = Config { port, mtu, limits, neighbours, ..usual };
         let mut device = SoftDevice::open(env, owner, config)?;
         let sockets = Sockets::new(env, &mut device, VERBS_OWNER, options.sockets)?;
-        Ok(Self { device, sockets, owner, owners: Vec::new() })
+        Ok(Self { device, sockets, owner, owners: Vec::new(), listeners: Vec::new() })
     }
 
     /// Where the device is.
@@ -122,11 +124,7 @@ impl Port {
 
     /// Says whose a stream is.
     pub(crate) fn set_owner(&mut self, id: StreamId, owner: Option<Key>) {
-        let place = id.0.index();
-        if self.owners.len() <= place {
-            self.owners.resize(place + 1, None);
-        }
-        self.owners[place] = owner;
+        set(&mut self.owners, id.0, owner);
     }
 
     /// Whose a stream is.
@@ -134,10 +132,29 @@ impl Port {
         self.owners.get(id.0.index()).copied().flatten()
     }
 
+    /// Says whose a listener is.
+    pub(crate) fn set_listener(&mut self, id: ListenerId, owner: Option<Key>) {
+        set(&mut self.listeners, id.0, owner);
+    }
+
+    /// Whose a listener is.
+    pub(crate) fn listener_of(&self, id: ListenerId) -> Option<Key> {
+        self.listeners.get(id.0.index()).copied().flatten()
+    }
+
     /// When the next turn is due though nothing happens; a time past: at once.
     pub(crate) fn deadline(&self) -> Option<Time> {
         earliest(self.device.deadline(), self.sockets.deadline())
     }
+}
+
+/// Notes whose the thing at a key's place is.
+fn set(owners: &mut Vec<Option<Key>>, at: Key, owner: Option<Key>) {
+    let place = at.index();
+    if owners.len() <= place {
+        owners.resize(place + 1, None);
+    }
+    owners[place] = owner;
 }
 
 /// Whom completions and connections are for.

@@ -138,16 +138,18 @@ impl State {
 
     /// A socket, with a key of its own.
     pub(crate) fn add(&mut self, stage: Stage) -> Result<Key, io::Error> {
-        let stream = match stage {
-            Stage::Stream { port, id } => Some((port, id)),
-            Stage::Asking { .. } | Stage::Listener { .. } | Stage::Failed { .. } => None,
-        };
-        let socket = Socket { stage, waiters: 0, sleepers: 0, condvar: Arc::default(), wakers: Vec::new() };
-        let key = self.sockets.insert(socket).map_err(|_| error_of(SocketError::Limit))?;
-        if let Some((port, id)) = stream {
-            self.ports[port].set_owner(id, Some(key));
+        let key = self.sockets.next_key().ok_or_else(|| error_of(SocketError::Limit))?;
+        match &stage {
+            Stage::Stream { port, id } => self.ports[*port].set_owner(*id, Some(key)),
+            Stage::Listener { ids, .. } => {
+                for (port, id) in ids {
+                    self.ports[*port].set_listener(*id, Some(key));
+                }
+            }
+            Stage::Asking { .. } | Stage::Failed { .. } => {}
         }
-        Ok(key)
+        let socket = Socket { stage, waiters: 0, sleepers: 0, condvar: Arc::default(), wakers: Vec::new() };
+        self.sockets.insert(socket).map_err(|_| error_of(SocketError::Limit))
     }
 
     /// Wants no more of a socket.
@@ -165,6 +167,7 @@ impl State {
                 self.env.close_link_listener(link);
                 for (place, id) in ids {
                     let port = &mut self.ports[place];
+                    port.set_listener(id, None);
                     port.sockets.close_listener(&mut self.env, &mut port.device, id);
                     port.send(&mut self.env);
                 }
@@ -238,7 +241,7 @@ impl State {
         while let Some(changed) = self.ports[place].sockets.poll_changed() {
             let key = match changed {
                 Changed::Stream(id) => self.ports[place].owner_of(id),
-                Changed::Listener(id) => self.listener(place, id),
+                Changed::Listener(id) => self.ports[place].listener_of(id),
             };
             self.wake(key);
         }
@@ -251,13 +254,5 @@ impl State {
         {
             self.woken.push(key);
         }
-    }
-
-    fn listener(&self, place: usize, wanted: ListenerId) -> Option<Key> {
-        let has = |socket: &Socket| match &socket.stage {
-            Stage::Listener { ids, .. } => ids.contains(&(place, wanted)),
-            Stage::Asking { .. } | Stage::Stream { .. } | Stage::Failed { .. } => false,
-        };
-        self.sockets.iter().find(|(_, socket)| has(socket)).map(|(key, _)| key)
     }
 }

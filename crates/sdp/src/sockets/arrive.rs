@@ -3,7 +3,7 @@
 use super::inbox::Held;
 use super::stream::{Phase, Stream};
 use super::{Context, ListenerId, SocketError, Sockets, StreamId};
-use crate::{Connection, Message, Terms};
+use crate::{Connection, Message, Options, Terms};
 use core::net::SocketAddr;
 use stdx::slab::Key;
 use verbs::endpoint::{Happening, Received, Requested};
@@ -68,24 +68,35 @@ impl Sockets {
         let terms = Terms::of_hello(&hello).ok()?;
         let found = self.listeners.iter().find(|(_, listener)| listener.address == requested.portal);
         let (listener, found) = found.map(|(key, found)| (ListenerId(key), found))?;
-        let coming = self.streams.iter().filter(|(_, stream)| stream.phase == Phase::Accepting(listener));
-        if found.waiting.len() + coming.count() >= self.config.backlog_max as usize {
+        if found.waiting.len() + found.coming >= self.config.backlog_max as usize {
             return None;
         }
         let local = SocketAddr::new(hello.destination, found.port);
         let peer = SocketAddr::new(hello.source, hello.port);
-        let ack = Terms::hello_ack(&self.config.connection, &hello).encode();
-        let stream = Stream::new(Phase::Accepting(listener), local, peer);
+        let options = self.bring_receives();
+        let ack = Terms::hello_ack(&options, &hello).encode();
+        let stream = Stream::new(Phase::Accepting(listener), options.receives, local, peer);
         let id = StreamId(self.streams.insert(stream).ok()?);
         let answered =
             self.endpoint.accept(cx.env, cx.device, requested.request, Parameters::default(), &ack);
         let Ok(connection) = answered else {
-            self.streams.remove(id.0);
+            self.remove(id);
             return None;
         };
+        if let Some(found) = self.listeners.get_mut(listener.0) {
+            found.coming += 1;
+        }
         self.bind(id, connection);
         self.begin(cx, id, terms);
         Some(())
+    }
+
+    /// What the next connection is made with: the receives that it can bring are its own from then on.
+    pub(super) fn bring_receives(&mut self) -> Options {
+        let left = self.endpoint.receives_left();
+        let options = self.config.of_next(self.streams.len() as u32, left);
+        self.endpoint.set_receives_each(options.receives.into());
+        options
     }
 
     /// A connection is there.
@@ -94,6 +105,7 @@ impl Sockets {
         let Some(stream) = self.streams.get(id.0) else { return };
         match stream.phase {
             Phase::Accepting(listener) => {
+                self.arrived(listener);
                 self.open(id);
                 match self.listeners.get_mut(listener.0) {
                     Some(found) => {
@@ -122,9 +134,9 @@ impl Sockets {
 
     /// Both have greeted each other. Messages are no longer than a frame of ours, though the peer's receives may be.
     fn begin(&mut self, cx: &Context<'_>, id: StreamId, terms: Terms) {
-        let options = self.config.connection;
-        let message_len = terms.message_len.min(options.receive_len);
         if let Some(stream) = self.streams.get_mut(id.0) {
+            let options = Options { receives: stream.receives, ..self.config.connection };
+            let message_len = terms.message_len.min(options.receive_len);
             let terms = Terms { message_len, ..terms };
             let machine = stream.machine.insert(Connection::new(cx.env.now(), options, terms));
             if stream.is_write_shut {

@@ -30,7 +30,8 @@ impl Sockets {
         }
         let address = self.endpoint.listen(device, PortSpace::Sdp, address)?;
         let port = if port == 0 { address.port() } else { port };
-        let listener = Listener { address, port, waiting: VecDeque::new(), is_changed: false };
+        let (waiting, coming, is_changed) = (VecDeque::new(), 0, false);
+        let listener = Listener { address, port, waiting, coming, is_changed };
         let key = self.listeners.insert(listener).map_err(|_| ConnectError::Limit)?;
         Ok((ListenerId(key), address))
     }
@@ -72,8 +73,9 @@ impl Sockets {
             from.set_port(self.next_port);
             self.next_port = self.next_port.checked_add(1).unwrap_or(FREE_PORTS);
         }
-        let hello = Terms::hello(&self.config.connection, from, to).encode();
-        let stream = Stream::new(Phase::Connecting, from, to);
+        let options = self.bring_receives();
+        let hello = Terms::hello(&options, from, to).encode();
+        let stream = Stream::new(Phase::Connecting, options.receives, from, to);
         let id = StreamId(self.streams.insert(stream).map_err(|_| OpenError::TooMany)?);
         let parameters = Parameters::default();
         match self.endpoint.connect(env, device, PortSpace::Sdp, route, parameters, &hello) {
@@ -82,7 +84,7 @@ impl Sockets {
                 Ok(id)
             }
             Err(error) => {
-                self.streams.remove(id.0);
+                self.remove(id);
                 Err(error)
             }
         }
@@ -153,7 +155,7 @@ impl Sockets {
                 Ok(taken) => done += taken,
                 Err(error) if done == 0 => {
                     if frames_left <= super::stream::RESERVED {
-                        self.starved.push(id);
+                        self.starve(id);
                     }
                     return Err(error);
                 }
@@ -206,6 +208,15 @@ impl Sockets {
         let stream = self.streams.get(id.0).ok_or(SocketError::NotFound)?;
         let len = stream.inbox.peek(env.mem(), into);
         if len > 0 || into.is_empty() { Ok(len) } else { self.nothing_to_read(id) }
+    }
+
+    /// A stream waits until someone gives a frame back.
+    fn starve(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams.get_mut(id.0)
+            && !core::mem::replace(&mut stream.is_starved, true)
+        {
+            self.starved.push(id);
+        }
     }
 
     fn nothing_to_read(&mut self, id: StreamId) -> Result<usize, SocketError> {
@@ -311,9 +322,7 @@ impl Sockets {
         stream.is_left = true;
         (stream.is_write_shut, stream.is_read_shut) = (true, true);
         match (stream.connection, stream.machine.as_mut()) {
-            (None, _) => {
-                self.streams.remove(id.0);
-            }
+            (None, _) => self.remove(id),
             (Some(_), Some(machine)) => {
                 machine.shut_down();
                 machine.shut_read();

@@ -7,10 +7,13 @@ use verbs::{Access, Limits, endpoint};
 /// What sockets are like.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Config {
-    /// What connections are made with.
+    /// What connections are made with. Its receives are those of a stream among few: where so many streams may come that all of
+    /// theirs would be more than [`Config::receives_max`], later ones bring fewer, at least [`Options::RECEIVES_MIN`].
     pub connection: Options,
     /// Streams at once.
     pub streams_max: u32,
+    /// Receives of all streams.
+    pub receives_max: u32,
     /// Listeners at once.
     pub listeners_max: u32,
     /// Connections that wait to be accepted, of one listener.
@@ -36,7 +39,8 @@ impl Default for Config {
         };
         Self {
             connection,
-            streams_max: 4096,
+            streams_max: 10_240,
+            receives_max: 65_535,
             listeners_max: 64,
             backlog_max: 1024,
             frames_each: 24,
@@ -54,7 +58,8 @@ impl Config {
             qps: usual.qps.max(streams),
             queue_entries: usual.queue_entries.max(receives),
             cq_entries: usual.cq_entries.max(receives + streams * SENDS),
-            connections: usual.connections.max(streams),
+            // Those that ended are remembered for a while.
+            connections: usual.connections.max(streams.saturating_mul(2)),
             backlog: usual.backlog.max(self.backlog_max),
             ..usual
         }
@@ -73,10 +78,20 @@ impl Config {
         }
     }
 
-    /// Receives of all streams: no more than one region of memory has room for.
+    /// What the next of so many streams is made with, when `left` receives are nobody's: as many of them as leave enough for all
+    /// that may yet come.
+    pub(super) fn of_next(&self, streams: u32, left: u32) -> Options {
+        let others = self.streams_max.saturating_sub(streams).saturating_sub(1);
+        let free = left.saturating_sub(others.saturating_mul(Options::RECEIVES_MIN.into()));
+        let most = self.connection.receives.max(Options::RECEIVES_MIN);
+        let receives = free.clamp(Options::RECEIVES_MIN.into(), most.into()) as u16;
+        Options { receives, ..self.connection }
+    }
+
+    /// Receives that are there: no more than one region of memory has room for.
     fn receives(&self) -> u32 {
-        let wanted = self.streams_max * u32::from(self.connection.receives);
-        wanted.min(u32::MAX / self.connection.receive_len)
+        let wanted = self.streams_max.saturating_mul(self.connection.receives.into());
+        wanted.min(self.receives_max).min(u32::MAX / self.connection.receive_len)
     }
 }
 

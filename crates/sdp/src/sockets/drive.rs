@@ -4,11 +4,10 @@ use super::config::PIECES;
 use super::frames;
 use super::inbox::Held;
 use super::stream::{Phase, Posted, RESERVED};
-use super::{Context, SocketError, Sockets, StreamId};
+use super::{Context, ListenerId, SocketError, Sockets, StreamId};
 use crate::{Event, Message, Piece, Step};
 use stdx::mem::{Memory, Span};
 use stdx::slab::Key;
-use stdx::time::earliest;
 use verbs::{Data, Key as MemoryKey, Remote, Status};
 
 impl Sockets {
@@ -33,6 +32,7 @@ impl Sockets {
 
     /// Posts what a stream has to send, write and read.
     pub(super) fn drive(&mut self, cx: &mut Context<'_>, id: StreamId) {
+        self.looks += 1;
         while let Some(step) = self.next_step(cx, id) {
             let Some(connection) = self.connection_of(id) else { return };
             self.has_posted = true;
@@ -67,9 +67,7 @@ impl Sockets {
         }
         self.read_offers(cx, id);
         self.note_events(id);
-        if let Some(machine) = self.streams.get(id.0).and_then(|stream| stream.machine.as_ref()) {
-            self.due = earliest(self.due, machine.deadline());
-        }
+        self.schedule(id);
     }
 
     /// What the state machine wants next, if it can be posted.
@@ -177,12 +175,20 @@ impl Sockets {
         machine.handle_done();
         let released = machine.released();
         if stream.outbox.release(&mut self.frames, released) {
-            while let Some(starved) = self.starved.pop() {
-                self.note_change(starved);
-            }
+            self.feed();
         }
         self.note_change(id);
         self.stir(id);
+    }
+
+    /// A frame is free: those who wait for one are told.
+    fn feed(&mut self) {
+        while let Some(starved) = self.starved.pop() {
+            if let Some(stream) = self.streams.get_mut(starved.0) {
+                stream.is_starved = false;
+            }
+            self.note_change(starved);
+        }
     }
 
     /// Takes down what the state machine says of the peer.
@@ -221,9 +227,19 @@ impl Sockets {
 
     /// A stream ended.
     pub(super) fn end(&mut self, id: StreamId, error: Option<SocketError>) {
-        if let Some(stream) = self.streams.get_mut(id.0) {
-            stream.end(error);
-            self.note_change(id);
+        let Some(stream) = self.streams.get_mut(id.0) else { return };
+        let before = stream.phase;
+        stream.end(error);
+        if let Phase::Accepting(listener) = before {
+            self.arrived(listener);
+        }
+        self.note_change(id);
+    }
+
+    /// One fewer is about to wait at a listener.
+    pub(super) fn arrived(&mut self, listener: ListenerId) {
+        if let Some(listener) = self.listeners.get_mut(listener.0) {
+            listener.coming -= 1;
         }
     }
 

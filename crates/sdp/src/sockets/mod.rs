@@ -28,13 +28,14 @@ mod stream;
 pub use config::Config;
 pub use stream::Readiness;
 
+use crate::Connection;
 use core::net::SocketAddr;
 use frames::Frames;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use stdx::env::Env;
 use stdx::slab::{Key, Slab};
-use stdx::time::{Time, earliest};
-use stream::Stream;
+use stdx::time::Time;
+use stream::{Phase, Stream};
 use thiserror::Error;
 use verbs::endpoint::Endpoint;
 use verbs::{CreateError, Device, PostError};
@@ -55,8 +56,10 @@ pub struct Sockets {
     starved: Vec<StreamId>,
     /// Whose owners are to be told.
     changed: VecDeque<Changed>,
-    /// When a stream has to be looked at, at the latest.
-    due: Option<Time>,
+    /// When streams have to be looked at, each at most once.
+    dues: BTreeSet<(Time, StreamId)>,
+    /// Looks at one stream.
+    looks: u64,
     /// The next port that is taken for a stream whose owner does not care.
     next_port: u16,
     /// Something was posted that the device has not heard of by [`Sockets::take_posted`].
@@ -115,6 +118,8 @@ struct Listener {
     /// The port that its streams say is theirs.
     port: u16,
     waiting: VecDeque<StreamId>,
+    /// Streams that are about to wait.
+    coming: usize,
     is_changed: bool,
 }
 
@@ -150,7 +155,8 @@ impl Sockets {
             stirred: VecDeque::new(),
             starved: Vec::new(),
             changed: VecDeque::new(),
-            due: None,
+            dues: BTreeSet::new(),
+            looks: 0,
             next_port: FREE_PORTS,
             has_posted: false,
         })
@@ -172,8 +178,8 @@ impl Sockets {
     }
 
     /// When [`Sockets::progress`] is due though nothing happens.
-    pub const fn deadline(&self) -> Option<Time> {
-        self.due
+    pub fn deadline(&self) -> Option<Time> {
+        self.dues.first().map(|(due, _)| *due)
     }
 
     /// Whose owner has to look again. Each is told once, until it changes again.
@@ -204,6 +210,11 @@ impl Sockets {
         self.streams.len()
     }
 
+    /// How often a stream was looked at: only if it has something to do, however many there are.
+    pub const fn looks(&self) -> u64 {
+        self.looks
+    }
+
     /// Gives everything back to the device and the environment.
     pub fn free(self, env: &mut dyn Env, device: &mut dyn Device) {
         self.frames.close(env);
@@ -213,34 +224,52 @@ impl Sockets {
     /// Asserts what always holds.
     pub fn check(&self) {
         self.endpoint.check();
+        let mut coming = 0;
+        let mut due = 0;
         for (key, stream) in self.streams.iter() {
+            coming += usize::from(matches!(stream.phase, Phase::Accepting(_)));
+            due += usize::from(stream.due.is_some());
             stream.check();
+            assert!(stream.due.is_none_or(|due| self.dues.contains(&(due, StreamId(key)))));
             let Some(connection) = stream.connection else { continue };
             assert_eq!(self.by_connection(connection), Some(StreamId(key)));
         }
+        assert_eq!(due, self.dues.len());
+        let told: usize = self.listeners.iter().map(|(_, listener)| listener.coming).sum();
+        assert!(told <= coming, "who closed a listener waits for nobody");
     }
 
     fn handle_timeouts(&mut self, now: Time) {
-        if self.due.is_none_or(|due| due > now) {
-            return;
-        }
-        self.due = None;
-        for place in 0..self.streams.places() {
-            let Some(key) = self.streams.key_at(place) else { continue };
-            let Some(machine) = self.streams.get_mut(key).and_then(|stream| stream.machine.as_mut()) else {
-                continue;
-            };
-            if machine.deadline().is_none_or(|at| at > now) {
-                self.due = earliest(self.due, machine.deadline());
-                continue;
-            }
-            let outcome = machine.handle_timeout(now);
-            if outcome.is_err()
-                && let Some(stream) = self.streams.get_mut(key)
-            {
+        while let Some(&(due, id)) = self.dues.first()
+            && due <= now
+        {
+            self.dues.pop_first();
+            self.looks += 1;
+            let Some(stream) = self.streams.get_mut(id.0) else { continue };
+            stream.due = None;
+            let Some(machine) = stream.machine.as_mut() else { continue };
+            if machine.deadline().is_some_and(|at| at <= now) && machine.handle_timeout(now).is_err() {
                 stream.error = stream.error.or(Some(SocketError::TimedOut));
             }
-            self.stir(StreamId(key));
+            self.stir(id);
+        }
+    }
+
+    /// Takes down when a stream has to be looked at. A time that is put off counts when it comes, and is then put off.
+    fn schedule(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(id.0) else { return };
+        let due = stream.machine.as_ref().and_then(Connection::deadline);
+        let Some(due) = due.filter(|due| stream.due.is_none_or(|at| *due < at)) else { return };
+        if let Some(before) = stream.due.replace(due) {
+            self.dues.remove(&(before, id));
+        }
+        self.dues.insert((due, id));
+    }
+
+    /// Takes a stream away.
+    fn remove(&mut self, id: StreamId) {
+        if let Some(due) = self.streams.remove(id.0).and_then(|stream| stream.due) {
+            self.dues.remove(&(due, id));
         }
     }
 
@@ -287,7 +316,7 @@ impl Sockets {
             self.by_place[connection.index()] = None;
         }
         if stream.is_left {
-            self.streams.remove(id.0);
+            self.remove(id);
         }
     }
 }

@@ -8,6 +8,7 @@ use core::net::SocketAddr;
 use std::collections::VecDeque;
 use stdx::mem::Span;
 use stdx::slab::Key;
+use stdx::time::Time;
 
 /// See the module.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(super) struct Stream {
     /// The same after it has gone: receives are given back in its name.
     pub(super) last_connection: Key,
     pub(super) phase: Phase,
+    /// Receives that its connection brings.
+    pub(super) receives: u16,
     /// The state machine, once both have greeted each other.
     pub(super) machine: Option<Connection>,
     pub(super) local: SocketAddr,
@@ -41,6 +44,10 @@ pub(super) struct Stream {
     pub(super) is_stirred: bool,
     /// Its owner is to be told.
     pub(super) is_changed: bool,
+    /// It stands among those who wait for a frame.
+    pub(super) is_starved: bool,
+    /// When it is looked at though nothing happens.
+    pub(super) due: Option<Time>,
 }
 
 /// How far a stream has come.
@@ -85,11 +92,12 @@ pub struct Readiness {
 }
 
 impl Stream {
-    pub(super) fn new(phase: Phase, local: SocketAddr, peer: SocketAddr) -> Self {
+    pub(super) fn new(phase: Phase, receives: u16, local: SocketAddr, peer: SocketAddr) -> Self {
         Self {
             connection: None,
             last_connection: Key::from_u64(u64::MAX),
             phase,
+            receives,
             machine: None,
             local,
             peer,
@@ -104,6 +112,8 @@ impl Stream {
             is_left: false,
             is_stirred: false,
             is_changed: false,
+            is_starved: false,
+            due: None,
         }
     }
 
