@@ -28,7 +28,6 @@ mod stream;
 pub use config::Config;
 pub use stream::Readiness;
 
-use crate::Connection;
 use core::net::SocketAddr;
 use frames::Frames;
 use std::collections::{BTreeSet, VecDeque};
@@ -258,7 +257,7 @@ impl Sockets {
     /// Takes down when a stream has to be looked at. A time that is put off counts when it comes, and is then put off.
     fn schedule(&mut self, id: StreamId) {
         let Some(stream) = self.streams.get_mut(id.0) else { return };
-        let due = stream.machine.as_ref().and_then(Connection::deadline);
+        let due = stream.machine.as_ref().and_then(crate::Connection::deadline);
         let Some(due) = due.filter(|due| stream.due.is_none_or(|at| *due < at)) else { return };
         if let Some(before) = stream.due.replace(due) {
             self.dues.remove(&(before, id));
