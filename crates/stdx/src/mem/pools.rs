@@ -32,10 +32,11 @@ impl Memory {
         Ok(region)
     }
 
-    /// Takes a buffer of `len` bytes from a pool, to be given back as any other; `None` if it has none that is free and large
-    /// enough. What is in it is left over.
-    pub fn take_from(&mut self, pool: RegionId, len: usize) -> Option<Span> {
-        self.pools.pools.get_mut(&pool)?.buffers.take(len)
+    /// Takes a buffer of `len` bytes from a pool, or else any I/O buffer, as [`Memory::take`] does; `None` if neither has one
+    /// that is free and large enough. Both are given back alike. What is in it is left over.
+    pub fn take_from(&mut self, pool: Option<RegionId>, len: usize) -> Option<Span> {
+        let pool = pool.and_then(|pool| self.pools.pools.get_mut(&pool));
+        pool.and_then(|pool| pool.buffers.take(len)).or_else(|| self.take(len))
     }
 
     /// Gives a pool up: it goes with the last of its buffers that is out.
@@ -80,14 +81,16 @@ mod tests {
     fn a_pool_has_memory_of_its_own() {
         let mut memory = Memory::new(MemoryLimits { buffer_bytes: 1 << 20 }).unwrap();
         let pool = memory.map_pool(Kind::Shared, 80 << 10).unwrap();
-        let buffers: Vec<Span> = core::iter::from_fn(|| memory.take_from(pool, 4000)).collect();
         // Four of 4 KiB, one of 16.
+        let buffers: Vec<Span> = (0..5).filter_map(|_| memory.take_from(Some(pool), 4000)).collect();
         assert_eq!((buffers.len(), memory.buffers_taken()), (5, 5));
         assert!(buffers.iter().all(|buffer| buffer.region == pool && buffer.len == 4000));
         memory.fill(buffers[4], 1);
-        let other = memory.take(4000).unwrap();
-        assert_ne!(other.region, pool);
-        memory.give(other);
+        for from in [Some(pool), None] {
+            let other = memory.take_from(from, 4000).unwrap();
+            assert_ne!(other.region, pool);
+            memory.give(other);
+        }
         let (last, others) = buffers.split_last().unwrap();
         others.iter().for_each(|buffer| memory.give(*buffer));
         memory.unmap_pool(pool);
@@ -95,6 +98,8 @@ mod tests {
         assert!(memory.serial(pool).is_some(), "a buffer is out");
         memory.give(*last);
         assert_eq!((memory.serial(pool), memory.buffers_taken()), (None, 0));
-        assert_eq!(memory.take_from(pool, 1), None);
+        let other = memory.take_from(Some(pool), 1).unwrap();
+        assert_ne!(other.region, pool, "it is gone");
+        memory.give(other);
     }
 }

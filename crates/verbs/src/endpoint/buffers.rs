@@ -20,8 +20,7 @@ impl Endpoint {
         len: usize,
     ) -> Option<Span> {
         let pool = self.pool(env, device, connection);
-        let pooled = pool.and_then(|pool| env.mem().take_from(pool, len));
-        pooled.or_else(|| env.mem().take(len))
+        env.mem().take_from(pool, len)
     }
 
     /// The pool of a connection, if its peer reads memory itself and there is memory for one. It lives as long as the

@@ -148,8 +148,7 @@ impl Connection {
     /// A buffer for what the command being taken brings at once.
     pub(super) fn take_buffer(&self, cx: &mut Context<'_>, len: u32) -> Option<Span> {
         let pool = self.rdma.as_ref().and_then(|rdma| rdma.pool);
-        let pooled = pool.and_then(|pool| cx.env.mem().take_from(pool, len as usize));
-        pooled.or_else(|| cx.env.mem().take(len as usize))
+        cx.env.mem().take_from(pool, len as usize)
     }
 
     /// The memory that the command being taken advertises.
