@@ -18,6 +18,7 @@
 //! done with it; no connection is told to be gone while a request of it is under way; the completion queue has room for
 //! all that can complete.
 
+mod along;
 mod answers;
 mod buffers;
 mod connections;

@@ -53,9 +53,9 @@ impl QueuePair {
     /// Posts the commands that wait, the memory of each opened right before its capsule is sent. What finds no room (the
     /// connection is ending) stays.
     pub(super) fn post_waiting(&mut self, cx: &mut Context<'_>) {
-        let is_crowd = self.waiting.len() >= CROWD;
-        let by_packets = |connection| !cx.endpoint.shares_memory(&*cx.device, connection);
-        self.opens_data = is_crowd && self.connection.is_some_and(by_packets);
+        let waiting = self.waiting.len();
+        let along_max = |connection| cx.endpoint.along_max(&*cx.device, connection, waiting);
+        self.along_max = self.connection.and_then(along_max);
         while let Some(&slot) = self.waiting.front() {
             if !self.has_room(cx) {
                 return;
@@ -122,11 +122,10 @@ impl QueuePair {
         Ok(())
     }
 
-    /// True if data that might go along is opened instead. The packets of a long capsule have two lengths, so that each capsule is
-    /// a run of its own; what is read of many commands goes in few. That is worth one more way to and fro if there are many.
+    /// True if data that might go along is opened instead.
     fn is_opened(&mut self, slot: u16, data: Span) -> bool {
         let is_open = self.commands.get_mut(slot).is_some_and(|command| command.key.is_some());
-        is_open || self.opens_data && data.len() + SubmissionQueueEntry::LEN > PACKET_MAX
+        is_open || self.along_max.is_some_and(|max| data.len() + SubmissionQueueEntry::LEN > max)
     }
 
     /// How the data of the command at a place is reached.
@@ -172,10 +171,6 @@ const fn next_life(key: MemoryKey) -> MemoryKey {
 const NO_DATA: Sgl = Sgl::Keyed { address: 0, length: 0, key: 0, invalidate: false };
 /// The token of capsules that the device has a copy of: they are no matter of their command's place.
 const COPIED: u32 = u32::MAX;
-/// So many commands are posted together that data is opened.
-const CROWD: usize = 4;
-/// Bytes of the longest packet there is.
-const PACKET_MAX: usize = 4096;
 /// To post a command takes so much: its memory is opened, its capsule is sent.
 const POSTS_EACH: usize = 2;
 /// Where the memory of each command begins, as the controller sees it.

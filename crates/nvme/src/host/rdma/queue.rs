@@ -37,8 +37,8 @@ pub(in crate::host) struct QueuePair {
     pub(super) keys: Vec<MemoryKey>,
     /// Places of commands that are yet to be posted.
     pub(super) waiting: VecDeque<u16>,
-    /// Long data is opened to the controller, rather than sent along.
-    pub(super) opens_data: bool,
+    /// The longest capsule that is sent with its data now; `None` if that may be of any length.
+    pub(super) along_max: Option<usize>,
     completed: Vec<Completed>,
     /// How the first request failed that did.
     pub(super) failed: Option<verbs::Status>,
@@ -117,7 +117,7 @@ impl QueuePair {
             submission: Submission::new(parameters.entries, parameters.flow_control),
             keys: Vec::with_capacity(outstanding_max.into()),
             waiting: VecDeque::with_capacity(outstanding_max.into()),
-            opens_data: false,
+            along_max: None,
             completed: Vec::with_capacity(outstanding_max.into()),
             failed: None,
         }

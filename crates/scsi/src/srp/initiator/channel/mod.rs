@@ -46,8 +46,8 @@ pub(super) struct Channel {
     keys: Vec<MemoryKey>,
     /// The device took no more, and has not been done with anything since.
     is_stalled: bool,
-    /// Data of what is sent now is opened, though it might go along.
-    opens_data: bool,
+    /// The longest request that is sent with its data now; `None` if that may be of any length.
+    along_max: Option<usize>,
     /// Tasks that are yet to be sent.
     waiting: VecDeque<Key>,
     /// Answers to what the target asked that are yet to be sent, and how many the device has.
@@ -177,7 +177,7 @@ impl Channel {
             tasks: Slab::new(tasks_max),
             keys: Vec::with_capacity(tasks_max),
             is_stalled: false,
-            opens_data: false,
+            along_max: None,
             waiting: VecDeque::with_capacity(tasks_max),
             replies: VecDeque::with_capacity(REPLIES_MAX),
             replies_under_way: 0,

@@ -36,8 +36,7 @@ impl Channel {
             self.replies.pop_front();
             self.replies_under_way += 1;
         }
-        let is_crowd = self.waiting.len() >= CROWD;
-        self.opens_data = is_crowd && !cx.endpoint.shares_memory(&*cx.device, connection);
+        self.along_max = cx.endpoint.along_max(&*cx.device, connection, self.waiting.len());
         while self.can_send() {
             let Some(&key) = self.waiting.front() else { return };
             // Closing the memory of each request that is outstanding needs room, too.
@@ -185,10 +184,9 @@ impl Channel {
         }
     }
 
-    /// True if data that might go along is opened instead, as what is read of many commands goes in few runs of packets of one
-    /// length, where each command with data is a run of its own. That is worth one more way to and fro if there are many.
+    /// True if data that might go along is opened instead.
     fn is_opened(&self, task: &Task, data: Span) -> bool {
-        task.key.is_some() || self.opens_data && data.len() + IMMEDIATE_OFFSET > PACKET_MAX
+        task.key.is_some() || self.along_max.is_some_and(|max| data.len() + IMMEDIATE_OFFSET > max)
     }
 
     /// How the data of a task is reached.
@@ -253,10 +251,6 @@ const TABLE_LEN: usize = 12 * DESCRIPTOR_LEN;
 pub(super) const UNIT_LEN: usize = COMMAND_LEN + INDIRECT_LEN + TABLE_LEN;
 /// Units up to a command with one descriptor go inline.
 pub(in crate::srp::initiator) const INLINE_LEN: usize = COMMAND_LEN + DESCRIPTOR_LEN;
-/// So many commands are sent together that data is opened.
-const CROWD: usize = 4;
-/// Bytes of the longest packet there is.
-const PACKET_MAX: usize = 4096;
 /// To send a request takes so much: its memory is opened, its unit is sent.
 const POSTS_EACH: usize = 2;
 /// The tokens of what is no task's. No task has them: there are fewer.

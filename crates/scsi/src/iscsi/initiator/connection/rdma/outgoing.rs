@@ -21,17 +21,14 @@ enum Opens {
 }
 
 impl Rdma {
-    /// Has the target fetch the data of commands that wait, though it might go along, if there are many: what is read of many
-    /// goes in few runs of packets of one length, where each message with data is a run of its own. That is worth one more way
-    /// to and fro.
+    /// Has the target fetch the data of commands that wait, though it might go along, if that is better.
     fn keep_data(&mut self, cx: &Context<'_>) {
-        let by_packets = |connection| !cx.endpoint.shares_memory(&*cx.device, connection);
-        if self.waiting.len() < CROWD || !self.connection.is_some_and(by_packets) {
-            return;
-        }
+        let waiting = self.waiting.len();
+        let along_max = |connection| cx.endpoint.along_max(&*cx.device, connection, waiting);
+        let Some(along_max) = self.connection.and_then(along_max) else { return };
         for message in self.waiting.iter_mut().skip(self.opened) {
             if let Body::Task(_, data) = &mut message.body
-                && data.len() + MESSAGE_LEN_MIN > PACKET_MAX
+                && data.len() + MESSAGE_LEN_MIN > along_max
             {
                 (*data, message.bhs.data_length) = (Span::EMPTY, [0; 3]);
             }
@@ -251,10 +248,6 @@ const fn next_life(key: MemoryKey) -> MemoryKey {
 const ABILITIES: Abilities = Abilities { no_zero_based: true, no_remote_invalidate: false };
 /// Where the memory of each command begins, as the target sees it.
 const ADDRESS: u64 = 0;
-/// So many messages are sent together that data is kept.
-const CROWD: usize = 4;
-/// Bytes of the longest packet there is.
-const PACKET_MAX: usize = 4096;
 /// To post a message takes so much: its memory is opened, it is sent.
 const POSTS_EACH: usize = 2;
 /// The target's reads that we answer at once.
