@@ -63,14 +63,19 @@ impl Endpoint {
 
     /// Sends the answers that wait.
     pub fn send_answers(&mut self, device: &mut dyn Device) {
-        while let Some(&connection) = self.answering.last() {
-            self.send_answers_of(device, connection);
+        while let Some(connection) = self.answering.pop() {
+            self.post_answers(device, connection);
         }
     }
 
-    /// Sends the answers of one connection. What the device does not take any more is told as flushed.
-    pub(super) fn send_answers_of(&mut self, device: &mut dyn Device, key: Key) {
-        self.answering.retain(|waiting| *waiting != key);
+    /// Sends the answers of one connection.
+    pub(super) fn send_answers_of(&mut self, device: &mut dyn Device, connection: Key) {
+        self.answering.retain(|waiting| *waiting != connection);
+        self.post_answers(device, connection);
+    }
+
+    /// Posts the answers of one connection. What the device does not take any more is told as flushed.
+    fn post_answers(&mut self, device: &mut dyn Device, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let qp = connection.qp;
         let mut answers = core::mem::take(&mut connection.answers);

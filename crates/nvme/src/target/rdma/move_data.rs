@@ -5,8 +5,8 @@ use super::list::List;
 use super::queue::{Queue, Stage};
 use stdx::mem::{Memory, Span};
 use stdx::planted::{Bug, planted};
-use verbs::endpoint::Received;
-use verbs::{CompletionKind, Data, Key, Remote, Status as Outcome};
+use verbs::endpoint::{Answer, Received};
+use verbs::{CompletionKind, Key, Remote, Status as Outcome};
 use wire::nvme::{CompletionQueueEntry, Sgl, Status, SubmissionQueueEntry};
 
 impl Queue {
@@ -146,7 +146,7 @@ impl Queue {
         posted.is_ok()
     }
 
-    /// Writes what the host gets to its memory. The response follows with [`Queue::respond`].
+    /// Writes what the host gets to its memory, and has the response follow.
     fn reply(&mut self, cx: &mut Context<'_>, index: u16) -> bool {
         let room = self.room(cx);
         let writes = self.list(index).map_or(1, |_| List::PIECES_MAX as u32);
@@ -160,15 +160,15 @@ impl Queue {
             return true;
         }
         slot.stage = Stage::Replying;
-        self.replies.push_back(index);
         if planted(Bug::DataBehindItsResponse) {
-            self.respond(cx);
+            self.respond(cx, index);
+            cx.endpoint.send_answers(cx.device);
         }
         if with_data {
             self.write(cx, index);
         }
-        if self.replies.len() >= REPLIES_MAX {
-            self.respond(cx);
+        if !planted(Bug::DataBehindItsResponse) {
+            self.respond(cx, index);
         }
         true
     }
@@ -186,25 +186,15 @@ impl Queue {
         debug_assert!(posted.is_ok(), "{posted:?}");
     }
 
-    /// Sends the responses to what was answered. They wait for each other, since what is sent in one run are packets of one
-    /// length: the data of many commands, then their responses. What finds no way any more goes with the connection.
-    pub(super) fn respond(&mut self, cx: &mut Context<'_>) {
-        while let Some(index) = self.replies.pop_front() {
-            if !self.send_response(cx, index) {
-                return self.replies.push_front(index);
-            }
-        }
-    }
-
     /// Requests that the device takes besides the responses that are to come.
     pub(super) fn room(&self, cx: &Context<'_>) -> u32 {
-        cx.endpoint.room(self.connection).saturating_sub(self.replies.len() as u32)
+        cx.endpoint.room(self.connection)
     }
 
-    fn send_response(&mut self, cx: &mut Context<'_>, index: u16) -> bool {
-        let connection = self.connection;
+    /// Sends the response behind the data.
+    fn respond(&mut self, cx: &mut Context<'_>, index: u16) {
         let list = self.list(index).map(|list| list.invalidate);
-        let Some(slot) = self.slot(index) else { return true };
+        let Some(slot) = self.slot(index) else { return };
         let (command, answer) = (slot.command, slot.answer);
         let invalidate = match (list, command.data.decode()) {
             (Some(closed), _) => closed,
@@ -217,12 +207,11 @@ impl Queue {
         let mut bytes = [0; CompletionQueueEntry::LEN];
         let encoded = completion.encode(&mut bytes);
         debug_assert!(encoded.is_ok());
-        let (data, token) = (Data::Inline(&bytes), index.into());
-        let posted = match invalidate {
-            Some(key) => cx.endpoint.send_invalidate(cx.device, connection, token, key, data),
-            None => cx.endpoint.send(cx.device, connection, token, data),
-        };
-        posted.is_ok()
+        let answer = Answer { token: index.into(), invalidate, solicited: true };
+        // What finds no way any more goes with the connection.
+        if cx.endpoint.answer(cx.device, self.connection, answer, &bytes).is_err() {
+            self.free(cx, index);
+        }
     }
 
     /// The device is done with a request.
@@ -254,5 +243,3 @@ impl Queue {
 
 /// The token of writes, of which nobody waits for the end: the response behind them tells it.
 pub(super) const WRITTEN: u32 = u32::MAX;
-/// Responses that wait for each other: so much data of 4 KiB fills one run.
-const REPLIES_MAX: usize = 16;

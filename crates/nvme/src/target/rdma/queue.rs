@@ -20,7 +20,6 @@ use super::super::submission::SubmissionQueue;
 use super::Context;
 use super::list::List;
 use crate::target::{Arrival, Connected, QueueKey, Request, Response};
-use std::collections::VecDeque;
 use stdx::mem::Span;
 use stdx::slab::Key;
 use verbs::endpoint::Received;
@@ -44,8 +43,6 @@ pub(super) struct Queue {
     free: Vec<u16>,
     /// Slots that wait for a buffer or for room at the device, the longest first.
     stalled: Vec<u16>,
-    /// Slots whose data is on its way, and whose response is to follow.
-    pub(super) replies: VecDeque<u16>,
     pub(super) identifiers: IdentifierSet,
     /// Commands that are not answered.
     outstanding: usize,
@@ -133,7 +130,6 @@ impl Queue {
             lists: Vec::new(),
             free: Vec::new(),
             stalled: Vec::new(),
-            replies: VecDeque::new(),
             identifiers: IdentifierSet::default(),
             outstanding: 0,
             is_gone: false,
@@ -239,18 +235,10 @@ impl Queue {
         !self.stalled.is_empty()
     }
 
-    /// Whether responses are to be sent, after [`Queue::respond`] did what it could.
-    pub(super) fn has_replies(&self) -> bool {
-        !self.replies.is_empty()
-    }
-
     /// The connection is gone, and with it all that was under way.
     pub(super) fn handle_gone(&mut self, cx: &mut Context<'_>) {
         self.end(cx);
         self.is_gone = true;
-        while let Some(index) = self.replies.pop_front() {
-            self.free(cx, index);
-        }
     }
 
     /// Buffers or room may have come back.
@@ -331,7 +319,6 @@ impl Queue {
             return;
         }
         self.stalled.clear();
-        self.respond(cx);
         let established = self.established.take();
         for index in 0..self.slots.len() as u16 {
             match self.slots[usize::from(index)].stage {
@@ -361,9 +348,6 @@ impl Queue {
         let outstanding = self.slots.iter().filter(used).filter(|slot| !answered(slot)).count();
         assert_eq!(outstanding, self.outstanding);
         assert_eq!(self.identifiers.len(), self.outstanding);
-        for &index in &self.replies {
-            assert_eq!(self.slots[usize::from(index)].stage, Stage::Replying);
-        }
         for &index in &self.stalled {
             let stage = self.slots[usize::from(index)].stage;
             assert!(matches!(stage, Stage::Buffer | Stage::Fetch | Stage::Reply), "{stage:?}");

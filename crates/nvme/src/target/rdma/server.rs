@@ -26,8 +26,6 @@ pub struct Server {
     handshakes: VecDeque<(Time, Key)>,
     /// Queues that wait for a buffer or for room at the device.
     stalled: Vec<Key>,
-    /// Queues that have responses to send.
-    replying: Vec<Key>,
     responses: Vec<Response>,
     draining: bool,
 }
@@ -82,7 +80,6 @@ impl Server {
             by_connection: Vec::new(),
             handshakes: VecDeque::new(),
             stalled: Vec::new(),
-            replying: Vec::new(),
             responses: Vec::new(),
             draining: false,
         })
@@ -171,7 +168,7 @@ impl Server {
             }
             any |= self.collect(env, device, target);
             self.retry(env, device, target);
-            self.respond(env, device, target);
+            self.endpoint.send_answers(device);
             if !any {
                 return;
             }
@@ -380,18 +377,7 @@ impl Server {
         }
     }
 
-    /// Sends the responses to what was answered since the last time.
-    fn respond(&mut self, env: &mut dyn Env, device: &mut dyn Device, target: &mut dyn Executor) {
-        let mut replying = core::mem::take(&mut self.replying);
-        for key in replying.drain(..) {
-            self.with(env, device, target, key, |queue, cx| queue.respond(cx));
-        }
-        // What is left goes with its connection.
-        self.replying.clear();
-        core::mem::swap(&mut self.replying, &mut replying);
-    }
-
-    /// Does something with a queue, and remembers if it waits for something afterwards, or has responses to send.
+    /// Does something with a queue, and remembers if it waits for something afterwards.
     fn with<T>(
         &mut self,
         env: &mut dyn Env,
@@ -403,9 +389,6 @@ impl Server {
         let queue = self.queues.get_mut(key)?;
         let (endpoint, counters) = (&mut self.endpoint, &mut self.counters);
         let outcome = act(queue, &mut Context { env, device, target, endpoint, counters });
-        if queue.has_replies() && !self.replying.contains(&key) {
-            self.replying.push(key);
-        }
         self.note_stalled(key);
         Some(outcome)
     }
