@@ -5,14 +5,14 @@
 
 #[path = "../../crates/nvme/tests/peer/mod.rs"]
 mod peer;
+mod requests;
 
-use block::{Done, Io, Op};
 use core::time::Duration;
 use libfuzzer_sys::fuzz_target;
 use nvme::host::HostOptions;
 use peer::{Peer, options};
+use requests::Requests;
 use stdx::env::Env;
-use stdx::mem::Span;
 use stdx::slab::Key;
 use wire::nvme::{CompletionQueueEntry, Sgl, Status, SubmissionQueueEntry};
 
@@ -27,20 +27,14 @@ fuzz_target!(|input: &[u8]| {
         ..options()
     };
     let peer = Peer::connected(options);
-    let mut run = Run { peer, buffers: Vec::new(), submitted: 0, completed: [0; 256] };
-    let mut rest = rest;
-    for _ in 0..STEPS_MAX {
-        let Some(left) = run.step(rest) else { break };
-        rest = left;
-    }
+    let mut run = Run { peer, requests: Requests::new(4096, 8) };
+    requests::play(rest, |rest| run.step(rest));
     run.finish();
 });
 
 struct Run {
     peer: Peer,
-    buffers: Vec<Span>,
-    submitted: u8,
-    completed: [u32; 256],
+    requests: Requests,
 }
 
 impl Run {
@@ -81,27 +75,8 @@ impl Run {
     }
 
     fn submit(&mut self, argument: u8) {
-        if self.submitted == u8::MAX {
-            return;
-        }
-        let blocks = u32::from(argument >> 3) % 9;
-        let op = match argument % 5 {
-            0 => Op::Read,
-            1 => Op::Write,
-            2 => Op::Flush,
-            3 => Op::Zero { deallocate: false },
-            _ => Op::Discard,
-        };
-        let len = if op.moves_data() { blocks as usize * 4096 } else { 0 };
-        let taken = if len == 0 { Some(Span::EMPTY) } else { self.peer.env.mem().take(len) };
-        let Some(data) = taken else { return };
-        self.buffers.extend((len > 0).then_some(data));
-        let tag = u64::from(self.submitted);
-        let io = Io { tag, op, lba: u64::from(argument), blocks, fua: false, lend: false, data };
         let channel = self.peer.channel.as_mut().expect("connected");
-        if channel.submit(&mut self.peer.env, io).is_ok() {
-            self.submitted += 1;
-        }
+        self.requests.submit(&mut self.peer.env, &mut **channel, argument);
     }
 
     /// A response to a command that the controller has seen, perhaps again.
@@ -143,23 +118,18 @@ impl Run {
     }
 
     fn take_done(&mut self) {
-        let done: Vec<Done> = self.peer.done();
-        for done in done {
-            self.completed[done.tag as usize] += 1;
-        }
+        let channel = self.peer.channel.as_mut().expect("connected");
+        self.requests.take_done(&mut self.peer.env, &mut **channel);
     }
 
     fn finish(mut self) {
         self.peer.host.close(&mut self.peer.env);
         self.peer.settle();
         self.take_done();
-        let (submitted, rest) = self.completed.split_at(usize::from(self.submitted));
-        assert!(submitted.iter().all(|&times| times == 1), "each request is completed once");
-        assert!(rest.iter().all(|&times| times == 0), "nothing else is");
+        self.requests.finish(&mut self.peer.env);
         self.peer.run_for(Duration::from_secs(60));
         assert!(self.peer.host.is_quiet(), "every connection is closed");
         self.peer.host.free(&mut self.peer.env, &mut self.peer.device);
-        self.buffers.into_iter().for_each(|buffer| self.peer.env.mem().give(buffer));
         assert_eq!(self.peer.env.mem().buffers_taken(), 0, "and every buffer is back");
     }
 }
@@ -174,6 +144,3 @@ const STATUSES: [Status; 8] = [
     Status::TRANSIENT_TRANSPORT_ERROR,
     Status::INVALID_FIELD,
 ];
-
-/// Steps of one run: longer ones find no more, and there are fewer of them.
-const STEPS_MAX: usize = 64;

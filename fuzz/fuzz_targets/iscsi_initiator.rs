@@ -3,17 +3,17 @@
 //! completed once, and nothing of a closed initiator is left.
 #![no_main]
 
+mod requests;
 #[path = "../../crates/scsi/tests/script/mod.rs"]
 mod script;
 
-use block::{Done, Io, Op};
 use core::time::Duration;
 use libfuzzer_sys::fuzz_target;
+use requests::Requests;
 use script::{Script, Sent, options};
 use scsi::iscsi::initiator::InitiatorOptions;
 use scsi::iscsi::login::{DigestPolicy, Limits};
-use stdx::env::{Env, StreamId};
-use stdx::mem::Span;
+use stdx::env::StreamId;
 use wire::iscsi::{
     AsyncEvent, AsyncMessage, NopIn, Opcode, RESERVED_TAG, Reject, RejectReason, Residual, Serial,
     TaskRequest, TaskResponse, TaskResult,
@@ -45,19 +45,14 @@ fuzz_target!(|input: &[u8]| {
         ..Limits::default()
     };
     script.strict = false;
-    let mut run = Run { script: script.up(), submitted: 0, completed: [0; 256] };
-    let mut rest = rest;
-    for _ in 0..STEPS_MAX {
-        let Some(left) = run.step(rest) else { break };
-        rest = left;
-    }
+    let mut run = Run { script: script.up(), requests: Requests::new(4096, 8) };
+    requests::play(rest, |rest| run.step(rest));
     run.finish();
 });
 
 struct Run {
     script: Script,
-    submitted: u8,
-    completed: [u32; 256],
+    requests: Requests,
 }
 
 impl Run {
@@ -92,27 +87,8 @@ impl Run {
     }
 
     fn submit(&mut self, argument: u8) {
-        if self.submitted == u8::MAX {
-            return;
-        }
-        let blocks = u32::from(argument >> 3) % 9;
-        let op = match argument % 5 {
-            0 => Op::Read,
-            1 => Op::Write,
-            2 => Op::Flush,
-            3 => Op::Zero { deallocate: false },
-            _ => Op::Discard,
-        };
-        let len = if op.moves_data() { blocks as usize * 4096 } else { 0 };
-        let taken = if len == 0 { Some(Span::EMPTY) } else { self.script.env.mem().take(len) };
-        let Some(data) = taken else { return };
-        let lba = u64::from(argument);
-        let io = Io { tag: u64::from(self.submitted), op, lba, blocks, fua: false, lend: false, data };
         let channel = self.script.channel.as_mut().expect("connected");
-        if channel.submit(&mut self.script.env, io).is_ok() {
-            self.submitted += 1;
-        }
-        self.take_done();
+        self.requests.submit(&mut self.script.env, &mut **channel, argument);
     }
 
     /// An answer of the right form to something the target has seen; perhaps not the right one.
@@ -206,21 +182,14 @@ impl Run {
     }
 
     fn take_done(&mut self) {
-        let mut done: Vec<Done> = Vec::new();
-        if let Some(channel) = &mut self.script.channel {
-            channel.poll(&mut self.script.env, &mut done);
-        }
-        for done in done {
-            self.completed[done.tag as usize] += 1;
-        }
+        let channel = self.script.channel.as_mut().expect("connected");
+        self.requests.take_done(&mut self.script.env, &mut **channel);
     }
 
     fn finish(mut self) {
         self.script.initiator.close(&mut self.script.env);
         self.take_done();
-        let (submitted, rest) = self.completed.split_at(usize::from(self.submitted));
-        assert!(submitted.iter().all(|&times| times == 1), "each request is completed once");
-        assert!(rest.iter().all(|&times| times == 0), "nothing else is");
+        self.requests.finish(&mut self.script.env);
         for stream in self.script.env.streams() {
             assert!(self.script.env.stream(stream).closed.is_some(), "every stream is closed");
         }
@@ -259,6 +228,3 @@ const REASONS: [RejectReason; 3] =
     [RejectReason::DataDigestError, RejectReason::InvalidDataAck, RejectReason::ProtocolError];
 
 const REQUESTS_MAX: usize = 64;
-
-/// Steps of one run: longer ones find no more, and there are fewer of them.
-const STEPS_MAX: usize = 64;

@@ -7,14 +7,15 @@
 
 #[path = "../../crates/scsi/tests/iser_script/mod.rs"]
 mod iser_script;
+mod requests;
 
-use block::{BlockDevice, Channel, Done, Io, Op};
+use block::{BlockDevice, Channel};
 use core::time::Duration;
 use iser_script::{Script, bhs, options};
 use libfuzzer_sys::fuzz_target;
+use requests::Requests;
 use scsi::iscsi::initiator::InitiatorOptions;
 use stdx::env::Env;
-use stdx::mem::Span;
 use stdx::slab::Key;
 use verbs::{Data, Key as MemoryKey};
 use wire::iscsi::{
@@ -36,23 +37,15 @@ fuzz_target!(|input: &[u8]| {
     };
     let script = Script::connected(options);
     let channel = script.initiator.disk(0).expect("a disk").open();
-    let (buffers, done) = (Vec::new(), Vec::new());
-    let mut run = Run { script, channel, buffers, done, submitted: 0, completed: [0; 256] };
-    let mut rest = rest;
-    for _ in 0..STEPS_MAX {
-        let Some(left) = run.step(rest) else { break };
-        rest = left;
-    }
+    let mut run = Run { script, channel, requests: Requests::new(4096, 8) };
+    requests::play(rest, |rest| run.step(rest));
     run.finish();
 });
 
 struct Run {
     script: Script,
     channel: Box<dyn Channel>,
-    buffers: Vec<Span>,
-    done: Vec<Done>,
-    submitted: u8,
-    completed: [u32; 256],
+    requests: Requests,
 }
 
 impl Run {
@@ -61,7 +54,7 @@ impl Run {
         let (&[what, argument], rest) = bytes.split_first_chunk()?;
         let mut left = rest;
         match what % 8 {
-            0 | 1 => self.submit(argument),
+            0 | 1 => self.requests.submit(&mut self.script.env, &mut *self.channel, argument),
             2 | 3 => self.answer(argument),
             4 => {
                 let raw = rest.get(..usize::from(argument)).unwrap_or(rest);
@@ -81,29 +74,6 @@ impl Run {
     fn at(&self, which: u8) -> Option<Key> {
         let count = self.script.connections.len().max(1);
         self.script.connections.keys().nth(usize::from(which) % count).copied()
-    }
-
-    fn submit(&mut self, argument: u8) {
-        if self.submitted == u8::MAX {
-            return;
-        }
-        let blocks = u32::from(argument >> 3) % 9;
-        let op = match argument % 5 {
-            0 => Op::Read,
-            1 => Op::Write,
-            2 => Op::Flush,
-            3 => Op::Zero { deallocate: false },
-            _ => Op::Discard,
-        };
-        let len = if op.moves_data() { blocks as usize * 4096 } else { 0 };
-        let taken = if len == 0 { Some(Span::EMPTY) } else { self.script.env.mem().take(len) };
-        let Some(data) = taken else { return };
-        self.buffers.extend((len > 0).then_some(data));
-        let (tag, lba) = (u64::from(self.submitted), u64::from(argument));
-        let io = Io { tag, op, lba, blocks, fua: false, lend: false, data };
-        if self.channel.submit(&mut self.script.env, io).is_ok() {
-            self.submitted += 1;
-        }
     }
 
     /// An answer to a message that has come, perhaps again, perhaps not the right one.
@@ -199,10 +169,7 @@ impl Run {
         for _ in 0..TURNS {
             self.script.turn();
         }
-        self.channel.poll(&mut self.script.env, &mut self.done);
-        for done in self.done.drain(..) {
-            self.completed[done.tag as usize] += 1;
-        }
+        self.requests.take_done(&mut self.script.env, &mut *self.channel);
     }
 
     fn finish(mut self) {
@@ -210,12 +177,9 @@ impl Run {
         self.settle();
         self.script.pass(Duration::from_secs(60));
         self.settle();
-        let (submitted, rest) = self.completed.split_at(usize::from(self.submitted));
-        assert!(submitted.iter().all(|&times| times == 1), "each request is completed once");
-        assert!(rest.iter().all(|&times| times == 0), "nothing else is");
+        self.requests.finish(&mut self.script.env);
         assert!(self.script.initiator.is_quiet(), "every connection is closed");
         self.script.initiator.free(&mut self.script.env, &mut self.script.device);
-        self.buffers.into_iter().for_each(|buffer| self.script.env.mem().give(buffer));
         assert_eq!(self.script.env.mem().buffers_taken(), 0, "and every buffer is back");
     }
 }
@@ -235,5 +199,3 @@ const REASONS: [RejectReason; 3] =
 
 /// Turns after a step.
 const TURNS: usize = 4;
-/// Steps of one run: longer ones find no more, and there are fewer of them.
-const STEPS_MAX: usize = 64;

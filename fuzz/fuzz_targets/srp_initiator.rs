@@ -5,16 +5,17 @@
 //! The input is a list of steps: one byte that says what, one that says how, and bytes, if the step uses some.
 #![no_main]
 
+mod requests;
 #[path = "../../crates/scsi/tests/srp_script/mod.rs"]
 mod srp_script;
 
-use block::{BlockDevice, Channel, Done, Io, Op};
+use block::{BlockDevice, Channel};
 use core::time::Duration;
 use libfuzzer_sys::fuzz_target;
+use requests::Requests;
 use scsi::srp::initiator::InitiatorOptions;
 use srp_script::{ADDRESS, Script, good, pieces, written};
 use stdx::env::Env;
-use stdx::mem::Span;
 use stdx::slab::Key;
 use wire::scsi::{Lun, Sense, SenseKey};
 use wire::srp::{
@@ -36,23 +37,15 @@ fuzz_target!(|input: &[u8]| {
     };
     let script = Script::connected(options);
     let channel = script.initiator.disk(0).expect("a disk").open();
-    let (buffers, done) = (Vec::new(), Vec::new());
-    let mut run = Run { script, channel, buffers, done, submitted: 0, completed: [0; 256] };
-    let mut rest = rest;
-    for _ in 0..STEPS_MAX {
-        let Some(left) = run.step(rest) else { break };
-        rest = left;
-    }
+    let mut run = Run { script, channel, requests: Requests::new(512, 31) };
+    requests::play(rest, |rest| run.step(rest));
     run.finish();
 });
 
 struct Run {
     script: Script,
     channel: Box<dyn Channel>,
-    buffers: Vec<Span>,
-    done: Vec<Done>,
-    submitted: u8,
-    completed: [u32; 256],
+    requests: Requests,
 }
 
 impl Run {
@@ -61,7 +54,7 @@ impl Run {
         let (&[what, argument], rest) = bytes.split_first_chunk()?;
         let mut left = rest;
         match what % 8 {
-            0 | 1 => self.submit(argument),
+            0 | 1 => self.requests.submit(&mut self.script.env, &mut *self.channel, argument),
             2 | 3 => self.answer(argument),
             4 => {
                 let raw = rest.get(..usize::from(argument)).unwrap_or(rest);
@@ -81,29 +74,6 @@ impl Run {
     fn at(&self, argument: u8) -> Option<Key> {
         let channels = &self.script.channels;
         channels.get(usize::from(argument) % channels.len().max(1)).copied()
-    }
-
-    fn submit(&mut self, argument: u8) {
-        if self.submitted == u8::MAX {
-            return;
-        }
-        let blocks = u32::from(argument >> 3);
-        let op = match argument % 5 {
-            0 => Op::Read,
-            1 => Op::Write,
-            2 => Op::Flush,
-            3 => Op::Zero { deallocate: false },
-            _ => Op::Discard,
-        };
-        let len = if op.moves_data() { blocks as usize * 512 } else { 0 };
-        let taken = if len == 0 { Some(Span::EMPTY) } else { self.script.env.mem().take(len) };
-        let Some(data) = taken else { return };
-        self.buffers.extend((len > 0).then_some(data));
-        let (tag, lba) = (u64::from(self.submitted), u64::from(argument));
-        let io = Io { tag, op, lba, blocks, fua: false, lend: false, data };
-        if self.channel.submit(&mut self.script.env, io).is_ok() {
-            self.submitted += 1;
-        }
     }
 
     /// A response to a unit that has come, perhaps again.
@@ -191,10 +161,7 @@ impl Run {
         for _ in 0..TURNS {
             self.script.turn();
         }
-        self.channel.poll(&mut self.script.env, &mut self.done);
-        for done in self.done.drain(..) {
-            self.completed[done.tag as usize] += 1;
-        }
+        self.requests.take_done(&mut self.script.env, &mut *self.channel);
     }
 
     fn finish(mut self) {
@@ -202,12 +169,9 @@ impl Run {
         self.settle();
         self.script.pass(Duration::from_secs(60));
         self.settle();
-        let (submitted, rest) = self.completed.split_at(usize::from(self.submitted));
-        assert!(submitted.iter().all(|&times| times == 1), "each request is completed once");
-        assert!(rest.iter().all(|&times| times == 0), "nothing else is");
+        self.requests.finish(&mut self.script.env);
         assert!(self.script.initiator.is_quiet(), "every connection is closed");
         self.script.initiator.free(&mut self.script.env, &mut self.script.device);
-        self.buffers.into_iter().for_each(|buffer| self.script.env.mem().give(buffer));
         assert_eq!(self.script.env.mem().buffers_taken(), 0, "and every buffer is back");
     }
 }
@@ -216,5 +180,3 @@ impl Run {
 const PORT: PortId = PortId { extension: 0x0505, guid: 0x0a0b };
 /// Turns after a step.
 const TURNS: usize = 4;
-/// Steps of one run: longer ones find no more, and there are fewer of them.
-const STEPS_MAX: usize = 64;
