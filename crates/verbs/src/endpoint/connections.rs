@@ -204,8 +204,15 @@ impl Endpoint {
     pub(super) fn forget(&mut self, env: &mut dyn Env, device: &mut dyn Device, key: Key) {
         let Some(connection) = self.connections.remove(key) else { return };
         self.receives.remove(connection.receives);
+        if self.receives_each > 0 {
+            // What its owner still holds was taken from what is posted for others; once given back it is not posted.
+            self.receives.add(device, connection.held);
+        }
         for received in connection.early {
-            self.receives.post(device, received.index);
+            match self.receives_each {
+                0 => self.receives.post(device, received.index),
+                _ => self.receives.keep(received.index),
+            }
         }
         if let Some(place) = self.by_qp.get_mut(connection.qp.0.index()) {
             *place = None;

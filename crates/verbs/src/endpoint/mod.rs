@@ -242,8 +242,11 @@ impl Endpoint {
 
     /// Posts a receive again.
     pub fn release(&mut self, device: &mut dyn Device, connection: Key, received: Received) {
-        if let Some(connection) = self.connections.get_mut(connection) {
-            connection.held -= 1;
+        match self.connections.get_mut(connection) {
+            Some(connection) => connection.held -= 1,
+            // What its connection brought is not needed any more, and others have theirs.
+            None if self.receives_each > 0 => return self.receives.keep(received.index),
+            None => {}
         }
         self.receives.post(device, received.index);
     }

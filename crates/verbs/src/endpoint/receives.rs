@@ -103,6 +103,11 @@ impl Receives {
         self.region.slice(self.offset(received.index), received.len.min(self.len) as usize)
     }
 
+    /// A receive is not needed for now.
+    pub(super) fn keep(&mut self, index: u32) {
+        self.spare.push(index);
+    }
+
     /// Posts a receive again, if it is needed.
     pub(super) fn post(&mut self, device: &mut dyn Device, index: u32) {
         if self.surplus > 0 {
