@@ -201,6 +201,60 @@ impl SdpStream {
         done.map_err(error_of)
     }
 
+    /// Has the stream pause: both ends finish what is under way and let go of the queue pair between them. A stream that blocks waits
+    /// until it has paused. The peer's end does its part by itself. What is written meanwhile waits, and whoever does not call
+    /// [`SdpStream::resume`] within [`Config::resume_timeout`](sdp::sockets::Config::resume_timeout) loses the stream.
+    ///
+    /// # Errors
+    /// When the stream is not open, pauses already, or ends meanwhile.
+    pub fn suspend(&self) -> io::Result<()> {
+        let begun = self.with(|state, key| {
+            state.with(key, |port, env, id| port.sockets.suspend(env, &mut port.device, id))
+        });
+        begun.map_err(error_of)?;
+        self.until(|state, key| state.with(key, |port, _, id| Ok(port.sockets.is_suspended(id))))
+    }
+
+    /// Has a stream that was suspended go on with another queue pair. One that blocks waits until it does.
+    ///
+    /// # Errors
+    /// When the stream is not there, or the peer does not come back in time.
+    pub fn resume(&self) -> io::Result<()> {
+        let begun = self.with(|state, key| {
+            state.with(key, |port, env, id| {
+                port.sockets.resume(env, &mut port.device, id);
+                Ok(())
+            })
+        });
+        begun.map_err(error_of)?;
+        self.until(|state, key| state.with(key, |port, _, id| Ok(!port.sockets.is_pausing(id))))
+    }
+
+    /// Whether the stream has paused.
+    pub fn is_suspended(&self) -> bool {
+        let asked = self.with(|state, key| state.with(key, |port, _, id| Ok(port.sockets.is_suspended(id))));
+        asked.unwrap_or(false)
+    }
+
+    /// Waits until something is so, if the stream blocks; its end is an error.
+    fn until(&self, mut is_so: impl FnMut(&mut State, Key) -> Result<bool, SocketError>) -> io::Result<()> {
+        if self.is_nonblocking.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let waited = self.fabric.0.wait(self.key, None, |state| {
+            let key = self.key;
+            let failed = state.with(key, |port, _, id| {
+                let ended = port.sockets.readiness(id).ended;
+                Ok(ended.then(|| port.sockets.take_error(id).unwrap_or(SocketError::Reset)))
+            });
+            match failed.and_then(|failed| failed.map_or(Ok(()), Err)) {
+                Err(error) => Some(Err(error)),
+                Ok(()) => is_so(state, key).map(|is_so| is_so.then_some(())).transpose(),
+            }
+        });
+        waited.unwrap_or(Err(SocketError::WouldBlock)).map_err(error_of)
+    }
+
     /// Ends the stream at once: the peer sees a reset, and what is under way is lost.
     pub fn abort(&self) {
         // One that is not there has ended.

@@ -73,12 +73,35 @@ impl Two {
         self.sockets[end].read(env, device, id, into)
     }
 
+    /// Has some of the ends pause the stream, and go on at once.
+    fn suspend(&mut self, ids: [StreamId; 2], ends: &[usize]) -> usize {
+        let mut begun = 0;
+        for &end in ends {
+            let (device, env) = self.world.end(end);
+            // While the last pause is not over there is no other.
+            if self.sockets[end].suspend(env, device, ids[end]).is_ok() {
+                self.sockets[end].resume(env, device, ids[end]);
+                begun += 1;
+            }
+        }
+        begun
+    }
+
     /// Pours bytes both ways until both have all, and both halves are closed.
     fn exchange(&mut self, len: usize) {
         let ids = self.pair();
+        self.pour(ids, len, &[]);
+    }
+
+    /// The same, and these ends pause now and then. Says how many pauses there were.
+    fn pour(&mut self, ids: [StreamId; 2], len: usize, pausing: &[usize]) -> usize {
+        let mut pauses = 0;
         let sent: Vec<u8> = (0..len as u32).map(|at| (at.wrapping_mul(0x9e37_79b9) >> 9) as u8).collect();
         let (mut at, mut heard, mut is_over) = ([0; 2], [Vec::new(), Vec::new()], [false; 2]);
-        for _ in 0..1_000_000 {
+        for round in 0..1_000_000 {
+            if round % 40 == 20 && at.iter().all(|at| *at < len / 2) {
+                pauses += self.suspend(ids, pausing);
+            }
             for end in [0, 1] {
                 if at[end] < len {
                     match self.write(end, ids[end], &sent[at[end]..len.min(at[end] + 3000)]) {
@@ -99,7 +122,7 @@ impl Two {
             }
             if is_over == [true; 2] {
                 assert!(heard.iter().all(|heard| *heard == sent), "what was written is read");
-                return;
+                return pauses;
             }
             self.turn();
         }
@@ -135,6 +158,19 @@ fn bytes_cross_shared_memory() {
         let counters = two.world.devices[1].neighbour_counters();
         assert!(counters.direct_bytes > 0, "frames are copied from where they lie");
         assert_eq!(two.world.devices[0].neighbours(), 1);
+    }
+}
+
+#[test]
+fn a_stream_that_pauses_loses_nothing() {
+    for (seed, pausing) in [(0, &[0][..]), (1, &[1]), (2, &[0, 1]), (3, &[1, 0])] {
+        let mut lossy = Two::lossy(seed, ["10.0.0.1", "10.0.0.2"], narrow());
+        let on_one = World::on_one_machine(Kind::Published, [1000; 2], |usual| usual);
+        let mut shared = Two::on(on_one, narrow());
+        for two in [&mut lossy, &mut shared] {
+            let ids = two.pair();
+            assert!(two.pour(ids, 60_000, pausing) > 0, "{pausing:?} pause");
+        }
     }
 }
 

@@ -213,3 +213,29 @@ fn what_was_written_arrives_though_its_writer_leaves() {
     drop(server);
     drop(fabric);
 }
+
+#[test]
+fn a_stream_pauses_and_goes_on() {
+    let (client, server) = pair();
+    thread::scope(|scope| {
+        // The peer's end does its part while its owner does something else.
+        scope.spawn(|| pour(&server, 2_000_000));
+        let mut place = vec![0; 1000];
+        let mut at = 0;
+        for _ in 0..5 {
+            client.suspend().expect("a pause");
+            assert!(client.is_suspended());
+            client.resume().expect("the peer");
+            assert!(!client.is_suspended());
+            let len = client.receive(&mut place).expect("bytes");
+            assert!(place[..len].iter().enumerate().all(|(offset, found)| *found == byte(at + offset)));
+            at += len;
+        }
+        let mut rest = Vec::new();
+        (&client).read_to_end(&mut rest).expect("bytes");
+        assert!(rest.iter().enumerate().all(|(offset, found)| *found == byte(at + offset)));
+        assert_eq!(at + rest.len(), 2_000_000);
+    });
+    let error = client.suspend().expect_err("the peer sends no more");
+    assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+}

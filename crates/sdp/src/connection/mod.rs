@@ -115,10 +115,12 @@ pub enum Event {
         /// Bytes, with the header.
         len: u32,
     },
-    /// Nothing moves any more, so that the connection can go on elsewhere: at this service, if the peer says where.
+    /// Nothing moves any more, so that the connection can go on elsewhere: one of the ends has named a service, or both have.
     Paused {
-        /// The service id.
-        service: u64,
+        /// The id of the service that we named.
+        ours: Option<u64>,
+        /// The id of the peer's.
+        theirs: Option<u64>,
     },
 }
 
@@ -156,8 +158,10 @@ enum Request {
 /// How far a pause has come, if one is asked for.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pause {
-    /// Where the connection is to go on.
-    service: Option<u64>,
+    /// Where the connection is to go on, if we asked.
+    ours: Option<u64>,
+    /// The same, if the peer did.
+    theirs: Option<u64>,
     /// The peer asked, and hears from us once no advert is left.
     owes: bool,
     /// We asked, and the peer has not answered.
@@ -334,12 +338,15 @@ impl Connection {
     /// Has the connection pause, to go on at a service of this number. [`Event::Paused`] follows.
     ///
     /// # Errors
-    /// When it ends, or pauses already.
+    /// When it ends, or pauses already, or the peer is of those that would reset it.
     pub fn suspend(&mut self, now: Time, service: u64) -> Result<(), Refused> {
         if !self.close.is_open() || self.close.is_peer_closed() || self.pause.is_asked() {
             return Err(Refused::Closed);
         }
-        self.pause = Pause { service: Some(service), owes: false, awaits: true };
+        if !self.terms.is_pipelined_known() {
+            return Err(Refused::Mode);
+        }
+        self.pause = Pause { ours: Some(service), awaits: true, ..Pause::default() };
         self.control.push_back(Control::Suspend(service));
         self.cancel_written(now);
         self.cancel_advertised();
@@ -454,7 +461,7 @@ impl Connection {
 
 impl Pause {
     const fn is_asked(&self) -> bool {
-        self.service.is_some()
+        self.ours.is_some() || self.theirs.is_some()
     }
 
     const fn is_done(&self) -> bool {

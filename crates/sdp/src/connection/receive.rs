@@ -1,7 +1,7 @@
 //! Messages that come.
 
 use super::mode::{self, Asker};
-use super::{Connection, Control, Event, Message, Payload, Violation};
+use super::{Connection, Control, Event, Message, Pause, Payload, Violation};
 use crate::connection::incoming::Place;
 use stdx::time::Time;
 use wire::sdp::{BASE_LEN, Base, Body, Flags, Half, Mode, SinkAdvert};
@@ -217,7 +217,7 @@ impl Connection {
             return Err(Violation::Unasked);
         }
         self.pause.owes = true;
-        self.pause.service.get_or_insert(service);
+        self.pause.theirs = Some(service);
         self.cancel_written(now);
         self.cancel_advertised();
         Ok(())
@@ -225,8 +225,9 @@ impl Connection {
 
     /// Tells the owner once both ends know that the connection pauses.
     pub(super) fn tell_pause(&mut self) {
-        if let Some(service) = self.pause.service.filter(|_| self.pause.is_done()) {
-            self.events.push_back(Event::Paused { service });
+        if self.pause.is_done() {
+            let Pause { ours, theirs, .. } = self.pause;
+            self.events.push_back(Event::Paused { ours, theirs });
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What happens to connections: how they come and go, and the messages that arrive.
 
 use super::inbox::Held;
+use super::pause::Pause;
 use super::stream::{Phase, Stream};
 use super::{Context, ListenerId, SocketError, Sockets, StreamId};
 use crate::{Connection, Message, Options, Terms};
@@ -11,16 +12,22 @@ use verbs::{Parameters, PrivateData, Rejection};
 use wire::sdp::{Hello, HelloAck};
 
 impl Sockets {
-    /// Takes what happened at the endpoint; true if anything did.
+    /// Takes what happened at the endpoint; true if anything did. What came before a connection ended counts, though the end is
+    /// known already.
     pub(super) fn take_happenings(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut found = false;
         while let Some(event) = cx.device.poll_event() {
             self.endpoint.handle_event(cx.device, &event);
         }
+        let mut found = self.take_completed(cx);
         while let Some(event) = cx.device.poll_connection() {
             found = true;
             self.endpoint.handle_connection(cx.env, cx.device, &event);
         }
+        found | self.take_completed(cx)
+    }
+
+    fn take_completed(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut found = false;
         while self.endpoint.is_ready()
             && let Some(happening) = self.endpoint.poll(cx.env, cx.device)
         {
@@ -47,7 +54,10 @@ impl Sockets {
                 }
             }
             Happening::Broken { connection } => {
-                if let Some(id) = self.by_connection(*connection) {
+                let is_let_go = |stream: &Stream| stream.has_paused() && stream.phase == Phase::Open;
+                if let Some(id) = self.by_connection(*connection)
+                    && !self.streams.get(id.0).is_some_and(is_let_go)
+                {
                     self.end(id, Some(SocketError::Reset));
                 }
             }
@@ -64,6 +74,9 @@ impl Sockets {
     }
 
     fn try_answer(&mut self, cx: &mut Context<'_>, requested: &Requested) -> Option<()> {
+        if let Some(id) = self.portals.get(&requested.portal).copied() {
+            return self.hear_return(cx, id, requested);
+        }
         let hello = Hello::decode(requested.private_data.bytes()).ok()?;
         let terms = Terms::of_hello(&hello).ok()?;
         let found = self.listeners.iter().find(|(_, listener)| listener.address == requested.portal);
@@ -75,7 +88,8 @@ impl Sockets {
         let peer = SocketAddr::new(hello.source, hello.port);
         let options = self.bring_receives();
         let ack = Terms::hello_ack(&options, &hello).encode();
-        let stream = Stream::new(Phase::Accepting(listener), options.receives, local, peer);
+        let stream =
+            Stream::new(Phase::Accepting(listener), options.receives, requested.peer.ip(), local, peer);
         let id = StreamId(self.streams.insert(stream).ok()?);
         let answered =
             self.endpoint.accept(cx.env, cx.device, requested.request, Parameters::default(), &ack);
@@ -128,7 +142,22 @@ impl Sockets {
                     }
                 }
             }
-            Phase::Open | Phase::Ended => {}
+            Phase::Resuming => {
+                let is_host = stream.pause.as_ref().is_none_or(Pause::is_host);
+                let ack = HelloAck::decode(private_data.bytes()).ok();
+                match ack.and_then(|ack| Terms::of_hello_ack(&ack).ok()) {
+                    _ if is_host => {}
+                    Some(terms) => self.restart(cx.env.now(), id, terms),
+                    None => self.end(id, Some(SocketError::Protocol)),
+                }
+                if self.streams.get(id.0).is_some_and(|stream| stream.phase == Phase::Resuming) {
+                    self.resumed(id);
+                    self.open(id);
+                } else {
+                    self.endpoint.disconnect(cx.env, cx.device, connection);
+                }
+            }
+            Phase::Open | Phase::Suspended | Phase::Ended => {}
         }
     }
 
@@ -159,8 +188,10 @@ impl Sockets {
     /// What we asked for did not come about.
     fn refuse(&mut self, connection: Key, why: Option<&(Rejection, PrivateData)>) {
         let Some(id) = self.by_connection(connection) else { return };
+        let is_first = self.streams.get(id.0).is_some_and(|stream| stream.phase == Phase::Connecting);
         let error = match why {
-            Some((Rejection::NoListener | Rejection::Consumer, _)) => SocketError::Refused,
+            Some((Rejection::NoListener | Rejection::Consumer, _)) if is_first => SocketError::Refused,
+            Some((Rejection::NoListener | Rejection::Consumer, _)) => SocketError::Reset,
             Some((Rejection::Other(_), _)) => SocketError::Reset,
             None => SocketError::TimedOut,
         };
@@ -184,10 +215,10 @@ impl Sockets {
                     let mut last = [0];
                     cx.env.mem().read(bytes.from(bytes.len() - 1), &mut last);
                     bytes = bytes.first(bytes.len() - 1);
-                    keep(stream, bytes, received);
+                    keep(stream, bytes, received, connection);
                     stream.inbox.push_urgent(last[0]);
                 } else {
-                    keep(stream, bytes, received);
+                    keep(stream, bytes, received, connection);
                 }
                 !bytes.is_empty()
             }
@@ -201,13 +232,17 @@ impl Sockets {
             machine_release(stream);
             self.endpoint.release(cx.device, connection, received);
         }
-        self.note_events(id);
+        self.note_events(cx.env.now(), id);
         self.stir(id);
     }
 
     /// The connection is gone, and with it a stream that nobody wants any more.
     fn forget(&mut self, cx: &mut Context<'_>, connection: Key) {
         let Some(id) = self.by_connection(connection) else { return };
+        if self.streams.get(id.0).is_some_and(|stream| stream.has_paused() && stream.phase == Phase::Open) {
+            // The peer was first to let go.
+            return self.stir(id);
+        }
         self.settle(cx.env.mem(), id);
         self.end(id, Some(SocketError::Reset));
         self.unbind(id);
@@ -217,11 +252,13 @@ impl Sockets {
     pub(super) fn give_back(&mut self, cx: &mut Context<'_>, id: StreamId, held: Held) {
         match held {
             Held::Buffer(buffer) => cx.env.mem().give(buffer),
-            Held::Message(received) => {
-                let Some(stream) = self.streams.get_mut(id.0) else { return };
-                machine_release(stream);
-                // Without a connection there is nobody to count it for, but it is posted again.
-                let connection = stream.last_connection;
+            Held::Message(received, connection) => {
+                // It is counted for the connection that it came over, if that is still the stream's; posted again it is anyway.
+                if let Some(stream) =
+                    self.streams.get_mut(id.0).filter(|it| it.connection == Some(connection))
+                {
+                    machine_release(stream);
+                }
                 self.endpoint.release(cx.device, connection, received);
             }
         }
@@ -229,9 +266,9 @@ impl Sockets {
 }
 
 /// Bytes that were received, if there are some.
-fn keep(stream: &mut Stream, bytes: stdx::mem::Span, received: Received) {
+fn keep(stream: &mut Stream, bytes: stdx::mem::Span, received: Received, connection: Key) {
     if !bytes.is_empty() {
-        stream.inbox.push(bytes, Held::Message(received));
+        stream.inbox.push(bytes, Held::Message(received, connection));
     }
 }
 

@@ -75,7 +75,7 @@ impl Sockets {
         }
         let options = self.bring_receives();
         let hello = Terms::hello(&options, from, to).encode();
-        let stream = Stream::new(Phase::Connecting, options.receives, from, to);
+        let stream = Stream::new(Phase::Connecting, options.receives, route.ip(), from, to);
         let id = StreamId(self.streams.insert(stream).map_err(|_| OpenError::TooMany)?);
         let parameters = Parameters::default();
         match self.endpoint.connect(env, device, PortSpace::Sdp, route, parameters, &hello) {
@@ -306,7 +306,14 @@ impl Sockets {
         if let Some(machine) = stream.machine.as_mut() {
             machine.abort();
         }
-        self.drive(&mut Context { env, device }, id);
+        match (stream.phase, stream.connection) {
+            (Phase::Suspended, _) => self.end(id, None),
+            (Phase::Resuming, Some(connection)) => {
+                self.end(id, None);
+                self.endpoint.disconnect(env, device, connection);
+            }
+            _ => self.drive(&mut Context { env, device }, id),
+        }
     }
 
     /// Wants no more of a stream: its id means nothing from now on. What was written still goes out, if the peer takes it and
@@ -322,7 +329,19 @@ impl Sockets {
         stream.is_left = true;
         (stream.is_write_shut, stream.is_read_shut) = (true, true);
         match (stream.connection, stream.machine.as_mut()) {
-            (None, _) => self.remove(id),
+            // What was written still goes out, if the peer comes back.
+            (None, Some(machine)) if stream.phase == Phase::Suspended && !has_unread => {
+                machine.shut_down();
+                machine.shut_read();
+                if let Some(pause) = stream.pause.as_mut() {
+                    pause.want();
+                }
+                self.drive(cx, id);
+            }
+            (None, _) => {
+                self.give_up_pause(id);
+                self.remove(id);
+            }
             (Some(_), Some(machine)) => {
                 machine.shut_down();
                 machine.shut_read();

@@ -8,6 +8,7 @@ use super::{Context, ListenerId, SocketError, Sockets, StreamId};
 use crate::{Event, Message, Piece, Step};
 use stdx::mem::{Memory, Span};
 use stdx::slab::Key;
+use stdx::time::Time;
 use verbs::{Data, Key as MemoryKey, Remote, Status};
 
 impl Sockets {
@@ -66,7 +67,8 @@ impl Sockets {
             }
         }
         self.read_offers(cx, id);
-        self.note_events(id);
+        self.note_events(cx.env.now(), id);
+        self.go_on(cx, id);
         self.schedule(id);
     }
 
@@ -166,7 +168,8 @@ impl Sockets {
             Some(Posted::Read(buffer)) => cx.env.mem().give(buffer),
             Some(Posted::Plain) | None => {}
         }
-        if status != Status::Success {
+        // What failed once both had said that nothing more comes had arrived.
+        if status != Status::Success && !stream.has_paused() {
             let why =
                 if status == Status::RetryExceeded { SocketError::TimedOut } else { SocketError::Reset };
             return self.end(id, Some(why));
@@ -192,22 +195,26 @@ impl Sockets {
     }
 
     /// Takes down what the state machine says of the peer.
-    pub(super) fn note_events(&mut self, id: StreamId) {
+    pub(super) fn note_events(&mut self, now: Time, id: StreamId) {
         let Some(stream) = self.streams.get_mut(id.0) else { return };
         let Some(machine) = stream.machine.as_mut() else { return };
-        let mut error = None;
+        let (mut error, mut paused) = (None, None);
         while let Some(event) = machine.poll_event() {
             match event {
                 Event::PeerClosed => stream.is_peer_closed = true,
                 Event::UrgentPending => stream.is_urgent = true,
                 Event::Aborted => error = Some(SocketError::Reset),
-                // Memory of ours is not advertised, and nobody is told to pause.
-                Event::Written { .. } | Event::Returned { .. } | Event::Paused { .. } => {}
+                Event::Paused { ours, theirs } => paused = Some((ours, theirs)),
+                // Memory of ours is not advertised to be written to.
+                Event::Written { .. } | Event::Returned { .. } => {}
                 Event::Resized { .. } => {}
             }
         }
         if error.is_some() {
             stream.error = stream.error.or(error);
+        }
+        if let Some((ours, theirs)) = paused {
+            self.handle_paused(now, id, ours, theirs);
         }
         self.note_change(id);
     }
@@ -233,6 +240,7 @@ impl Sockets {
         if let Phase::Accepting(listener) = before {
             self.arrived(listener);
         }
+        self.give_up_pause(id);
         self.note_change(id);
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use stdx::mem::{Memory, Span};
+use stdx::slab::Key;
 use verbs::endpoint::Received;
 
 /// See the module.
@@ -30,8 +31,8 @@ struct Piece {
 /// What is given back once bytes are read.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Held {
-    /// A receive.
-    Message(Received),
+    /// A receive, and the connection that it came over.
+    Message(Received, Key),
     /// A buffer of the environment's.
     Buffer(Span),
 }

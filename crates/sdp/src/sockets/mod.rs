@@ -10,6 +10,8 @@
 //!   connect ---> Connecting --HelloAck--.                       peer's DisConn, and ours: who closed first disconnects
 //!                                        >---> Open -------------------------------------------------> Ended
 //!   Hello -----> Accepting --RTU--------'        abort, a violation, a broken connection: at once
+//!
+//!   Open --suspend, or the peer's--> Suspended --resume--> Resuming --both have greeted each other--> Open (see `pause`)
 //! ```
 //!
 //! Invariants: no byte is taken that credits do not allow to go out soon, so what was written is on its way; each message's receive
@@ -23,6 +25,7 @@ mod drive;
 mod frames;
 mod inbox;
 mod outbox;
+mod pause;
 mod stream;
 
 pub use config::Config;
@@ -30,14 +33,14 @@ pub use stream::Readiness;
 
 use core::net::SocketAddr;
 use frames::Frames;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use stdx::env::Env;
 use stdx::slab::{Key, Slab};
-use stdx::time::Time;
+use stdx::time::{Time, earliest};
 use stream::{Phase, Stream};
 use thiserror::Error;
 use verbs::endpoint::Endpoint;
-use verbs::{CreateError, Device, PostError};
+use verbs::{ConnectionId, CreateError, Device, PostError};
 
 /// See the module.
 #[derive(Debug)]
@@ -49,6 +52,11 @@ pub struct Sockets {
     listeners: Slab<Listener>,
     /// Whose each connection of the endpoint is, by its place.
     by_place: Vec<Option<StreamId>>,
+    /// Where the peers of streams that pause are to come back.
+    portals: BTreeMap<SocketAddr, StreamId>,
+    /// Where nobody is waited for any more, and who came there in vain: the device is yet to be told.
+    left_portals: Vec<SocketAddr>,
+    refused: Vec<ConnectionId>,
     /// Streams that may have something to do.
     stirred: VecDeque<StreamId>,
     /// Streams that wait for a frame.
@@ -151,6 +159,9 @@ impl Sockets {
             streams: Slab::new(config.streams_max as usize),
             listeners: Slab::new(config.listeners_max as usize),
             by_place: Vec::new(),
+            portals: BTreeMap::new(),
+            left_portals: Vec::new(),
+            refused: Vec::new(),
             stirred: VecDeque::new(),
             starved: Vec::new(),
             changed: VecDeque::new(),
@@ -171,8 +182,9 @@ impl Sockets {
     pub fn progress(&mut self, env: &mut dyn Env, device: &mut dyn Device) -> bool {
         let cx = &mut Context { env, device };
         let found = self.take_happenings(cx);
-        self.handle_timeouts(cx.env.now());
+        self.handle_timeouts(cx);
         self.drive_all(cx);
+        self.close_portals(cx);
         found
     }
 
@@ -238,7 +250,8 @@ impl Sockets {
         assert!(told <= coming, "who closed a listener waits for nobody");
     }
 
-    fn handle_timeouts(&mut self, now: Time) {
+    fn handle_timeouts(&mut self, cx: &mut Context<'_>) {
+        let now = cx.env.now();
         while let Some(&(due, id)) = self.dues.first()
             && due <= now
         {
@@ -246,6 +259,15 @@ impl Sockets {
             self.looks += 1;
             let Some(stream) = self.streams.get_mut(id.0) else { continue };
             stream.due = None;
+            if stream.pause.as_ref().is_some_and(|pause| pause.until <= now) {
+                let connection = stream.connection;
+                self.end(id, Some(SocketError::TimedOut));
+                match connection {
+                    Some(connection) => self.endpoint.disconnect(cx.env, cx.device, connection),
+                    None => self.unbind(id),
+                }
+                continue;
+            }
             let Some(machine) = stream.machine.as_mut() else { continue };
             if machine.deadline().is_some_and(|at| at <= now) && machine.handle_timeout(now).is_err() {
                 stream.error = stream.error.or(Some(SocketError::TimedOut));
@@ -257,12 +279,21 @@ impl Sockets {
     /// Takes down when a stream has to be looked at. A time that is put off counts when it comes, and is then put off.
     fn schedule(&mut self, id: StreamId) {
         let Some(stream) = self.streams.get_mut(id.0) else { return };
-        let due = stream.machine.as_ref().and_then(crate::Connection::deadline);
+        let own = stream.machine.as_ref().and_then(crate::Connection::deadline);
+        let own = own.filter(|_| !stream.has_paused());
+        let due = earliest(own, stream.pause.as_ref().map(|pause| pause.until));
         let Some(due) = due.filter(|due| stream.due.is_none_or(|at| *due < at)) else { return };
         if let Some(before) = stream.due.replace(due) {
             self.dues.remove(&(before, id));
         }
         self.dues.insert((due, id));
+    }
+
+    /// A stream need not be looked at: what it waited for has come.
+    fn unschedule(&mut self, id: StreamId) {
+        if let Some(due) = self.streams.get_mut(id.0).and_then(|stream| stream.due.take()) {
+            self.dues.remove(&(due, id));
+        }
     }
 
     /// Takes a stream away.
@@ -304,7 +335,7 @@ impl Sockets {
         }
         self.by_place[place] = Some(id);
         if let Some(stream) = self.streams.get_mut(id.0) {
-            (stream.connection, stream.last_connection) = (Some(connection), connection);
+            stream.connection = Some(connection);
         }
     }
 

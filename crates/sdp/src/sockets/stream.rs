@@ -2,9 +2,10 @@
 
 use super::inbox::Inbox;
 use super::outbox::Outbox;
+use super::pause::Pause;
 use super::{ListenerId, SocketError};
 use crate::Connection;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
 use stdx::mem::Span;
 use stdx::slab::Key;
@@ -15,8 +16,10 @@ use stdx::time::Time;
 pub(super) struct Stream {
     /// The endpoint's connection, while there is one.
     pub(super) connection: Option<Key>,
-    /// The same after it has gone: receives are given back in its name.
-    pub(super) last_connection: Key,
+    /// The peer's device.
+    pub(super) peer_device: IpAddr,
+    /// We asked for the first connection.
+    pub(super) has_connected: bool,
     pub(super) phase: Phase,
     /// Receives that its connection brings.
     pub(super) receives: u16,
@@ -26,6 +29,8 @@ pub(super) struct Stream {
     pub(super) peer: SocketAddr,
     pub(super) outbox: Outbox,
     pub(super) inbox: Inbox,
+    /// How far a pause has come.
+    pub(super) pause: Option<Pause>,
     /// Requests under way, oldest first, and what each is to leave behind.
     pub(super) posted: VecDeque<Posted>,
     /// The peer sends no more.
@@ -59,6 +64,10 @@ pub(super) enum Phase {
     Accepting(ListenerId),
     /// Bytes move.
     Open,
+    /// It pauses, and has no connection.
+    Suspended,
+    /// It is getting another.
+    Resuming,
     /// There is no connection any more, or will not be.
     Ended,
 }
@@ -92,13 +101,21 @@ pub struct Readiness {
 }
 
 impl Stream {
-    pub(super) fn new(phase: Phase, receives: u16, local: SocketAddr, peer: SocketAddr) -> Self {
+    pub(super) fn new(
+        phase: Phase,
+        receives: u16,
+        peer_device: IpAddr,
+        local: SocketAddr,
+        peer: SocketAddr,
+    ) -> Self {
         Self {
             connection: None,
-            last_connection: Key::from_u64(u64::MAX),
+            peer_device,
+            has_connected: phase == Phase::Connecting,
             phase,
             receives,
             machine: None,
+            pause: None,
             local,
             peer,
             outbox: Outbox::default(),
