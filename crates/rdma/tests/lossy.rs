@@ -56,6 +56,7 @@ fn run(seed: u64) {
         doubled: prng.below(50),
         delayed: prng.below(100),
         damaged: prng.below(20),
+        inbox_bytes: [None, Some(4_000), Some(40_000)][prng.below(3) as usize],
     };
     let mtu = Mtu::ALL[prng.below(5) as usize];
     let window = prng.between(1, 64) as u32;

@@ -53,6 +53,14 @@ pub(crate) fn open(address: SocketAddr, member: Option<IpAddr>) -> Result<(Owned
     Ok((fd, cuts))
 }
 
+/// Bytes of long datagrams that wait in a socket, of those that the kernel counts for them: it counts the memory that they lie in,
+/// which a network card has in pages, so that a datagram of 4 KiB may take four times as much. What never leaves this
+/// machine lies in runs, close together.
+pub(crate) fn inbox_bytes(fd: &OwnedFd, address: IpAddr) -> Result<u32, IoError> {
+    let counted = get(fd, libc::SOL_SOCKET, libc::SO_RCVBUF)?.max(0) as u32;
+    Ok(counted / if address.is_loopback() { 2 } else { 4 })
+}
+
 /// Has the interface with the address `at` become a member of a group, for as long as the socket is open.
 fn join(fd: &OwnedFd, group: IpAddr, at: IpAddr) -> Result<(), IoError> {
     match (group, at) {
@@ -246,6 +254,14 @@ fn set_option<T>(fd: &OwnedFd, level: i32, name: i32, value: &T) -> Result<(), I
     // SAFETY: the kernel reads one value of the length given.
     check(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, value.cast(), len) })?;
     Ok(())
+}
+
+fn get(fd: &OwnedFd, level: i32, name: i32) -> Result<i32, IoError> {
+    let (mut value, mut len) = (0i32, size_of::<i32>() as libc::socklen_t);
+    let (place, room): (*mut i32, *mut libc::socklen_t) = (&mut value, &mut len);
+    // SAFETY: the kernel writes at most the length given, which is the value's, and how much it wrote.
+    check(unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, place.cast(), room) })?;
+    Ok(value)
 }
 
 /// Datagrams over IPv6 may come without a checksum (linux/udp.h).

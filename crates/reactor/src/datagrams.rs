@@ -5,7 +5,7 @@
 
 use crate::poller::{Interest, Poller, Ready};
 use crate::{address, datagram};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use stdx::env::{DatagramSocket, DatagramsId, DatagramsInfo, Event, IoError, Owner, ReceivedRun, Run, What};
 use stdx::mem::{Memory, Span};
@@ -78,6 +78,7 @@ impl Datagrams {
             address: address::local(raw)?,
             run_max: if cuts { RUN_MAX } else { 1 },
             run_bytes_max: RUN_BYTES_MAX,
+            inbox_bytes: datagram::inbox_bytes(&fd, address::local(raw)?.ip())?,
         };
         let socket = Socket { fd, owner, info, watch: Watch::Arrivals, traffic_class: 0 };
         let key = self.table.insert(socket).map_err(|_| IoError::Limit)?;
@@ -90,9 +91,7 @@ impl Datagrams {
 
     /// See [`stdx::env::Env::datagrams_info`].
     pub(crate) fn info(&self, id: DatagramsId) -> DatagramsInfo {
-        let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-        let none = DatagramsInfo { address: nowhere, run_max: 0, run_bytes_max: 0 };
-        self.table.get(Key::from_u64(id.0)).map_or(none, |socket| socket.info)
+        self.table.get(Key::from_u64(id.0)).map_or(DatagramsInfo::NONE, |socket| socket.info)
     }
 
     /// See [`stdx::env::Env::close_datagrams`].

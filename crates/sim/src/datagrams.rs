@@ -34,6 +34,8 @@ pub struct DatagramFaults {
     pub narrowed: u64,
     /// The socket takes no run for a while.
     pub blocked: u64,
+    /// Bytes of datagrams, and [`OVERHEAD`] of each, that wait in a socket. More are lost.
+    pub inbox_bytes: Option<u32>,
 }
 
 /// Until when the network is in a bad state.
@@ -54,6 +56,15 @@ pub(crate) struct Socket {
     pub(crate) is_awaited: bool,
 }
 
+impl Socket {
+    /// True if one more datagram may wait, where these bytes find room.
+    fn has_room(&self, datagram: &Datagram, limit: Option<u32>) -> bool {
+        let takes = |datagram: &Datagram| datagram.bytes.len() + OVERHEAD;
+        let taken = || self.inbox.iter().map(takes).sum::<usize>() + takes(datagram);
+        self.inbox.len() < INBOX_MAX && limit.is_none_or(|limit| taken() <= limit as usize)
+    }
+}
+
 /// A datagram on its way.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Datagram {
@@ -68,6 +79,8 @@ pub(crate) struct Datagram {
 impl DatagramFaults {
     /// Draws: each fault is absent, rare or frequent.
     pub fn draw(prng: &mut Prng) -> Self {
+        // Seeds that are known to find something draw the rest as they did.
+        let inbox_bytes = [40_000, 0, 0, 10_000, 0][prng.clone().below(5) as usize];
         let mut pick = |choices: &[u64]| choices[prng.below(choices.len() as u64) as usize];
         Self {
             lost: pick(&[0, 0, 5, 30, 100]),
@@ -80,13 +93,14 @@ impl DatagramFaults {
             marked: pick(&[0, 0, 100]),
             narrowed: pick(&[0, 0, 0, 30]),
             blocked: pick(&[0, 0, 20]),
+            inbox_bytes: Some(inbox_bytes).filter(|bytes| *bytes > 0),
         }
     }
 
     /// True if every datagram arrives, and soon.
     pub const fn loses_nothing(&self) -> bool {
         let is_lossless = self.lost == 0 && self.outages == 0 && self.damaged == 0 && self.narrowed == 0;
-        is_lossless && (self.delayed == 0 || self.delay.as_micros() < 1000)
+        is_lossless && self.inbox_bytes.is_none() && (self.delayed == 0 || self.delay.as_micros() < 1000)
     }
 }
 
@@ -156,9 +170,10 @@ impl World {
 
     /// A datagram reaches its address, if somebody is there, or every member of its group.
     pub(crate) fn deliver_datagram(&mut self, datagram: Datagram) {
+        let limit = self.faults.datagrams.inbox_bytes;
         for node in self.nodes.values_mut().filter(|node| node.up) {
             for (id, socket) in &mut node.sockets {
-                if socket.address != datagram.to || socket.inbox.len() >= INBOX_MAX {
+                if socket.address != datagram.to || !socket.has_room(&datagram, limit) {
                     continue;
                 }
                 socket.inbox.push_back(datagram.clone());
@@ -182,6 +197,8 @@ impl World {
 pub const NARROW: usize = 600;
 /// Datagrams that wait in a socket; more are lost.
 const INBOX_MAX: usize = 4096;
+/// Bytes that a datagram takes in a socket besides its own.
+pub const OVERHEAD: usize = 256;
 /// What rare chances are counted in.
 const RARE: u64 = 100_000;
 /// The bits of the traffic class for congestion: both set say that there is some.

@@ -270,7 +270,8 @@ impl Env for NodeEnv {
     fn datagrams_info(&self, socket: DatagramsId) -> DatagramsInfo {
         let world = self.world.borrow();
         let Some(found) = world.nodes[&self.node].sockets.get(&socket) else { return DatagramsInfo::NONE };
-        DatagramsInfo { address: found.address, run_max: RUN_MAX, run_bytes_max: RUN_BYTES_MAX }
+        let inbox_bytes = world.faults.datagrams.inbox_bytes.unwrap_or(u32::MAX);
+        DatagramsInfo { address: found.address, run_max: RUN_MAX, run_bytes_max: RUN_BYTES_MAX, inbox_bytes }
     }
 
     fn close_datagrams(&mut self, socket: DatagramsId) {

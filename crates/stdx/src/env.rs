@@ -238,6 +238,8 @@ pub struct DatagramsInfo {
     pub run_max: u16,
     /// Most bytes in a run that is sent, all its datagrams together.
     pub run_bytes_max: u32,
+    /// Bytes of long datagrams that wait for whoever takes them; those that come beyond are lost.
+    pub inbox_bytes: u32,
 }
 
 impl DatagramsInfo {
@@ -246,6 +248,7 @@ impl DatagramsInfo {
         address: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0),
         run_max: 0,
         run_bytes_max: 0,
+        inbox_bytes: 0,
     };
 }
 

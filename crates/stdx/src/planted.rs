@@ -112,6 +112,8 @@ pub enum Bug {
     DrainBeginsMore,
     /// More reads are under way than the peer answers.
     ReadDepthIgnored,
+    /// Room for answers that are taken for lost, or came, is never used again.
+    RoomNotGivenBack,
     /// Every packet of a write lands where the first did.
     WriteOffsetForgotten,
     /// Every packet of a message lands where the first did.
@@ -256,7 +258,7 @@ pub const ISCSI_BUGS: [Bug; 20] = [
 ];
 
 /// The bugs of RDMA's devices.
-pub const RDMA_BUGS: [Bug; 36] = [
+pub const RDMA_BUGS: [Bug; 37] = [
     Bug::PsnComparedPlainly,
     Bug::DuplicateDoneAgain,
     Bug::GapIgnored,
@@ -281,6 +283,7 @@ pub const RDMA_BUGS: [Bug; 36] = [
     Bug::TimeoutForgotten,
     Bug::DrainBeginsMore,
     Bug::ReadDepthIgnored,
+    Bug::RoomNotGivenBack,
     Bug::WriteOffsetForgotten,
     Bug::ReceiveOffsetForgotten,
     Bug::RequestToldTwice,

@@ -12,7 +12,7 @@ mod provider;
 mod receive;
 
 use crate::cm::Manager;
-use crate::engine::Core;
+use crate::engine::{Core, Room};
 use crate::icrc::Checker;
 use crate::transmit::Transmitter;
 use crate::{Config, Counters, Tap};
@@ -73,7 +73,7 @@ impl SoftDevice {
         let (seed, numbering) = (env.entropy(), env.entropy() as u32);
         let neighbours = Neighbourhood::open(env, owner, config.address, config.port, config.neighbours);
         Ok(Self {
-            core: Core::new(config, neighbours, numbering),
+            core: Core::new(config, neighbours, Room::new(info.inbox_bytes, config.mtu), numbering),
             manager: Manager::new(&config, seed),
             transmitter,
             checker: Checker::new(),

@@ -56,6 +56,7 @@ impl Provider for SoftDevice {
         if let Object::Qp(qp) = object {
             self.leave_all(env, qp);
             self.core.neighbours.abandon(&mut self.core.registry, qp);
+            self.core.forget(qp);
         }
         self.core.registry.destroy(object)
     }

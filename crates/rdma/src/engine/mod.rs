@@ -5,11 +5,13 @@
 
 mod pair;
 mod receive;
+mod room;
 mod timers;
 mod transmit;
 
 pub(crate) use pair::Engine;
 pub(crate) use receive::Arrival;
+pub(crate) use room::Room;
 
 use crate::transmit::{Payload, Transmitter};
 use crate::{Config, Counters, rc};
@@ -47,6 +49,8 @@ pub(crate) struct Core {
     pub(crate) heard: Vec<QpId>,
     /// Queue pairs that were put into error with acknowledgements still to be sent.
     last_words: Vec<QpId>,
+    /// What may be asked for at once.
+    pub(crate) room: Room,
     /// Devices of this machine, which are reached without packets.
     pub(crate) neighbours: Neighbourhood,
 }
@@ -74,10 +78,11 @@ pub(crate) struct Outgoing {
 
 impl Core {
     /// Numbers of queue pairs begin where `numbering` says.
-    pub(crate) fn new(config: Config, neighbours: Neighbourhood, numbering: u32) -> Self {
+    pub(crate) fn new(config: Config, neighbours: Neighbourhood, room: Room, numbering: u32) -> Self {
         Self {
             config,
             neighbours,
+            room,
             registry: Registry::numbered_from(config.limits, numbering),
             counters: Counters::default(),
             timers: Timers::default(),
@@ -106,6 +111,7 @@ impl Core {
         }
         if matches!(transition, Transition::Reset | Transition::Error) {
             self.neighbours.abandon(&mut self.registry, qp);
+            self.forget(qp);
         }
         self.registry.apply(qp, transition)?;
         let counts = self.config.credits;
@@ -128,6 +134,14 @@ impl Core {
         Ok(())
     }
 
+    /// What is on its way from the queue pair is nothing to it any more.
+    pub(crate) fn forget(&mut self, qp: QpId) {
+        if let Some(pair) = self.registry.qps.get_mut(qp.0) {
+            pair.engine.requester.clear();
+            self.settle(qp);
+        }
+    }
+
     /// Takes what neighbours brought about.
     pub(crate) fn heed_neighbours(&mut self) {
         while let Some(qp) = self.neighbours.poll_heard() {
@@ -142,6 +156,8 @@ impl Core {
     pub(super) fn flush(&mut self, qp: QpId) -> Sent {
         let Some(pair) = self.registry.qps.get_mut(qp.0) else { return Sent::Nothing };
         pair.engine.requester.clear();
+        self.settle(qp);
+        let Some(pair) = self.registry.qps.get_mut(qp.0) else { return Sent::Nothing };
         let held = pair.engine.responder.abandon().filter(|_| !planted(Bug::HeldReceiveLost));
         if let Some(id) = held {
             let flushed = Completion::failed(qp, id, CompletionKind::Receive, Status::Flushed);
@@ -204,6 +220,8 @@ impl Core {
     pub(crate) fn fail_send(&mut self, qp: QpId, status: Status) {
         let Some(pair) = self.registry.qps.get_mut(qp.0) else { return };
         pair.engine.requester.clear();
+        self.settle(qp);
+        let Some(pair) = self.registry.qps.get_mut(qp.0) else { return };
         if let Some(send) = pair.sends.pop() {
             let (id, kind) = (send.id, send.task.kind());
             self.registry.complete(Completion::failed(qp, id, kind, status), false, false);
@@ -221,6 +239,31 @@ impl Core {
         if signaled || planted(Bug::UnsignaledCompleted) {
             let done = Completion { len: len as u32, ..Completion::failed(qp, id, kind, Status::Success) };
             self.registry.complete(done, false, false);
+        }
+    }
+
+    /// Takes room for so many responses that the queue pair asks for; if there is too little, it waits for others'.
+    pub(crate) fn take_room(&mut self, qp: QpId, packets: u32) -> bool {
+        let Some(pair) = self.registry.qps.get_mut(qp.0) else { return false };
+        let is_granted = self.room.take(qp, packets, rc::requester::mtu(pair));
+        if is_granted {
+            pair.engine.requester.room_taken += packets;
+            pair.engine.is_in_line &= !self.room.leave(qp);
+        } else if !core::mem::replace(&mut pair.engine.is_in_line, true) {
+            self.room.wait(qp);
+        }
+        is_granted
+    }
+
+    /// Gives back what room was taken for responses that have come, or are taken for lost.
+    pub(crate) fn settle(&mut self, qp: QpId) {
+        let Some(pair) = self.registry.qps.get_mut(qp.0) else { return };
+        let mtu = rc::requester::mtu(pair);
+        let requester = &mut pair.engine.requester;
+        let free = requester.room_taken - requester.due;
+        if free > 0 && !planted(Bug::RoomNotGivenBack) {
+            requester.room_taken = requester.due;
+            self.room.give_back(free, mtu);
         }
     }
 
@@ -261,10 +304,13 @@ impl Core {
 
     /// Asserts what always holds between packets.
     pub(crate) fn check(&self) {
+        let mut taken = 0;
         for (_, pair) in self.registry.qps.iter() {
             pair.engine.requester.check(pair.sends.len());
             pair.engine.responder.check(self.config.limits.read_depth);
+            taken += Room::needed(pair.engine.requester.room_taken, rc::requester::mtu(pair));
         }
+        self.room.check(taken);
         self.neighbours.check(&self.registry);
     }
 }

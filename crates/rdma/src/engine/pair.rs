@@ -26,6 +26,8 @@ pub(crate) struct Engine {
     pub(super) is_active: bool,
     /// Its acknowledgement waits for the next turn.
     pub(super) is_deferred: bool,
+    /// It stands in the line of those who want room for what they ask.
+    pub(super) is_in_line: bool,
     /// The deadline that counts, of those in the heap.
     pub(super) timer_at: Option<Time>,
 }

@@ -26,7 +26,7 @@ impl Core {
 
     /// True if some queue pair may have something to send.
     pub(crate) fn is_active(&self) -> bool {
-        !self.active.is_empty() || !self.last_words.is_empty()
+        !self.active.is_empty() || !self.last_words.is_empty() || self.room.has_news()
     }
 
     /// Acknowledgements that wait are looked at again, if one is due, or something is sent that they may go along with.
@@ -71,6 +71,7 @@ impl Core {
         defers: bool,
         out: &mut Transmitter,
     ) -> bool {
+        self.offer_room();
         while let Some(&qp) = self.active.front() {
             if self.serve_neighbour(mem, now, qp) {
                 self.active.pop_front();
@@ -89,6 +90,20 @@ impl Core {
             }
         }
         true
+    }
+
+    /// If much of what was asked for has come, those who wait to ask are the next to send, in their order.
+    fn offer_room(&mut self) {
+        if !self.room.has_news() {
+            return;
+        }
+        while let Some(qp) = self.room.poll_waiting() {
+            let Some(pair) = self.registry.qps.get_mut(qp.0) else { continue };
+            pair.engine.is_in_line = false;
+            if !core::mem::replace(&mut pair.engine.is_active, true) {
+                self.active.push_front(qp);
+            }
+        }
     }
 
     /// Lets a queue pair whose peer is a neighbour write, which costs no packet and has no rate; false if it is none.

@@ -88,7 +88,7 @@ fn acknowledge_through(core: &mut Core, qp: QpId, psn: Psn, now: Time) -> bool {
     // A read or atomic that was not answered, and something after it acknowledged: the answer is lost (9.7.5.1.3).
     if requester.unanswered > 0
         && let Some(flight) = requester.flights.iter().find(|flight| !flight.is_answered()).copied()
-        && psn.since(flight.first) >= 0
+        && psn.since(flight.first.plus(flight.received)) >= 0
     {
         if flight.first.since(requester.unacked) > 0 {
             acknowledge_through(core, qp, flight.first.minus(1), now);
@@ -152,7 +152,7 @@ fn respond(
     let (mtu, pd) = (mtu(pair), pair.init.pd);
     let offset = flight.received * mtu;
     let expected = mtu.min(flight.len - offset);
-    let is_last = flight.received + 1 == flight.packets;
+    let is_last = flight.received + 1 == flight.part_end(flight.received);
     if arrival.payload.len != expected || is_last != arrival.headers.bth.opcode.position().ends() {
         return fail(core, qp, index, Status::BadResponse);
     }
@@ -198,7 +198,7 @@ fn answered_flight(core: &mut Core, qp: QpId, psn: Psn, now: Time) -> Option<(Fl
     let pair = core.pair(qp)?;
     let holds = |flight: &&Flight| flight.packets > 0 && flight.end().since(psn) > 0;
     let flight = *pair.engine.requester.flights.iter().find(holds)?;
-    if !flight.fetches {
+    if !flight.fetches || psn.since(flight.first.plus(flight.asked)) >= 0 {
         core.counters.dropped += 1;
         return None;
     }
@@ -226,6 +226,7 @@ fn received(core: &mut Core, qp: QpId, index: usize, now: Time) {
     let Some(pair) = core.pair(qp) else { return };
     let requester = &mut pair.engine.requester;
     requester.answered(index);
+    core.settle(qp);
     complete_front(core, qp);
     retransmission::restart_timer(core, qp, now);
     core.activate(qp);

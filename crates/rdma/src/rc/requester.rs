@@ -27,12 +27,16 @@ pub(crate) struct Requester {
     pub(super) unacked: Psn,
     /// The flight whose packet is next.
     pub(super) cursor: usize,
-    /// Which of its packets.
+    /// Which of its packets, if it does not fetch.
     pub(super) packet: u32,
     /// Flights that are answered with bytes, not all of which have come.
     pub(super) unanswered: usize,
     /// Responses that they still expect.
     pub(super) answers: u32,
+    /// Those of them that were asked for, and are not taken for lost.
+    pub(crate) due: u32,
+    /// Responses that room is taken for.
+    pub(crate) room_taken: u32,
     /// What loss made of the window.
     pub(super) narrowing: Narrowing,
     /// What the peer said of its receives.
@@ -58,7 +62,7 @@ pub(crate) struct Requester {
 }
 
 /// A send with packet numbers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Flight {
     /// The first number.
     pub(super) first: Psn,
@@ -70,6 +74,11 @@ pub(super) struct Flight {
     pub(super) fetches: bool,
     /// Responses that have come.
     pub(super) received: u32,
+    /// Up to which response it was ever asked for, the first of the part that was asked for last, and up to which it is asked for
+    /// now: what is taken for lost is asked for again.
+    pub(super) asked: u32,
+    pub(super) latest: u32,
+    pub(super) asked_now: u32,
     /// It takes one of the peer's receives.
     takes: bool,
     /// Messages that take one, from the first to this.
@@ -82,6 +91,16 @@ impl Flight {
         self.first.plus(self.packets)
     }
 
+    /// Where the part ends that holds a response.
+    pub(super) const fn part_end(&self, response: u32) -> u32 {
+        if response < self.latest { self.latest } else { self.asked }
+    }
+
+    /// Responses that are on their way, as far as is known.
+    pub(super) const fn due(&self) -> u32 {
+        self.asked_now.saturating_sub(self.received)
+    }
+
     /// Nothing more is expected but an acknowledgement.
     pub(super) fn is_answered(&self) -> bool {
         !self.fetches || self.received == self.packets || planted(Bug::AnswerTakenForGiven)
@@ -92,7 +111,8 @@ impl Requester {
     /// Begins with `psn`; `counts` if the peer's credits are heeded.
     pub(crate) fn begin(&mut self, psn: Psn, counts: bool) {
         let (flights, credits) = (core::mem::take(&mut self.flights), Credits::new(counts));
-        *self = Self { next: psn, unacked: psn, flights, credits, ..Self::default() };
+        let room_taken = self.room_taken;
+        *self = Self { next: psn, unacked: psn, flights, credits, room_taken, ..Self::default() };
         self.flights.clear();
     }
 
@@ -122,6 +142,7 @@ impl Requester {
     pub(super) fn is_waiting(&self) -> bool {
         self.cursor > 0 && self.flights.iter().take(self.cursor).any(|flight| flight.packets > 0)
             || self.packet > 0
+            || self.due > 0
     }
 
     /// Packets on their way.
@@ -158,7 +179,8 @@ impl Requester {
             self.credits.begin();
         }
         let (first, taking) = (self.next, self.credits.begun());
-        self.flights.push_back(Flight { first, packets, len, fetches, received: 0, takes, taking });
+        let flight = Flight { first, packets, len, fetches, takes, taking, ..Flight::default() };
+        self.flights.push_back(flight);
         if fetches {
             (self.unanswered, self.answers) = (self.unanswered + 1, self.answers + packets);
         }
@@ -169,6 +191,7 @@ impl Requester {
     /// One more answer has come to the flight at `index`.
     pub(super) fn answered(&mut self, index: usize) {
         let Some(flight) = self.flights.get_mut(index) else { return };
+        self.due -= flight.due().min(1);
         flight.received += 1;
         self.answers -= 1;
         self.unanswered -= usize::from(flight.is_answered());
@@ -184,12 +207,15 @@ impl Requester {
         assert!(self.unacked.since(at) >= 0 && self.next.since(self.unacked) >= 0, "the window is ahead");
         for flight in &self.flights {
             assert_eq!(flight.first, at, "numbers follow each other");
-            assert!(flight.received <= flight.packets);
+            assert!(flight.received <= flight.packets && flight.asked <= flight.packets);
+            assert!(flight.latest <= flight.asked && flight.asked_now <= flight.asked);
             at = flight.end();
         }
         assert_eq!(at, self.next);
         let due = |flight: &Flight| if flight.fetches { flight.packets - flight.received } else { 0 };
         assert_eq!(self.answers, self.flights.iter().map(due).sum::<u32>());
+        assert_eq!(self.due, self.flights.iter().map(Flight::due).sum::<u32>());
+        assert_eq!(self.room_taken, self.due, "room is held for what is on its way alone");
         assert_eq!(self.unanswered, self.flights.iter().filter(|flight| !flight.is_answered()).count());
     }
 }
@@ -219,7 +245,8 @@ pub(crate) fn poll(core: &mut Core, mem: &mut Memory, now: Time, qp: QpId, out: 
         (requester.cursor, requester.packet) = (requester.cursor + 1, 0);
         return Sent::Something;
     }
-    let psn = flight.first.plus(requester.packet);
+    let next = if flight.fetches { flight.asked_now.max(flight.received) } else { requester.packet };
+    let psn = flight.first.plus(next);
     let sent = if flight.fetches {
         fetch::poll(core, mem, qp, &flight, out)
     } else {
@@ -259,7 +286,8 @@ fn begin(core: &mut Core, qp: QpId) -> Sent {
     let numbers = requester.next.since(requester.unacked).max(0) as u32;
     let packets = message::packets(len as u32, mtu);
     let is_full = requester.outstanding() >= requester.narrowing.window(window) || numbers >= NUMBERS_MAX;
-    let is_deep = fetches && fetching >= depth && !planted(Bug::ReadDepthIgnored);
+    let requests = fetching + usize::from(fetching > 0 && requester.is_asked_twice());
+    let is_deep = fetches && requests >= depth && !planted(Bug::ReadDepthIgnored);
     let is_too_much = fetches && requester.is_answer_too_much(packets, window);
     if is_deep || is_full || is_too_much || takes && !requester.credits.may_begin() {
         return Sent::Nothing;

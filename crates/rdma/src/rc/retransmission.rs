@@ -82,6 +82,7 @@ fn retry_early(core: &mut Core, qp: QpId, now: Time) {
     requester.be_patient(now);
     requester.retried = None;
     requester.go_back(requester.unacked);
+    core.settle(qp);
     core.counters.completer_retry_err += 1;
     core.schedule(qp);
 }
@@ -101,6 +102,7 @@ fn retry(core: &mut Core, qp: QpId, psn: Psn) {
     (requester.lost_at, requester.early_at) = (None, None);
     requester.round_trip.lost(requester.next);
     requester.go_back(psn);
+    core.settle(qp);
     core.counters.completer_retry_err += 1;
     core.activate(qp);
 }
@@ -110,6 +112,10 @@ impl Requester {
     pub(super) fn go_back(&mut self, psn: Psn) {
         let holds = |flight: &super::requester::Flight| flight.end().since(psn) > 0;
         let Some(index) = self.flights.iter().position(holds) else { return };
+        for flight in self.flights.range_mut(index..) {
+            self.due -= flight.due();
+            flight.asked_now = 0;
+        }
         let Some(flight) = self.flights.get(index) else { return };
         let skip = u32::from(planted(Bug::WentBackTooShort));
         let packet = if flight.fetches { 0 } else { psn.since(flight.first).max(0) as u32 + skip };

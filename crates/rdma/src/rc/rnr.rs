@@ -19,6 +19,7 @@ pub(super) fn handle(core: &mut Core, qp: QpId, now: Time, psn: Psn, timer: RnrT
     (requester.lost_at, requester.early_at) = (None, None);
     requester.wait_until = Some(now + timer.duration());
     requester.go_back(psn);
+    core.settle(qp);
     core.schedule(qp);
 }
 

@@ -32,6 +32,8 @@ pub struct Faults {
     pub doubled: u64,
     pub delayed: u64,
     pub damaged: u64,
+    /// Bytes that wait in a socket, as the devices are told.
+    pub inbox_bytes: Option<u32>,
 }
 
 /// The narrowest place of the way: datagrams leave it one by one, and few find room in the line before it.
@@ -344,7 +346,8 @@ impl Env for NetEnv {
 
     fn datagrams_info(&self, _socket: DatagramsId) -> DatagramsInfo {
         let run_max = self.net.borrow().run_max;
-        DatagramsInfo { address: self.address, run_max, run_bytes_max: 65_000 }
+        let inbox_bytes = self.net.borrow().faults.inbox_bytes.unwrap_or(u32::MAX);
+        DatagramsInfo { address: self.address, run_max, run_bytes_max: 65_000, inbox_bytes }
     }
 
     fn send_run(&mut self, socket: DatagramsId, run: &Run<'_>) -> Result<(), IoError> {
