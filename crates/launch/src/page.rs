@@ -76,7 +76,7 @@ pub struct Row {
     pub sent: AtomicU64,
     /// Bytes received past TCP.
     pub received: AtomicU64,
-    /// Our address, as IPv6.
+    /// Our address, as IPv6, once it was asked for.
     pub local: [AtomicU64; 2],
     /// The peer's.
     pub peer: [AtomicU64; 2],
@@ -150,10 +150,10 @@ pub struct RowSnapshot {
     pub reason: Reason,
     /// It is the end that connected.
     pub is_client: bool,
-    /// Our address.
-    pub local: SocketAddr,
+    /// Our address; none before a few calls were made on it.
+    pub local: Option<SocketAddr>,
     /// The peer's.
-    pub peer: SocketAddr,
+    pub peer: Option<SocketAddr>,
     /// Bytes sent past TCP.
     pub sent: u64,
     /// Bytes received past TCP.
@@ -197,9 +197,9 @@ impl Snapshot {
 impl RowSnapshot {
     fn read(row: &[u8]) -> Option<RowSnapshot> {
         let half = |at: usize| u32::from_le_bytes(row[at..at + 4].try_into().expect("four bytes"));
-        let address = |at: usize| {
+        let place = |at: usize, port: u16| {
             let bits = u128::from(word(row, at)) << 64 | u128::from(word(row, at + 8));
-            IpAddr::V6(Ipv6Addr::from_bits(bits)).to_canonical()
+            (port != 0).then(|| SocketAddr::new(IpAddr::V6(Ipv6Addr::from_bits(bits)).to_canonical(), port))
         };
         let phase = Phase::from_number(half(offset_of!(Row, phase)));
         if half(offset_of!(Row, used)) != 1 || phase == Phase::Fresh {
@@ -210,8 +210,8 @@ impl RowSnapshot {
             phase,
             reason: Reason::from_number(half(offset_of!(Row, reason))),
             is_client: half(offset_of!(Row, is_client)) == 1,
-            local: SocketAddr::new(address(offset_of!(Row, local)), ports as u16),
-            peer: SocketAddr::new(address(offset_of!(Row, peer)), (ports >> 16) as u16),
+            local: place(offset_of!(Row, local), ports as u16),
+            peer: place(offset_of!(Row, peer), (ports >> 16) as u16),
             sent: word(row, offset_of!(Row, sent)),
             received: word(row, offset_of!(Row, received)),
             process: Some(half(offset_of!(Row, process))).filter(|&process| process != 0),
@@ -256,8 +256,11 @@ mod tests {
         let snapshot = Snapshot::read(&page).expect("a page");
         assert_eq!((snapshot.program.as_str(), snapshot.sent, snapshot.rows.len()), ("redis", 77, 1));
         let row = &snapshot.rows[0];
-        assert_eq!((row.phase, row.is_client, row.local.port()), (Phase::Met, true, 40_000));
-        assert_eq!(row.peer, "127.0.0.1:6379".parse().expect("an address"));
+        assert_eq!(
+            (row.phase, row.is_client, row.local.map(|local| local.port())),
+            (Phase::Met, true, Some(40_000))
+        );
+        assert_eq!(row.peer, "127.0.0.1:6379".parse().ok());
     }
 
     #[test]

@@ -140,7 +140,7 @@ next! {
     io_uring_queue_init_mem(entries: c_uint, ring: *mut c_void, parameters: *mut c_void, memory: *mut c_void, len: size_t) -> c_int;
 }
 
-/// Functions that take any number of arguments, by where they are: all of them are in every C library that we build for.
+/// Functions that take any number of arguments, or return twice, by where they are: whoever calls one has it in its C library.
 pub mod passed_on {
     use super::{AtomicPtr, c_void, once};
 
@@ -148,6 +148,7 @@ pub mod passed_on {
         ($($name:ident)*) => {
             $(
                 /// The next function of this name.
+                #[allow(non_snake_case, reason = "it is the C library's name")]
                 pub fn $name() -> *mut c_void {
                     static FOUND: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
                     once(&FOUND, concat!(stringify!($name), "\0"))
@@ -156,5 +157,5 @@ pub mod passed_on {
         };
     }
 
-    passed_on! { execl execlp execle dprintf __dprintf_chk }
+    passed_on! { execl execlp execle dprintf __dprintf_chk vfork __vfork _Fork clone __clone }
 }

@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 static OWNER: AtomicI32 = AtomicI32::new(0);
 /// It has children that have its page, or is one.
 static HAS_FORKED: AtomicBool = AtomicBool::new(false);
+/// Some process may have been made that has our tables and is not us.
+static MAY_BE_ANOTHER: AtomicBool = AtomicBool::new(false);
 
 /// Begins with this process, and follows its forks.
 pub fn begin() {
@@ -20,10 +22,17 @@ pub fn begin() {
     unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };
 }
 
-/// Is this a child of vfork, or of a bare clone, whose descriptors are not those of our tables?
+/// Is this a child of vfork, or of a bare clone, whose descriptors are not those of our tables? The kernel is asked only where there
+/// may be one: this is part of each connection's beginning and end.
 pub fn is_foreign() -> bool {
+    let owner = OWNER.load(Ordering::Relaxed);
     // SAFETY: it takes nothing and cannot fail.
-    OWNER.load(Ordering::Relaxed) != unsafe { libc::getpid() }
+    owner == 0 || MAY_BE_ANOTHER.load(Ordering::Relaxed) && owner != unsafe { libc::getpid() }
+}
+
+/// A process is about to be made in a way that [`begin`] does not hear of.
+pub fn may_be_another() {
+    MAY_BE_ANOTHER.store(true, Ordering::Relaxed);
 }
 
 /// The process whose tables these are, as the kernel numbers it.

@@ -2,7 +2,7 @@
 
 use super::Connection;
 use super::change::Receive;
-use super::ring::{NON_BLOCKING, RELAYED};
+use super::ring::{NON_BLOCKING, PLACED, RELAYED};
 use crate::descriptors::{self, Entry};
 use crate::memory::{self, Given, Memory};
 use crate::watch::registry;
@@ -22,22 +22,18 @@ pub fn is_refused(to: SocketAddr) -> bool {
 }
 
 /// The program connected a socket, or began to.
-pub fn connected(fd: c_int, to: SocketAddr) {
-    let Some(connection) = Connection::of(fd).filter(|connection| connection.phase() == Phase::Fresh) else {
-        return;
-    };
-    let Some(from) = address::local(fd) else { return };
-    connection.row.is_client.store(1, Ordering::Relaxed);
-    connection.note(from, to);
-    connection.expects(Role::Client, to, is_here(from, to), Phase::Waiting);
+pub fn connected(fd: c_int) {
+    if let Some(connection) = Connection::of(fd).filter(|connection| connection.phase() == Phase::Fresh) {
+        connection.row.is_client.store(1, Ordering::Relaxed);
+        connection.set_phase(Phase::Waiting);
+    }
 }
 
 /// The program accepted a connection.
 pub fn accepted(fd: c_int) {
-    let (Some(at), Some(from)) = (address::local(fd), address::peer(fd)) else { return };
-    let Some(connection) = Connection::begin(fd) else { return };
-    connection.note(at, from);
-    connection.expects(Role::Server, at, is_here(at, from), Phase::Accepted);
+    if let Some(connection) = Connection::begin(fd) {
+        connection.set_phase(Phase::Accepted);
+    }
 }
 
 /// Are both ends of a connection on this machine?
@@ -46,17 +42,31 @@ fn is_here(local: SocketAddr, peer: SocketAddr) -> bool {
 }
 
 impl Connection {
-    /// A new connection waits for its peer in a phase, if the policy of the place where the server listens lets it.
-    fn expects(self, role: Role, place: SocketAddr, is_here: bool, phase: Phase) {
+    /// Is it known where both ends are, and does the policy of the place where the server listens let them meet? The first calls do
+    /// not ask: a connection that makes no more than those costs no call of the kernel's more than without us.
+    fn may_meet(self, fd: c_int, calls_before: u32) -> bool {
+        if calls_before < CALLS_UNPLACED {
+            return false;
+        }
+        if self.has_flag(PLACED) {
+            return true;
+        }
+        let Some((local, peer)) = self.ends(fd) else { return false };
+        self.note(local, peer);
+        let is_client = self.row.is_client.load(Ordering::Relaxed) == 1;
+        let (role, place) = if is_client { (Role::Client, peer) } else { (Role::Server, local) };
+        let is_here = is_here(local, peer);
         let (policy, reason) = match is_here {
             true => (name::policy(role, place), Reason::Policy),
             false => (name::policy_elsewhere(role, place), Reason::Elsewhere),
         };
         if policy == Use::Tcp {
-            return self.stay(reason);
+            self.stay(reason);
+            return false;
         }
         self.set_flag(RELAYED, !is_here);
-        self.set_phase(phase);
+        self.set_flag(PLACED, true);
+        true
     }
 
     /// The program is about to send so many bytes. Who sends again has a conversation, of which the peer may come to take part.
@@ -76,7 +86,8 @@ impl Connection {
         if self.phase() != Phase::Waiting || self.bell_or_door() {
             return;
         }
-        if self.count(weight) < after {
+        let before = self.count(weight);
+        if !self.may_meet(fd, before) || before < after {
             return;
         }
         let Some((from, to)) = self.ends(fd) else { return };
@@ -116,6 +127,9 @@ impl Connection {
         self.claim();
         let before = self.count(weight(len));
         let calls = before.saturating_add(weight(len));
+        if !self.may_meet(fd, before) {
+            return;
+        }
         if self.has_flag(RELAYED) {
             self.call_relay(fd, calls >= first);
         } else if is_due(before, calls, first) {
@@ -294,6 +308,8 @@ pub fn has_any_met() -> bool {
 
 /// Calls that look for the peer one after the other.
 pub(super) const EAGER_TRIES: u32 = 6;
+/// Calls before anybody asks where both ends are: one fewer than the first that knocks or opens has before it.
+const CALLS_UNPLACED: u32 = 5;
 /// Calls before a client that sends opens its door, and before one that receives does.
 const CALLS_TO_SEND: u32 = 6;
 const CALLS_TO_RECEIVE: u32 = 256;

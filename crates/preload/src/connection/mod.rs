@@ -121,6 +121,9 @@ impl Connection {
         for word in [&row.sent, &row.received, &row.changes_at, &row.place] {
             word.store(0, Ordering::Relaxed);
         }
+        for word in row.local.iter().chain(&row.peer) {
+            word.store(0, Ordering::Relaxed);
+        }
         row.process.store(process::own(), Ordering::Relaxed);
         row.holders.store(1, Ordering::Relaxed);
         own.references.store(1, Ordering::Relaxed);

@@ -33,6 +33,9 @@ pub(super) const FAREWELL: u32 = 128;
 /// The relay went without a word, with bytes on their way.
 pub(super) const BROKEN: u32 = 256;
 
+/// Where both ends are was found out, and they may meet.
+pub(super) const PLACED: u32 = 512;
+
 /// What came of a look for bytes, or of putting some.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Moved {

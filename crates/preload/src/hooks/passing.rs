@@ -1,5 +1,5 @@
-//! Functions that take any number of arguments: something is done before, and then the next function of the same name goes on with
-//! the arguments as they were given, in registers and on the stack, to return to who called us.
+//! Functions that take any number of arguments, or return twice: something is done before, and then the next function of the same
+//! name goes on with the arguments as they were given, in registers and on the stack, to return to who called us.
 
 /// Functions of the C library's, each with what is done before it, which is given the first argument.
 macro_rules! passes_on {
@@ -11,6 +11,7 @@ macro_rules! passes_on {
             /// As of the C library's function of this name.
             #[cfg_attr(not(test), unsafe(no_mangle))]
             #[cfg_attr(test, allow(dead_code, reason = "tests are no programs of ours"))]
+            #[allow(non_snake_case, reason = "it is the C library's name")]
             #[unsafe(naked)]
             pub unsafe extern "C" fn $name() {
                 extern "C" fn prepare(first: usize) -> *mut core::ffi::c_void {

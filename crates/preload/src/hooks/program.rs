@@ -93,12 +93,26 @@ hooks! {
 }
 
 passes_on! {
+    /// A process that has our tables and is not us.
+    vfork => divided;
+    /// As [`vfork`].
+    __vfork => divided;
+    /// As [`vfork`].
+    _Fork => divided;
+    /// As [`vfork`].
+    clone => divided;
+    /// As [`vfork`].
+    __clone => divided;
     /// See the module.
     execl => inherited;
     /// See the module.
     execlp => inherited;
     /// See the module.
     execle => inherited;
+}
+
+extern "C" fn divided(_first: usize) {
+    process::may_be_another();
 }
 
 /// Nobody tells us should it fail; so nothing is given up here, and connections that are shared stay so.

@@ -40,7 +40,7 @@ hooks! {
         // SAFETY: as the caller has it.
         let answer = unsafe { next::connect(fd, address, len) };
         if answer == 0 || matches!(errno::get(), EINPROGRESS | EINTR) {
-            errno::kept(|| connection::connected(fd, to));
+            errno::kept(|| connection::connected(fd));
         }
         answer
     }

@@ -6,7 +6,7 @@ use super::passing::passes_on;
 use super::{descriptor, hooks, program, receive, send, socket, wait};
 use crate::connection::Connection;
 use crate::descriptors::{self, Entry};
-use crate::{errno, next, uring};
+use crate::{errno, next, process, uring};
 use core::ffi::c_void;
 use launch::Reason;
 use libc::{c_char, c_int, c_long, c_uint, c_ulong, iovec, off_t, ssize_t};
@@ -49,8 +49,12 @@ hooks! {
 
     /// Any call of the kernel's.
     fn syscall(number: c_long, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong, e: c_ulong, f: c_ulong) -> c_long {
-        if number == libc::SYS_io_uring_setup {
-            errno::kept(uring::begins);
+        match number {
+            libc::SYS_io_uring_setup => errno::kept(uring::begins),
+            libc::SYS_clone | libc::SYS_clone3 => process::may_be_another(),
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_fork | libc::SYS_vfork => process::may_be_another(),
+            _ => {}
         }
         // SAFETY: as the caller has it.
         unsafe {

@@ -9,6 +9,7 @@ use engine::size::format_size;
 use launch::page::{Phase, RowSnapshot};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Runs `weft top`.
@@ -78,8 +79,8 @@ fn connections(style: &Style, pages: &[Page]) -> String {
             table.row([
                 process.map_or_else(|| "-".into(), |process| process.to_string()),
                 page.snapshot.program.clone(),
-                row.local.to_string(),
-                row.peer.to_string(),
+                shown(row.local),
+                shown(row.peer),
                 carrier(row).into(),
                 format_size(row.sent),
                 format_size(row.received),
@@ -88,6 +89,10 @@ fn connections(style: &Style, pages: &[Page]) -> String {
         }
     }
     table.render(style)
+}
+
+fn shown(place: Option<SocketAddr>) -> String {
+    place.map_or_else(|| "-".into(), |place| place.to_string())
 }
 
 fn carrier(row: &RowSnapshot) -> &'static str {
