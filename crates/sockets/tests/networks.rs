@@ -27,7 +27,7 @@ impl Two {
     }
 
     fn lossy(seed: u64, addresses: [&str; 2], config: Config) -> Self {
-        let faults = Faults { lost: 20, doubled: 10, delayed: 50, damaged: 5 };
+        let faults = Faults { lost: 20, doubled: 10, delayed: 50, damaged: 5, ..Faults::default() };
         Self::on(World::at(addresses, seed, faults, |usual| usual), config)
     }
 
