@@ -22,6 +22,8 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! Many bytes need not be copied to be written: [`SdpBuffer`] is memory that peers read from where it lies.
+//!
 //! With the feature `tokio` there are `AsyncSdpStream` and `AsyncSdpListener`, for tasks of tokio's.
 //!
 //! Invariants: a fabric is made when it is first needed, so a program may fork before; nobody sleeps holding it; a thread that
@@ -32,6 +34,7 @@
 #[cfg(feature = "tokio")]
 mod asynchronous;
 mod begin;
+mod buffer;
 mod directory;
 mod errors;
 mod fabric;
@@ -43,6 +46,7 @@ mod waiting;
 
 #[cfg(feature = "tokio")]
 pub use asynchronous::{AsyncSdpListener, AsyncSdpStream};
+pub use buffer::SdpBuffer;
 pub use fabric::{Fabric, OpenError, Options};
 pub use listener::SdpListener;
 pub use sdp::sockets::Readiness;

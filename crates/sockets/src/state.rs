@@ -1,5 +1,6 @@
 //! Everything of a fabric that one thread at a time has: devices, and sockets by their keys.
 
+use crate::buffer::{BUFFERS_MAX, Buffer};
 use crate::errors::error_of;
 use crate::port::Port;
 use crate::{OpenError, Options};
@@ -20,6 +21,7 @@ pub(crate) struct State {
     /// The first is for peers on this machine.
     pub(crate) ports: Vec<Port>,
     pub(crate) sockets: Slab<Socket>,
+    pub(crate) buffers: Slab<Buffer>,
     pub(crate) events: Vec<Event>,
     /// Turns that were made.
     pub(crate) turns: u64,
@@ -83,7 +85,8 @@ impl State {
         let sockets = Slab::new(options.sockets_max());
         let (events, woken, followers) = (Vec::new(), Vec::new(), Vec::new());
         let ports = vec![port];
-        Ok(Self { env, options, ports, sockets, events, turns: 0, leader: None, followers, woken })
+        let buffers = Slab::new(BUFFERS_MAX);
+        Ok(Self { env, options, ports, sockets, buffers, events, turns: 0, leader: None, followers, woken })
     }
 
     /// Nobody leads any more: one of those that sleep may.
@@ -108,6 +111,7 @@ impl State {
                 found = true;
                 self.take_changes(place);
             }
+            self.take_returned(place);
         }
         found
     }
@@ -182,16 +186,21 @@ impl State {
         key: Key,
         act: impl FnOnce(&mut Port, &mut Reactor, StreamId) -> Result<T, SocketError>,
     ) -> Result<T, SocketError> {
+        let (place, id) = self.stream_of(key)?;
+        let port = &mut self.ports[place];
+        let result = act(port, &mut self.env, id);
+        port.send(&mut self.env);
+        self.take_returned(place);
+        result
+    }
+
+    /// Where a stream is.
+    pub(crate) fn stream_of(&self, key: Key) -> Result<(usize, StreamId), SocketError> {
         match self.sockets.get(key).ok_or(SocketError::NotFound)?.stage {
             Stage::Asking { .. } => Err(SocketError::WouldBlock),
             Stage::Failed { error, .. } => Err(error),
             Stage::Listener { .. } => Err(SocketError::NotFound),
-            Stage::Stream { port, id } => {
-                let port = &mut self.ports[port];
-                let result = act(port, &mut self.env, id);
-                port.send(&mut self.env);
-                result
-            }
+            Stage::Stream { port, id } => Ok((port, id)),
         }
     }
 

@@ -1,12 +1,13 @@
 //! Streams.
 
-use crate::Fabric;
 use crate::errors::error_of;
 use crate::state::State;
-use sdp::sockets::{Readiness, SocketError};
+use crate::{Fabric, SdpBuffer};
+use sdp::sockets::{Readiness, SocketError, Taken};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -129,7 +130,51 @@ impl SdpStream {
         })
     }
 
-    /// The same, and the last byte is urgent.
+    /// Writes bytes of a buffer without copying them, if they are many: [`Config::zero_copy_min`](sdp::sockets::Config::zero_copy_min) or
+    /// more, which the peer then reads from where they lie. Says how many: of many, all. A stream that blocks waits until no write
+    /// needs the buffer; one that does not returns at once, and the buffer is busy until the peer has read
+    /// ([`SdpBuffer::is_busy`]). What the peer does not read soon goes in messages.
+    ///
+    /// # Errors
+    /// When the stream is closed for writing, the range or the buffer is not of this fabric, or nothing can be taken and it does not
+    /// block. If the write timeout passes, or the stream ends, while the buffer is busy, that is the error: the bytes may arrive.
+    pub fn write_from(&self, buffer: &SdpBuffer, range: Range<usize>) -> io::Result<usize> {
+        if !buffer.is_of(&self.fabric) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let range = buffer.within(range)?;
+        let (len, mut is_lent) = (range.len(), false);
+        if len == 0 {
+            return Ok(0);
+        }
+        let written = self.repeat(self.timeouts().write, |state, key| {
+            Ok(match state.write_from(key, buffer.key(), range.clone())? {
+                Taken::Copied(len) => len,
+                Taken::Lent => {
+                    is_lent = true;
+                    len
+                }
+            })
+        })?;
+        if is_lent && !self.is_nonblocking.load(Ordering::Relaxed) {
+            self.wait_for(buffer)?;
+        }
+        Ok(written)
+    }
+
+    /// Waits until no write needs a buffer.
+    fn wait_for(&self, buffer: &SdpBuffer) -> io::Result<()> {
+        let waited = self.fabric.0.wait(self.key, self.timeouts().write, |state| {
+            if !state.is_busy(buffer.key()) {
+                return Some(Ok(()));
+            }
+            let failed = state.with(self.key, |port, _, id| Ok(port.sockets.take_error(id)));
+            failed.and_then(|failed| failed.map_or(Ok(()), Err)).err().map(Err)
+        });
+        waited.unwrap_or(Err(SocketError::TimedOut)).map_err(error_of)
+    }
+
+    /// The same as [`SdpStream::send`], and the last byte is urgent.
     ///
     /// # Errors
     /// As [`SdpStream::send`].

@@ -1,6 +1,6 @@
 //! Two fabrics of one machine, each with threads of its own: bytes arrive, in order and whole, and streams end as TCP's do.
 
-use sockets::{Fabric, Interest, Options, SdpListener, SdpStream};
+use sockets::{Fabric, Interest, Options, SdpBuffer, SdpListener, SdpStream};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::thread;
@@ -238,4 +238,53 @@ fn a_stream_pauses_and_goes_on() {
     });
     let error = client.suspend().expect_err("the peer sends no more");
     assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+}
+
+#[test]
+fn bytes_are_written_from_where_they_lie() {
+    const LEN: usize = 1_500_000;
+    let (client, server) = pair();
+    let buffer = SdpBuffer::new(client.fabric(), LEN).expect("memory");
+    let bytes: Vec<u8> = (0..LEN).map(byte).collect();
+    buffer.fill(0, &bytes).expect("nobody reads it");
+    thread::scope(|scope| {
+        let heard = scope.spawn(|| drain(&server));
+        // Few bytes, which are copied, and many, one write after the other.
+        let (mut at, mut step) = (0, 1000);
+        while at < LEN {
+            at += client.write_from(&buffer, at..LEN.min(at + step)).expect("room");
+            assert!(!buffer.is_busy(), "a stream that blocks waits for its reader");
+            step = if step < 500_000 { step * 7 } else { 1000 };
+        }
+        client.shutdown(Shutdown::Write).expect("a half to close");
+        assert_eq!(heard.join().expect("no panic"), LEN);
+    });
+    let other = SdpBuffer::new(server.fabric(), 10).expect("memory");
+    assert_eq!(
+        client.write_from(&other, 0..10).expect_err("another fabric's").kind(),
+        ErrorKind::InvalidInput
+    );
+    assert_eq!(server.write_from(&other, 5..11).expect_err("too far").kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn a_busy_buffer_is_not_changed_and_outlives_its_owner() {
+    const LEN: usize = 3_000_000;
+    let (client, server) = pair();
+    let buffer = SdpBuffer::new(client.fabric(), LEN).expect("memory");
+    let bytes: Vec<u8> = (0..LEN).map(byte).collect();
+    buffer.fill(0, &bytes).expect("nobody reads it");
+    client.set_nonblocking(true);
+    while client.write_from(&buffer, 0..LEN).is_err() {}
+    assert!(buffer.is_busy(), "the reader takes no more than it may");
+    assert_eq!(buffer.fill(0, b"x").expect_err("a reader").kind(), ErrorKind::WouldBlock);
+    drop(buffer);
+    client.shutdown(Shutdown::Write).expect("a half to close");
+    thread::scope(|scope| {
+        let heard = scope.spawn(|| drain(&server));
+        while !client.readiness().ended && client.unsent() > 0 {
+            client.fabric().turn();
+        }
+        assert_eq!(heard.join().expect("no panic"), LEN);
+    });
 }

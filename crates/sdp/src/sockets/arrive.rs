@@ -228,6 +228,10 @@ impl Sockets {
                 false
             }
         };
+        if let Some(machine) = &stream.machine {
+            // What the peer has read of our memory is not needed any more.
+            stream.outbox.release(&mut self.frames, machine.released());
+        }
         if !kept {
             machine_release(stream);
             self.endpoint.release(cx.device, connection, received);

@@ -3,6 +3,7 @@
 //! A message whose header and bytes lie side by side is one piece, which a neighbour copies once from where it lies. Frames
 //! that were lately used are used again first.
 
+use std::collections::VecDeque;
 use stdx::env::Env;
 use stdx::mem::{Kind, OutOfMemory, RegionId, Span};
 
@@ -15,6 +16,8 @@ pub(super) struct Frames {
     /// Frames that were ever used.
     made: u32,
     free: Vec<u32>,
+    /// Names of memory that was lent and is not needed any more.
+    returned: VecDeque<u64>,
 }
 
 impl Frames {
@@ -22,7 +25,7 @@ impl Frames {
     pub(super) fn new(env: &mut dyn Env, count: u32, len: u32) -> Result<Self, OutOfMemory> {
         let len = HEAD_ROOM + len.next_multiple_of(LINE);
         let region = env.mem().map(Kind::Published, u64::from(count) * u64::from(len))?;
-        Ok(Self { region, len, count, made: 0, free: Vec::new() })
+        Ok(Self { region, len, count, made: 0, free: Vec::new(), returned: VecDeque::new() })
     }
 
     /// A frame nobody uses.
@@ -42,6 +45,16 @@ impl Frames {
     pub(super) fn give(&mut self, frame: Span) {
         debug_assert_eq!((frame.region, frame.len), (self.region, self.len));
         self.free.push((frame.offset / u64::from(self.len)) as u32);
+    }
+
+    /// Memory that was lent is not needed any more.
+    pub(super) fn give_lent(&mut self, lender: u64) {
+        self.returned.push_back(lender);
+    }
+
+    /// The next name of memory that is not needed any more.
+    pub(super) fn poll_returned(&mut self) -> Option<u64> {
+        self.returned.pop_front()
     }
 
     /// Frames that can be taken.

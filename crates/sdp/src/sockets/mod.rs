@@ -1,7 +1,8 @@
 //! Sockets: streams and listeners of one device, without system calls.
 //!
 //! What it is: [`Sockets`], which puts memory and verbs under [`Connection`](crate::Connection). Bytes that are written are
-//! copied once, into frames that the device sends from; bytes that arrive are copied once, to whoever reads them.
+//! copied once, into frames that the device sends from, or lie in memory that is lent (see `lent`); bytes that arrive are copied
+//! once, to whoever reads them.
 //!
 //! What it is not: nothing waits here. Whoever owns it and the device polls both ([`Sockets::progress`]), and asks what a
 //! stream can do ([`Sockets::readiness`]).
@@ -24,11 +25,13 @@ mod config;
 mod drive;
 mod frames;
 mod inbox;
+mod lent;
 mod outbox;
 mod pause;
 mod stream;
 
 pub use config::Config;
+pub use lent::{Lent, Taken};
 pub use stream::Readiness;
 
 use core::net::SocketAddr;
@@ -298,7 +301,9 @@ impl Sockets {
 
     /// Takes a stream away.
     fn remove(&mut self, id: StreamId) {
-        if let Some(due) = self.streams.remove(id.0).and_then(|stream| stream.due) {
+        let Some(mut stream) = self.streams.remove(id.0) else { return };
+        stream.outbox.clear(&mut self.frames);
+        if let Some(due) = stream.due {
             self.dues.remove(&(due, id));
         }
     }

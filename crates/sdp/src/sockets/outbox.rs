@@ -1,4 +1,5 @@
-//! What a stream has to send: frames of bytes in the order of the stream, until they are not needed any more.
+//! What a stream has to send: frames of bytes, and memory that was lent for it, in the order of the stream, until they are not
+//! needed any more.
 //!
 //! Bytes are put behind those of the last frame until it is full, or some of it went out: then the room before its bytes is a
 //! header's, which stays as it is until the message has arrived. A frame is full when it holds a message, so a message that does
@@ -26,6 +27,8 @@ struct Frame {
     len: u32,
     /// No more are put behind them.
     is_closed: bool,
+    /// The memory is not a frame, but somebody's who has it back, by this name, when it is not needed any more.
+    lender: Option<u64>,
 }
 
 impl Outbox {
@@ -43,7 +46,7 @@ impl Outbox {
                 return None;
             }
             let memory = pool.take()?;
-            self.frames.push_back(Frame { memory, at: self.end, len: 0, is_closed: false });
+            self.frames.push_back(Frame { memory, at: self.end, len: 0, is_closed: false, lender: None });
         }
         let last = self.frames.back_mut()?;
         let body = frames::body(last.memory).from(last.len as usize);
@@ -57,6 +60,16 @@ impl Outbox {
         last.is_closed |= last.len >= room;
         self.end += len as u64;
         Some(len)
+    }
+
+    /// Puts bytes that lie elsewhere behind the others.
+    pub(super) fn lend(&mut self, memory: Span, lender: u64) {
+        if let Some(last) = self.frames.back_mut() {
+            last.is_closed = true;
+        }
+        let (at, len) = (self.end, memory.len);
+        self.frames.push_back(Frame { memory, at, len, is_closed: true, lender: Some(lender) });
+        self.end += u64::from(len);
     }
 
     /// How many frames there are.
@@ -75,7 +88,8 @@ impl Outbox {
         let place = self.place(piece.at)?;
         let frame = self.frames.get_mut(place)?;
         frame.is_closed = true;
-        (frame.at == piece.at && piece.len <= frame.len).then_some(frame.memory)
+        let is_whole = frame.lender.is_none() && frame.at == piece.at && piece.len <= frame.len;
+        is_whole.then_some(frame.memory)
     }
 
     /// Where the bytes of a piece lie, in order.
@@ -86,7 +100,7 @@ impl Outbox {
         frames.map(move |frame| {
             let start = piece.at.max(frame.at) - frame.at;
             let stop = (end - frame.at).min(frame.len.into());
-            frames::body(frame.memory).slice(start as usize, (stop - start) as usize)
+            frame.bytes().slice(start as usize, (stop - start) as usize)
         })
     }
 
@@ -107,7 +121,7 @@ impl Outbox {
             && frame.is_closed
             && frame.at + u64::from(frame.len) <= until
         {
-            pool.give(frame.memory);
+            frame.give(pool);
             self.frames.pop_front();
         }
         self.frames.len() < before
@@ -115,7 +129,7 @@ impl Outbox {
 
     /// Gives all frames back.
     pub(super) fn clear(&mut self, pool: &mut Frames) {
-        self.frames.drain(..).for_each(|frame| pool.give(frame.memory));
+        self.frames.drain(..).for_each(|frame| frame.give(pool));
     }
 
     pub(super) fn check(&self) {
@@ -130,6 +144,21 @@ impl Outbox {
         let after = self.frames.partition_point(|frame| frame.at <= at);
         let place = after.checked_sub(1)?;
         self.frames.get(place).filter(|frame| at < frame.at + u64::from(frame.len)).map(|_| place)
+    }
+}
+
+impl Frame {
+    /// Where the bytes lie.
+    fn bytes(&self) -> Span {
+        if self.lender.is_some() { self.memory } else { frames::body(self.memory) }
+    }
+
+    /// Gives the memory back to whose it is.
+    fn give(&self, pool: &mut Frames) {
+        match self.lender {
+            Some(lender) => pool.give_lent(lender),
+            None => pool.give(self.memory),
+        }
     }
 }
 

@@ -1,0 +1,119 @@
+//! Writing without a copy: memory that is lent to a stream, which the peer reads from where it lies (A4.6.2).
+//!
+//! Its owner registers it once, writes from it as often as it likes, and is told by name when a write needs it no more: until then
+//! the bytes have to stay as they are. What the peer does not read in time, or refuses to, goes in messages from the same place. So a
+//! caller who gives up waiting has written all the same, and lent memory comes back in any case, at the latest with its connection.
+
+use super::stream::Phase;
+use super::{Context, SocketError, Sockets, StreamId};
+use crate::How;
+use stdx::env::Env;
+use stdx::mem::Span;
+use verbs::{Access, CreateError, Device, Object, Registered, Registration};
+
+/// Memory that is lent.
+#[derive(Clone, Copy, Debug)]
+pub struct Lent {
+    /// The bytes.
+    pub memory: Span,
+    /// The region that they are in, as [`Sockets::register`] gave it.
+    pub registered: Registered,
+    /// Where in it they begin.
+    pub offset: u64,
+    /// The owner's name for them.
+    pub name: u64,
+}
+
+/// What came of [`Sockets::write_from`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Taken {
+    /// So many bytes were copied: the memory is free at once.
+    Copied(usize),
+    /// All of them are the stream's until [`Sockets::poll_returned`] says the name.
+    Lent,
+}
+
+impl Sockets {
+    /// Makes memory known to peers, who may read what they are told of.
+    ///
+    /// # Errors
+    /// When the device has no room for it.
+    pub fn register(
+        &self,
+        env: &mut dyn Env,
+        device: &mut dyn Device,
+        memory: Span,
+    ) -> Result<Registered, CreateError> {
+        let access = Access::REMOTE_READ;
+        device.register(env, self.endpoint.pd(), &Registration { pieces: &[memory], address: 0, access })
+    }
+
+    /// Ends [`Sockets::register`]: nothing of the memory is lent any more.
+    pub fn unregister(&self, env: &mut dyn Env, device: &mut dyn Device, registered: Registered) {
+        // A device that is gone has forgotten it.
+        let _ = device.destroy(env, Object::Memory(registered.key));
+    }
+
+    /// Puts bytes into the stream from where they lie: fewer than [`Config::zero_copy_min`](super::Config::zero_copy_min) are copied,
+    /// as many as can be; more are lent, all of them.
+    ///
+    /// # Errors
+    /// When nothing can be taken.
+    pub fn write_from(
+        &mut self,
+        env: &mut dyn Env,
+        device: &mut dyn Device,
+        id: StreamId,
+        lent: &Lent,
+    ) -> Result<Taken, SocketError> {
+        if lent.memory.len < self.config.zero_copy_min.max(LENT_MIN) {
+            return self.copy_from(env, device, id, lent.memory).map(Taken::Copied);
+        }
+        let frames_max = self.config.frames_each as usize;
+        let stream = self.streams.get_mut(id.0).ok_or(SocketError::NotFound)?;
+        if stream.is_write_shut || stream.phase == Phase::Ended {
+            return Err(stream.error.take().unwrap_or(SocketError::Closed));
+        }
+        let has_room = stream.phase == Phase::Open && stream.outbox.frames() < frames_max;
+        let machine = stream.machine.as_mut().filter(|machine| has_room && machine.window() > 0);
+        let machine = machine.ok_or(SocketError::WouldBlock)?;
+        let address = lent.registered.address.wrapping_add(lent.offset);
+        let how = How::Advertised { key: lent.registered.key.0, address };
+        machine.write(lent.memory.len, how, false).map_err(|_| SocketError::Closed)?;
+        stream.outbox.lend(lent.memory, lent.name);
+        self.drive(&mut Context { env, device }, id);
+        Ok(Taken::Lent)
+    }
+
+    /// The name of memory that was lent and is free again; once for each write.
+    pub fn poll_returned(&mut self) -> Option<u64> {
+        self.frames.poll_returned()
+    }
+
+    fn copy_from(
+        &mut self,
+        env: &mut dyn Env,
+        device: &mut dyn Device,
+        id: StreamId,
+        memory: Span,
+    ) -> Result<usize, SocketError> {
+        let (mut done, mut place) = (0, [0; PART]);
+        while done < memory.len() {
+            let part = memory.from(done);
+            let part = part.first(part.len().min(PART));
+            let bytes = &mut place[..part.len()];
+            env.mem().read(part, bytes);
+            match self.write(env, device, id, bytes) {
+                Ok(len) => done += len,
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
+    }
+}
+
+/// An advert has one byte beside it, and one to be read.
+const LENT_MIN: u32 = 2;
+/// Bytes that are copied at once.
+const PART: usize = 4096;
