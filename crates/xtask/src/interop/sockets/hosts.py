@@ -6,6 +6,7 @@ hosts.py outlive ADDRESS PORT   asks until the server is gone
 hosts.py silence ADDRESS        takes the UDP port of RoCE and says nothing
 """
 
+import contextlib
 import hashlib
 import os
 import select
@@ -25,7 +26,8 @@ def serve(address, port):
 
 
 def answer(connection):
-    with connection:
+    with connection, contextlib.suppress(ConnectionError):
+        # Who is killed with an answer unread resets the connection.
         while (question := receive(connection, 64)) and question[0] == ord("?"):
             connection.sendall(question)
         if question and question[0] == ord("!"):

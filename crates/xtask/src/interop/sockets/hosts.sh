@@ -41,6 +41,14 @@ serve() {
 }
 relay() { "$@" "$WEFT" relay "$address" --key key >>relays.log 2>&1 & relay=$!; started+=($relay); }
 ready() { until test "$(grep -c carrying relays.log)" -ge "$1"; do sleep 0.1; done; }
+# Waits until the server has a connection.
+until_connected() {
+    for _ in $(seq 600); do
+        if there ss -Htn state established "sport = :16701" | grep -q .; then return; fi
+        sleep 0.1
+    done
+    echo "nobody connects"; return 1
+}
 # Waits until a connection is carried that was not before.
 until_carried() {
     for _ in $(seq 600); do
@@ -67,7 +75,7 @@ grep -q ended served.16701
 say "a client that is killed"
 before=$(carried python)
 on_client "$python" hosts.py talk 10.91.0.2 16701 & client=$!
-if test "$ENDS" = both; then until_carried "$before"; else sleep 0.5; fi
+if test "$ENDS" = both; then until_carried "$before"; else until_connected; fi
 kill -KILL $client
 wait $client || true
 until test "$(grep -c ended served.16701)" = 2; do sleep 0.1; done
@@ -76,7 +84,7 @@ say "a server that is killed"
 before=$(carried python)
 on_client "$python" hosts.py outlive 10.91.0.2 16701 >outlived & client=$!
 started+=($client)
-if test "$ENDS" = both; then until_carried "$before"; else sleep 0.5; fi
+if test "$ENDS" = both; then until_carried "$before"; else until_connected; fi
 kill -KILL $server
 wait $client
 grep -q gone outlived
