@@ -36,7 +36,13 @@ fn lend(
 }
 
 fn world() -> World {
-    World::new(Config { streams_max: 4, frames_max: 16, reading_max: 200_000, ..Config::default() })
+    World::new(Config {
+        streams_max: 4,
+        frames_max: 16,
+        reading_max: 200_000,
+        zero_copy_min: 64 << 10,
+        ..Config::default()
+    })
 }
 
 #[test]

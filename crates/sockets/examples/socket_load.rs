@@ -1,10 +1,10 @@
 //! Streams under load, for `cargo xtask bench sockets`: two processes, and bytes to and fro or one way, over SDP, TCP or a Unix
-//! socket.
+//! socket. `lent` is SDP whose writer copies nothing.
 //!
-//! `socket_load WAY` serves and prints where; `socket_load WAY ADDRESS MODE SIZE SECONDS [CONNECTIONS]` asks, and prints the round
+//! `socket_load WAY` serves and prints where (`sdp@ADDRESS` serves for other hosts); `socket_load WAY ADDRESS MODE SIZE SECONDS [CONNECTIONS]` asks, and prints the round
 //! trips (mode `ping`) or bytes (mode `stream`) of a second, of all connections together. Of several each is served by a thread.
 
-use sockets::{SdpListener, SdpStream};
+use sockets::{SdpBuffer, SdpListener, SdpStream};
 use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -36,9 +36,38 @@ trait Stream: Read + Write + Send {}
 
 impl<T: Read + Write + Send> Stream for T {}
 
+/// A stream that writes from memory that is there already; of what it is given it takes the first bytes alone.
+struct Lent {
+    stream: SdpStream,
+    buffer: SdpBuffer,
+}
+
+impl Read for Lent {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(into)
+    }
+}
+
+impl Write for Lent {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let len = bytes.len().min(BUFFER_LEN);
+        self.buffer.fill(0, &bytes[..len.min(HEAD_LEN)])?;
+        self.stream.write_from(&self.buffer, 0..len)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 fn connect(way: &str, address: &str) -> Result<Box<dyn Stream>, Box<dyn Error>> {
     Ok(match way {
         "sdp" => Box::new(SdpStream::connect(address)?),
+        "lent" => {
+            let stream = SdpStream::connect(address)?;
+            let buffer = SdpBuffer::new(stream.fabric(), BUFFER_LEN)?;
+            Box::new(Lent { stream, buffer })
+        }
         "tcp" => {
             let stream = TcpStream::connect(address)?;
             stream.set_nodelay(true)?;
@@ -52,8 +81,9 @@ fn connect(way: &str, address: &str) -> Result<Box<dyn Stream>, Box<dyn Error>> 
 /// Serves until it is ended.
 fn serve(way: &str) -> Result<(), Box<dyn Error>> {
     let mut accept: Box<dyn FnMut() -> io::Result<Box<dyn Stream>>> = match way {
-        "sdp" => {
-            let listener = SdpListener::bind("127.0.0.1:0")?;
+        _ if way.starts_with("sdp") => {
+            let address = way.strip_prefix("sdp@").unwrap_or("127.0.0.1");
+            let listener = SdpListener::bind(format!("{address}:0"))?;
             println!("{}", listener.local_addr()?);
             Box::new(move || Ok(Box::new(listener.accept()?.0)))
         }
@@ -149,5 +179,8 @@ fn pour(streams: &mut [Box<dyn Stream>], size: usize, span: Duration) -> io::Res
     Ok(f64::from(count) * size as f64 / began.elapsed().as_secs_f64())
 }
 
+/// Bytes of a buffer that is lent, and those of them that say something.
+const BUFFER_LEN: usize = 4 << 20;
+const HEAD_LEN: usize = 5;
 /// Writes of each stream before the time begins.
 const WARM_UP: usize = 8;

@@ -23,7 +23,7 @@ pub struct Config {
     /// Frames of all streams.
     pub frames_max: u32,
     /// Bytes of memory that is lent for a write ([`Sockets::write_from`](super::Sockets::write_from)) from which on the peer reads
-    /// them from there; fewer are copied.
+    /// them from there; fewer are copied. What it spares is a copy, and what it costs a round trip.
     pub zero_copy_min: u32,
     /// How long a stream may take from the word that it is to pause until it goes on; then it ends.
     pub resume_timeout: Duration,
@@ -50,7 +50,7 @@ impl Default for Config {
             backlog_max: 1024,
             frames_each: 24,
             frames_max: 4096,
-            zero_copy_min: 64 << 10,
+            zero_copy_min: 256 << 10,
             resume_timeout: Duration::from_secs(10),
             reading_max: 1 << 20,
         }

@@ -97,23 +97,15 @@ impl Sockets {
         id: StreamId,
         memory: Span,
     ) -> Result<usize, SocketError> {
-        let (mut done, mut place) = (0, [0; PART]);
-        while done < memory.len() {
-            let part = memory.from(done);
-            let part = part.first(part.len().min(PART));
-            let bytes = &mut place[..part.len()];
-            env.mem().read(part, bytes);
-            match self.write(env, device, id, bytes) {
-                Ok(len) => done += len,
-                Err(error) if done == 0 => return Err(error),
-                Err(_) => break,
-            }
-        }
-        Ok(done)
+        // Kept from write to write, and no longer than what is worth lending.
+        let mut place = core::mem::take(&mut self.place);
+        place.resize(memory.len(), 0);
+        env.mem().read(memory, &mut place);
+        let written = self.write(env, device, id, &place);
+        self.place = place;
+        written
     }
 }
 
 /// An advert has one byte beside it, and one to be read.
 const LENT_MIN: u32 = 2;
-/// Bytes that are copied at once.
-const PART: usize = 4096;

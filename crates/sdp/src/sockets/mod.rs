@@ -70,6 +70,8 @@ pub struct Sockets {
     dues: BTreeSet<(Time, StreamId)>,
     /// Looks at one stream.
     looks: u64,
+    /// Where few bytes of lent memory are copied to on their way.
+    place: Vec<u8>,
     /// The next port that is taken for a stream whose owner does not care.
     next_port: u16,
     /// Something was posted that the device has not heard of by [`Sockets::take_posted`].
@@ -170,6 +172,7 @@ impl Sockets {
             changed: VecDeque::new(),
             dues: BTreeSet::new(),
             looks: 0,
+            place: Vec::new(),
             next_port: FREE_PORTS,
             has_posted: false,
         })
