@@ -79,6 +79,8 @@ enum Verdict {
     Failed(anyhow::Error),
     /// It was not meant for this run, or this machine lacks something.
     NotRun(String),
+    /// What it needs is others' to give, and was not given.
+    OutOfReach(String),
 }
 
 /// Runs the scenarios and prints a table.
@@ -155,9 +157,10 @@ fn judge(scenario: &Scenario, lab: &Lab, options: &Options) -> Verdict {
     }
     match (scenario.run)(lab) {
         Ok(()) => Verdict::Passed,
-        Err(error) => match error.downcast::<lab::Lacking>() {
-            Ok(lacking) => Verdict::NotRun(lacking.to_string()),
-            Err(error) => Verdict::Failed(error),
+        Err(error) => match (error.downcast_ref::<lab::Lacking>(), error.downcast_ref::<lab::OutOfReach>()) {
+            (Some(lacking), _) => Verdict::NotRun(lacking.to_string()),
+            (None, Some(missing)) => Verdict::OutOfReach(missing.to_string()),
+            (None, None) => Verdict::Failed(error),
         },
     }
 }
@@ -172,13 +175,14 @@ fn report(results: &[(&str, Verdict, f64)]) -> Result<()> {
                 ("passed", format!("at try {number}; before: {}", first_line(before)))
             }
             Verdict::Failed(error) => ("FAILED", first_line(error)),
-            Verdict::NotRun(why) => ("not run", why.clone()),
+            Verdict::NotRun(why) | Verdict::OutOfReach(why) => ("not run", why.clone()),
         };
         println!("{name:24} {word:8} {seconds:7.1}  {why}");
         match verdict {
             Verdict::Passed | Verdict::PassedLater(..) => passed += 1,
             Verdict::Failed(_) => failed += 1,
             Verdict::NotRun(_) => failed += i32::from(workspace::on_ci()),
+            Verdict::OutOfReach(_) => {}
         }
     }
     println!("\ninterop: {passed} passed, {failed} failed");

@@ -44,6 +44,18 @@ impl std::fmt::Display for Lacking {
 
 impl std::error::Error for Lacking {}
 
+/// Something that others' servers did not give, so that a scenario cannot run now.
+#[derive(Debug)]
+pub struct OutOfReach(pub String);
+
+impl std::fmt::Display for OutOfReach {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "cannot run now: {}", self.0)
+    }
+}
+
+impl std::error::Error for OutOfReach {}
+
 impl Lab {
     /// Builds Weft and makes room for what the scenarios leave behind; the guest comes up when it is first needed.
     pub fn set_up(options: &Options) -> Result<Lab> {

@@ -3,8 +3,10 @@
 //! Each scenario is a shell script that runs on this machine's loopback. It makes the same demands of every way; only whether
 //! connections were carried differs, which `weft top` tells. How fast anything is decides nothing here.
 
+mod suites;
+
 use super::Scenario;
-use super::lab::{Lab, Lacking, tail};
+use super::lab::{Lab, Lacking, OutOfReach, tail};
 use crate::workspace;
 use anyhow::{Context, Result, ensure};
 use std::fs::{self, File};
@@ -13,6 +15,9 @@ use std::time::{Duration, Instant};
 
 /// A script may take this long, on a machine that is busy with other things.
 const LIMIT: Duration = Duration::from_secs(180);
+
+/// How a script ends that was not given what it fetches.
+const OUT_OF_REACH: i32 = 77;
 
 /// Who runs under Weft, one way after the other.
 const WAYS: [&str; 4] = ["both", "server", "client", "none"];
@@ -30,7 +35,7 @@ const FILES: [(&str, &str); 6] = [
 /// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {
     let scenario = |name, about, run| Scenario { name, about, needs_weft: true, run };
-    vec![
+    let mut scenarios = vec![
         scenario("sockets-redis", "redis-server, redis-cli and redis-benchmark, with pipelining", |lab| {
             play(lab, &["redis-server", "redis-cli", "redis-benchmark"], include_str!("redis.sh"))
         }),
@@ -79,11 +84,27 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario("sockets-go", "programs in Go, and without the dynamic linker: on TCP, and right", |lab| {
             play(lab, &["websocketd", "hey", "busybox", "curl", "ab", "nc"], include_str!("go.sh"))
         }),
-    ]
+    ];
+    scenarios.extend(suites::scenarios());
+    scenarios
 }
 
 /// Runs a script for each choice of ends.
 fn play(lab: &Lab, programs: &[&str], script: &str) -> Result<()> {
+    prepare(lab, programs)?;
+    for ends in WAYS {
+        run(lab, include_str!("common.sh"), script, ends).with_context(|| format!("under Weft: {ends}"))?;
+    }
+    Ok(())
+}
+
+/// Runs a script that has another's preamble, and chooses the ends itself.
+fn play_once(lab: &Lab, programs: &[&str], preamble: &str, script: &str) -> Result<()> {
+    prepare(lab, programs)?;
+    run(lab, preamble, script, "both")
+}
+
+fn prepare(lab: &Lab, programs: &[&str]) -> Result<()> {
     for program in programs {
         let search = ["-c", &format!("command -v {program}")];
         let search = Command::new("sh").args(search).env("PATH", search_path()).output()?;
@@ -91,11 +112,7 @@ fn play(lab: &Lab, programs: &[&str], script: &str) -> Result<()> {
             return Err(Lacking(format!("no {program}; ./test installs it")).into());
         }
     }
-    build(lab)?;
-    for ends in WAYS {
-        run(lab, script, ends).with_context(|| format!("under Weft: {ends}"))?;
-    }
-    Ok(())
+    build(lab)
 }
 
 /// The library lies beside the program that loads it.
@@ -119,7 +136,7 @@ fn search_path() -> String {
     path
 }
 
-fn run(lab: &Lab, script: &str, ends: &str) -> Result<()> {
+fn run(lab: &Lab, preamble: &str, script: &str, ends: &str) -> Result<()> {
     let folder = lab.file("sockets");
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
@@ -131,10 +148,11 @@ fn run(lab: &Lab, script: &str, ends: &str) -> Result<()> {
     let log = lab.file("sockets.log");
     let output = File::create(&log)?;
     let mut child = Command::new("bash")
-        .args(["-c", &[include_str!("common.sh"), script].concat()])
+        .args(["-c", &[preamble, script].concat()])
         .current_dir(&folder)
         .env("WEFT", lab.weft())
         .env("ENDS", ends)
+        .env("KEPT", lab.file("kept"))
         .env("PATH", search_path())
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
@@ -143,6 +161,10 @@ fn run(lab: &Lab, script: &str, ends: &str) -> Result<()> {
     let end = Instant::now() + LIMIT;
     loop {
         if let Some(status) = child.try_wait()? {
+            if status.code() == Some(OUT_OF_REACH) {
+                let said = fs::read_to_string(&log)?;
+                return Err(OutOfReach(said.lines().last().unwrap_or_default().into()).into());
+            }
             ensure!(status.success(), "{status}\n{}", tail(&fs::read_to_string(&log)?));
             return Ok(());
         }
