@@ -9,11 +9,16 @@ use stdx::time::{Time, earliest};
 impl Shard {
     /// Waits until there is something to do, and does it.
     pub fn turn(&mut self, env: &mut dyn Env) {
+        self.turn_by(env, None);
+    }
+
+    /// The same, but waits no longer than to that time.
+    pub fn turn_by(&mut self, env: &mut dyn Env, until: Option<Time>) {
         // What was asked for since the last turn goes out before we wait for anything.
         self.flush_clients(env);
         let (others, devices) = (self.deadline_of_others(), self.devices.deadline());
         let mut events = core::mem::take(&mut self.events);
-        env.poll(&mut events, earliest(others, devices));
+        env.poll(&mut events, earliest(earliest(others, devices), until));
         let now = env.now();
         let is_look = events.is_empty() && is_due(devices, now) && !is_due(others, now) && !self.is_ending();
         for event in events.drain(..) {
@@ -40,7 +45,6 @@ impl Shard {
         self.iscsi.poll(env, &mut self.devices);
         self.srp.poll(env, &mut self.devices);
         self.flush_clients(env);
-        self.devices.drive_leavers(env);
         // Answers go out before what nobody waits for is looked after.
         self.turn_devices(env);
         self.keep_namespaces(env);
@@ -51,12 +55,13 @@ impl Shard {
         self.relieved = env.mem().take_relief();
     }
 
-    /// Has those who use what others serve send what they were asked for.
+    /// Has those who use what others serve send what they were asked for, and those that were let go their last words.
     fn flush_clients(&mut self, env: &mut dyn Env) {
         self.hosts.flush(env, &mut self.devices);
         self.discoveries.flush(env, &mut self.devices);
         self.iscsi_disks.flush(env, &mut self.devices);
         self.srp_disks.drive(env, &mut self.devices);
+        self.devices.drive_leavers(env);
     }
 
     /// A turn in which devices looked for what neighbours wrote, found nothing, will look again at once, and nothing else was

@@ -115,9 +115,11 @@ impl Drop for Client {
             let _ = self.shard.detach_srp_disk(&mut self.env, &name);
         }
         // Last words take a moment; who does not hear them is not waited for.
-        let until = self.env.now() + LAST_WORDS_TIME;
+        let now = self.env.now();
+        let until = now + LAST_WORDS_TIME;
+        self.shard.turn_by(&mut self.env, Some(now));
         while self.shard.devices().has_leavers() && self.env.now() < until {
-            self.shard.turn(&mut self.env);
+            self.shard.turn_by(&mut self.env, Some(until));
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::support::{Folder, weft, weft_ok};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 #[test]
 fn loopback_can_be_a_device() {
@@ -12,6 +13,17 @@ fn loopback_can_be_a_device() {
     let loopback = loopback.expect("127.0.0.1 is listed");
     assert_eq!(loopback["payload_bytes"], 4096);
     assert_eq!(loopback["gid"], "::ffff:127.0.0.1");
+}
+
+#[test]
+fn a_target_that_is_not_there_is_not_waited_for() {
+    let _device = Server::start("127.90.0.9", &[]);
+    let begun = Instant::now();
+    let refused = weft(&["info", "srp://127.90.0.9:5999/00000000000000000000000000000001/0"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("nobody listens there"), "{said}");
+    // Who does not hear the last words is waited for so long.
+    assert!(begun.elapsed() < Duration::from_secs(3));
 }
 
 #[test]

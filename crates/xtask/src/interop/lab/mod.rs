@@ -168,8 +168,9 @@ impl Lab {
     /// # Errors
     /// When it fails, with what it said.
     pub fn weft_says(&self, arguments: &[&str]) -> Result<String> {
-        let mut command = self.machine()?.beside(&self.weft.display().to_string());
-        let output = command.args(arguments).output().context("cannot run weft")?;
+        let mut command = self.machine()?.beside("timeout");
+        command.args(["--signal=KILL", COMMAND_LIMIT]).arg(&self.weft).args(arguments);
+        let output = command.output().context("cannot run weft")?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         if self.is_verbose {
             println!("weft {}\n{text}", arguments.join(" "));
@@ -246,3 +247,6 @@ pub fn tail(text: &str) -> String {
     let lines: Vec<_> = text.lines().collect();
     lines[lines.len().saturating_sub(30)..].join("\n")
 }
+
+/// Seconds that a command may take, on a machine that is busy with other things.
+const COMMAND_LIMIT: &str = "180";
