@@ -17,7 +17,8 @@ pub struct Config {
     pub bytes: u32,
     /// Pieces of published memory that a link knows each way.
     pub memories: u16,
-    /// Records taken from one link in one turn.
+    /// Records taken from one link in one turn. What they lead to is written when the turn ends: with many, either end waits for
+    /// all that the other has to do; with few, both work at once, and every turn costs.
     pub records_per_turn: u32,
     /// How long links are looked at without finding anything before the device sleeps.
     pub spin: Duration,
@@ -32,7 +33,7 @@ impl Default for Config {
             records: 1024,
             bytes: 1 << 20,
             memories: 256,
-            records_per_turn: 256,
+            records_per_turn: 16,
             spin: Duration::from_micros(50),
         }
     }
