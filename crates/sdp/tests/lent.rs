@@ -2,11 +2,10 @@
 
 mod support;
 
-use sdp::sockets::{Config, Lent, SocketError, StreamId, Taken};
+use sdp::sockets::{Config, SocketError, StreamId, Taken};
 use stdx::env::Env;
 use stdx::mem::{Kind, Span};
 use support::World;
-use verbs::Registered;
 
 const LEN: usize = 600_000;
 
@@ -14,25 +13,17 @@ fn byte(at: usize) -> u8 {
     (at.wrapping_mul(0x9e37_79b9) >> 11) as u8
 }
 
-/// Memory full of bytes, and known to peers.
-fn memory(world: &mut World) -> (Span, Registered) {
+/// Memory full of bytes.
+fn memory(world: &mut World) -> Span {
     let region = world.env.mem().map(Kind::Shared, LEN as u64).expect("memory");
     let span = world.env.mem().whole(region).first(LEN);
     let bytes: Vec<u8> = (0..LEN).map(byte).collect();
     world.env.mem().write(span, &bytes);
-    let registered = world.sockets.register(&mut world.env, &mut world.device, span).expect("room");
-    (span, registered)
+    span
 }
 
-fn lend(
-    world: &mut World,
-    id: StreamId,
-    (span, registered): (Span, Registered),
-    at: usize,
-    len: usize,
-) -> Result<Taken, SocketError> {
-    let lent = Lent { memory: span.slice(at, len), registered, offset: at as u64, name: at as u64 };
-    world.sockets.write_from(&mut world.env, &mut world.device, id, &lent)
+fn lend(world: &mut World, id: StreamId, memory: Span, at: usize, len: usize) -> Result<Taken, SocketError> {
+    world.sockets.write_from(&mut world.env, &mut world.device, id, memory.slice(at, len), at as u64)
 }
 
 fn world() -> World {

@@ -1,7 +1,8 @@
 //! Streams under load, for `cargo xtask bench sockets`: two processes, and bytes to and fro or one way, over SDP, TCP or a Unix
-//! socket. `lent` is SDP whose writer copies nothing.
+//! socket. `lent` is SDP whose writer copies nothing, and a server whose way is `placed` has the bytes of a stream come to where it wants
+//! them.
 //!
-//! `socket_load WAY` serves and prints where (`sdp@ADDRESS` serves for other hosts); `socket_load WAY ADDRESS MODE SIZE SECONDS [CONNECTIONS]` asks, and prints the round
+//! `socket_load WAY` serves and prints where (`sdp@ADDRESS` and `placed@ADDRESS` serve for other hosts); `socket_load WAY ADDRESS MODE SIZE SECONDS [CONNECTIONS]` asks, and prints the round
 //! trips (mode `ping`) or bytes (mode `stream`) of a second, of all connections together. Of several each is served by a thread.
 
 use sockets::{SdpBuffer, SdpListener, SdpStream};
@@ -32,9 +33,21 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Any stream.
-trait Stream: Read + Write + Send {}
+trait Stream: Read + Write + Send {
+    /// Reads pieces of so many bytes, until the first byte of one is a one.
+    fn swallow(&mut self, len: usize) -> io::Result<()> {
+        let mut place = vec![0; len];
+        while place.first() != Some(&1) {
+            self.read_exact(&mut place)?;
+        }
+        Ok(())
+    }
+}
 
-impl<T: Read + Write + Send> Stream for T {}
+impl Stream for SdpStream {}
+impl Stream for TcpStream {}
+impl Stream for UnixStream {}
+impl Stream for Lent {}
 
 /// A stream that writes from memory that is there already; of what it is given it takes the first bytes alone.
 struct Lent {
@@ -53,6 +66,52 @@ impl Write for Lent {
         let len = bytes.len().min(BUFFER_LEN);
         self.buffer.fill(0, &bytes[..len.min(HEAD_LEN)])?;
         self.stream.write_from(&self.buffer, 0..len)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A stream that reads into memory that is there already.
+struct Into(SdpStream);
+
+impl Stream for Into {
+    fn swallow(&mut self, len: usize) -> io::Result<()> {
+        let Self(stream) = self;
+        let buffer = SdpBuffer::new(stream.fabric(), len * RANGES)?;
+        let range = |place: usize| place % RANGES * len..(place % RANGES + 1) * len;
+        let (mut at, mut next, mut end) = (0, 0, None);
+        for place in 0.. {
+            for ahead in place..place + RANGES {
+                // Ranges that are too short to wait do not.
+                let _ = stream.queue_into(&buffer, range(ahead));
+            }
+            let came = stream.read_into(&buffer, range(place))?;
+            let mut first = [0];
+            while next < at + came {
+                buffer.copy_to(range(place).start + (next - at), &mut first)?;
+                next += len;
+                end = (first == [1]).then_some(next);
+            }
+            at += came;
+            if came == 0 || end == Some(at) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Read for Into {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.read(into)
+    }
+}
+
+impl Write for Into {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -81,11 +140,15 @@ fn connect(way: &str, address: &str) -> Result<Box<dyn Stream>, Box<dyn Error>> 
 /// Serves until it is ended.
 fn serve(way: &str) -> Result<(), Box<dyn Error>> {
     let mut accept: Box<dyn FnMut() -> io::Result<Box<dyn Stream>>> = match way {
-        _ if way.starts_with("sdp") => {
-            let address = way.strip_prefix("sdp@").unwrap_or("127.0.0.1");
+        _ if way.starts_with("sdp") || way.starts_with("placed") => {
+            let (way, address) = way.split_once('@').unwrap_or((way, "127.0.0.1"));
+            let is_placed = way == "placed";
             let listener = SdpListener::bind(format!("{address}:0"))?;
             println!("{}", listener.local_addr()?);
-            Box::new(move || Ok(Box::new(listener.accept()?.0)))
+            Box::new(move || {
+                let (stream, _) = listener.accept()?;
+                Ok(if is_placed { Box::new(Into(stream)) } else { Box::new(stream) })
+            })
         }
         "tcp" => {
             let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -124,13 +187,9 @@ fn answer(stream: &mut dyn Stream) -> io::Result<()> {
             stream.write_all(&place)?;
         }
     }
-    loop {
-        // A zero for more to come, a one for the end, which is answered.
-        stream.read_exact(&mut place)?;
-        if place.first() == Some(&1) {
-            return stream.write_all(&[1]);
-        }
-    }
+    // A zero for more to come, a one for the end, which is answered.
+    stream.swallow(place.len())?;
+    stream.write_all(&[1])
 }
 
 /// Round trips of a second: all are asked, and then all have answered.
@@ -179,6 +238,8 @@ fn pour(streams: &mut [Box<dyn Stream>], size: usize, span: Duration) -> io::Res
     Ok(f64::from(count) * size as f64 / began.elapsed().as_secs_f64())
 }
 
+/// Pieces of memory that wait for bytes of one stream.
+const RANGES: usize = 4;
 /// Bytes of a buffer that is lent, and those of them that say something.
 const BUFFER_LEN: usize = 4 << 20;
 const HEAD_LEN: usize = 5;

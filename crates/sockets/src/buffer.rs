@@ -1,25 +1,26 @@
-//! Memory for writing without a copy: [`SdpBuffer`].
+//! Memory for writing and reading without a copy: [`SdpBuffer`].
 //!
-//! A buffer is memory of the fabric's, which the fabric makes known to a device when it is first written from over that device. It is
-//! changed by copies alone, and not while a write needs it; it goes when nobody has it and no write needs it. Its bytes are never lent
-//! out as a slice, since a peer may be reading them.
+//! A buffer is memory of the fabric's. It is changed by copies alone, and not while a write or read needs it; it goes when nobody has it
+//! and none needs it. Its bytes are never lent out as a slice, since a peer may be reading or writing them.
 
 use crate::Fabric;
 use crate::errors::error_of;
+use crate::port::Port;
 use crate::state::State;
-use sdp::sockets::{Lent, SocketError, Taken};
+use sdp::sockets::{Placed, SocketError, Taken};
 use std::fmt;
 use std::io;
 use std::ops::Range;
 use stdx::env::Env;
 use stdx::mem::{Kind, RegionId, Span};
 use stdx::slab::Key;
-use verbs::Registered;
 
-/// Memory that streams write from without copying it; see [`SdpStream::write_from`](crate::SdpStream::write_from).
+/// Memory that streams write from without copying it, and that the bytes they read come to by themselves; see
+/// [`SdpStream::write_from`](crate::SdpStream::write_from) and [`SdpStream::read_into`](crate::SdpStream::read_into).
 ///
-/// Every peer that some of a buffer was written to can read all of it, for as long as it is there: it is for bytes that all those
-/// peers may see.
+/// A peer on another host can read the bytes of a write until that needs them no more, and write to those of a read until it has said
+/// that it is done. Peers on this machine, which are processes of the same user or of one that was let in, can read all of a buffer that
+/// any of it was written from, for as long as it is there.
 pub struct SdpBuffer {
     fabric: Fabric,
     key: Key,
@@ -31,10 +32,8 @@ pub struct SdpBuffer {
 pub(crate) struct Buffer {
     region: RegionId,
     memory: Span,
-    /// What it is known as, by the place of the port.
-    known: Vec<Option<Registered>>,
-    /// Writes that need it.
-    writes: u32,
+    /// Writes and reads that need it.
+    uses: u32,
     /// Nobody has it.
     is_left: bool,
 }
@@ -62,7 +61,8 @@ impl SdpBuffer {
         self.len == 0
     }
 
-    /// Whether a write needs it, as far as was heard since the last turn of the fabric.
+    /// Whether a write or read needs it, as far as was heard since the last turn of the fabric. A read does from when it begins to wait
+    /// until its bytes were taken, or no more are wanted ([`SdpStream::withdraw`](crate::SdpStream::withdraw)) and the peer knows.
     pub fn is_busy(&self) -> bool {
         self.fabric.0.act(|state| state.is_busy(self.key))
     }
@@ -70,12 +70,12 @@ impl SdpBuffer {
     /// Copies bytes into it.
     ///
     /// # Errors
-    /// When a write needs it ([`io::ErrorKind::WouldBlock`]), or they do not lie within it.
+    /// When a write or read needs it ([`io::ErrorKind::WouldBlock`]), or they do not lie within it.
     pub fn fill(&self, at: usize, bytes: &[u8]) -> io::Result<()> {
         let range = self.within(at..at.saturating_add(bytes.len()))?;
         self.fabric.0.act(|state| {
             let buffer = state.buffers.get(self.key).ok_or(io::ErrorKind::NotFound)?;
-            if buffer.writes > 0 {
+            if buffer.uses > 0 {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             let memory = buffer.memory.slice(range.start, range.len());
@@ -121,13 +121,13 @@ impl State {
         let mapped = self.env.mem().map(Kind::Published, len as u64);
         let region = mapped.map_err(|_| io::ErrorKind::OutOfMemory)?;
         let memory = self.env.mem().whole(region).first(len);
-        let buffer = Buffer { region, memory, known: Vec::new(), writes: 0, is_left: false };
+        let buffer = Buffer { region, memory, uses: 0, is_left: false };
         self.buffers.insert(buffer).map_err(|_| error_of(SocketError::Limit))
     }
 
-    /// Whether a write needs a buffer.
+    /// Whether a write or read needs a buffer.
     pub(crate) fn is_busy(&self, key: Key) -> bool {
-        self.buffers.get(key).is_some_and(|buffer| buffer.writes > 0)
+        self.buffers.get(key).is_some_and(|buffer| buffer.uses > 0)
     }
 
     /// Writes from a buffer; says how many bytes, and whether it is needed until the peer has read them.
@@ -138,44 +138,49 @@ impl State {
         range: Range<usize>,
     ) -> Result<Taken, SocketError> {
         let (port, id) = self.stream_of(stream)?;
-        let found = self.buffers.get(buffer).ok_or(SocketError::NotFound)?;
+        let found = self.buffers.get_mut(buffer).ok_or(SocketError::NotFound)?;
         let memory = found.memory.slice(range.start, range.len());
-        let registered = match found.known.get(port).copied().flatten() {
-            Some(known) => known,
-            None => self.introduce(port, buffer)?,
-        };
-        let lent = Lent { memory, registered, offset: range.start as u64, name: buffer.as_u64() };
         let at = &mut self.ports[port];
-        let taken = at.sockets.write_from(&mut self.env, &mut at.device, id, &lent);
-        if taken == Ok(Taken::Lent)
-            && let Some(found) = self.buffers.get_mut(buffer)
-        {
-            found.writes += 1;
+        let taken = at.sockets.write_from(&mut self.env, &mut at.device, id, memory, buffer.as_u64());
+        if taken == Ok(Taken::Lent) {
+            found.uses += 1;
         }
         self.ports[port].send(&mut self.env);
         self.take_returned(port);
         taken
     }
 
-    /// Makes a buffer known to a port's device.
-    fn introduce(&mut self, port: usize, key: Key) -> Result<Registered, SocketError> {
-        let buffer = self.buffers.get_mut(key).ok_or(SocketError::NotFound)?;
-        let Some(at) = self.ports.get_mut(port) else { return Err(SocketError::NotFound) };
-        let registered = at.sockets.register(&mut self.env, &mut at.device, buffer.memory);
-        let registered = registered.map_err(|_| SocketError::Limit)?;
-        if buffer.known.len() <= port {
-            buffer.known.resize(port + 1, None);
+    /// Reads into a buffer, or has it wait behind others for bytes.
+    pub(crate) fn read_into(
+        &mut self,
+        stream: Key,
+        buffer: Key,
+        range: Range<usize>,
+        is_queued: bool,
+    ) -> Result<Placed, SocketError> {
+        let (port, id) = self.stream_of(stream)?;
+        let found = self.buffers.get_mut(buffer).ok_or(SocketError::NotFound)?;
+        let memory = found.memory.slice(range.start, range.len());
+        let Port { sockets, device, .. } = &mut self.ports[port];
+        let placed = if is_queued {
+            sockets.queue_into(&mut self.env, device, id, memory, buffer.as_u64())
+        } else {
+            sockets.read_into(&mut self.env, device, id, memory, buffer.as_u64())
+        };
+        if placed == Ok(Placed::Taken) {
+            found.uses += 1;
         }
-        buffer.known[port] = Some(registered);
-        Ok(registered)
+        self.ports[port].send(&mut self.env);
+        self.take_returned(port);
+        placed
     }
 
-    /// Takes down which writes need their buffers no more.
+    /// Takes down which writes and reads need their buffers no more.
     pub(crate) fn take_returned(&mut self, port: usize) {
         while let Some(name) = self.ports[port].sockets.poll_returned() {
             let key = Key::from_u64(name);
             if let Some(buffer) = self.buffers.get_mut(key) {
-                buffer.writes -= 1;
+                buffer.uses -= 1;
             }
             self.drop_buffer(key);
         }
@@ -188,18 +193,14 @@ impl State {
         self.drop_buffer(key);
     }
 
-    /// A buffer goes if nobody has it and no write needs it.
+    /// A buffer goes if nobody has it and nothing needs it.
     fn drop_buffer(&mut self, key: Key) {
-        if !self.buffers.get(key).is_some_and(|buffer| buffer.is_left && buffer.writes == 0) {
+        if !self.buffers.get(key).is_some_and(|buffer| buffer.is_left && buffer.uses == 0) {
             return;
         }
-        let Some(buffer) = self.buffers.remove(key) else { return };
-        for (port, known) in self.ports.iter_mut().zip(buffer.known) {
-            if let Some(registered) = known {
-                port.sockets.unregister(&mut self.env, &mut port.device, registered);
-            }
+        if let Some(buffer) = self.buffers.remove(key) {
+            self.env.mem().unmap(buffer.region);
         }
-        self.env.mem().unmap(buffer.region);
     }
 }
 

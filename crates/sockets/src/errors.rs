@@ -13,6 +13,7 @@ pub(crate) fn error_of(error: SocketError) -> io::Error {
         SocketError::Refused => io::ErrorKind::ConnectionRefused,
         SocketError::Reset | SocketError::Protocol => io::ErrorKind::ConnectionReset,
         SocketError::TimedOut => io::ErrorKind::TimedOut,
+        SocketError::Overlap => io::ErrorKind::InvalidInput,
         SocketError::Limit => io::ErrorKind::OutOfMemory,
     };
     io::Error::new(kind, error)

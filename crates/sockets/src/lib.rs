@@ -22,7 +22,8 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! Many bytes need not be copied to be written: [`SdpBuffer`] is memory that peers read from where it lies.
+//! Many bytes need not be copied to be written or read: [`SdpBuffer`] is memory that peers read from where it lies, and write to where
+//! its owner wants it.
 //!
 //! With the feature `tokio` there are `AsyncSdpStream` and `AsyncSdpListener`, for tasks of tokio's.
 //!
@@ -35,6 +36,7 @@
 mod asynchronous;
 mod begin;
 mod buffer;
+mod direct;
 mod directory;
 mod errors;
 mod fabric;

@@ -99,20 +99,27 @@ impl Port {
         id: StreamId,
         bytes: &[u8],
     ) -> Result<usize, SocketError> {
-        let mut done = 0;
-        for part in bytes.chunks(WRITE_LEN) {
-            let len = match self.sockets.write(env, &mut self.device, id, part) {
-                Ok(len) => len,
-                Err(error) if done == 0 => return Err(error),
-                Err(_) => break,
-            };
-            done += len;
+        if bytes.len() <= WRITE_LEN {
+            let written = self.sockets.write(env, &mut self.device, id, bytes);
             self.send(env);
-            if len < part.len() {
+            return written;
+        }
+        let mut done = 0;
+        let mut failed = None;
+        for part in bytes.chunks(WRITE_LEN) {
+            let written = self.sockets.write_more(env, &mut self.device, id, part);
+            self.send(env);
+            match written {
+                Ok(len) => done += len,
+                Err(error) => failed = Some(error),
+            }
+            if written != Ok(part.len()) {
                 break;
             }
         }
-        Ok(done)
+        self.sockets.flush(env, &mut self.device, id);
+        self.send(env);
+        failed.filter(|_| done == 0).map_or(Ok(done), Err)
     }
 
     /// Has the device do what was posted.

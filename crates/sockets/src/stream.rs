@@ -1,13 +1,12 @@
 //! Streams.
 
+use crate::Fabric;
 use crate::errors::error_of;
 use crate::state::State;
-use crate::{Fabric, SdpBuffer};
-use sdp::sockets::{Readiness, SocketError, Taken};
+use sdp::sockets::{Readiness, SocketError};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
-use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,9 +23,9 @@ pub struct SdpStream {
 
 /// How long reading and writing wait.
 #[derive(Clone, Copy, Default)]
-struct Timeouts {
-    read: Option<Duration>,
-    write: Option<Duration>,
+pub(crate) struct Timeouts {
+    pub(crate) read: Option<Duration>,
+    pub(crate) write: Option<Duration>,
 }
 
 /// One direction, or either.
@@ -128,50 +127,6 @@ impl SdpStream {
         self.repeat(self.timeouts().write, |state, key| {
             state.with(key, |port, env, id| port.write(env, id, bytes))
         })
-    }
-
-    /// Writes bytes of a buffer without copying them, if they are many: [`Config::zero_copy_min`](sdp::sockets::Config::zero_copy_min) or
-    /// more, which the peer then reads from where they lie. Says how many: of many, all. A stream that blocks waits until no write
-    /// needs the buffer; one that does not returns at once, and the buffer is busy until the peer has read
-    /// ([`SdpBuffer::is_busy`]). What the peer does not read soon goes in messages.
-    ///
-    /// # Errors
-    /// When the stream is closed for writing, the range or the buffer is not of this fabric, or nothing can be taken and it does not
-    /// block. If the write timeout passes, or the stream ends, while the buffer is busy, that is the error: the bytes may arrive.
-    pub fn write_from(&self, buffer: &SdpBuffer, range: Range<usize>) -> io::Result<usize> {
-        if !buffer.is_of(&self.fabric) {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        let range = buffer.within(range)?;
-        let (len, mut is_lent) = (range.len(), false);
-        if len == 0 {
-            return Ok(0);
-        }
-        let written = self.repeat(self.timeouts().write, |state, key| {
-            Ok(match state.write_from(key, buffer.key(), range.clone())? {
-                Taken::Copied(len) => len,
-                Taken::Lent => {
-                    is_lent = true;
-                    len
-                }
-            })
-        })?;
-        if is_lent && !self.is_nonblocking.load(Ordering::Relaxed) {
-            self.wait_for(buffer)?;
-        }
-        Ok(written)
-    }
-
-    /// Waits until no write needs a buffer.
-    fn wait_for(&self, buffer: &SdpBuffer) -> io::Result<()> {
-        let waited = self.fabric.0.wait(self.key, self.timeouts().write, |state| {
-            if !state.is_busy(buffer.key()) {
-                return Some(Ok(()));
-            }
-            let failed = state.with(self.key, |port, _, id| Ok(port.sockets.take_error(id)));
-            failed.and_then(|failed| failed.map_or(Ok(()), Err)).err().map(Err)
-        });
-        waited.unwrap_or(Err(SocketError::TimedOut)).map_err(error_of)
     }
 
     /// The same as [`SdpStream::send`], and the last byte is urgent.
@@ -283,7 +238,7 @@ impl SdpStream {
 
     /// Waits until something is so, if the stream blocks; its end is an error.
     fn until(&self, mut is_so: impl FnMut(&mut State, Key) -> Result<bool, SocketError>) -> io::Result<()> {
-        if self.is_nonblocking.load(Ordering::Relaxed) {
+        if !self.blocks() {
             return Ok(());
         }
         let waited = self.fabric.0.wait(self.key, None, |state| {
@@ -365,7 +320,6 @@ impl SdpStream {
         found.and_then(|(_, peer)| peer).ok_or_else(|| error_of(SocketError::NotFound))
     }
 
-    #[cfg(feature = "tokio")]
     pub(crate) const fn key(&self) -> Key {
         self.key
     }
@@ -375,22 +329,27 @@ impl SdpStream {
         &self.fabric
     }
 
-    fn timeouts(&self) -> Timeouts {
+    /// Whether reading and writing wait.
+    pub(crate) fn blocks(&self) -> bool {
+        !self.is_nonblocking.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn timeouts(&self) -> Timeouts {
         *self.timeouts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut State, Key) -> T) -> T {
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut State, Key) -> T) -> T {
         self.fabric.0.act(|state| act(state, self.key))
     }
 
     /// Tries until something comes of it, if the stream blocks.
-    fn repeat(
+    pub(crate) fn repeat(
         &self,
         timeout: Option<Duration>,
         mut attempt: impl FnMut(&mut State, Key) -> Result<usize, SocketError>,
     ) -> io::Result<usize> {
         let key = self.key;
-        if self.is_nonblocking.load(Ordering::Relaxed) {
+        if !self.blocks() {
             return self
                 .with(|state, key| match attempt(state, key) {
                     Err(SocketError::WouldBlock) => {

@@ -5,9 +5,10 @@
 mod support;
 
 use sdp::Options;
-use sdp::sockets::{Config, SocketError, Sockets, StreamId};
+use sdp::sockets::{Config, Placed, SocketError, Sockets, StreamId, Taken};
 use std::net::SocketAddr;
-use stdx::mem::Kind;
+use stdx::mem::{Kind, Span};
+use stdx::prng::Prng;
 use support::{Faults, World};
 use verbs::conformance::Setting;
 
@@ -130,6 +131,157 @@ impl Two {
     }
 }
 
+/// Where one end writes from, and the other has bytes come to.
+struct Places {
+    from: Span,
+    ranges: [Span; RANGES],
+    /// Reads and writes that have memory.
+    uses: [usize; 2],
+    /// The range whose bytes are read next.
+    next: usize,
+}
+
+impl Two {
+    fn places(&mut self, sent: &[u8]) -> Places {
+        let [from, to] = [sent.len(), RANGES * RANGE_LEN].map(|len| len as u64);
+        let [(end, from), (_, to)] = [(0, from), (1, to)].map(|(end, len)| {
+            let mem = self.world.end(end).1.mem();
+            let region = mem.map(Kind::Published, len).expect("memory");
+            (end, mem.whole(region).first(len as usize))
+        });
+        self.world.end(end).1.mem().write(from, sent);
+        let ranges = core::array::from_fn(|range| to.slice(range * RANGE_LEN, RANGE_LEN));
+        Places { from, ranges, uses: [0; 2], next: 0 }
+    }
+
+    /// Pours bytes from the first end to the second, some lent and some copied, to where they are wanted.
+    fn pour_placed(&mut self, ids: [StreamId; 2], len: usize, pausing: &[usize], prng: &mut Prng) {
+        let sent: Vec<u8> = (0..len as u32).map(|at| (at.wrapping_mul(0x9e37_79b9) >> 9) as u8).collect();
+        let mut places = self.places(&sent);
+        let (mut at, mut heard) = (0, Vec::new());
+        for round in 0..1_000_000 {
+            if round % 300 == 150 && at < len / 2 {
+                self.suspend(ids, pausing);
+            }
+            if at < len && prng.chance(1, 3) {
+                let step = prng.between(1, 6000).min((len - at) as u64) as usize;
+                at += self.put(ids[0], &mut places, at, step, &sent, prng.chance(1, 2));
+                if at == len {
+                    let (device, env) = self.world.end(0);
+                    self.sockets[0].shut_write(env, device, ids[0]);
+                }
+            }
+            if self.take(ids[1], &mut places, prng, &mut heard) {
+                assert!(heard == sent, "what was written is read");
+                return self.all_is_free(ids[1], &places);
+            }
+            self.turn();
+            for (sockets, uses) in self.sockets.iter_mut().zip(&mut places.uses) {
+                *uses -= core::iter::from_fn(|| sockets.poll_returned()).count();
+            }
+        }
+        panic!("{at} written, {} read", heard.len());
+    }
+
+    /// Writes some; how many bytes.
+    fn put(
+        &mut self,
+        id: StreamId,
+        places: &mut Places,
+        at: usize,
+        step: usize,
+        sent: &[u8],
+        lends: bool,
+    ) -> usize {
+        let (device, env) = self.world.end(0);
+        let taken = if lends {
+            self.sockets[0].write_from(env, device, id, places.from.slice(at, step), 0)
+        } else {
+            self.sockets[0].write(env, device, id, &sent[at..at + step]).map(Taken::Copied)
+        };
+        match taken {
+            Ok(Taken::Copied(len)) => len,
+            Ok(Taken::Lent) => {
+                places.uses[0] += 1;
+                step
+            }
+            Err(error) => {
+                assert_eq!(error, SocketError::WouldBlock);
+                0
+            }
+        }
+    }
+
+    /// Reads some; whether that was all.
+    fn take(&mut self, id: StreamId, places: &mut Places, prng: &mut Prng, heard: &mut Vec<u8>) -> bool {
+        let (device, env) = self.world.end(1);
+        let sockets = &mut self.sockets[1];
+        match prng.below(100) {
+            0 => sockets.withdraw(env, device, id),
+            1..5 => {
+                // Also as if there were no such memory.
+                let mut place = [0; 700];
+                let len = sockets.read(env, device, id, &mut place).unwrap_or(0);
+                heard.extend_from_slice(&place[..len]);
+                return false;
+            }
+            5..40 => {
+                for ahead in 0..RANGES - 1 {
+                    let memory = places.ranges[(places.next + ahead) % RANGES];
+                    let taken = sockets.queue_into(env, device, id, memory, 0);
+                    places.uses[1] += usize::from(taken == Ok(Placed::Taken));
+                }
+            }
+            _ => {}
+        }
+        let memory = places.ranges[places.next];
+        match sockets.read_into(env, device, id, memory, 0) {
+            Ok(Placed::Bytes(len)) => {
+                let start = heard.len();
+                heard.resize(start + len, 0);
+                env.mem().read(memory.first(len), &mut heard[start..]);
+                places.next = (places.next + 1) % RANGES;
+                len == 0
+            }
+            Ok(Placed::Taken) => {
+                places.uses[1] += 1;
+                false
+            }
+            Ok(Placed::Waiting) => false,
+            // A range that was given out of turn is read out of turn.
+            Err(SocketError::Overlap) => {
+                places.next = (places.next + 1) % RANGES;
+                false
+            }
+            Err(error) => {
+                assert_eq!(error, SocketError::WouldBlock);
+                false
+            }
+        }
+    }
+
+    /// Nothing is lent or taken any more.
+    fn all_is_free(&mut self, reader: StreamId, places: &Places) {
+        let mut uses = places.uses;
+        let (device, env) = self.world.end(1);
+        self.sockets[1].withdraw(env, device, reader);
+        for _ in 0..10_000 {
+            self.turn();
+            for (sockets, uses) in self.sockets.iter_mut().zip(&mut uses) {
+                *uses -= core::iter::from_fn(|| sockets.poll_returned()).count();
+            }
+            if uses == [0; 2] {
+                return;
+            }
+        }
+        panic!("{uses:?} are not given back");
+    }
+}
+
+/// Ranges of the memory that bytes come to.
+const RANGES: usize = 4;
+const RANGE_LEN: usize = 5000;
+
 /// Little memory for each, so that everything waits for everything.
 fn narrow() -> Config {
     let connection = Options { receives: 5, receive_len: 1000, ..Config::default().connection };
@@ -171,6 +323,32 @@ fn a_stream_that_pauses_loses_nothing() {
             let ids = two.pair();
             assert!(two.pour(ids, 60_000, pausing) > 0, "{pausing:?} pause");
         }
+    }
+}
+
+/// As [`narrow`], and few bytes are worth lending or placing.
+fn narrow_and_eager() -> Config {
+    Config { zero_copy_min: 1500, place_min: 1500, reading_max: 3000, ..narrow() }
+}
+
+#[test]
+fn bytes_cross_bad_networks_without_copies() {
+    for seed in 0..12 {
+        let mut two = Two::lossy(seed, ["10.0.0.1", "10.0.0.2"], narrow_and_eager());
+        let ids = two.pair();
+        let pausing = if seed % 3 == 0 { &[0][..] } else { &[] };
+        two.pour_placed(ids, 60_000, pausing, &mut Prng::new(seed));
+    }
+}
+
+#[test]
+fn bytes_cross_shared_memory_without_copies() {
+    for seed in 0..12 {
+        let world = World::on_one_machine(Kind::Published, [1000; 2], |usual| usual);
+        let mut two = Two::on(world, narrow_and_eager());
+        let ids = two.pair();
+        let pausing = if seed % 3 == 0 { &[1][..] } else { &[] };
+        two.pour_placed(ids, 100_000, pausing, &mut Prng::new(seed));
     }
 }
 

@@ -288,3 +288,138 @@ fn a_busy_buffer_is_not_changed_and_outlives_its_owner() {
         assert_eq!(heard.join().expect("no panic"), LEN);
     });
 }
+
+/// Reads to the end into a buffer, of which some ranges wait ahead; says how much came.
+fn drain_into(stream: &SdpStream, ranges: usize, len: usize) -> usize {
+    let buffer = SdpBuffer::new(stream.fabric(), ranges * len).expect("memory");
+    let range = |place: usize| place % ranges * len..(place % ranges + 1) * len;
+    let (mut at, mut place, mut found) = (0, 0, vec![0; len]);
+    loop {
+        for next in place..place + ranges {
+            if let Err(error) = stream.queue_into(&buffer, range(next)) {
+                assert_ne!(error.kind(), ErrorKind::InvalidInput);
+            }
+        }
+        let came = stream.read_into(&buffer, range(place)).expect("bytes");
+        buffer.copy_to(range(place).start, &mut found[..came]).expect("within");
+        assert!(
+            found[..came].iter().enumerate().all(|(offset, found)| *found == byte(at + offset)),
+            "at {at}"
+        );
+        (at, place) = (at + came, place + 1);
+        if came == 0 {
+            stream.withdraw();
+            return at;
+        }
+    }
+}
+
+#[test]
+fn bytes_are_read_to_where_they_are_wanted() {
+    const LEN: usize = 9_000_000;
+    for (ranges, len) in [(1, 1 << 20), (3, 300_000), (2, 10_000)] {
+        let (client, server) = pair();
+        thread::scope(|scope| {
+            let heard = scope.spawn(|| drain_into(&server, ranges, len));
+            pour(&client, LEN);
+            assert_eq!(heard.join().expect("no panic"), LEN);
+        });
+    }
+}
+
+#[test]
+fn bytes_are_read_from_where_they_lie_to_where_they_are_wanted() {
+    const LEN: usize = 6_000_000;
+    for ranges in [1, 4] {
+        let (client, server) = pair();
+        let buffer = SdpBuffer::new(client.fabric(), LEN).expect("memory");
+        buffer.fill(0, &(0..LEN).map(byte).collect::<Vec<_>>()).expect("nobody reads it");
+        thread::scope(|scope| {
+            let heard = scope.spawn(|| drain_into(&server, ranges, 400_000));
+            let (mut at, mut step) = (0, 1000);
+            while at < LEN {
+                at += client.write_from(&buffer, at..LEN.min(at + step)).expect("room");
+                step = if step < 1_000_000 { step * 7 } else { 1000 };
+            }
+            client.shutdown(Shutdown::Write).expect("a half to close");
+            assert_eq!(heard.join().expect("no panic"), LEN);
+        });
+    }
+}
+
+#[test]
+fn nothing_is_written_to_memory_that_its_owner_has_back() {
+    const LEN: usize = 500_000;
+    let (client, server) = pair();
+    let buffer = SdpBuffer::new(server.fabric(), LEN).expect("memory");
+    server.set_read_timeout(Some(Duration::from_millis(20)));
+    let error = server.read_into(&buffer, 0..LEN).expect_err("nobody writes");
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    // The peer lets go of it while one of its threads is in a call.
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                client.fabric().turn();
+            }
+        });
+        while buffer.is_busy() {
+            server.fabric().turn();
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    buffer.fill(0, &[7; LEN]).expect("it is free");
+    thread::scope(|scope| {
+        scope.spawn(|| pour(&client, LEN));
+        server.set_read_timeout(PATIENCE);
+        assert_eq!(drain(&server), LEN);
+    });
+    let mut found = vec![0; LEN];
+    buffer.copy_to(0, &mut found).expect("within");
+    assert!(found.iter().all(|found| *found == 7));
+}
+
+#[test]
+fn a_buffer_that_bytes_are_to_come_to_outlives_its_owner() {
+    const LEN: usize = 500_000;
+    let (client, server) = pair();
+    server.set_nonblocking(true);
+    let buffer = SdpBuffer::new(server.fabric(), LEN).expect("memory");
+    assert_eq!(server.read_into(&buffer, 0..LEN).expect_err("nothing yet").kind(), ErrorKind::WouldBlock);
+    assert!(buffer.is_busy());
+    assert_eq!(buffer.fill(0, b"x").expect_err("a read").kind(), ErrorKind::WouldBlock);
+    let within = server.read_into(&buffer, 5..LEN).expect_err("needed");
+    assert_eq!(within.kind(), ErrorKind::InvalidInput);
+    drop(buffer);
+    server.set_nonblocking(false);
+    thread::scope(|scope| {
+        scope.spawn(|| pour(&client, LEN));
+        assert_eq!(drain(&server), LEN, "what came there is read all the same");
+    });
+}
+
+#[test]
+fn the_range_that_waits_is_asked_for_again() {
+    const LEN: usize = 500_000;
+    let (client, server) = pair();
+    server.set_nonblocking(true);
+    let buffer = SdpBuffer::new(server.fabric(), LEN).expect("memory");
+    thread::scope(|scope| {
+        scope.spawn(|| pour(&client, 2 * LEN));
+        let (mut at, mut found) = (0, vec![0; LEN]);
+        while at < 2 * LEN {
+            match server.read_into(&buffer, 0..LEN) {
+                Ok(came) => {
+                    assert!(came > 0, "{at} came");
+                    buffer.copy_to(0, &mut found[..came]).expect("within");
+                    assert!(found[..came].iter().enumerate().all(|(offset, it)| *it == byte(at + offset)));
+                    at += came;
+                }
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                    assert!(server.wait(Interest::Read, PATIENCE).readable);
+                }
+            }
+        }
+    });
+}

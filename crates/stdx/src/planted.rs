@@ -52,6 +52,8 @@ pub enum Bug {
     RefusedAdvertKept,
     /// Bytes of the stream take the credits that are kept for what must be told.
     LastCreditSpent,
+    /// A sink advert is kept though a message has used it up.
+    UsedSinkKept,
     /// Packet numbers are compared as if they never went round.
     PsnComparedPlainly,
     /// A request that came before is done once more.
@@ -299,8 +301,8 @@ pub const RDMA_BUGS: [Bug; 37] = [
 ];
 
 /// The bugs of the Sockets Direct Protocol.
-pub const SDP_BUGS: [Bug; 4] =
-    [Bug::AdvertSkipped, Bug::StaleSinkUsed, Bug::RefusedAdvertKept, Bug::LastCreditSpent];
+pub const SDP_BUGS: [Bug; 5] =
+    [Bug::AdvertSkipped, Bug::StaleSinkUsed, Bug::RefusedAdvertKept, Bug::LastCreditSpent, Bug::UsedSinkKept];
 
 /// True if this bug is planted on this thread. Constantly false in release builds.
 #[cfg(debug_assertions)]

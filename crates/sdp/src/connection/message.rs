@@ -18,6 +18,8 @@ pub struct Message {
     head_len: u8,
     /// The bytes of the stream.
     pub payload: Piece,
+    /// The key of the memory that the peer learns of: it is to open that before the message goes.
+    pub opens: Option<u32>,
     /// The peer is to be woken by it.
     pub is_solicited: bool,
 }
@@ -46,7 +48,12 @@ impl Message {
         front.copy_from_slice(&base.encode());
         let body_len = body.encode(rest).unwrap_or(0);
         debug_assert_eq!(body_len, body.len());
-        Self { head, head_len: (BASE_LEN + body_len) as u8, payload, is_solicited }
+        let opens = match body {
+            Body::SourceAvailable(advert) => Some(advert.key),
+            Body::SinkAvailable(sink) => Some(sink.advert.key),
+            _ => None,
+        };
+        Self { head, head_len: (BASE_LEN + body_len) as u8, payload, opens, is_solicited }
     }
 
     /// The header's bytes.

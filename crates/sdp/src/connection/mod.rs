@@ -63,6 +63,8 @@ pub struct Connection {
     left_pipelined: Notice,
     /// The owner has memory that the peer could write to.
     prefers_pipelined: bool,
+    /// The peer was asked for pipelined mode since its direction last left it.
+    has_asked: bool,
     /// How often the peer was asked for other receives and has not answered.
     resizes: u32,
     heard_at: Time,
@@ -185,6 +187,7 @@ impl Connection {
             pause: Pause::default(),
             left_pipelined: Notice::Known,
             prefers_pipelined: false,
+            has_asked: false,
             resizes: 0,
             heard_at: now,
             probed_at: now,
@@ -225,7 +228,7 @@ impl Connection {
     pub fn window(&self) -> u64 {
         let messages = u64::from(self.credits.remaining().saturating_sub(RESERVED));
         let unsent = self.outgoing.end() - self.outgoing.unsent();
-        (messages * u64::from(self.message_room())).saturating_sub(unsent)
+        (messages * u64::from(self.message_room()) + self.outgoing.sink_room()).saturating_sub(unsent)
     }
 
     /// Bytes of the stream that one message holds.
@@ -236,6 +239,12 @@ impl Connection {
     /// Has messages that are not full go at once, or wait while others are under way.
     pub const fn set_no_delay(&mut self, no_delay: bool) {
         self.options.no_delay = no_delay;
+    }
+
+    /// Says whether more bytes are about to be written: memory of the peer's that is filled in part waits for them. Whoever says so
+    /// takes it back at once, when all are written. Whether something is to be done that waited.
+    pub fn set_more(&mut self, has_more: bool) -> bool {
+        self.outgoing.set_more(has_more)
     }
 
     /// What can be read from the peer's memory now.
@@ -260,6 +269,16 @@ impl Connection {
     /// # Errors
     /// When the peer cannot be asked to.
     pub fn advertise(&mut self, token: u32, advert: Advert) -> Result<(), Refused> {
+        self.can_advertise(advert.len)?;
+        self.control.push_back(Control::Sink(token, advert));
+        Ok(())
+    }
+
+    /// Whether the peer can be asked to write to so many bytes of ours.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn can_advertise(&self, len: u32) -> Result<(), Refused> {
         let shortest = self.options.receive_len - BASE_LEN as u32;
         if self.close.is_peer_closed() || self.pause.is_asked() {
             return Err(Refused::Closed);
@@ -270,11 +289,7 @@ impl Connection {
         if self.adverts_left() == 0 {
             return Err(Refused::Adverts);
         }
-        if advert.len < shortest {
-            return Err(Refused::TooShort(shortest));
-        }
-        self.control.push_back(Control::Sink(token, advert));
-        Ok(())
+        if len < shortest { Err(Refused::TooShort(shortest)) } else { Ok(()) }
     }
 
     /// Takes back all memory of ours that the peer may write to. For each piece it is told what became of it.
@@ -295,6 +310,7 @@ impl Connection {
     /// Says whether the owner has memory that the peer could write to, so that the peer is asked for pipelined mode.
     pub const fn prefer_pipelined(&mut self, prefers: bool) {
         self.prefers_pipelined = prefers;
+        self.has_asked &= prefers;
     }
 
     /// Changes the mode of the direction whose source we are.
@@ -324,6 +340,7 @@ impl Connection {
             return Err(Refused::Mode);
         }
         self.incoming.mode = Mode::Combined;
+        self.has_asked = false;
         self.control.push_back(Control::Mode(Half::Send, Mode::Combined));
         Ok(())
     }
@@ -368,6 +385,7 @@ impl Connection {
         self.incoming = Incoming::new();
         self.pause = Pause::default();
         self.left_pipelined = Notice::Known;
+        self.has_asked = false;
         self.resizes = 0;
         self.heard_at = now;
         Ok(())

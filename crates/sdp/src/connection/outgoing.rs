@@ -69,6 +69,8 @@ pub(super) struct Outgoing {
     urgent_at: Option<u64>,
     /// The peer knows that it comes.
     is_urgent_told: bool,
+    /// More bytes are about to be written.
+    has_more: bool,
 }
 
 /// Bytes that are sent alike, up to a place in the stream.
@@ -113,6 +115,7 @@ impl Outgoing {
             left_at: 0,
             urgent_at: None,
             is_urgent_told: false,
+            has_more: false,
         }
     }
 
@@ -160,6 +163,16 @@ impl Outgoing {
         self.sinks.len()
     }
 
+    /// Bytes that the peer's memory takes, beside those that wait to be sent there.
+    pub(super) fn sink_room(&self) -> u64 {
+        self.sinks.iter().map(|sink| u64::from(sink.left)).sum()
+    }
+
+    /// More bytes are about to be written, or not. Whether something waited for them.
+    pub(super) fn set_more(&mut self, has_more: bool) -> bool {
+        core::mem::replace(&mut self.has_more, has_more) && !has_more && !self.sinks.is_empty()
+    }
+
     /// Forgets what lies before a place of the stream.
     pub(super) fn release(&mut self, until: u64) {
         while self.segments.front().is_some_and(|segment| segment.end <= until) {
@@ -175,15 +188,24 @@ impl Outgoing {
         }
         let Some(run) = self.run() else {
             // Nothing more is there to fill it, so the peer gets what it has.
-            let sink = self.sinks.front().filter(|sink| sink.written > 0)?;
+            let sink =
+                self.sinks.front().filter(|sink| sink.written > 0 && (!self.has_more || sink.left == 0))?;
             return Some(Next::Written(sink.written));
         };
         let urgent_at = self.urgent_at.filter(|&at| at > self.next);
         if let Some(sink) = self.sinks.front() {
             // The urgent byte travels in a message.
             let end = urgent_at.map_or(run.end, |at| run.end.min(at - 1));
-            let len = (end - self.next).min(sink.left.into()) as u32;
-            if len > 0 {
+            let waiting = urgent_at.map_or(self.end, |at| at - 1) - self.next;
+            let is_worth_it = sink.written > 0 || waiting >= message.into();
+            if !is_worth_it && self.has_more && urgent_at.is_none() {
+                return None;
+            }
+            // What is copied lies in pieces that are no longer than a message.
+            let longest = if run.how == How::Copied { message } else { u32::MAX };
+            let len = (end - self.next).min(sink.left.into()).min(longest.into()) as u32;
+            // A few bytes cost less in a message, which uses the advert up as well (A4.6.4).
+            if len > 0 && is_worth_it {
                 let piece = Piece { at: self.next, len };
                 return Some(Next::Write { piece, key: sink.key, address: sink.address });
             }
@@ -194,7 +216,9 @@ impl Outgoing {
         if !can_send {
             return None;
         }
-        if let Some(next) = self.advert(run, message, adverts_left) {
+        if self.sinks.is_empty()
+            && let Some(next) = self.advert(run, message, adverts_left)
+        {
             return Some(next);
         }
         if !self.adverts.is_empty() {
@@ -228,11 +252,14 @@ impl Outgoing {
     }
 
     /// What [`Outgoing::next`] said went out.
-    pub(super) fn commit(&mut self, now: Time, next: &Next, message: u32) {
+    pub(super) fn commit(&mut self, now: Time, next: &Next) {
         match *next {
             Next::Data { piece, .. } => {
                 self.next += u64::from(piece.len);
                 // A message uses the oldest sink advert up (A4.6.4).
+                if planted(Bug::UsedSinkKept) && !self.sinks.is_empty() {
+                    return;
+                }
                 if self.sinks.pop_front().is_none() {
                     self.non_discards = self.non_discards.wrapping_add(1);
                 }
@@ -243,10 +270,6 @@ impl Outgoing {
                     sink.address = sink.address.wrapping_add(piece.len.into());
                     sink.left -= piece.len;
                     sink.written += piece.len;
-                    // What is left would not hold a message: no more is written to it.
-                    if sink.left < message {
-                        sink.left = 0;
-                    }
                 }
             }
             Next::Advert { piece, advert } => {

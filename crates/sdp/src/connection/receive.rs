@@ -58,7 +58,11 @@ impl Connection {
             return Ok(None);
         }
         let token = match place {
-            Place::Stream => None,
+            Place::Stream => {
+                // Memory that the peer was to hear of is for bytes behind these.
+                self.drop_unadvertised();
+                None
+            }
             Place::Sink(token) => Some(token),
             Place::Nowhere => return Ok(None),
         };
@@ -185,6 +189,7 @@ impl Connection {
                     return Err(Violation::ModeChange { from, to });
                 }
                 self.incoming.mode = to;
+                self.has_asked = false;
                 if from == Mode::Pipelined {
                     self.drop_advertised();
                     self.incoming.refuse(&mut self.control);

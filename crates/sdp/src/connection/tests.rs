@@ -54,6 +54,15 @@ impl Script {
         Some((body, message.payload))
     }
 
+    /// What the end writes to the peer's memory next, and where.
+    fn written(&mut self) -> Option<(Piece, u64)> {
+        let step = self.connection.poll(self.now)?;
+        self.connection.check();
+        let Step::Write { piece, key: 6, address } = step else { panic!("{step:?} is no write there") };
+        self.connection.handle_done();
+        Some((piece, address))
+    }
+
     fn pipelined() -> Self {
         let mut script = Self::new();
         script.connection.change_mode(Mode::Pipelined).expect("a change");
@@ -135,10 +144,80 @@ fn a_peer_that_keeps_an_advert_for_ever_is_left() {
 fn bytes_for_memory_that_the_peer_gave_are_written_there() {
     let mut script = Script::pipelined();
     script.hear(sink(500), 0).expect("memory");
-    script.connection.write(450, How::Copied, false).expect("open");
-    let step = script.connection.poll(script.now);
-    assert_eq!(step, Some(Step::Write { piece: Piece { at: 0, len: 450 }, key: 6, address: 0x2000 }));
+    script.hear(sink(500), 0).expect("memory");
+    script.connection.write(450, How::Advertised { key: 1, address: 0 }, false).expect("open");
+    assert_eq!(script.written(), Some((Piece { at: 0, len: 450 }, 0x2000)));
     assert_eq!(script.said(), Some((Body::RdmaWriteCompletion(450), NOTHING)));
+    // What was copied goes in pieces no longer than a message, until the memory is full.
+    script.connection.write(510, How::Copied, false).expect("open");
+    for at in [0, 112, 224, 336] {
+        let piece = Piece { at: 450 + at, len: 112 };
+        assert_eq!(script.written(), Some((piece, 0x2000 + at)));
+    }
+    assert_eq!(script.written(), Some((Piece { at: 898, len: 52 }, 0x2000 + 448)));
+    assert_eq!(script.said(), Some((Body::RdmaWriteCompletion(500), NOTHING)));
+    assert_eq!(script.said(), Some((Body::Data, Piece { at: 950, len: 10 })));
+}
+
+#[test]
+fn few_bytes_for_memory_that_the_peer_gave_go_in_a_message() {
+    let mut script = Script::pipelined();
+    script.hear(sink(500), 0).expect("memory");
+    script.connection.write(111, How::Copied, false).expect("open");
+    assert_eq!(script.said(), Some((Body::Data, Piece { at: 0, len: 111 })));
+    script.connection.write(450, How::Copied, false).expect("open");
+    assert_eq!(script.said(), Some((Body::Data, Piece { at: 111, len: 112 })), "it was used up");
+}
+
+#[test]
+fn memory_that_the_peer_gave_waits_for_what_follows_at_once() {
+    let mut script = Script::pipelined();
+    script.hear(sink(500), 0).expect("memory");
+    script.connection.set_more(true);
+    script.connection.write(100, How::Copied, false).expect("open");
+    assert_eq!(script.said(), None, "too few yet");
+    script.connection.write(20, How::Copied, false).expect("open");
+    assert_eq!(script.written(), Some((Piece { at: 0, len: 112 }, 0x2000)));
+    assert_eq!(script.written(), Some((Piece { at: 112, len: 8 }, 0x2000 + 112)));
+    assert_eq!(script.said(), None);
+    assert!(script.connection.set_more(false), "something waited");
+    assert_eq!(script.said(), Some((Body::RdmaWriteCompletion(120), NOTHING)));
+}
+
+#[test]
+fn a_peer_is_asked_once_for_the_mode_in_which_it_writes() {
+    let mut script = Script::new();
+    script.connection.prefer_pipelined(true);
+    let Some(Step::Send(message)) = script.connection.poll(script.now) else { panic!("a message") };
+    let base = Base::decode(message.head()).expect("a header").expect("a type");
+    assert_eq!((base.id, base.flags), (MessageId::Data, Flags::REQUEST_PIPELINED));
+    assert_eq!(script.said(), None);
+    script.hear(Body::ModeChange(Half::Receive, Mode::Pipelined), 0).expect("it does");
+    script.connection.advertise(3, Advert { len: 112, key: 1, address: 0 }).expect("pipelined");
+    assert!(matches!(script.said(), Some((Body::SinkAvailable(_), NOTHING))));
+}
+
+#[test]
+fn peers_that_know_no_such_mode_are_not_asked() {
+    let options = Options { receives: 8, receive_len: 128, ..Options::default() };
+    let terms = Terms { credits: 8, message_len: 128, adverts_max: 1 };
+    let mut connection = Connection::new(Time::ZERO, options, terms);
+    connection.prefer_pipelined(true);
+    assert_eq!(connection.poll(Time::ZERO), None);
+    let advert = Advert { len: 1000, key: 1, address: 0 };
+    assert_eq!(connection.advertise(3, advert), Err(Refused::Mode));
+    connection.write(10, How::Copied, false).expect("open");
+    let Some(Step::Send(message)) = connection.poll(Time::ZERO) else { panic!("a message") };
+    assert_eq!(Base::decode(message.head()).expect("a header").expect("a type").flags, Flags(0));
+}
+
+#[test]
+fn memory_that_the_peer_does_not_know_of_yet_goes_back_when_bytes_come() {
+    let mut script = Script::pipelined();
+    script.connection.advertise(3, Advert { len: 112, key: 1, address: 0 }).expect("pipelined");
+    script.hear(Body::Data, 20).expect("bytes").expect("for the stream");
+    assert_eq!(script.connection.poll_event(), Some(Event::Returned { token: 3 }));
+    assert_eq!(script.said(), None);
 }
 
 #[test]

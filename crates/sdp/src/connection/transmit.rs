@@ -42,7 +42,8 @@ impl Connection {
             self.outgoing.drop_sinks();
             return Some(self.send(message));
         }
-        if self.credits.is_update_due() && self.credits.remaining() > 0 {
+        let is_update_due = self.credits.is_update_due() && self.credits.remaining() > 0;
+        if is_update_due || self.must_ask() && self.can_tell() {
             let message = self.message(Body::Data, NOTHING, Flags(0), false);
             return Some(self.send(message));
         }
@@ -143,7 +144,7 @@ impl Connection {
                 self.send(message)
             }
         };
-        self.outgoing.commit(now, &next, room);
+        self.outgoing.commit(now, &next);
         Some(step)
     }
 
@@ -164,9 +165,7 @@ impl Connection {
 
     /// The message of something that waited to be told.
     fn tell(&mut self, control: Control) -> Message {
-        let asks = matches!(control, Control::ReadDone(_)) && self.prefers_pipelined;
-        let flags = if asks { Flags::REQUEST_PIPELINED } else { Flags(0) };
-        let message = self.message(control.body(self.incoming.non_discards()), NOTHING, flags, true);
+        let message = self.message(control.body(self.incoming.non_discards()), NOTHING, Flags(0), true);
         self.under_way.push_back(Request::Other);
         let sequence = self.credits.sent();
         match control {
@@ -179,6 +178,17 @@ impl Connection {
         message
     }
 
+    /// Whether the peer is to change its direction to pipelined mode, so that it can be told of memory to write to. A direction
+    /// changes from combined mode alone, and peers that take one advert know no other.
+    fn wants_pipelined(&self) -> bool {
+        self.prefers_pipelined && self.incoming.mode == Mode::Combined && self.terms.is_pipelined_known()
+    }
+
+    /// Whether the peer is to be asked for it though there is nothing else to tell.
+    fn must_ask(&self) -> bool {
+        self.wants_pipelined() && !self.has_asked && !self.close.is_peer_closed() && !self.pause.is_asked()
+    }
+
     fn send(&mut self, message: Message) -> Step {
         let request = if message.payload.len > 0 { Request::Bytes(message.payload) } else { Request::Other };
         self.under_way.push_back(request);
@@ -187,7 +197,11 @@ impl Connection {
 
     fn message(&mut self, body: Body, payload: Piece, flags: Flags, is_solicited: bool) -> Message {
         let is_pending = self.outgoing.take_urgent_pending();
-        let flags = if is_pending { flags | Flags::OUT_OF_BAND_PENDING } else { flags };
+        let mut flags = if is_pending { flags | Flags::OUT_OF_BAND_PENDING } else { flags };
+        if self.wants_pipelined() {
+            flags = flags | Flags::REQUEST_PIPELINED;
+            self.has_asked = true;
+        }
         let (buffers, sequence, acknowledged) = self.credits.stamp();
         let len = body.message_len(payload.len as usize) as u32;
         let base = Base { id: body.id(), flags, buffers, len, sequence, acknowledged };

@@ -4,11 +4,12 @@ use super::inbox::Held;
 use super::pause::Pause;
 use super::stream::{Phase, Stream};
 use super::{Context, ListenerId, SocketError, Sockets, StreamId};
-use crate::{Connection, Message, Options, Terms};
+use crate::{Connection, Message, Options, Payload, Terms};
 use core::net::SocketAddr;
+use stdx::mem::Span;
 use stdx::slab::Key;
 use verbs::endpoint::{Happening, Received, Requested};
-use verbs::{Parameters, PrivateData, Rejection};
+use verbs::{Device, Parameters, PrivateData, Rejection};
 use wire::sdp::{Hello, HelloAck};
 
 impl Sockets {
@@ -43,7 +44,7 @@ impl Sockets {
             Happening::Established { connection, private_data, .. } => {
                 self.establish(cx, *connection, private_data);
             }
-            Happening::Refused { connection, why } => self.refuse(*connection, why.as_ref()),
+            Happening::Refused { connection, why } => self.refuse(cx.device, *connection, why.as_ref()),
             Happening::Received { connection, received } => match self.by_connection(*connection) {
                 Some(id) => self.arrive(cx, id, *connection, *received),
                 None => self.endpoint.release(cx.device, *connection, *received),
@@ -94,7 +95,7 @@ impl Sockets {
         let answered =
             self.endpoint.accept(cx.env, cx.device, requested.request, Parameters::default(), &ack);
         let Ok(connection) = answered else {
-            self.remove(id);
+            self.remove(cx.device, id);
             return None;
         };
         if let Some(found) = self.listeners.get_mut(listener.0) {
@@ -186,7 +187,7 @@ impl Sockets {
     }
 
     /// What we asked for did not come about.
-    fn refuse(&mut self, connection: Key, why: Option<&(Rejection, PrivateData)>) {
+    fn refuse(&mut self, device: &mut dyn Device, connection: Key, why: Option<&(Rejection, PrivateData)>) {
         let Some(id) = self.by_connection(connection) else { return };
         let is_first = self.streams.get(id.0).is_some_and(|stream| stream.phase == Phase::Connecting);
         let error = match why {
@@ -196,7 +197,7 @@ impl Sockets {
             None => SocketError::TimedOut,
         };
         self.end(id, Some(error));
-        self.unbind(id);
+        self.unbind(device, id);
     }
 
     /// A message came.
@@ -210,17 +211,8 @@ impl Sockets {
         let taken = machine.handle_message(cx.env.now(), front, received.len);
         let kept = match taken {
             Ok(Some(payload)) => {
-                let mut bytes = message.slice(payload.offset as usize, payload.len as usize);
-                if payload.is_urgent {
-                    let mut last = [0];
-                    cx.env.mem().read(bytes.from(bytes.len() - 1), &mut last);
-                    bytes = bytes.first(bytes.len() - 1);
-                    keep(stream, bytes, received, connection);
-                    stream.inbox.push_urgent(last[0]);
-                } else {
-                    keep(stream, bytes, received, connection);
-                }
-                !bytes.is_empty()
+                let bytes = message.slice(payload.offset as usize, payload.len as usize);
+                self.keep(cx, id, connection, received, bytes, &payload)
             }
             Ok(None) => false,
             Err(_) => {
@@ -228,16 +220,49 @@ impl Sockets {
                 false
             }
         };
+        let Some(stream) = self.streams.get_mut(id.0) else { return };
         if let Some(machine) = &stream.machine {
             // What the peer has read of our memory is not needed any more.
-            stream.outbox.release(&mut self.frames, machine.released());
+            stream.outbox.release(cx.device, &mut self.keys, &mut self.frames, machine.released());
         }
         if !kept {
             machine_release(stream);
             self.endpoint.release(cx.device, connection, received);
         }
-        self.note_events(cx.env.now(), id);
+        self.note_events(cx, id);
         self.stir(id);
+    }
+
+    /// Puts bytes that came in a message where they belong; whether they still lie in it.
+    fn keep(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: StreamId,
+        connection: Key,
+        received: Received,
+        mut bytes: Span,
+        payload: &Payload,
+    ) -> bool {
+        let Some(stream) = self.streams.get_mut(id.0) else { return false };
+        let is_long = payload.len >= self.config.connection.receive_len / 2;
+        stream.is_bulk = is_long || stream.is_bulk && payload.token.is_none();
+        let mut urgent = None;
+        if payload.is_urgent {
+            let mut last = [0];
+            cx.env.mem().read(bytes.from(bytes.len() - 1), &mut last);
+            bytes = bytes.first(bytes.len() - 1);
+            urgent = Some(last[0]);
+        }
+        let is_kept = !bytes.is_empty() && payload.token.is_none();
+        match payload.token {
+            Some(token) => self.handle_sent(cx, id, token, bytes),
+            None if is_kept => stream.inbox.push(bytes, Held::Message(received, connection)),
+            None => {}
+        }
+        if let Some((byte, stream)) = urgent.zip(self.streams.get_mut(id.0)) {
+            stream.inbox.push_urgent(byte);
+        }
+        is_kept
     }
 
     /// The connection is gone, and with it a stream that nobody wants any more.
@@ -247,15 +272,19 @@ impl Sockets {
             // The peer was first to let go.
             return self.stir(id);
         }
-        self.settle(cx.env.mem(), id);
+        self.settle(cx, id);
         self.end(id, Some(SocketError::Reset));
-        self.unbind(id);
+        self.unbind(cx.device, id);
     }
 
     /// Gives receives back whose bytes were read.
     pub(super) fn give_back(&mut self, cx: &mut Context<'_>, id: StreamId, held: Held) {
         match held {
             Held::Buffer(buffer) => cx.env.mem().give(buffer),
+            Held::Placed(name) => match self.streams.get_mut(id.0) {
+                Some(stream) => stream.give_place(&mut self.frames, name),
+                None => self.frames.give_lent(name),
+            },
             Held::Message(received, connection) => {
                 // It is counted for the connection that it came over, if that is still the stream's; posted again it is anyway.
                 if let Some(stream) =
@@ -266,13 +295,6 @@ impl Sockets {
                 self.endpoint.release(cx.device, connection, received);
             }
         }
-    }
-}
-
-/// Bytes that were received, if there are some.
-fn keep(stream: &mut Stream, bytes: stdx::mem::Span, received: Received, connection: Key) {
-    if !bytes.is_empty() {
-        stream.inbox.push(bytes, Held::Message(received, connection));
     }
 }
 

@@ -84,7 +84,7 @@ impl Sockets {
                 Ok(id)
             }
             Err(error) => {
-                self.remove(id);
+                self.remove(device, id);
                 Err(error)
             }
         }
@@ -101,7 +101,21 @@ impl Sockets {
         id: StreamId,
         bytes: &[u8],
     ) -> Result<usize, SocketError> {
-        self.put(env, device, id, bytes, false)
+        self.put(env, device, id, bytes, false, false)
+    }
+
+    /// The same, and other bytes follow at once, or [`Sockets::flush`]: memory that the peer gave is filled as far as it goes.
+    ///
+    /// # Errors
+    /// When nothing can be taken.
+    pub fn write_more(
+        &mut self,
+        env: &mut dyn Env,
+        device: &mut dyn Device,
+        id: StreamId,
+        bytes: &[u8],
+    ) -> Result<usize, SocketError> {
+        self.put(env, device, id, bytes, false, true)
     }
 
     /// The same, and the last byte of all of them is urgent.
@@ -115,10 +129,40 @@ impl Sockets {
         id: StreamId,
         bytes: &[u8],
     ) -> Result<usize, SocketError> {
-        self.put(env, device, id, bytes, true)
+        self.put(env, device, id, bytes, true, false)
     }
 
     fn put(
+        &mut self,
+        env: &mut dyn Env,
+        device: &mut dyn Device,
+        id: StreamId,
+        bytes: &[u8],
+        is_urgent: bool,
+        has_more: bool,
+    ) -> Result<usize, SocketError> {
+        self.set_more(id, true);
+        let written = self.put_frames(env, device, id, bytes, is_urgent);
+        if !has_more {
+            self.flush(env, device, id);
+        }
+        written
+    }
+
+    /// Ends [`Sockets::write_more`] though no more bytes were written.
+    pub fn flush(&mut self, env: &mut dyn Env, device: &mut dyn Device, id: StreamId) {
+        if self.set_more(id, false) {
+            self.drive(&mut Context { env, device }, id);
+        }
+    }
+
+    /// Whether something is to be done that waited for more bytes.
+    fn set_more(&mut self, id: StreamId, has_more: bool) -> bool {
+        let machine = self.streams.get_mut(id.0).and_then(|stream| stream.machine.as_mut());
+        machine.is_some_and(|machine| machine.set_more(has_more))
+    }
+
+    fn put_frames(
         &mut self,
         env: &mut dyn Env,
         device: &mut dyn Device,
@@ -197,7 +241,21 @@ impl Sockets {
             // The peer may have to be told, or more can be read.
             self.drive(cx, id);
         }
-        if done > 0 || into.is_empty() { Ok(done) } else { self.nothing_to_read(id) }
+        if done > 0 || into.is_empty() {
+            return Ok(done);
+        }
+        if let Some(stream) = self.streams.get_mut(id.0)
+            && stream.is_placing
+            && stream.targets.is_empty()
+        {
+            // What the peer offers is not for memory of the owner's any more.
+            stream.is_placing = false;
+            if let Some(machine) = stream.machine.as_mut() {
+                machine.prefer_pipelined(false);
+            }
+            self.drive(cx, id);
+        }
+        self.nothing_to_read(id)
     }
 
     /// The same, and leaves the bytes where they are.
@@ -219,7 +277,7 @@ impl Sockets {
         }
     }
 
-    fn nothing_to_read(&mut self, id: StreamId) -> Result<usize, SocketError> {
+    pub(super) fn nothing_to_read(&mut self, id: StreamId) -> Result<usize, SocketError> {
         let stream = self.streams.get_mut(id.0).ok_or(SocketError::NotFound)?;
         if stream.is_peer_closed || stream.is_read_shut {
             return Ok(0);
@@ -326,6 +384,7 @@ impl Sockets {
             self.give_back(cx, id, held);
         }
         let Some(stream) = self.streams.get_mut(id.0) else { return };
+        stream.leave_targets(&mut self.frames);
         stream.is_left = true;
         (stream.is_write_shut, stream.is_read_shut) = (true, true);
         match (stream.connection, stream.machine.as_mut()) {
@@ -340,7 +399,7 @@ impl Sockets {
             }
             (None, _) => {
                 self.give_up_pause(id);
-                self.remove(id);
+                self.remove(cx.device, id);
             }
             (Some(_), Some(machine)) => {
                 machine.shut_down();

@@ -25,6 +25,11 @@ pub struct Config {
     /// Bytes of memory that is lent for a write ([`Sockets::write_from`](super::Sockets::write_from)) from which on the peer reads
     /// them from there; fewer are copied. What it spares is a copy, and what it costs a round trip.
     pub zero_copy_min: u32,
+    /// Bytes of memory that is given for a read ([`Sockets::read_into`](super::Sockets::read_into)) from which on the peer is told of it, or
+    /// what it offers is read there; into shorter memory bytes are copied.
+    pub place_min: u32,
+    /// Writes and reads of all streams at once that peers reach memory of.
+    pub keys_max: u32,
     /// How long a stream may take from the word that it is to pause until it goes on; then it ends.
     pub resume_timeout: Duration,
     /// Bytes that are being read from one peer's memory and were not read by the stream's owner.
@@ -51,6 +56,8 @@ impl Default for Config {
             frames_each: 24,
             frames_max: 4096,
             zero_copy_min: 256 << 10,
+            place_min: 256 << 10,
+            keys_max: 4096,
             resume_timeout: Duration::from_secs(10),
             reading_max: 1 << 20,
         }

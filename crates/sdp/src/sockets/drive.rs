@@ -6,10 +6,9 @@ use super::inbox::Held;
 use super::stream::{Phase, Posted, RESERVED};
 use super::{Context, ListenerId, SocketError, Sockets, StreamId};
 use crate::{Event, Message, Piece, Step};
-use stdx::mem::{Memory, Span};
+use stdx::mem::Span;
 use stdx::slab::Key;
-use stdx::time::Time;
-use verbs::{Data, Key as MemoryKey, Remote, Status};
+use verbs::{Access, Data, Key as MemoryKey, Remote, Status};
 
 impl Sockets {
     /// Notes that a stream may have something to do.
@@ -34,6 +33,7 @@ impl Sockets {
     /// Posts what a stream has to send, write and read.
     pub(super) fn drive(&mut self, cx: &mut Context<'_>, id: StreamId) {
         self.looks += 1;
+        self.open_targets(cx, id);
         while let Some(step) = self.next_step(cx, id) {
             let Some(connection) = self.connection_of(id) else { return };
             self.has_posted = true;
@@ -67,7 +67,7 @@ impl Sockets {
             }
         }
         self.read_offers(cx, id);
-        self.note_events(cx.env.now(), id);
+        self.note_events(cx, id);
         self.go_on(cx, id);
         self.schedule(id);
     }
@@ -77,7 +77,7 @@ impl Sockets {
         let stream = self.streams.get_mut(id.0)?;
         let connection = stream.connection?;
         let machine = stream.machine.as_mut().filter(|_| stream.phase == Phase::Open)?;
-        let can_post = self.endpoint.room(connection) > 0 && self.frames.left() >= RESERVED;
+        let can_post = self.endpoint.room(connection) >= POSTS_EACH && self.frames.left() >= RESERVED;
         if !can_post && !machine.is_ended() {
             return None;
         }
@@ -92,6 +92,9 @@ impl Sockets {
         connection: Key,
         message: &Message,
     ) -> Result<Posted, SocketError> {
+        if let Some(key) = message.opens {
+            self.open_memory(cx, id, connection, key)?;
+        }
         let (head, piece) = (message.head(), message.payload);
         if piece.len == 0 {
             self.endpoint.send(cx.device, connection, 0, Data::Inline(head))?;
@@ -119,6 +122,33 @@ impl Sockets {
         Ok(Posted::Frame(frame))
     }
 
+    /// Opens memory that the peer is about to hear of, if that was not done before.
+    fn open_memory(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: StreamId,
+        connection: Key,
+        key: u32,
+    ) -> Result<(), SocketError> {
+        let stream = self.streams.get_mut(id.0).ok_or(SocketError::NotFound)?;
+        let found = stream.outbox.lent(key).map(|(memory, opening)| (memory, opening, Access::REMOTE_READ));
+        let writable = Access::LOCAL_WRITE.with(Access::REMOTE_WRITE);
+        let found = match found {
+            None => stream
+                .targets
+                .iter_mut()
+                .find_map(|target| target.known_as(key))
+                .map(|(memory, opening)| (memory, opening, writable)),
+            found => found,
+        };
+        let Some((memory, opening, access)) = found else { return Err(SocketError::NotFound) };
+        if !opening.is_posted {
+            opening.post(&mut self.endpoint, cx.device, connection, memory, access)?;
+            stream.posted.push_back(Posted::Key);
+        }
+        Ok(())
+    }
+
     /// Where the bytes of a piece lie.
     fn spans<'a>(&self, id: StreamId, piece: Piece, list: &'a mut [Span]) -> &'a [Span] {
         let Some(stream) = self.streams.get(id.0) else { return &[] };
@@ -135,11 +165,15 @@ impl Sockets {
         loop {
             let Some(stream) = self.streams.get_mut(id.0) else { return };
             let Some(connection) = stream.connection.filter(|_| stream.phase == Phase::Open) else { return };
+            if self.read_to_place(cx, id, connection) {
+                return;
+            }
+            let Some(stream) = self.streams.get_mut(id.0) else { return };
             let Some(machine) = stream.machine.as_mut() else { return };
             let Some(offer) = machine.offer() else { return };
             let reads = stream.posted.iter().filter_map(|posted| match posted {
                 Posted::Read(buffer) => Some(u64::from(buffer.len)),
-                Posted::Plain | Posted::Frame(_) => None,
+                Posted::Plain | Posted::Frame(_) | Posted::Place(_) | Posted::Key => None,
             });
             let held = stream.inbox.buffered() + reads.sum::<u64>();
             if held >= self.config.reading_max.into() || self.endpoint.room(connection) == 0 {
@@ -166,8 +200,11 @@ impl Sockets {
                 stream.inbox.push(buffer, Held::Buffer(buffer));
             }
             Some(Posted::Read(buffer)) => cx.env.mem().give(buffer),
+            Some(Posted::Place(len)) => self.handle_placed(id, len, status == Status::Success),
+            Some(Posted::Key) => stream.close_early(cx.device, &mut self.keys, &mut self.frames),
             Some(Posted::Plain) | None => {}
         }
+        let Some(stream) = self.streams.get_mut(id.0) else { return };
         // What failed once both had said that nothing more comes had arrived.
         if status != Status::Success && !stream.has_paused() {
             let why =
@@ -175,9 +212,11 @@ impl Sockets {
             return self.end(id, Some(why));
         }
         let Some(machine) = stream.machine.as_mut() else { return };
-        machine.handle_done();
+        if !matches!(posted, Some(Posted::Key)) {
+            machine.handle_done();
+        }
         let released = machine.released();
-        if stream.outbox.release(&mut self.frames, released) {
+        if stream.outbox.release(cx.device, &mut self.keys, &mut self.frames, released) {
             self.feed();
         }
         self.note_change(id);
@@ -195,39 +234,40 @@ impl Sockets {
     }
 
     /// Takes down what the state machine says of the peer.
-    pub(super) fn note_events(&mut self, now: Time, id: StreamId) {
-        let Some(stream) = self.streams.get_mut(id.0) else { return };
-        let Some(machine) = stream.machine.as_mut() else { return };
+    pub(super) fn note_events(&mut self, cx: &mut Context<'_>, id: StreamId) {
         let (mut error, mut paused) = (None, None);
-        while let Some(event) = machine.poll_event() {
+        while let Some(stream) = self.streams.get_mut(id.0)
+            && let Some(event) = stream.machine.as_mut().and_then(crate::Connection::poll_event)
+        {
             match event {
                 Event::PeerClosed => stream.is_peer_closed = true,
                 Event::UrgentPending => stream.is_urgent = true,
                 Event::Aborted => error = Some(SocketError::Reset),
                 Event::Paused { ours, theirs } => paused = Some((ours, theirs)),
-                // Memory of ours is not advertised to be written to.
-                Event::Written { .. } | Event::Returned { .. } => {}
+                Event::Written { token, len } => self.handle_written(cx.device, id, token, len),
+                Event::Returned { token } => self.handle_returned(cx.device, id, token),
                 Event::Resized { .. } => {}
             }
         }
-        if error.is_some() {
+        if let Some(stream) = self.streams.get_mut(id.0) {
             stream.error = stream.error.or(error);
         }
         if let Some((ours, theirs)) = paused {
-            self.handle_paused(now, id, ours, theirs);
+            self.handle_paused(cx.env.now(), id, ours, theirs);
         }
         self.note_change(id);
     }
 
     /// Gives back everything a stream holds for its connection, which is gone.
-    pub(super) fn settle(&mut self, mem: &mut Memory, id: StreamId) {
+    pub(super) fn settle(&mut self, cx: &mut Context<'_>, id: StreamId) {
         let Some(stream) = self.streams.get_mut(id.0) else { return };
-        stream.outbox.clear(&mut self.frames);
+        stream.outbox.clear(cx.device, &mut self.keys, &mut self.frames);
+        stream.clear_targets(cx.device, &mut self.keys, &mut self.frames);
         for posted in stream.posted.drain(..) {
             match posted {
                 Posted::Frame(frame) => self.frames.give(frame),
-                Posted::Read(buffer) => mem.give(buffer),
-                Posted::Plain => {}
+                Posted::Read(buffer) => cx.env.mem().give(buffer),
+                Posted::Plain | Posted::Place(_) | Posted::Key => {}
             }
         }
     }
@@ -256,5 +296,7 @@ impl Sockets {
     }
 }
 
-/// Bytes of one read of the peer's memory.
+/// Requests that one step takes at most: a message, and what opens the memory that the peer learns of by it.
+const POSTS_EACH: u32 = 2;
+/// Bytes of one read of the peer's memory that nobody has given memory for.
 const READ_LEN: u32 = 256 << 10;

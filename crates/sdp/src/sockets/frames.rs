@@ -16,7 +16,7 @@ pub(super) struct Frames {
     /// Frames that were ever used.
     made: u32,
     free: Vec<u32>,
-    /// Names of memory that was lent and is not needed any more.
+    /// Names of memory of streams' owners that is not needed any more.
     returned: VecDeque<u64>,
 }
 
@@ -47,9 +47,9 @@ impl Frames {
         self.free.push((frame.offset / u64::from(self.len)) as u32);
     }
 
-    /// Memory that was lent is not needed any more.
-    pub(super) fn give_lent(&mut self, lender: u64) {
-        self.returned.push_back(lender);
+    /// Memory of a stream's owner is not needed any more.
+    pub(super) fn give_lent(&mut self, name: u64) {
+        self.returned.push_back(name);
     }
 
     /// The next name of memory that is not needed any more.

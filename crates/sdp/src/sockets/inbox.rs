@@ -13,6 +13,8 @@ pub(super) struct Inbox {
     len: u64,
     /// Bytes in buffers.
     buffered: u64,
+    /// Pieces that do not lie where they belong.
+    loose: usize,
     /// Bytes that were read.
     taken: u64,
     /// The byte that is urgent, if it was not taken.
@@ -35,6 +37,8 @@ pub(super) enum Held {
     Message(Received, Key),
     /// A buffer of the environment's.
     Buffer(Span),
+    /// Memory of the stream's owner, by the owner's name: where the bytes belong.
+    Placed(u64),
 }
 
 impl Inbox {
@@ -43,8 +47,51 @@ impl Inbox {
         if let Held::Buffer(buffer) = held {
             self.buffered += u64::from(buffer.len);
         }
+        self.loose += usize::from(!matches!(held, Held::Placed(_)));
         self.len += u64::from(bytes.len);
         self.pieces.push_back(Piece { bytes, held });
+    }
+
+    /// Whether everything lies where its reader wants it.
+    pub(super) const fn is_all_placed(&self) -> bool {
+        self.loose == 0
+    }
+
+    /// What is first, if it lies exactly from here on and its reader can have all of it at once: how much, and whose memory it is.
+    pub(super) fn take_placed(&mut self, memory: Span) -> Option<(usize, Held)> {
+        let piece = *self.pieces.front()?;
+        let Held::Placed(_) = piece.held else { return None };
+        let (len, starts) = (piece.bytes.len(), (piece.bytes.region, piece.bytes.offset));
+        let is_whole = starts == (memory.region, memory.offset) && len <= memory.len();
+        if !is_whole || self.before_mark(len) < len {
+            return None;
+        }
+        self.skip(len).map(|held| (len, held))
+    }
+
+    /// Whether bytes lie in this memory from its start on, as they came.
+    pub(super) fn has_placed(&self, memory: Span) -> bool {
+        let start = (memory.region, memory.offset);
+        let is_there = |piece: &Piece| (piece.bytes.region, piece.bytes.offset) == start;
+        self.pieces.iter().any(|piece| is_there(piece) && matches!(piece.held, Held::Placed(_)))
+    }
+
+    /// Whether bytes lie in this memory.
+    pub(super) fn is_used(&self, memory: Span) -> bool {
+        self.pieces.iter().any(|piece| piece.is_in(memory))
+    }
+
+    /// Whether bytes that are not first lie in this memory.
+    pub(super) fn is_used_later(&self, memory: Span) -> bool {
+        self.pieces.iter().skip(1).any(|piece| piece.is_in(memory))
+    }
+
+    /// Moves the first bytes, which may lie in that memory themselves, as far as one piece goes: how many, and what is free then.
+    pub(super) fn take_into(&mut self, mem: &mut Memory, into: Span) -> (usize, Option<Held>) {
+        let Some(piece) = self.pieces.front().copied() else { return (0, None) };
+        let len = self.before_mark(piece.bytes.len().min(into.len()));
+        mem.copy(into, piece.bytes.first(len));
+        (len, self.skip(len))
     }
 
     /// An urgent byte, behind the others but apart from them.
@@ -117,6 +164,7 @@ impl Inbox {
         if let Held::Buffer(buffer) = held {
             self.buffered -= u64::from(buffer.len);
         }
+        self.loose -= usize::from(!matches!(held, Held::Placed(_)));
         self.pieces.pop_front();
         Some(held)
     }
@@ -131,5 +179,25 @@ impl Inbox {
 
     pub(super) fn check(&self) {
         assert_eq!(self.len, self.pieces.iter().map(|piece| u64::from(piece.bytes.len)).sum::<u64>());
+        let is_loose = |piece: &&Piece| !matches!(piece.held, Held::Placed(_));
+        assert_eq!(self.loose, self.pieces.iter().filter(is_loose).count());
+        assert!(
+            self.pieces.iter().skip_while(|piece| !is_loose(piece)).all(|piece| is_loose(&piece)),
+            "what lies where it belongs is read first"
+        );
     }
+}
+
+impl Piece {
+    /// Whether it lies, at least in part, in this memory of the stream's owner.
+    fn is_in(&self, memory: Span) -> bool {
+        matches!(self.held, Held::Placed(_)) && overlap(self.bytes, memory)
+    }
+}
+
+/// Whether two pieces of memory have bytes in common.
+pub(super) fn overlap(one: Span, other: Span) -> bool {
+    one.region == other.region
+        && one.offset < other.offset + u64::from(other.len)
+        && other.offset < one.offset + u64::from(one.len)
 }

@@ -1,28 +1,16 @@
 //! Writing without a copy: memory that is lent to a stream, which the peer reads from where it lies (A4.6.2).
 //!
-//! Its owner registers it once, writes from it as often as it likes, and is told by name when a write needs it no more: until then
-//! the bytes have to stay as they are. What the peer does not read in time, or refuses to, goes in messages from the same place. So a
+//! Its owner is told by name when a write needs it no more: until then the bytes have to stay as they are. The peer can read these bytes,
+//! and no others, until then (see `keys`). What the peer does not read in time, or refuses to, goes in messages from the same place. So a
 //! caller who gives up waiting has written all the same, and lent memory comes back in any case, at the latest with its connection.
 
+use super::keys::ADDRESS;
 use super::stream::Phase;
 use super::{Context, SocketError, Sockets, StreamId};
 use crate::How;
 use stdx::env::Env;
 use stdx::mem::Span;
-use verbs::{Access, CreateError, Device, Object, Registered, Registration};
-
-/// Memory that is lent.
-#[derive(Clone, Copy, Debug)]
-pub struct Lent {
-    /// The bytes.
-    pub memory: Span,
-    /// The region that they are in, as [`Sockets::register`] gave it.
-    pub registered: Registered,
-    /// Where in it they begin.
-    pub offset: u64,
-    /// The owner's name for them.
-    pub name: u64,
-}
+use verbs::Device;
 
 /// What came of [`Sockets::write_from`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,28 +22,9 @@ pub enum Taken {
 }
 
 impl Sockets {
-    /// Makes memory known to peers, who may read what they are told of.
-    ///
-    /// # Errors
-    /// When the device has no room for it.
-    pub fn register(
-        &self,
-        env: &mut dyn Env,
-        device: &mut dyn Device,
-        memory: Span,
-    ) -> Result<Registered, CreateError> {
-        let access = Access::REMOTE_READ;
-        device.register(env, self.endpoint.pd(), &Registration { pieces: &[memory], address: 0, access })
-    }
-
-    /// Ends [`Sockets::register`]: nothing of the memory is lent any more.
-    pub fn unregister(&self, env: &mut dyn Env, device: &mut dyn Device, registered: Registered) {
-        // A device that is gone has forgotten it.
-        let _ = device.destroy(env, Object::Memory(registered.key));
-    }
-
     /// Puts bytes into the stream from where they lie: fewer than [`Config::zero_copy_min`](super::Config::zero_copy_min) are copied,
-    /// as many as can be; more are lent, all of them.
+    /// as many as can be; more are lent, all of them. They lie in memory of the environment's that stays mapped, and `name` is the
+    /// owner's for them.
     ///
     /// # Errors
     /// When nothing can be taken.
@@ -64,10 +33,11 @@ impl Sockets {
         env: &mut dyn Env,
         device: &mut dyn Device,
         id: StreamId,
-        lent: &Lent,
+        memory: Span,
+        name: u64,
     ) -> Result<Taken, SocketError> {
-        if lent.memory.len < self.config.zero_copy_min.max(LENT_MIN) {
-            return self.copy_from(env, device, id, lent.memory).map(Taken::Copied);
+        if memory.len < self.config.zero_copy_min.max(LENT_MIN) {
+            return self.copy_from(env, device, id, memory).map(Taken::Copied);
         }
         let frames_max = self.config.frames_each as usize;
         let stream = self.streams.get_mut(id.0).ok_or(SocketError::NotFound)?;
@@ -77,15 +47,20 @@ impl Sockets {
         let has_room = stream.phase == Phase::Open && stream.outbox.frames() < frames_max;
         let machine = stream.machine.as_mut().filter(|machine| has_room && machine.window() > 0);
         let machine = machine.ok_or(SocketError::WouldBlock)?;
-        let address = lent.registered.address.wrapping_add(lent.offset);
-        let how = How::Advertised { key: lent.registered.key.0, address };
-        machine.write(lent.memory.len, how, false).map_err(|_| SocketError::Closed)?;
-        stream.outbox.lend(lent.memory, lent.name);
+        let Some(opening) = self.keys.take(device) else {
+            return self.copy_from(env, device, id, memory).map(Taken::Copied);
+        };
+        let how = How::Advertised { key: opening.key.0, address: ADDRESS };
+        if machine.write(memory.len, how, false).is_err() {
+            self.keys.end(device, opening);
+            return Err(SocketError::Closed);
+        }
+        stream.outbox.lend(memory, name, opening);
         self.drive(&mut Context { env, device }, id);
         Ok(Taken::Lent)
     }
 
-    /// The name of memory that was lent and is free again; once for each write.
+    /// The name of memory that was lent or taken and is free again; once for each write and read.
     pub fn poll_returned(&mut self) -> Option<u64> {
         self.frames.poll_returned()
     }

@@ -2,7 +2,7 @@
 //!
 //! What it is: [`Sockets`], which puts memory and verbs under [`Connection`](crate::Connection). Bytes that are written are
 //! copied once, into frames that the device sends from, or lie in memory that is lent (see `lent`); bytes that arrive are copied
-//! once, to whoever reads them.
+//! once, to whoever reads them, or come to where they are wanted (see `place`).
 //!
 //! What it is not: nothing waits here. Whoever owns it and the device polls both ([`Sockets::progress`]), and asks what a
 //! stream can do ([`Sockets::readiness`]).
@@ -25,17 +25,21 @@ mod config;
 mod drive;
 mod frames;
 mod inbox;
+mod keys;
 mod lent;
 mod outbox;
 mod pause;
+mod place;
 mod stream;
 
 pub use config::Config;
-pub use lent::{Lent, Taken};
+pub use lent::Taken;
+pub use place::Placed;
 pub use stream::Readiness;
 
 use core::net::SocketAddr;
 use frames::Frames;
+use keys::Keys;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use stdx::env::Env;
 use stdx::slab::{Key, Slab};
@@ -51,6 +55,7 @@ pub struct Sockets {
     config: Config,
     endpoint: Endpoint,
     frames: Frames,
+    keys: Keys,
     streams: Slab<Stream>,
     listeners: Slab<Listener>,
     /// Whose each connection of the endpoint is, by its place.
@@ -122,6 +127,9 @@ pub enum SocketError {
     /// A limit is reached.
     #[error("too many connections")]
     Limit,
+    /// Some of the memory waits for other bytes, or has some that were not read.
+    #[error("the memory is needed by another read")]
+    Overlap,
 }
 
 #[derive(Debug)]
@@ -157,10 +165,12 @@ impl Sockets {
         let endpoint = Endpoint::with_receives_each(env, device, owner_base, config.endpoint(), each)?;
         let frames = Frames::new(env, config.frames_max, config.connection.receive_len);
         let frames = frames.map_err(|_| CreateError::Memory)?;
+        let keys = Keys::new(endpoint.pd(), config.keys_max);
         Ok(Self {
             config,
             endpoint,
             frames,
+            keys,
             streams: Slab::new(config.streams_max as usize),
             listeners: Slab::new(config.listeners_max as usize),
             by_place: Vec::new(),
@@ -233,7 +243,8 @@ impl Sockets {
     }
 
     /// Gives everything back to the device and the environment.
-    pub fn free(self, env: &mut dyn Env, device: &mut dyn Device) {
+    pub fn free(mut self, env: &mut dyn Env, device: &mut dyn Device) {
+        self.keys.free(env, device);
         self.frames.close(env);
         self.endpoint.free(env, device);
     }
@@ -270,7 +281,7 @@ impl Sockets {
                 self.end(id, Some(SocketError::TimedOut));
                 match connection {
                     Some(connection) => self.endpoint.disconnect(cx.env, cx.device, connection),
-                    None => self.unbind(id),
+                    None => self.unbind(cx.device, id),
                 }
                 continue;
             }
@@ -302,10 +313,11 @@ impl Sockets {
         }
     }
 
-    /// Takes a stream away.
-    fn remove(&mut self, id: StreamId) {
+    /// Takes a stream away, which has no queue pair.
+    fn remove(&mut self, device: &mut dyn Device, id: StreamId) {
         let Some(mut stream) = self.streams.remove(id.0) else { return };
-        stream.outbox.clear(&mut self.frames);
+        stream.outbox.clear(device, &mut self.keys, &mut self.frames);
+        stream.clear_targets(device, &mut self.keys, &mut self.frames);
         if let Some(due) = stream.due {
             self.dues.remove(&(due, id));
         }
@@ -348,13 +360,13 @@ impl Sockets {
     }
 
     /// A stream has no connection any more; it goes if nobody wants it.
-    fn unbind(&mut self, id: StreamId) {
+    fn unbind(&mut self, device: &mut dyn Device, id: StreamId) {
         let Some(stream) = self.streams.get_mut(id.0) else { return };
         if let Some(connection) = stream.connection.take() {
             self.by_place[connection.index()] = None;
         }
         if stream.is_left {
-            self.remove(id);
+            self.remove(device, id);
         }
     }
 }

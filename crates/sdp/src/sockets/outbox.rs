@@ -6,9 +6,11 @@
 //! not begin with a frame lies in two of them at most.
 
 use super::frames::{self, Frames};
+use super::keys::{Keys, Opening};
 use crate::Piece;
 use std::collections::VecDeque;
 use stdx::mem::{Memory, Span};
+use verbs::Device;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -27,8 +29,17 @@ struct Frame {
     len: u32,
     /// No more are put behind them.
     is_closed: bool,
-    /// The memory is not a frame, but somebody's who has it back, by this name, when it is not needed any more.
-    lender: Option<u64>,
+    /// The memory is not a frame, but somebody's who has it back when it is not needed any more.
+    lender: Option<Lender>,
+}
+
+/// Whose memory is lent.
+#[derive(Clone, Copy, Debug)]
+struct Lender {
+    /// The owner's name for it.
+    name: u64,
+    /// What opens it to the peer.
+    opening: Opening,
 }
 
 impl Outbox {
@@ -63,13 +74,21 @@ impl Outbox {
     }
 
     /// Puts bytes that lie elsewhere behind the others.
-    pub(super) fn lend(&mut self, memory: Span, lender: u64) {
+    pub(super) fn lend(&mut self, memory: Span, name: u64, opening: Opening) {
         if let Some(last) = self.frames.back_mut() {
             last.is_closed = true;
         }
         let (at, len) = (self.end, memory.len);
-        self.frames.push_back(Frame { memory, at, len, is_closed: true, lender: Some(lender) });
+        let lender = Some(Lender { name, opening });
+        self.frames.push_back(Frame { memory, at, len, is_closed: true, lender });
         self.end += u64::from(len);
+    }
+
+    /// Memory that is lent under a key, and what opens it.
+    pub(super) fn lent(&mut self, key: u32) -> Option<(Span, &mut Opening)> {
+        let frame =
+            self.frames.iter_mut().find(|it| it.lender.as_ref().is_some_and(|it| it.opening.key.0 == key))?;
+        frame.lender.as_mut().map(|lender| (frame.memory, &mut lender.opening))
     }
 
     /// How many frames there are.
@@ -114,12 +133,20 @@ impl Outbox {
         }
     }
 
-    /// Bytes before this place are not needed any more; true if a frame is free again.
-    pub(super) fn release(&mut self, pool: &mut Frames, until: u64) -> bool {
+    /// Bytes before this place are not needed any more; true if a frame is free again. Memory that is lent is closed to the peer
+    /// before its owner has it back.
+    pub(super) fn release(
+        &mut self,
+        device: &mut dyn Device,
+        keys: &mut Keys,
+        pool: &mut Frames,
+        until: u64,
+    ) -> bool {
         let before = self.frames.len();
         while let Some(frame) = self.frames.front()
             && frame.is_closed
             && frame.at + u64::from(frame.len) <= until
+            && frame.lender.is_none_or(|lender| keys.close(device, lender.opening))
         {
             frame.give(pool);
             self.frames.pop_front();
@@ -127,9 +154,14 @@ impl Outbox {
         self.frames.len() < before
     }
 
-    /// Gives all frames back.
-    pub(super) fn clear(&mut self, pool: &mut Frames) {
-        self.frames.drain(..).for_each(|frame| frame.give(pool));
+    /// Gives all frames back, when there is no queue pair any more.
+    pub(super) fn clear(&mut self, device: &mut dyn Device, keys: &mut Keys, pool: &mut Frames) {
+        for frame in self.frames.drain(..) {
+            if let Some(lender) = frame.lender {
+                keys.end(device, lender.opening);
+            }
+            frame.give(pool);
+        }
     }
 
     pub(super) fn check(&self) {
@@ -156,7 +188,7 @@ impl Frame {
     /// Gives the memory back to whose it is.
     fn give(&self, pool: &mut Frames) {
         match self.lender {
-            Some(lender) => pool.give_lent(lender),
+            Some(lender) => pool.give_lent(lender.name),
             None => pool.give(self.memory),
         }
     }

@@ -136,7 +136,7 @@ impl Sockets {
             (None, None) => {}
         }
         if self.streams.get(id.0).is_some_and(|it| it.phase == Phase::Ended && it.connection.is_none()) {
-            self.unbind(id);
+            self.unbind(cx.device, id);
         }
     }
 

@@ -3,6 +3,7 @@
 use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::pause::Pause;
+use super::place::{Closing, Target};
 use super::{ListenerId, SocketError};
 use crate::Connection;
 use core::net::{IpAddr, SocketAddr};
@@ -29,6 +30,16 @@ pub(super) struct Stream {
     pub(super) peer: SocketAddr,
     pub(super) outbox: Outbox,
     pub(super) inbox: Inbox,
+    /// Memory of its owner that bytes are to come to, in the order in which it was given.
+    pub(super) targets: VecDeque<Target>,
+    /// Keys of such memory that are closed once they were opened.
+    pub(super) closing: Vec<Closing>,
+    /// The name that the state machine knows the next of them by.
+    pub(super) next_token: u32,
+    /// Its owner reads into such memory: what the peer offers waits for some.
+    pub(super) is_placing: bool,
+    /// What came last was much at once.
+    pub(super) is_bulk: bool,
     /// How far a pause has come.
     pub(super) pause: Option<Pause>,
     /// Requests under way, oldest first, and what each is to leave behind.
@@ -81,6 +92,10 @@ pub(super) enum Posted {
     Frame(Span),
     /// A buffer that bytes are read into.
     Read(Span),
+    /// So many bytes are read into the first of the owner's memory that is being read into.
+    Place(u32),
+    /// Memory is opened to the peer: nothing of the state machine's.
+    Key,
 }
 
 /// What can be done with a stream without waiting.
@@ -120,6 +135,11 @@ impl Stream {
             peer,
             outbox: Outbox::default(),
             inbox: Inbox::default(),
+            targets: VecDeque::new(),
+            closing: Vec::new(),
+            next_token: 0,
+            is_placing: false,
+            is_bulk: true,
             posted: VecDeque::new(),
             is_peer_closed: false,
             is_read_shut: false,
@@ -147,13 +167,20 @@ impl Stream {
         let is_over = ended || self.is_peer_closed || self.is_read_shut;
         let is_connecting = self.phase == Phase::Connecting;
         Readiness {
-            readable: self.inbox.len() > 0 || is_over && !is_connecting,
+            readable: self.inbox.len() > 0 || self.has_offer() || is_over && !is_connecting,
             writable: ended || self.is_write_shut || self.window(frames_max, frames_left) > 0,
             urgent: self.is_urgent || self.inbox.has_urgent(),
             peer_closed: self.is_peer_closed,
             ended: ended || self.is_peer_closed && self.is_write_shut,
             error: self.error.is_some(),
         }
+    }
+
+    /// Whether the peer offers bytes that wait for memory of the owner's.
+    fn has_offer(&self) -> bool {
+        self.is_placing
+            && self.targets.is_empty()
+            && self.machine.as_ref().is_some_and(|machine| machine.offer().is_some())
     }
 
     /// It ended. What is said of it first is what counts.

@@ -19,6 +19,9 @@ pub fn contenders(options: &Options, programs: &Programs) -> Vec<Contender> {
         stream("Unix socket", "unix", false, &[0], options, programs),
         stream("weft run", "tcp", true, &[0, 1], options, programs),
         stream("SDP", "sdp", false, &[0, 1], options, programs),
+        zero_copy("SDP, lent", ["sdp", "lent"], options, programs),
+        zero_copy("SDP, placed", ["placed", "sdp"], options, programs),
+        zero_copy("SDP, lent and placed", ["placed", "lent"], options, programs),
         memory(options, programs),
     ]
 }
@@ -35,7 +38,7 @@ fn stream(
         (programs.socket_load.clone(), programs.preload.clone(), options.seconds.to_string());
     let (target, client) = (options.target(), options.client());
     Contender::new(name, against, move |workload| {
-        let way = Way { target, client, name: way, preload: is_carried.then_some(&preload) };
+        let way = Way { target, client, name: way, serves: way, preload: is_carried.then_some(&preload) };
         match workload.pattern {
             "redis" => redis::measure(&way, workload),
             "web" | "web, kept" => web::measure(&way, workload),
@@ -45,11 +48,32 @@ fn stream(
     })
 }
 
+/// SDP whose writer lends its memory, whose reader has bytes come to where it wants them, or both: for pieces that are long enough to be
+/// worth it, against SDP that copies.
+fn zero_copy(
+    name: &'static str,
+    [serves, asks]: [&'static str; 2],
+    options: &Options,
+    programs: &Programs,
+) -> Contender {
+    let (load, seconds) = (programs.socket_load.clone(), options.seconds.to_string());
+    let (target, client) = (options.target(), options.client());
+    Contender::new(name, &[0, SDP], move |workload| {
+        if workload.pattern != "stream" || workload.size < 64 << 10 {
+            return Ok(None);
+        }
+        Way { target, client, name: asks, serves, preload: None }.bare(&load, &seconds, workload)
+    })
+}
+
 /// How two programs speak with each other, and where they run.
 struct Way<'a> {
     target: Place,
     client: Place,
+    /// The way of who asks.
     name: &'static str,
+    /// The same of who serves.
+    serves: &'static str,
     /// What is loaded before both programs' own code.
     preload: Option<&'a PathBuf>,
 }
@@ -58,11 +82,12 @@ impl Way<'_> {
     /// Streams and nothing else.
     fn bare(&self, load: &Path, seconds: &str, workload: &Workload) -> Result<Option<Figures>> {
         // One process's streams over SDP move while a call of theirs is under way: threads would wait for each other.
-        if self.name == "sdp" && workload.depth > 1 {
+        let serves = self.serves;
+        if ["sdp", "placed"].contains(&serves) && workload.depth > 1 {
             return Ok(None);
         }
         let (size, count) = (workload.size.to_string(), workload.depth.to_string());
-        let server = Server::start_with(self.target, load, &[self.name], self.preload())?;
+        let server = Server::start_with(self.target, load, &[serves], self.preload())?;
         let arguments = [self.name, server.line.trim(), workload.pattern, &size, seconds, &count];
         let said = self.ask(load, &arguments)?;
         let rate: f64 = said.trim().parse().context("what the asking end said")?;
@@ -87,6 +112,9 @@ fn figure_behind(said: &str, words: &str) -> Result<f64> {
     let number = rest.split_whitespace().next().unwrap_or_default();
     number.parse().with_context(|| format!("\"{number}\" behind \"{words}\""))
 }
+
+/// The place of SDP that copies among the contenders.
+const SDP: usize = 3;
 
 /// What memory alone does: a number to and fro between two processors, and a copy.
 fn memory(options: &Options, programs: &Programs) -> Contender {

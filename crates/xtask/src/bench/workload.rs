@@ -53,7 +53,7 @@ const RDMA: [Workload; 6] = [
 ];
 
 /// Bytes of streams, to and fro or one way, and what programs of others do.
-const SOCKETS: [Workload; 36] = [
+const SOCKETS: [Workload; 37] = [
     rdma("64 B to and fro", "ping", 64, 1),
     rdma("4 KiB to and fro", "ping", 4 << 10, 1),
     rdma("64 KiB to and fro", "ping", 64 << 10, 1),
@@ -61,6 +61,7 @@ const SOCKETS: [Workload; 36] = [
     rdma("64 B one way", "stream", 64, 1),
     rdma("4 KiB one way", "stream", 4 << 10, 1),
     rdma("64 KiB one way", "stream", 64 << 10, 1),
+    rdma("256 KiB one way", "stream", 256 << 10, 1),
     rdma("1 MiB one way", "stream", 1 << 20, 1),
     rdma("64 B to and fro, 16 at once", "ping", 64, 16),
     rdma("4 KiB to and fro, 16 at once", "ping", 4 << 10, 16),

@@ -83,6 +83,8 @@ impl End {
         }
         let written = self.connection.written();
         let left = self.plan.bytes - written.min(self.plan.bytes);
+        // What is said to follow at once follows with the next act of writing.
+        self.connection.set_more(left > 0 && prng.chance(1, 4));
         if left == 0 {
             self.connection.shut_down();
             return Ok(());
