@@ -3,12 +3,13 @@
 //! A task that waits has its executor come back to it while something came lately, as a thread would look again and again; then it
 //! is woken when the fabric's descriptor can be read, when a turn is due, or when another task's turn brought something for it.
 
-use crate::{Fabric, Readiness, SdpListener, SdpStream};
+use crate::{Fabric, Readiness, SdpBuffer, SdpListener, SdpStream};
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::future::poll_fn;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 use stdx::slab::Key;
@@ -76,6 +77,50 @@ impl AsyncSdpStream {
     /// The stream itself, which does not block.
     pub const fn get_ref(&self) -> &SdpStream {
         &self.stream
+    }
+
+    /// Writes as [`SdpStream::write_from`], and waits until nothing needs the buffer. A task that does not wait for it has written all the
+    /// same, and the buffer is busy until the peer has read.
+    ///
+    /// # Errors
+    /// As [`SdpStream::write_from`] of a stream that blocks.
+    pub async fn write_from(&mut self, buffer: &SdpBuffer, range: Range<usize>) -> io::Result<usize> {
+        let Self { stream, waiting } = self;
+        let written = poll_fn(|cx| waiting.poll(cx, || stream.write_from(buffer, range.clone()))).await?;
+        poll_fn(|cx| {
+            waiting.poll(cx, || match buffer.is_busy() {
+                true => Err(stream.take_error().unwrap_or_else(|| io::ErrorKind::WouldBlock.into())),
+                false => Ok(written),
+            })
+        })
+        .await
+    }
+
+    /// Reads as [`SdpStream::read_into`]. A task that does not wait for it wants all ranges back that wait
+    /// ([`SdpStream::withdraw`]): what comes there meanwhile is read next.
+    ///
+    /// # Errors
+    /// As [`SdpStream::read_into`].
+    pub async fn read_into(&mut self, buffer: &SdpBuffer, range: Range<usize>) -> io::Result<usize> {
+        let Self { stream, waiting } = self;
+        let mut wanted = Wanted { stream, is_wanted: true };
+        let read = poll_fn(|cx| waiting.poll(cx, || stream.read_into(buffer, range.clone()))).await;
+        wanted.is_wanted = read.is_err();
+        read
+    }
+}
+
+/// Memory waits for bytes of a stream, until nobody waits for them.
+struct Wanted<'a> {
+    stream: &'a SdpStream,
+    is_wanted: bool,
+}
+
+impl Drop for Wanted<'_> {
+    fn drop(&mut self) {
+        if self.is_wanted {
+            self.stream.withdraw();
+        }
     }
 }
 
