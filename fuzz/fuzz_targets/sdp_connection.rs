@@ -117,7 +117,10 @@ impl End {
             10 => drop(connection.refuse_offer()),
             11 => drop(connection.suspend(self.now, 0x10000)),
             12 => connection.resize(len),
-            13 => connection.prefer_pipelined(number & 1 == 0),
+            13 => {
+                connection.prefer_pipelined(number & 1 == 0);
+                connection.set_more(number & 2 == 0);
+            }
             14 if number > 200 => connection.shut_down(),
             15 if number > 200 => connection.shut_read(),
             _ => {

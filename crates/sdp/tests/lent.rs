@@ -2,7 +2,7 @@
 
 mod support;
 
-use sdp::sockets::{Config, SocketError, StreamId, Taken};
+use sdp::sockets::{Config, Placed, SocketError, StreamId, Taken};
 use stdx::env::Env;
 use stdx::mem::{Kind, Span};
 use support::World;
@@ -31,7 +31,7 @@ fn world() -> World {
         streams_max: 4,
         frames_max: 16,
         reading_max: 200_000,
-        zero_copy_min: 64 << 10,
+        zero_copy_network_min: 64 << 10,
         ..Config::default()
     })
 }
@@ -135,4 +135,40 @@ fn a_stream_that_pauses_keeps_what_it_was_lent() {
     assert_eq!(heard.len(), LEN);
     assert!(heard.iter().enumerate().all(|(at, found)| *found == byte(at)));
     assert_eq!(world.sockets.poll_returned(), Some(0));
+}
+
+#[test]
+fn what_is_recalled_goes_in_messages() {
+    let mut world = world();
+    let [client, server] = world.pair();
+    let memory = memory(&mut world);
+    lend(&mut world, client, memory, 0, LEN).expect("room");
+    world.settle();
+    let before = world.sockets.readable(server);
+    assert!(before < LEN as u64, "the reader takes no more than it may");
+    world.sockets.recall(&mut world.env, &mut world.device, client);
+    world.settle();
+    assert!(world.sockets.readable(server) >= before + 64_000, "messages came, though no time has passed");
+    let heard = world.drain(server);
+    assert!(heard == (0..LEN).map(byte).collect::<Vec<_>>());
+    assert_eq!(world.sockets.poll_returned(), Some(0));
+}
+
+#[test]
+fn less_is_lent_where_memory_waits_for_it() {
+    let config = Config { zero_copy_placed_min: 70_000, place_min: 64 << 10, ..Config::default() };
+    let mut world = World::new(Config { streams_max: 4, frames_max: 64, ..config });
+    let [client, server] = world.pair();
+    let [from, to] = [(); 2].map(|()| memory(&mut world));
+    assert!(matches!(lend(&mut world, client, from, 0, 100_000), Ok(Taken::Copied(_))));
+    world.drain(server);
+    world.sockets.queue_into(&mut world.env, &mut world.device, server, to, 9).expect("room");
+    world.settle();
+    assert!(matches!(lend(&mut world, client, from, 0, 69_999), Ok(Taken::Copied(69_999))));
+    world.settle();
+    let came = world.sockets.read_into(&mut world.env, &mut world.device, server, to, 9);
+    assert_eq!(came, Ok(Placed::Bytes(69_999)));
+    world.sockets.queue_into(&mut world.env, &mut world.device, server, to, 9).expect("room");
+    world.settle();
+    assert_eq!(lend(&mut world, client, from, 0, 70_000), Ok(Taken::Lent));
 }

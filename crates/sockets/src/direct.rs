@@ -31,9 +31,21 @@ impl SdpStream {
             })
         })?;
         if is_lent && self.blocks() {
-            self.wait_for(buffer)?;
+            self.wait_for(buffer).inspect_err(|_| self.recall())?;
         }
         Ok(written)
+    }
+
+    /// Has the peer let go of what was lent to it and what it has not read (SrcAvailCancel). That goes in messages instead, so that a buffer
+    /// is free once its bytes were sent, though the peer has no memory for them.
+    pub fn recall(&self) {
+        // One that is not there has lent nothing.
+        let _ = self.with(|state, key| {
+            state.with(key, |port, env, id| {
+                port.sockets.recall(env, &mut port.device, id);
+                Ok(())
+            })
+        });
     }
 
     /// Waits until no write needs a buffer.

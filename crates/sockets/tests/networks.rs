@@ -328,7 +328,14 @@ fn a_stream_that_pauses_loses_nothing() {
 
 /// As [`narrow`], and few bytes are worth lending or placing.
 fn narrow_and_eager() -> Config {
-    Config { zero_copy_min: 1500, place_min: 1500, reading_max: 3000, ..narrow() }
+    Config {
+        zero_copy_min: 1500,
+        zero_copy_network_min: 1500,
+        zero_copy_placed_min: 1500,
+        place_min: 1500,
+        reading_max: 3000,
+        ..narrow()
+    }
 }
 
 #[test]

@@ -231,6 +231,11 @@ impl Connection {
         (messages * u64::from(self.message_room()) + self.outgoing.sink_room()).saturating_sub(unsent)
     }
 
+    /// Bytes that memory of the peer's takes, which it told us of.
+    pub fn room_given(&self) -> u64 {
+        self.outgoing.sink_room()
+    }
+
     /// Bytes of the stream that one message holds.
     pub const fn message_max(&self) -> u32 {
         self.message_room()

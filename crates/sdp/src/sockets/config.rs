@@ -25,6 +25,10 @@ pub struct Config {
     /// Bytes of memory that is lent for a write ([`Sockets::write_from`](super::Sockets::write_from)) from which on the peer reads
     /// them from there; fewer are copied. What it spares is a copy, and what it costs a round trip.
     pub zero_copy_min: u32,
+    /// The same where bytes go to the peer in packets, each of which the peer has to ask for.
+    pub zero_copy_network_min: u32,
+    /// The same where the peer has memory waiting for all of them, so that it asks for nothing.
+    pub zero_copy_placed_min: u32,
     /// Bytes of memory that is given for a read ([`Sockets::read_into`](super::Sockets::read_into)) from which on the peer is told of it, or
     /// what it offers is read there; into shorter memory bytes are copied.
     pub place_min: u32,
@@ -56,7 +60,9 @@ impl Default for Config {
             frames_each: 24,
             frames_max: 4096,
             zero_copy_min: 256 << 10,
-            place_min: 256 << 10,
+            zero_copy_network_min: 1 << 20,
+            zero_copy_placed_min: 128 << 10,
+            place_min: 64 << 10,
             keys_max: 4096,
             resume_timeout: Duration::from_secs(10),
             reading_max: 1 << 20,

@@ -22,7 +22,7 @@ pub enum Taken {
 }
 
 impl Sockets {
-    /// Puts bytes into the stream from where they lie: fewer than [`Config::zero_copy_min`](super::Config::zero_copy_min) are copied,
+    /// Puts bytes into the stream from where they lie: fewer than [`Config::zero_copy_min`](super::Config::zero_copy_min) and its like are copied,
     /// as many as can be; more are lent, all of them. They lie in memory of the environment's that stays mapped, and `name` is the
     /// owner's for them.
     ///
@@ -36,7 +36,7 @@ impl Sockets {
         memory: Span,
         name: u64,
     ) -> Result<Taken, SocketError> {
-        if memory.len < self.config.zero_copy_min.max(LENT_MIN) {
+        if memory.len < self.lent_min(device, id, memory.len) {
             return self.copy_from(env, device, id, memory).map(Taken::Copied);
         }
         let frames_max = self.config.frames_each as usize;
@@ -63,6 +63,27 @@ impl Sockets {
     /// The name of memory that was lent or taken and is free again; once for each write and read.
     pub fn poll_returned(&mut self) -> Option<u64> {
         self.frames.poll_returned()
+    }
+
+    /// Has the peer let go of what it was lent and has not read: that goes in messages instead, from where it lies, so that the memory
+    /// comes back without the reader's having memory for it.
+    pub fn recall(&mut self, env: &mut dyn Env, device: &mut dyn Device, id: StreamId) {
+        if let Some(machine) = self.streams.get_mut(id.0).and_then(|stream| stream.machine.as_mut()) {
+            machine.cancel_written(env.now());
+            self.drive(&mut Context { env, device }, id);
+        }
+    }
+
+    /// Bytes from which on it is worth while to lend them, if there are so many.
+    fn lent_min(&self, device: &dyn Device, id: StreamId, len: u32) -> u32 {
+        let stream = self.streams.get(id.0);
+        let machine = stream.and_then(|stream| stream.machine.as_ref());
+        let connection = stream.and_then(|stream| stream.connection);
+        let is_placed = machine.is_some_and(|machine| machine.room_given() >= len.into());
+        let is_near = connection.is_some_and(|connection| self.endpoint.shares_memory(device, connection));
+        let usual = if is_near { self.config.zero_copy_min } else { self.config.zero_copy_network_min };
+        let least = if is_placed { usual.min(self.config.zero_copy_placed_min) } else { usual };
+        least.max(LENT_MIN)
     }
 
     fn copy_from(
