@@ -31,7 +31,7 @@ fn world() -> World {
         streams_max: 4,
         frames_max: 16,
         reading_max: 200_000,
-        zero_copy_network_min: 64 << 10,
+        zero_copy_min: 64 << 10,
         ..Config::default()
     })
 }

@@ -20,7 +20,7 @@ fn world() -> World {
     World::new(Config {
         streams_max: 4,
         frames_max: 64,
-        zero_copy_network_min: 64 << 10,
+        zero_copy_min: 64 << 10,
         place_min: 64 << 10,
         ..Config::default()
     })

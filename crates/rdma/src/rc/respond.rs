@@ -132,6 +132,11 @@ impl Responses {
         true
     }
 
+    /// Whether the next one was given before.
+    fn is_again(&self) -> bool {
+        self.queue.front().is_some_and(|(_, kind)| *kind == Kind::Again)
+    }
+
     fn pop(&mut self) {
         match self.queue.pop_front() {
             Some((_, Kind::Fresh)) => self.fresh -= 1,
@@ -210,6 +215,11 @@ fn send_read(
         // Rights ended since the request was taken.
         if let Some(pair) = core.pair(qp) {
             let responses = &mut pair.engine.responder.responses;
+            // Who read the bytes has said so, and a copy of the request was late: there is nobody to answer.
+            if responses.is_again() {
+                responses.pop();
+                return Sent::Something;
+            }
             responses.clear();
             let syndrome = Syndrome::Nak(Nak::RemoteAccess);
             responses.acknowledge(first.plus(sent), syndrome, message_number);
