@@ -13,6 +13,7 @@ use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long a boot may take; it takes 6 to 15 s.
@@ -34,7 +35,7 @@ pub struct Settings {
     pub capture: Option<PathBuf>,
     /// It stays up when this command ends, or is interrupted.
     pub outlives_us: bool,
-    /// Cables to other guests: the second network card and on.
+    /// Cables to other guests, in place of the card that leads to this machine.
     pub cables: Vec<Cable>,
 }
 
@@ -42,8 +43,7 @@ pub struct Settings {
 pub struct Machine {
     directory: PathBuf,
     qemu: Process,
-    network: Network,
-    cables: Vec<Cable>,
+    network: Rc<Network>,
     is_detached: bool,
 }
 
@@ -73,7 +73,10 @@ impl Machine {
         }
         fs::create_dir_all(directory.join("jobs"))?;
         succeed(Command::new("mkfifo").args([directory.join("port.in"), directory.join("port.out")]))?;
-        let network = Network::create(&directory, settings.life, settings.outlives_us)?;
+        let network = match settings.cables.first() {
+            Some(cable) => Rc::clone(&cable.network),
+            None => Rc::new(Network::create(&directory, settings.life, settings.outlives_us)?),
+        };
         let log = File::create(directory.join("qemu.log"))?;
         let mut command = network.command("timeout");
         command.args([
@@ -88,8 +91,7 @@ impl Machine {
         }
         let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
         let qemu = Process::remember(child.id(), &directory.join("qemu.pid"), &mark(&directory))?;
-        let cables = settings.cables.clone();
-        let machine = Machine { directory, qemu, network, cables, is_detached: false };
+        let machine = Machine { directory, qemu, network, is_detached: false };
         let ready = machine.directory.join("jobs/ready");
         let start = Instant::now();
         wait_until(BOOT_LIMIT, || {
@@ -111,7 +113,7 @@ impl Machine {
         let (Some(qemu), Some(network)) = (qemu, network) else {
             bail!("the guest {name} is not up; start it: cargo xtask guest --name {name} up");
         };
-        Ok(Machine { directory, qemu, network, cables: Vec::new(), is_detached: false })
+        Ok(Machine { directory, qemu, network: Rc::new(network), is_detached: false })
     }
 
     /// Lets go of the guest without stopping it.
@@ -206,8 +208,9 @@ impl Drop for Machine {
     fn drop(&mut self) {
         if !self.is_detached {
             self.qemu.stop();
-            self.network.remove();
-            self.cables.iter().for_each(Cable::remove);
+            if let Some(network) = Rc::get_mut(&mut self.network) {
+                network.remove();
+            }
         }
     }
 }
@@ -237,14 +240,19 @@ fn qemu_arguments(settings: &Settings, directory: &Path, root: &Path, images: &b
     // Debian's hardened usercopy takes pages that the kernel's host and target exchange over loopback for an attack.
     // On a busy machine the emulator's timer may come too late for the kernel's test of it, which then gives up.
     let line = "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on hardened_usercopy=off no_timer_check";
-    add("-append", format!("{line} address={GUEST_ADDRESS}"));
+    // Who has cables is given addresses by whom they are for.
+    let address =
+        if settings.cables.is_empty() { format!(" address={GUEST_ADDRESS}") } else { String::new() };
+    add("-append", format!("{line}{address}"));
     add("-serial", format!("file:{}", mark(directory)));
     add("-serial", format!("pipe:{}", path(&directory.join("port"))));
     add("-device", "virtio-rng-pci".into());
-    add("-netdev", format!("tap,id=net0,ifname={TAP},script=no,downscript=no"));
-    add("-device", "virtio-net-pci,netdev=net0,romfile=".into());
+    if settings.cables.is_empty() {
+        add("-netdev", format!("tap,id=net0,ifname={TAP},script=no,downscript=no"));
+        add("-device", "virtio-net-pci,netdev=net0,romfile=".into());
+    }
     for (number, cable) in settings.cables.iter().enumerate() {
-        for (option, value) in cable.qemu_arguments(number + 1) {
+        for (option, value) in cable.qemu_arguments(number) {
             add(option, value);
         }
     }

@@ -30,11 +30,19 @@ pub struct Network {
 }
 
 impl Network {
-    /// Makes the namespace, to last `life` at most, and no longer than this command unless `outlives_us`.
+    /// Makes the namespace with a guest's tap in it, to last `life` at most, and no longer than this command unless
+    /// `outlives_us`.
     ///
     /// # Errors
     /// When this machine does not allow namespaces or taps.
     pub fn create(directory: &Path, life: Duration, outlives_us: bool) -> Result<Network> {
+        let network = Network::separate(&directory.join("network.pid"), life, outlives_us)?;
+        network.configure().inspect_err(|_| network.remove())?;
+        Ok(network)
+    }
+
+    /// The same with nothing in it; `file` remembers who holds it.
+    pub(super) fn separate(file: &Path, life: Duration, outlives_us: bool) -> Result<Network> {
         let is_in_user_namespace = !is_root()?;
         let mut command = start("unshare", outlives_us);
         if is_in_user_namespace {
@@ -50,7 +58,7 @@ impl Network {
             .stderr(Stdio::null())
             .spawn()
             .context("cannot run unshare (package util-linux)")?;
-        let holder = Process::remember(child.id(), &directory.join("network.pid"), HOLDER)?;
+        let holder = Process::remember(child.id(), file, HOLDER)?;
         let outside = fs::read_link("/proc/self/ns/net")?;
         let inside = format!("/proc/{}/ns/net", holder.id);
         let is_apart = || holder.is_running() && fs::read_link(&inside).is_ok_and(|inside| inside != outside);
@@ -58,9 +66,7 @@ impl Network {
             wait_until(Duration::from_secs(5), is_apart),
             "this machine does not allow network namespaces"
         );
-        let network = Network { holder, is_in_user_namespace, outlives_us };
-        network.configure().inspect_err(|_| network.remove())?;
-        Ok(network)
+        Ok(Network { holder, is_in_user_namespace, outlives_us })
     }
 
     /// The namespace an earlier command made.
@@ -79,6 +85,17 @@ impl Network {
             succeed(self.command("ip").args(line.split(' ')))?;
         }
         Ok(())
+    }
+
+    /// Joins taps, made for it, by a bridge.
+    pub(super) fn bridge(&self, name: &str, taps: &[&str], mtu: u32) -> Result<()> {
+        let mut lines = vec![format!("link add {name} type bridge")];
+        for tap in taps {
+            lines.push(format!("tuntap add {tap} mode tap vnet_hdr"));
+            lines.push(format!("link set {tap} mtu {mtu} master {name} up"));
+        }
+        lines.push(format!("link set {name} mtu {mtu} up"));
+        lines.iter().try_for_each(|line| succeed(self.command("ip").args(line.split(' '))))
     }
 
     /// A command that will run in the namespace.

@@ -15,10 +15,12 @@ for word in "${words[@]}"; do
     case $word in address=*) address=${word#*=} ;; esac
 done
 hostname guest
-echo 0 >/proc/sys/net/ipv6/conf/eth0/router_solicitations
 ip link set lo up
-ip address add "$address" dev eth0
-ip link set eth0 up
+if [ -n "${address-}" ]; then
+    echo 0 >/proc/sys/net/ipv6/conf/eth0/router_solicitations
+    ip address add "$address" dev eth0
+    ip link set eth0 up
+fi
 
 run() { # JOB SECONDS
     local job=/jobs/$1
