@@ -323,11 +323,56 @@ fn sends_wait_for_the_receives_of_the_peer() {
     };
     assert_eq!(asks(&mut script), [(0, true)], "nobody knows of a receive");
     script.answer(Opcode::RcAcknowledge, 0, acknowledge(0), 0, "10.0.0.1");
-    assert_eq!(asks(&mut script), [(1, true), (2, true)], "one is taken, and there is none besides");
+    assert_eq!(asks(&mut script), [(1, false), (2, true)], "one is taken, and there is none besides");
     script.answer(Opcode::RcAcknowledge, 1, acknowledge(2), 0, "10.0.0.1");
-    assert_eq!(asks(&mut script), [(3, true), (4, false), (5, true)], "there are two");
+    assert_eq!(asks(&mut script), [(3, false), (4, false), (5, true)], "there are two");
     script.answer(Opcode::RcAcknowledge, 5, acknowledge(31), 0, "10.0.0.1");
     assert_eq!(script.completions().len(), 3);
+}
+
+#[test]
+fn messages_that_follow_each_other_ask_for_one_acknowledgement() {
+    let mut script = Script::new();
+    let source = [script.memory.sge(0, 300)];
+    let to = Remote { address: 0, key: script.memory.key };
+    for (id, work) in [(1, Work::Write(to)), (2, Work::Send), (3, Work::Send)] {
+        script.world.devices[1]
+            .post_send(script.qp, SendRequest::new(id, work, Data::Gather(&source)))
+            .unwrap();
+    }
+    script.settle();
+    let asks: Vec<_> = script.heard().iter().map(|headers| headers.bth.ack_requested).collect();
+    assert_eq!(asks, [false, false, false, false, false, true]);
+    let ack = Extension::Acknowledge(Acknowledge { syndrome: Syndrome::ACK, message_number: 3 });
+    script.answer(Opcode::RcAcknowledge, 5, ack, 0, "10.0.0.1");
+    assert_eq!(script.completions(), [(1, Status::Success), (2, Status::Success), (3, Status::Success)]);
+}
+
+#[test]
+fn a_message_before_one_that_fails_is_acknowledged_yet() {
+    let mut script = Script::new();
+    let source = [script.memory.sge(0, 8)];
+    let beyond = [script.memory.sge(4090, 100)];
+    let (good, bad) = (Data::Gather(&source), Data::Gather(&beyond));
+    for (id, data) in [(1, good), (2, bad)] {
+        script.world.devices[1].post_send(script.qp, SendRequest::new(id, Work::Send, data)).unwrap();
+    }
+    let mut asks = Vec::new();
+    for _ in 0..1000 {
+        script.settle();
+        asks.extend(
+            script.heard().iter().map(|headers| (headers.bth.psn.value(), headers.bth.ack_requested)),
+        );
+        if asks.contains(&(0, true)) {
+            break;
+        }
+        let now = script.world.envs[1].now() + Duration::from_millis(1);
+        script.world.set_now(now);
+    }
+    assert_eq!(asks, [(0, false), (0, true)], "it is asked for when time has passed");
+    let ack = Extension::Acknowledge(Acknowledge { syndrome: Syndrome::ACK, message_number: 1 });
+    script.answer(Opcode::RcAcknowledge, 0, ack, 0, "10.0.0.1");
+    assert_eq!(script.completions(), [(1, Status::Success), (2, Status::LocalProtection)]);
 }
 
 #[test]

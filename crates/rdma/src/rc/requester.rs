@@ -356,6 +356,7 @@ fn drained(core: &mut Core, qp: QpId) -> Sent {
 /// Sends the cursor's packet of a send or write.
 fn push(core: &mut Core, mem: &mut Memory, qp: QpId, flight: &Flight, out: &mut Transmitter) -> Sent {
     let (ack_every, window) = (core.config.ack_every_packets, core.config.window_packets);
+    let len_max = u64::from(core.config.limits.message_bytes);
     let Some(pair) = core.registry.qps.get(qp.0) else { return Sent::Nothing };
     let requester = &pair.engine.requester;
     let room = requester.narrowing.window(window).saturating_sub(requester.ahead(flight));
@@ -369,12 +370,15 @@ fn push(core: &mut Core, mem: &mut Memory, qp: QpId, flight: &Flight, out: &mut 
     let len = mtu.min(flight.len - offset);
     let place = message::position(index, flight.packets);
     let (opcode, extension) = message::request(Transport::ReliableConnection, send, place, flight.len);
+    let psn = flight.first.plus(index);
     let outgoing = Outgoing {
         opcode,
         extension,
-        psn: flight.first.plus(index),
+        psn,
         solicited: place.ends() && send.flags.solicited,
-        ack_requested: place.ends() || requester.unasked + 1 >= ack_every || is_alone,
+        ack_requested: is_alone
+            || requester.unasked + 1 >= ack_every
+            || place.ends() && (requester.unasked + 1 >= UNASKED_MAX || !is_followed(pair, psn, len_max)),
     };
     let sent = send_payload(core, mem, qp, &outgoing, offset, len, out);
     if let Some(pair) = core.pair(qp)
@@ -389,6 +393,16 @@ fn push(core: &mut Core, mem: &mut Memory, qp: QpId, flight: &Flight, out: &mut 
         }
     }
     sent
+}
+
+/// True if the message behind the cursor's can be sent at once: whoever acknowledges that one acknowledges both, and an
+/// acknowledgement costs its receiver as much as a short message. What is sent again asks for itself.
+fn is_followed(pair: &QueuePair<Engine>, psn: Psn, len_max: u64) -> bool {
+    let requester = &pair.engine.requester;
+    let Some(send) = pair.sends.get(requester.cursor + 1) else { return false };
+    let goes = !send.task.is_local() && !send.task.fetches() && !send.flags.fence && send.len() <= len_max;
+    let is_taken = !send.task.takes_receive() || requester.credits.may_begin();
+    goes && is_taken && requester.round_trip.is_first(psn) && pair.state == QpState::ReadyToSend
 }
 
 /// Sends a packet with `len` bytes from `offset` of the send at the cursor.
@@ -433,6 +447,10 @@ pub(crate) fn send_payload(
 pub(crate) fn mtu(pair: &QueuePair<Engine>) -> u32 {
     pair.peer.map_or(1, |peer| peer.mtu.bytes())
 }
+
+/// Packets of short messages for which one acknowledgement is asked: few enough that a sender that waits for it is told while the
+/// next ones are on their way.
+const UNASKED_MAX: u32 = 16;
 
 /// Most packet numbers that are not acknowledged: a quarter of all, so that old and new are never confused.
 const NUMBERS_MAX: u32 = 1 << 22;

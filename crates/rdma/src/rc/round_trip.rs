@@ -24,9 +24,14 @@ pub(crate) struct RoundTrip {
 }
 
 impl RoundTrip {
+    /// A packet with this number has not been sent before.
+    pub(super) fn is_first(&self, psn: Psn) -> bool {
+        self.twice_before.is_none_or(|next| !psn.is_before(next))
+    }
+
     /// A packet was sent.
     pub(super) fn sent(&mut self, psn: Psn, now: Time) {
-        if self.twice_before.is_none_or(|next| !psn.is_before(next)) {
+        if self.is_first(psn) {
             self.twice_before = None;
             self.timed.get_or_insert((psn, now));
         }
