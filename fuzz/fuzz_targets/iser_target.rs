@@ -1,6 +1,6 @@
 //! Whole connections of an iSER target: requests for connections with any bytes, messages of any bytes and any length in any
-//! state, commands whose headers advertise memory that is not there, more messages than are allowed, silence, ends, time.
-//! Whatever initiators do, all laws hold, and when they are gone, so is everything they had.
+//! state, commands whose headers advertise memory that is not there, data that nobody asked for, more messages than are
+//! allowed, silence, ends, time. Whatever initiators do, all laws hold, and when they are gone, so is everything they had.
 //!
 //! The input is a list of steps: one byte that says what, one that says how, and bytes, if the step uses some.
 #![no_main]
@@ -14,7 +14,7 @@ use scsi::iscsi::target::iser::Limits;
 use stdx::slab::Key;
 use verbs::endpoint::Happening;
 use verbs::{Data, Parameters, PortSpace, Provider};
-use wire::iscsi::LogoutReason;
+use wire::iscsi::{LogoutReason, RESERVED_TAG};
 use wire::iser::{Advertised, Header};
 use world::initiator::Initiator;
 use world::rdma::{KEYS, MEMORY, RdmaWorld, initiator};
@@ -72,7 +72,8 @@ impl Run {
                 self.command(what >> 3, argument, Some(patch));
                 left = others;
             }
-            6 => self.other(what >> 3, argument),
+            6 if argument & 1 != 0 => self.data_out(what >> 3, argument),
+            6 => self.other(what >> 3, argument >> 1),
             _ if argument < 32 => {
                 if let Some((connection, _)) = self.at(argument) {
                     let connection = *connection;
@@ -143,6 +144,18 @@ impl Run {
             message[usize::from(second) % places] ^= b;
             message.truncate(if b & 1 != 0 { usize::from(b) } else { places });
         }
+        self.send(place, &message);
+    }
+
+    /// A write whose data is in memory or along, and, before it is done, data for it or one of those before.
+    fn data_out(&mut self, place: u8, argument: u8) {
+        self.command(place, argument & 0x40 | 0x21, None);
+        self.settle(usize::from(argument >> 1 & 3));
+        let tag = self.tag.wrapping_sub(u32::from(argument >> 3 & 1));
+        let transfer_tag = if argument & 16 != 0 { RESERVED_TAG } else { u32::from(argument >> 5 & 1) << 16 };
+        let Some((_, initiator)) = self.at(place) else { return };
+        let pdu = initiator.data_out(tag, transfer_tag, 0, 0, &[7; 512], argument & 128 == 0);
+        let message = [&Header::default().encode()[..], &pdu].concat();
         self.send(place, &message);
     }
 

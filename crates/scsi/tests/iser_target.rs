@@ -3,9 +3,10 @@
 mod world;
 
 use stdx::env::Env;
+use verbs::Provider;
 use wire::iscsi::{
     LoginResponse, LoginStatus, LogoutReason, LogoutResponse, LogoutResult, NopIn, Opcode, RESERVED_TAG,
-    Stage, TaskResponse, TaskResult,
+    ScsiCommand, Stage, TaskResponse, TaskResult,
 };
 use wire::iser::{Advertised, Header};
 use world::initiator::cdb;
@@ -131,6 +132,25 @@ fn unsolicited_data_comes_in_messages_of_its_own() {
 }
 
 #[test]
+fn unsolicited_data_that_ends_early_leaves_the_rest_to_memory() {
+    let mut world = RdmaWorld::new();
+    let data = pattern(8192, 7);
+    world.fill(0, &data[2048..]);
+    for header in [Header::default(), write(world.at(0))] {
+        let (connection, mut host) = world.ready(1);
+        let command = host.write_blocks(1, 0, &data, 0, false);
+        world.send(connection, header, &command);
+        let first = host.data_out(1, RESERVED_TAG, 0, 0, &data[..2048], true);
+        world.send(connection, Header::default(), &first);
+        world.run();
+        assert_eq!(world.is_alive(connection), header.write.is_some());
+        let expected = if header.write.is_some() { Opcode::ScsiResponse } else { Opcode::Reject };
+        assert_eq!(world.told(connection)[0].answer.opcode(), expected);
+        assert_eq!(world.world.env.mem().buffers_taken(), 0);
+    }
+}
+
+#[test]
 fn memory_for_all_of_a_write_is_read_from_where_the_rest_is() {
     let mut world = RdmaWorld::new();
     let (connection, _) = world.connect(PLAIN);
@@ -216,6 +236,52 @@ fn what_must_not_be_sent_ends_its_own_connection() {
 }
 
 #[test]
+fn data_for_a_write_whose_memory_is_read_ends_its_connection() {
+    let mut world = RdmaWorld::new();
+    let (good, mut neighbour) = world.ready(1);
+    let memory = world.at(0);
+    let data = pattern(4096, 3);
+    // Before the memory is read, and while it is.
+    for turns in 0..4 {
+        let (connection, mut host) = world.ready(2);
+        let command = host.write_blocks(1, 0, &data, 0, true);
+        world.send(connection, write(memory), &command);
+        for _ in 0..turns {
+            world.device.turn(&mut world.world.env);
+            world.turn();
+        }
+        let unasked = host.data_out(1, 0, 0, 0, &data, true);
+        world.send(connection, Header::default(), &unasked);
+        world.run();
+        world.happened.clear();
+        assert!(!world.is_alive(connection), "after {turns} turns");
+        assert!(world.is_alive(good), "after {turns} turns");
+        assert_eq!(world.world.env.mem().buffers_taken(), 0, "after {turns} turns");
+    }
+    let bytes = neighbour.read_blocks(1, 0, 8);
+    assert_eq!(world.status(good, read(memory), &bytes), 0);
+}
+
+#[test]
+fn a_command_both_ways_advertises_memory_for_what_it_reads() {
+    let mut world = RdmaWorld::new();
+    let memory = world.at(0);
+    for header in [Header::default(), read(memory)] {
+        let (connection, mut host) = world.ready(2);
+        let command = ScsiCommand { write: true, ..host.command(1, &cdb(0x28, 0, 8), 4096, 0) };
+        let mut bhs = ScsiCommand { expected_length: 0, ..command }.encode(0);
+        // Section 11.2.2.4 of RFC 7143: Expected Bidirectional Read Data Length.
+        bhs.ahs_words = 2;
+        let bytes = [bhs.bytes(), &[0, 5, 2, 0, 0, 0, 0x10, 0]].concat();
+        world.send(connection, header, &bytes);
+        world.run();
+        assert_eq!(world.is_alive(connection), header.read.is_some());
+        world.happened.clear();
+        assert_eq!(world.world.env.mem().buffers_taken(), 0);
+    }
+}
+
+#[test]
 fn discovery_tells_of_targets() {
     let mut world = RdmaWorld::new();
     let (connection, _) = world.connect(LINUX);
@@ -286,6 +352,34 @@ fn writes_wait_for_buffers_and_none_is_lost() {
     assert_eq!(told.len(), 24);
     assert!(told.iter().all(|told| told.answer.opcode() == Opcode::ScsiResponse));
     assert_eq!(world.world.env.mem().buffers_taken(), 0);
+}
+
+#[test]
+fn more_messages_than_may_wait_end_their_connection() {
+    const ANSWERS: usize = 4;
+    const QUEUED: usize = 3;
+    let limits = scsi::iscsi::target::Limits { backlog_max: ANSWERS, ..Default::default() };
+    let settings = Settings { limits, ..Settings::default() };
+    let transport = scsi::iscsi::target::iser::Limits { queued_max: QUEUED, ..Default::default() };
+    let mut world = RdmaWorld::with(settings, transport);
+    let (good, mut neighbour) = world.ready(1);
+    // So many are taken, the next is held, and more wait behind it.
+    let most = ANSWERS + 1 + QUEUED;
+    for count in [most, most + 1] {
+        let (connection, mut host) = world.ready(2);
+        for tag in 0..count as u32 {
+            let bytes = host.ping(tag, &[]);
+            world.send(connection, Header::default(), &bytes);
+        }
+        world.run();
+        assert_eq!(world.is_alive(connection), count == most, "{count} messages");
+        if count == most {
+            assert_eq!(world.told(connection).len(), most);
+        }
+        world.happened.clear();
+    }
+    let bytes = neighbour.test_unit_ready(1);
+    assert_eq!(world.status(good, Header::default(), &bytes), 0);
 }
 
 #[test]

@@ -57,7 +57,8 @@ impl Connection {
             None if turn == session::Turn::Now => return Ok(self.refuse_busy(cx, layout, bhs, &command)),
             None => return Err(Problem::Held(Held::Buffers(command.expected_length as usize))),
         };
-        if !self.advertises_enough(&command, unsolicited.end) {
+        let in_len = in_len(&command, &additional);
+        if !self.advertises_enough(&command, in_len, unsolicited.end) {
             if unsolicited.solicited {
                 cx.shard.solicited_bytes -= unsolicited.buffer.len();
             }
@@ -67,7 +68,7 @@ impl Connection {
         // With digests, and with recovery from what they show, a command counts once its own data is known to be intact: if it
         // is not, the initiator sends the whole command again (section 7.8).
         let arrives = layout.data_digest && layout.data_len > 0 && session_recovers(cx, self.session);
-        let mut task = self.task(cx, &command, &additional, &unsolicited);
+        let mut task = self.task(cx, &command, in_len, &unsolicited);
         if arrives {
             task.stage = Stage::Arriving;
         }
@@ -185,19 +186,10 @@ impl Connection {
         })
     }
 
-    fn task(
-        &self,
-        cx: &Context<'_>,
-        command: &ScsiCommand,
-        additional: &AdditionalHeaders<'_>,
-        with: &Unsolicited,
-    ) -> Task {
+    fn task(&self, cx: &Context<'_>, command: &ScsiCommand, in_len: u32, with: &Unsolicited) -> Task {
         let session = self.session.and_then(|key| cx.shard.sessions.get(key));
         let in_pieces = command.write && session.is_some_and(|session| !session.parameters.is_plain());
         let unsolicited_end = (!command.is_final).then_some(with.end);
-        let both = command.read && command.write;
-        let in_len =
-            if both { additional.bidirectional_read_length.unwrap_or(0) } else { command.expected_length };
         Task {
             tag: command.task_tag,
             connection: self.key,
@@ -210,7 +202,7 @@ impl Connection {
                 attribute: attribute(command.attribute),
                 cdb: command.cdb,
                 out_len: if command.write { command.expected_length } else { 0 },
-                in_len: if command.read { in_len } else { 0 },
+                in_len,
             },
             transfer: Transfer::None,
             buffer: with.buffer,
@@ -256,6 +248,15 @@ impl Connection {
         }));
         self.pass_over(cx, layout, bhs);
         Taken(Incoming::unwanted(layout))
+    }
+}
+
+/// Bytes that the initiator is ready to take. Those of a command both ways stand in an additional header (section 11.2.2.4).
+fn in_len(command: &ScsiCommand, additional: &AdditionalHeaders<'_>) -> u32 {
+    match (command.read, command.write) {
+        (false, _) => 0,
+        (true, false) => command.expected_length,
+        (true, true) => additional.bidirectional_read_length.unwrap_or(0),
     }
 }
 

@@ -10,7 +10,8 @@ use wire::iscsi::{Bhs, DataOut, PduLayout, RESERVED_TAG, Serial};
 
 impl Connection {
     /// The header of a Data-Out is whole. With both orders agreed on it goes on where the one before ended, and ends its
-    /// sequence where the sequence ends.
+    /// sequence where the sequence ends. In iSER all of them are unsolicited (RFC 7145, section 7.3): what an R2T would ask for
+    /// is read from the initiator's memory.
     pub(super) fn handle_data(
         &mut self,
         cx: &mut Context<'_>,
@@ -18,6 +19,9 @@ impl Connection {
         bhs: &Bhs,
     ) -> Result<Taken, Problem> {
         let data = DataOut::decode(bhs).map_err(Problem::Header)?;
+        if self.is_over_rdma() && data.transfer_tag != RESERVED_TAG {
+            return Err(Problem::Protocol("solicited data where none is asked for by R2T"));
+        }
         let Some(session) = self.session.and_then(|key| cx.shard.sessions.get_mut(key)) else {
             return Ok(Taken(None));
         };
@@ -44,6 +48,10 @@ impl Connection {
         let Some(end) = end.filter(|end| *end <= sequence_end) else {
             return Err(Problem::Protocol("data that was not asked for"));
         };
+        let has_memory = !self.is_over_rdma() || task.memory.write.is_some();
+        if data.is_final && end < sequence_end && !has_memory {
+            return Err(Problem::Protocol("unsolicited data that ends early, and no memory for the rest"));
+        }
         // Section 7.9: a gap means that a PDU was lost, and the task fails once the rest has come.
         let follows = data.data_sn == incoming.data_sn && data.offset == incoming.received;
         // A solicited sequence ends where the R2T said; an unsolicited one may end early.

@@ -15,6 +15,7 @@ use super::hold::Problem;
 use super::outgoing::{Formed, Item, Reading, SHORT_BYTES_MAX};
 use super::{Arrival, Connection, Owner, State};
 use crate::iscsi::login::RdmaLimits;
+use stdx::env::Env;
 use stdx::mem::{RegionId, Span};
 use stdx::planted::{Bug, planted};
 use stdx::slab::Key;
@@ -156,13 +157,18 @@ impl Connection {
         self.rdma.as_ref().map_or_else(Header::default, |rdma| rdma.header)
     }
 
-    /// Whether there is memory for all data of a command but the unsolicited (RFC 7145, sections 7.3.2 and 9.2).
-    pub(super) fn advertises_enough(&self, command: &ScsiCommand, unsolicited_end: u32) -> bool {
+    /// Whether messages carry it.
+    pub(super) const fn is_over_rdma(&self) -> bool {
+        self.rdma.is_some()
+    }
+
+    /// Whether there is memory for the `in_len` bytes that a command may read, and for all it writes but the unsolicited (RFC
+    /// 7145, sections 7.3.2 and 9.2).
+    pub(super) fn advertises_enough(&self, command: &ScsiCommand, in_len: u32, unsolicited_end: u32) -> bool {
         let Some(rdma) = &self.rdma else { return true };
         let brought = if planted(Bug::UnaskedDataMiscounted) { 0 } else { unsolicited_end };
         let takes = command.write && command.expected_length > brought;
-        let brings = command.read && command.expected_length > 0;
-        (!takes || rdma.header.write.is_some()) && (!brings || rdma.header.read.is_some())
+        (!takes || rdma.header.write.is_some()) && (in_len == 0 || rdma.header.read.is_some())
     }
 
     /// The key that the answer to a command closes.
@@ -208,7 +214,7 @@ impl Connection {
         loop {
             let item = self.outgoing.pop()?;
             let post = match item {
-                Item::Read(reading) => write(reading),
+                Item::Read(reading) => write(cx.env, reading),
                 Item::Response(response)
                     if planted(Bug::ResponseForgotten) && response.invalidate.is_some() =>
                 {
@@ -335,12 +341,16 @@ fn pdu_len(front: &[u8; MESSAGE_LEN_MIN], len: usize) -> Option<usize> {
 }
 
 /// What a read brings goes to the initiator's memory, from the buffer it lies in.
-fn write(reading: Reading) -> Option<Post> {
-    let Reading { data, owner: Owner::Buffer(buffer), memory: Some(to), .. } = reading else {
-        debug_assert!(false, "it was advertised, and nothing is lent");
+fn write(env: &mut dyn Env, reading: Reading) -> Option<Post> {
+    let Reading { data, owner: Owner::Buffer(buffer), memory, .. } = reading else {
+        debug_assert!(false, "nothing is lent, and nothing is kept");
         return None;
     };
-    Some(Post::Write { to, data, buffer })
+    if memory.is_none() {
+        debug_assert!(false, "it was advertised");
+        give(env, buffer);
+    }
+    memory.map(|to| Post::Write { to, data, buffer })
 }
 
 /// Headers, and data if it is short.
