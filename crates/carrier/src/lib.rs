@@ -73,4 +73,4 @@ pub const MEMORY_LEN: usize = HEADER_LEN + 2 * (SHORT_LEN + MIDDLE_LEN + LONG_LE
 pub const MAGIC: [u8; 8] = *b"weft/2\r\n";
 
 /// Bytes that are under way at most: what one ring held when another was begun, and the other.
-const UNREAD_MAX: u64 = (MIDDLE_LEN + LONG_LEN) as u64;
+pub const UNREAD_MAX: u64 = (MIDDLE_LEN + LONG_LEN) as u64;

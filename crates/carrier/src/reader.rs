@@ -18,7 +18,11 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(direction: &'a Direction, index: usize, place: u64) -> Self {
-        let written = direction.written.0.load(Ordering::Acquire);
+        Self::before(direction, index, place, direction.written.0.load(Ordering::Acquire))
+    }
+
+    /// The same, of bytes up to a place that the caller knows.
+    pub(crate) fn before(direction: &'a Direction, index: usize, place: u64, written: u64) -> Self {
         let moved = Move::from_word(direction.rare.0.moved.load(Ordering::Relaxed));
         Self { direction, index, place, written, moved }
     }

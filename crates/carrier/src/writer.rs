@@ -1,7 +1,7 @@
 //! The end that writes.
 
 use crate::direction::{Direction, HANDED_OVER, Move, Ring, Span, falls_asleep, wakes};
-use crate::{Broken, UNREAD_MAX};
+use crate::{Broken, Reader, UNREAD_MAX};
 use core::sync::atomic::Ordering;
 
 /// One look of the end that writes: how far the reader had come at that moment.
@@ -100,6 +100,11 @@ impl<'a> Writer<'a> {
     /// Bytes that the reader has read, as of this look.
     pub fn read(&self) -> u64 {
         self.read
+    }
+
+    /// What the reader has not read, as it would see it. Where that ends is what this end knows, whatever stands in the memory.
+    pub fn unread_by_reader(&self) -> Reader<'a> {
+        Reader::before(self.direction, self.index, self.read, self.place)
     }
 
     /// Has the reader said that the rest is read elsewhere? To be looked for after bytes were published too.

@@ -67,6 +67,22 @@ fn byte(at: u64) -> u8 {
     (at.wrapping_mul(2_654_435_761) >> 13) as u8
 }
 
+#[test]
+fn a_reader_that_writes_makes_nothing_more_of_what_is_unread() {
+    let mut stream = Stream::new();
+    assert_eq!(stream.write(10), 10);
+    let mut hostile = stream.words.writer(End::Client, 10);
+    hostile.advance(100_000);
+    let _ = hostile.publish();
+    let writer = stream.words.writer(End::Client, stream.written);
+    assert_eq!(writer.unread_by_reader().unread(), 10);
+    let mut hostile = stream.words.reader(End::Server, 0);
+    hostile.advance(11);
+    let _ = hostile.publish();
+    let writer = stream.words.writer(End::Client, stream.written);
+    assert!(writer.unread_by_reader().check().is_err(), "it read more than there is");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -155,7 +171,9 @@ fn what_is_handed_over_is_what_was_not_read() {
         let writer = stream.words.writer(End::Client, stream.written);
         assert!(writer.is_handed_over() && writer.is_closed());
         // The writer looks from where the reader stopped.
-        stream.read = writer.read();
-        assert_eq!((stream.read, stream.read(usize::MAX)), (7, written - 7));
+        let unread = writer.unread_by_reader();
+        assert_eq!((unread.place(), unread.unread()), (7, written as u64 - 7));
+        stream.read = unread.place();
+        assert_eq!(stream.read(usize::MAX), written - 7);
     }
 }

@@ -41,10 +41,16 @@ pub fn open_door(from: SocketAddr, to: SocketAddr) -> Option<c_int> {
 }
 
 /// Lets in the next one who knocked.
-pub fn answer(door: c_int) -> Option<c_int> {
+fn answer(door: c_int) -> Option<c_int> {
     // SAFETY: an address that nobody asks for may be null.
     let fd = unsafe { next::accept4(door, null_mut(), null_mut(), SOCK_NONBLOCK | SOCK_CLOEXEC) };
     (fd >= 0).then_some(fd)
+}
+
+/// Lets in those who have knocked, one after the other, and no more than can have waited there: strangers who knock for ever are let in
+/// at other calls.
+pub fn answers(door: c_int) -> impl Iterator<Item = c_int> {
+    (0..=BACKLOG).map_while(move |_| answer(door))
 }
 
 /// Knocks at the door of a connection from one address to another.

@@ -2,7 +2,7 @@
 //!
 //! Whether connections are carried, and whether bytes come whole and in order by whichever way, is what is looked at.
 
-use launch::environment::{LIBRARY, PRELOAD, RUN, directory};
+use launch::environment::{LIBRARY, POLICY, PRELOAD, RUN, directory};
 use launch::page::{Phase, Snapshot};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -22,6 +22,11 @@ struct End {
 impl End {
     /// With the library before it, or without.
     fn start(part: &str, argument: &str, with_library: bool) -> End {
+        Self::start_by(part, argument, with_library, "")
+    }
+
+    /// The same, by a policy.
+    fn start_by(part: &str, argument: &str, with_library: bool, policy: &str) -> End {
         let own = std::env::current_exe().expect("this program");
         let run = format!("test-{}-{part}-{}", std::process::id(), argument.replace(['/', ':', '.'], "-"));
         let mut command = Command::new(own);
@@ -29,6 +34,7 @@ impl End {
         command
             .env(PART, format!("{part} {argument}"))
             .env(RUN, &run)
+            .env(POLICY, policy)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         if with_library {
@@ -85,6 +91,10 @@ fn a_part() {
         ["serve", place] => serve(place),
         ["serve-slowly", place] => serve_slowly(place),
         ["ask", place] => ask(place.parse().expect("an address")),
+        ["refused", place] => {
+            let refused = TcpStream::connect(place).expect_err("nobody is met there");
+            println!("done {:?}", refused.kind());
+        }
         ["pour", place] => pour(place.parse().expect("an address")),
         _ => panic!("{part}"),
     }
@@ -239,4 +249,28 @@ fn one_end_alone_has_tcp() {
     assert_eq!((server, client.map(|page| (page.carried, page.sent))), (None, Some((0, 0))));
     let [server, client] = play(("serve", "127.0.0.1:0", true), ("ask", false));
     assert_eq!((server.map(|page| (page.carried, page.sent)), client), (Some((0, 0)), None));
+}
+
+#[test]
+fn a_policy_keeps_to_tcp_or_away_from_it() {
+    let play_by = |policy: &str| {
+        let mut serving = End::start("serve", "127.0.0.1:0", true);
+        let place = serving.says("serves");
+        let mut asking = End::start_by("ask", &place, true, policy);
+        asking.says("done");
+        let page = asking.page().expect("a page");
+        asking.finish();
+        serving.says("done");
+        serving.finish();
+        (page.carried, page.sent > 0)
+    };
+    assert_eq!(play_by("use tcp client * *:*"), (0, false));
+    assert_eq!(play_by("use tcp server * *:*"), (1, true));
+    assert_eq!(play_by("use tcp client nobody *:*\nuse sdp client * 127.0.0.0/8:*"), (1, true));
+
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let place = listener.local_addr().expect("an address").to_string();
+    let mut refused = End::start_by("refused", &place, true, "use sdp client * *:*");
+    assert_eq!(refused.says("done"), "ConnectionRefused");
+    refused.finish();
 }

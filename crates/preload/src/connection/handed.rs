@@ -5,6 +5,10 @@
 //! with the connection, and is woken if it waits: it sends what was not read once more, by TCP, before anything else that it
 //! sends. So the stream is whole and in order for who reads it next, whichever process that is.
 //!
+//! Whoever got the connection may not read it for long, while the program wants no call to wait. So what was not read goes to the
+//! kernel's memory, which has room for it unless the program made that small; where it has not, sending again waits for a moment,
+//! and then the connection is reset.
+//!
 //! What a peer wrote is with it until it makes another call on the connection, waits for it, closes it, or ends by itself; only a peer
 //! that is killed before takes those bytes with it.
 //!
@@ -19,9 +23,9 @@ use crate::{errno, next};
 use core::ffi::c_void;
 use launch::page::Phase;
 use libc::{EAGAIN, EINTR, MSG_DONTWAIT, MSG_NOSIGNAL, POLLOUT, SO_SNDBUF, SOL_SOCKET, c_int, pollfd};
-use std::mem::size_of;
-use std::ptr::null;
+use std::mem::{size_of, zeroed};
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 impl Connection {
     /// Nothing more is read from the shared memory by this end: the rest of the stream is TCP's.
@@ -76,28 +80,35 @@ impl Connection {
 
     /// What is unread goes by TCP.
     fn send_again(self, fd: c_int) {
+        let mut patience = None;
         let is_sent = self.with_unread_by_peer(|mut reader, base| {
-            while reader.check().is_ok() {
+            loop {
+                if reader.check().is_err() {
+                    return false;
+                }
                 let span = reader.filled(PIECE);
                 if span.len == 0 {
-                    break;
+                    return reader.unread() == 0;
                 }
                 // SAFETY: spans lie within the memory, which stays while it is guarded.
-                if !unsafe { send_all(fd, base.add(span.offset), span.len) } {
-                    break;
+                if !unsafe { send_all(fd, base.add(span.offset), span.len, &mut patience) } {
+                    return false;
                 }
                 reader.advance(span.len);
             }
         });
         debug_assert!(is_sent.is_some(), "nobody else is in the middle of sending");
+        if is_sent == Some(false) {
+            reset(fd);
+        }
     }
 }
 
-/// Sends all of it, waiting for room if there is none; false if the connection is at its end.
+/// Sends all of it, waiting for room until the given time if there is none; false if that is over, or the connection at its end.
 ///
 /// # Safety
 /// As many bytes are there.
-unsafe fn send_all(fd: c_int, bytes: *const u8, len: usize) -> bool {
+unsafe fn send_all(fd: c_int, bytes: *const u8, len: usize, end: &mut Option<Instant>) -> bool {
     let mut done = 0;
     while done < len {
         // SAFETY: as the caller has it.
@@ -107,25 +118,103 @@ unsafe fn send_all(fd: c_int, bytes: *const u8, len: usize) -> bool {
         match usize::try_from(sent) {
             Ok(sent) => done += sent,
             Err(_) if errno::get() == EINTR => {}
-            Err(_) if errno::get() == EAGAIN => make_room(fd),
+            Err(_) if errno::get() == EAGAIN && has_room_by(fd, end) => {}
             Err(_) => return false,
         }
     }
     true
 }
 
-/// More room for bytes on their way is better than waiting, for a program that may want no call to wait.
-fn make_room(fd: c_int) {
-    let len = size_of::<c_int>() as libc::socklen_t;
+/// More room for bytes on their way is better than waiting, for a program that may want no call to wait. False once it has waited
+/// for as long as it may, which begins with the first time.
+fn has_room_by(fd: c_int, end: &mut Option<Instant>) -> bool {
+    let Some(end) = *end else {
+        *end = Instant::now().checked_add(WAIT_MAX);
+        make_room(fd);
+        return true;
+    };
+    let left = end.saturating_duration_since(Instant::now());
     let mut set = pollfd { fd, events: POLLOUT, revents: 0 };
-    // SAFETY: an integer is there, and a set of one.
-    unsafe {
-        next::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, (&raw const ROOM).cast::<c_void>(), len);
-        next::ppoll(&mut set, 1, null(), null());
+    let left_ms = c_int::try_from(left.as_millis()).unwrap_or(0);
+    // SAFETY: a set of one.
+    left_ms > 0 && unsafe { next::poll(&mut set, 1, left_ms) } != 0
+}
+
+/// Less than anybody may have is made that: the kernel gives no more, and makes smaller what has grown by itself.
+fn make_room(fd: c_int) {
+    let (mut room, mut len): (c_int, _) = (0, size_of::<c_int>() as libc::socklen_t);
+    // SAFETY: an integer is there, and its length.
+    let answer =
+        unsafe { next::getsockopt(fd, SOL_SOCKET, SO_SNDBUF, (&raw mut room).cast::<c_void>(), &mut len) };
+    if answer == 0 && room < ROOM_OF_ANYBODY {
+        // SAFETY: as above.
+        unsafe { next::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, (&raw const ROOM).cast::<c_void>(), len) };
     }
+}
+
+/// The stream lacks bytes, so it ends in the middle, as TCP has it for both ends.
+fn reset(fd: c_int) {
+    // SAFETY: a type of the C library's that zeroes are a value of: the address of no family, which ends a connection.
+    let nowhere: libc::sockaddr = unsafe { zeroed() };
+    // SAFETY: the address is there, as long as is said.
+    unsafe { next::connect(fd, &nowhere, size_of::<libc::sockaddr>() as libc::socklen_t) };
 }
 
 /// Bytes that are sent at once.
 const PIECE: usize = 64 << 10;
-/// As much as the shared memory holds of one direction, and more.
-static ROOM: c_int = 1 << 20;
+/// As much as the shared memory holds of one direction; the kernel takes twice that, for what it needs besides.
+static ROOM: c_int = carrier::UNREAD_MAX as c_int;
+/// What the kernel says of the largest room that everybody may ask for, where nobody has changed that.
+const ROOM_OF_ANYBODY: c_int = 2 * 212_992;
+/// How long a program may be kept by a peer that does not read.
+const WAIT_MAX: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{ErrorKind, Read};
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn a_peer_that_does_not_read_keeps_nobody_and_is_reset() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let here = TcpStream::connect(listener.local_addr().expect("its address")).expect("a connection");
+        let (mut there, _) = listener.accept().expect("the other end");
+        // More than the kernel holds, however it is told.
+        let bytes = vec![7; 64 << 20];
+        let begun = Instant::now();
+        let mut end = None;
+        // SAFETY: as many bytes are there.
+        assert!(!unsafe { send_all(here.as_raw_fd(), bytes.as_ptr(), bytes.len(), &mut end) });
+        assert!(begun.elapsed() >= WAIT_MAX - Duration::from_millis(10), "who reads slowly has some time");
+        assert!(begun.elapsed() < 10 * WAIT_MAX);
+        reset(here.as_raw_fd());
+        let error = there.read_to_end(&mut Vec::new()).expect_err("the stream lacks bytes");
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    }
+
+    #[test]
+    fn room_that_was_made_small_is_made_larger() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let here = TcpStream::connect(listener.local_addr().expect("its address")).expect("a connection");
+        let room = || {
+            let (mut room, mut len): (c_int, _) = (0, size_of::<c_int>() as libc::socklen_t);
+            // SAFETY: an integer is there, and its length.
+            unsafe {
+                next::getsockopt(here.as_raw_fd(), SOL_SOCKET, SO_SNDBUF, (&raw mut room).cast(), &mut len)
+            };
+            room
+        };
+        let before = room();
+        make_room(here.as_raw_fd());
+        assert!(room() >= before, "what has grown is left as it is");
+        // SAFETY: an integer is there.
+        unsafe { next::setsockopt(here.as_raw_fd(), SOL_SOCKET, SO_SNDBUF, (&raw const SMALL).cast(), 4) };
+        let small = room();
+        make_room(here.as_raw_fd());
+        assert!(room() > small);
+    }
+
+    static SMALL: c_int = 1;
+}

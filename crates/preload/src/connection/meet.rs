@@ -7,6 +7,7 @@ use crate::descriptors::{self, Entry};
 use crate::memory::{self, Given, Memory};
 use crate::watch::registry;
 use crate::{address, identity, name, next, position, private, relay, rendezvous, rows};
+use core::ffi::c_void;
 use launch::page::Phase;
 use launch::{Reason, Role, Use};
 use libc::{F_GETFL, O_NONBLOCK, c_int};
@@ -36,6 +37,15 @@ pub fn accepted(fd: c_int) {
     }
 }
 
+/// Is it to be readable only once several bytes are there? Who accepted it may have that from the listener.
+pub fn waits_for_several(fd: c_int) -> bool {
+    let (mut count, mut len): (c_int, _) = (0, size_of::<c_int>() as libc::socklen_t);
+    let place = (&raw mut count).cast::<c_void>();
+    // SAFETY: the place is as long as is said.
+    let answer = unsafe { next::getsockopt(fd, libc::SOL_SOCKET, libc::SO_RCVLOWAT, place, &mut len) };
+    answer == 0 && count > 1
+}
+
 /// Are both ends of a connection on this machine?
 fn is_here(local: SocketAddr, peer: SocketAddr) -> bool {
     peer.ip().to_canonical().is_loopback() || local.ip() == peer.ip()
@@ -62,6 +72,10 @@ impl Connection {
         };
         if policy == Use::Tcp {
             self.stay(reason);
+            return false;
+        }
+        if waits_for_several(fd) {
+            self.stay(Reason::Option);
             return false;
         }
         self.set_flag(RELAYED, !is_here);
@@ -162,7 +176,7 @@ impl Connection {
             return self.take_memory(fd, bell);
         }
         let Some(door) = self.door() else { return };
-        while let Some(stream) = rendezvous::answer(door) {
+        for stream in rendezvous::answers(door) {
             let holder = self.ends(fd).and_then(|(local, peer)| identity::holder(peer, local));
             // Anybody may knock; the one who does not belong here goes, and is followed by the one who does.
             if holder.is_none() || identity::carrier(stream) != holder {

@@ -40,7 +40,7 @@ mod ring;
 mod sleep;
 mod transmit;
 
-pub use meet::{accepted, connected, has_any_met, is_refused, listens};
+pub use meet::{accepted, connected, has_any_met, is_refused, listens, waits_for_several};
 pub use receive::Request;
 pub use transmit::Source;
 

@@ -7,11 +7,12 @@
 use super::Connection;
 use super::change::Receive;
 use super::ring::{Moved, NON_BLOCKING, READ_SHUT, RESET};
+use super::sleep::Patience;
 use crate::{copy, errno, next, pace};
 use launch::page::Phase;
 use libc::{
     EAGAIN, ECONNRESET, EFAULT, EINTR, F_GETFL, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, MSG_WAITALL, O_NONBLOCK,
-    c_int, iovec, msghdr,
+    SO_RCVTIMEO, c_int, iovec, msghdr,
 };
 use std::mem::zeroed;
 use std::ptr::null_mut;
@@ -152,11 +153,14 @@ impl Connection {
     /// Does a call that receives: from the memory that both ends share, or as the program has it, by TCP.
     pub fn take(self, fd: c_int, request: Request, call: &mut dyn FnMut() -> isize) -> isize {
         let mut taken = 0;
+        let patience = &mut Patience::by(SO_RCVTIMEO);
         loop {
             let answer = match self.phase() {
-                Phase::Met if self.receive() == Receive::Carrier => self.take_carried(fd, &request, taken),
+                Phase::Met if self.receive() == Receive::Carrier => {
+                    self.take_carried(fd, &request, taken, patience)
+                }
                 Phase::Met if self.receive() == Receive::After && taken == 0 => Some(self.take_after(call)),
-                Phase::Met => Some(self.take_between(fd, &request, taken)),
+                Phase::Met => Some(self.take_between(fd, &request, taken, patience)),
                 _ => self.take_plain(fd, call),
             };
             let Some(answer) = answer else { continue };
@@ -197,7 +201,13 @@ impl Connection {
     }
 
     /// From the shared memory; nothing if it has come to its end and TCP goes on.
-    fn take_carried(self, fd: c_int, request: &Request, taken: usize) -> Option<isize> {
+    fn take_carried(
+        self,
+        fd: c_int,
+        request: &Request,
+        taken: usize,
+        patience: &mut Patience,
+    ) -> Option<isize> {
         if !request.is_conceivable() {
             return Some(errno::fail(EFAULT));
         }
@@ -227,7 +237,7 @@ impl Connection {
             if pace::look(None, || self.has_bytes()) {
                 continue;
             }
-            let error = self.sleep_for_bytes(fd);
+            let error = self.sleep_for_bytes(fd, patience);
             if error != 0 {
                 return Some(errno::fail(error));
             }
@@ -244,7 +254,7 @@ impl Connection {
     }
 
     /// While bytes may come by either way.
-    fn take_between(self, fd: c_int, request: &Request, taken: usize) -> isize {
+    fn take_between(self, fd: c_int, request: &Request, taken: usize, patience: &mut Patience) -> isize {
         let may_wait = request.flags & MSG_DONTWAIT == 0 && !is_non_blocking(fd);
         loop {
             match self.attempt(fd, request, taken) {
@@ -252,7 +262,7 @@ impl Connection {
                 Attempt::Changed => {}
                 Attempt::Nothing if !may_wait => return errno::fail(EAGAIN),
                 Attempt::Nothing => {
-                    let error = self.sleep_for_bytes(fd);
+                    let error = self.sleep_for_bytes(fd, patience);
                     if error != 0 {
                         return errno::fail(error);
                     }

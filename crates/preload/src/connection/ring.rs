@@ -97,8 +97,8 @@ impl Connection {
         let memory = self.memory()?;
         // SAFETY: as above.
         let words = unsafe { memory.words() };
-        let read = words.writer(self.side(), self.row.sent.load(Ordering::Relaxed)).read();
-        Some(work(words.reader(self.side().other(), read), memory.base()))
+        let writer = words.writer(self.side(), self.row.sent.load(Ordering::Relaxed));
+        Some(work(writer.unread_by_reader(), memory.base()))
     }
 
     pub(super) fn with_writer<R>(self, work: impl FnOnce(Writer<'_>, *mut u8) -> R) -> Option<R> {

@@ -7,16 +7,36 @@ use super::ring::GONE;
 use super::{Connection, change::Receive};
 use crate::{errno, next};
 use core::ffi::c_void;
-use libc::{
-    EAGAIN, EINTR, POLLIN, POLLRDHUP, SO_RCVTIMEO, SOL_SOCKET, c_int, c_short, pollfd, timespec, timeval,
-};
+use libc::{EAGAIN, EINTR, POLLIN, POLLRDHUP, SOL_SOCKET, c_int, c_short, pollfd, timespec, timeval};
 use std::mem::{size_of, zeroed};
 use std::ptr::null;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long one call may wait, in all: the kernel is asked when it waits for the first time.
+#[derive(Debug)]
+pub(super) struct Patience {
+    option: c_int,
+    end: Option<Option<Instant>>,
+}
+
+impl Patience {
+    /// As the program has said by this option of the socket.
+    pub(super) fn by(option: c_int) -> Patience {
+        Patience { option, end: None }
+    }
+
+    /// What is left of it; none for ever.
+    pub(super) fn left(&mut self, fd: c_int) -> Option<Duration> {
+        let end = *self.end.get_or_insert_with(|| {
+            limit(fd, self.option).and_then(|limit| Instant::now().checked_add(limit))
+        });
+        end.map(|end| end.saturating_duration_since(Instant::now()))
+    }
+}
 
 impl Connection {
     /// Waits until something may be there to read; the answer is an error, or 0.
-    pub(super) fn sleep_for_bytes(self, fd: c_int) -> c_int {
+    pub(super) fn sleep_for_bytes(self, fd: c_int, patience: &mut Patience) -> c_int {
         self.sleep_begins();
         let receive = self.receive();
         let is_carried = receive == Receive::Carrier;
@@ -30,16 +50,16 @@ impl Connection {
         }
         let events = if is_carried { POLLRDHUP } else { POLLIN };
         let bell = self.bell().filter(|_| matches!(receive, Receive::Either | Receive::Carrier));
-        let limit = limit(fd, SO_RCVTIMEO);
+        let left = patience.left(fd);
         // What a relay brings may come after TCP's end.
         let socket = if is_carried && self.is_relayed() { -1 } else { fd };
-        let told = wait([(socket, events), (bell.unwrap_or(-1), POLLIN)], self.no_longer_than(limit));
+        let told = wait([(socket, events), (bell.unwrap_or(-1), POLLIN)], self.no_longer_than(left));
         self.sleep_ends();
-        self.slept(is_carried, limit, told)
+        self.slept(fd, is_carried, patience, told)
     }
 
     /// Waits until there may be room; the answer is an error, or 0.
-    pub(super) fn sleep_for_room(self, fd: c_int, limit: Option<Duration>) -> c_int {
+    pub(super) fn sleep_for_room(self, fd: c_int, patience: &mut Patience) -> c_int {
         self.sleep_begins();
         self.with_writer(|writer, _| writer.sleep());
         if self.has_room() {
@@ -48,14 +68,14 @@ impl Connection {
             return 0;
         }
         // Another thread may end our direction, of which nobody is told.
-        let span = limit.unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
+        let span = patience.left(fd).unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
         let socket = if self.is_relayed() { -1 } else { fd };
         let told = wait([(socket, 0), (self.bell().unwrap_or(-1), POLLIN)], Some(span));
         self.sleep_ends();
         if matches!(told, Ok([socket, 0]) if socket != 0) {
             self.set_flag(GONE, true);
         }
-        self.slept(false, limit, told)
+        self.slept(fd, false, patience, told)
     }
 
     /// One of several may be counted and not be there.
@@ -66,7 +86,13 @@ impl Connection {
         Some(limit.map_or(LOOK_EVERY, |limit| limit.min(LOOK_EVERY)))
     }
 
-    fn slept(self, is_carried: bool, limit: Option<Duration>, told: Result<[c_short; 2], c_int>) -> c_int {
+    fn slept(
+        self,
+        fd: c_int,
+        is_carried: bool,
+        patience: &mut Patience,
+        told: Result<[c_short; 2], c_int>,
+    ) -> c_int {
         match told {
             Ok([_, bell]) if bell != 0 => {
                 self.hear_bell();
@@ -78,7 +104,10 @@ impl Connection {
                 }
                 0
             }
-            Err(EAGAIN) if limit.is_none_or(|limit| limit > LOOK_EVERY) => 0,
+            // It was a part of the time.
+            Err(EAGAIN) if patience.left(fd) != Some(Duration::ZERO) => 0,
+            // Calls that wait for a limited time are not gone on with (signal(7)).
+            Err(EINTR) if patience.left(fd).is_none() && are_calls_restarted() => 0,
             Err(error) => error,
         }
     }
@@ -110,13 +139,12 @@ fn wait(watched: [(c_int, c_short); 2], limit: Option<Duration>) -> Result<[c_sh
     match answer {
         0 => Err(EAGAIN),
         1.. => Ok(set.map(|entry| entry.revents)),
-        _ if errno::get() == EINTR && are_calls_restarted() => Ok([0; 2]),
         _ => Err(errno::get()),
     }
 }
 
 /// How long the program wants its calls to wait; none for ever.
-pub(super) fn limit(fd: c_int, option: c_int) -> Option<Duration> {
+fn limit(fd: c_int, option: c_int) -> Option<Duration> {
     let mut time = timeval { tv_sec: 0, tv_usec: 0 };
     let mut len = size_of::<timeval>() as libc::socklen_t;
     // SAFETY: the place is as long as is said.

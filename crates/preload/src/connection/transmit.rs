@@ -1,9 +1,10 @@
 //! What the program sends.
 
+use super::Connection;
 use super::change::{CARRIED, CHANGING};
 use super::receive::Request;
 use super::ring::{Moved, NON_BLOCKING, RETURNED};
-use super::{Connection, sleep};
+use super::sleep::Patience;
 use crate::watch::registry;
 use crate::{errno, pace};
 use launch::page::Phase;
@@ -74,6 +75,7 @@ impl Connection {
     /// Does a call that sends: into the memory that both ends share, or as the program has it, by TCP.
     pub fn send(self, fd: c_int, mut source: Source<'_>, call: &mut dyn FnMut() -> isize) -> isize {
         let mut sent = 0;
+        let mut patience = Patience::by(SO_SNDTIMEO);
         loop {
             match self.phase() {
                 Phase::Fresh | Phase::Plain => return if sent > 0 { sent } else { call() },
@@ -107,7 +109,7 @@ impl Connection {
                 return sent;
             }
             if moved == Moved::Nothing
-                && let Some(error) = self.full(fd, source.may_wait())
+                && let Some(error) = self.full(fd, source.may_wait(), &mut patience)
             {
                 return if sent > 0 { sent } else { errno::fail(error) };
             }
@@ -115,7 +117,7 @@ impl Connection {
     }
 
     /// There is no room: waits for some, or tells why not.
-    fn full(self, fd: c_int, may_wait: bool) -> Option<c_int> {
+    fn full(self, fd: c_int, may_wait: bool, patience: &mut Patience) -> Option<c_int> {
         if !may_wait || self.has_flag(NON_BLOCKING) {
             if self.hear_bell() && self.has_room() {
                 return None;
@@ -123,13 +125,12 @@ impl Connection {
             registry::was_full(self);
             return Some(EAGAIN);
         }
-        let limit = sleep::limit(fd, SO_SNDTIMEO);
-        if pace::look(limit, || self.has_room())
+        if pace::look(patience.left(fd), || self.has_room())
             || self.with_writer(|mut writer, _| writer.grow()) == Some(true)
         {
             return None;
         }
-        match self.sleep_for_room(fd, limit) {
+        match self.sleep_for_room(fd, patience) {
             0 => None,
             error => Some(error),
         }

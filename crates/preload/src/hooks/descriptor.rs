@@ -26,6 +26,12 @@ hooks! {
         unsafe { next::close(fd) }
     }
 
+    /// The C library's other name for [`close`].
+    fn __close(fd: c_int) -> c_int {
+        // SAFETY: as the caller has it.
+        unsafe { close(fd) }
+    }
+
     /// All but ours.
     fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
         if flags & CLOSE_RANGE_CLOEXEC.cast_signed() != 0 || first > last || process::is_foreign() {
@@ -65,6 +71,12 @@ hooks! {
         replaced(fd, to, || unsafe { next::dup2(fd, to) })
     }
 
+    /// The C library's other name for [`dup2`].
+    fn __dup2(fd: c_int, to: c_int) -> c_int {
+        // SAFETY: as the caller has it.
+        unsafe { dup2(fd, to) }
+    }
+
     /// As [`dup2`].
     fn dup3(fd: c_int, to: c_int, flags: c_int) -> c_int {
         // SAFETY: it takes numbers.
@@ -76,6 +88,12 @@ hooks! {
         // SAFETY: as the caller has it.
         let answer = unsafe { next::fcntl(fd, command, argument) };
         controlled(fd, command, argument, answer)
+    }
+
+    /// The C library's other name for [`fcntl`].
+    fn __fcntl(fd: c_int, command: c_int, argument: c_ulong) -> c_int {
+        // SAFETY: as the caller has it.
+        unsafe { fcntl(fd, command, argument) }
     }
 
     /// As [`fcntl`].

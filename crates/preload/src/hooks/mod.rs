@@ -24,7 +24,7 @@ macro_rules! hooks {
             /// # Safety
             /// As of the C library's function of this name.
             #[cfg_attr(not(test), unsafe(no_mangle))]
-            #[cfg_attr(test, allow(dead_code, reason = "tests are no programs of ours"))]
+            #[cfg_attr(test, allow(dead_code, non_snake_case, reason = "tests are no programs of ours"))]
             pub unsafe extern "C-unwind" fn $name($($argument: $type),*) -> $answer $body
         )*
     };

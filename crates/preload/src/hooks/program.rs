@@ -82,6 +82,26 @@ hooks! {
         unsafe { next::posix_spawnp(pid, file, actions, attributes, arguments, environment) }
     }
 
+    /// The C library runs the shell where nobody sees it.
+    fn system(command: *const c_char) -> c_int {
+        errno::kept(process::leave_inherited);
+        // SAFETY: as the caller has it.
+        unsafe { next::system(command) }
+    }
+
+    /// As [`system`].
+    fn popen(command: *const c_char, mode: *const c_char) -> *mut c_void {
+        errno::kept(process::leave_inherited);
+        // SAFETY: as the caller has it.
+        unsafe { next::popen(command, mode) }
+    }
+
+    /// The C library's other name for [`popen`].
+    fn _IO_popen(command: *const c_char, mode: *const c_char) -> *mut c_void {
+        // SAFETY: as the caller has it.
+        unsafe { popen(command, mode) }
+    }
+
     /// A connection that a new process is going to have under another number.
     fn posix_spawn_file_actions_adddup2(actions: *mut c_void, fd: c_int, to: c_int) -> c_int {
         if let Some(connection) = Connection::of(fd) {

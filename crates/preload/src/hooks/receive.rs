@@ -94,6 +94,12 @@ hooks! {
         1
     }
 
+    /// The C library's other name for [`read`].
+    fn __read(fd: c_int, buffer: *mut c_void, len: size_t) -> ssize_t {
+        // SAFETY: as the caller has it.
+        unsafe { read(fd, buffer, len) }
+    }
+
     /// What the C library's headers call instead of [`read`].
     fn __read_chk(fd: c_int, buffer: *mut c_void, len: size_t, room: size_t) -> ssize_t {
         // SAFETY: as the caller has it.

@@ -46,6 +46,18 @@ hooks! {
         }
     }
 
+    /// The C library's other name for [`write()`].
+    fn __write(fd: c_int, buffer: *const c_void, len: size_t) -> ssize_t {
+        // SAFETY: as the caller has it.
+        unsafe { write(fd, buffer, len) }
+    }
+
+    /// The C library's other name for [`send`].
+    fn __send(fd: c_int, buffer: *const c_void, len: size_t, flags: c_int) -> ssize_t {
+        // SAFETY: as the caller has it.
+        unsafe { send(fd, buffer, len, flags) }
+    }
+
     /// To whom is known.
     fn sendto(
         fd: c_int,
@@ -79,6 +91,11 @@ hooks! {
     /// One after the other, up to the first that does not go.
     fn sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int {
         if Connection::of(fd).is_none() || messages.is_null() {
+            let count = if messages.is_null() { 0 } else { count.min(libc::UIO_MAXIOV.cast_unsigned()) };
+            for index in 0..count as usize {
+                // SAFETY: the caller has as many messages.
+                errno::kept(|| unsafe { leave_given_away(&(*messages.add(index)).msg_hdr) });
+            }
             // SAFETY: as the caller has it.
             return unsafe { next::sendmmsg(fd, messages, count, flags) };
         }
@@ -159,16 +176,13 @@ fn prepared(fd: c_int, flags: c_int) -> Option<Connection> {
 /// # Safety
 /// What the message names is there.
 unsafe fn send_message(fd: c_int, message: &msghdr, flags: c_int) -> isize {
-    let has_control = !message.msg_control.is_null() && message.msg_controllen > 0;
     let Some(connection) = prepared(fd, flags) else {
-        if has_control {
-            // SAFETY: as the caller has it.
-            errno::kept(|| unsafe { leave_given_away(message) });
-        }
+        // SAFETY: as the caller has it.
+        errno::kept(|| unsafe { leave_given_away(message) });
         // SAFETY: as the caller has it.
         return unsafe { next::sendmsg(fd, message, flags) };
     };
-    if has_control {
+    if has_control(message) {
         errno::kept(|| connection.leave_alone(Reason::Option));
     }
     // SAFETY: the caller has as many pieces.
@@ -177,11 +191,18 @@ unsafe fn send_message(fd: c_int, message: &msghdr, flags: c_int) -> isize {
     connection.send(fd, Source::Memory(request, 0), &mut || unsafe { next::sendmsg(fd, message, flags) })
 }
 
+fn has_control(message: &msghdr) -> bool {
+    !message.msg_control.is_null() && message.msg_controllen > 0
+}
+
 /// Another process is about to get descriptors: those of connections go back to TCP.
 ///
 /// # Safety
 /// The control data are there.
 unsafe fn leave_given_away(message: &msghdr) {
+    if !has_control(message) {
+        return;
+    }
     // SAFETY: it looks at control data within their length.
     let mut header = unsafe { libc::CMSG_FIRSTHDR(message) };
     // SAFETY: as above.

@@ -9,8 +9,8 @@ use core::ffi::c_void;
 use launch::Reason;
 use launch::page::Phase;
 use libc::{
-    AF_INET, AF_INET6, EINPROGRESS, EINTR, ENOPROTOOPT, IPPROTO_TCP, SHUT_RD, SHUT_RDWR, SO_ZEROCOPY,
-    SOCK_STREAM, SOL_SOCKET, TCP_REPAIR, TCP_ULP, c_int, sockaddr, socklen_t,
+    AF_INET, AF_INET6, EINPROGRESS, EINTR, ENOPROTOOPT, IPPROTO_TCP, SHUT_RD, SHUT_RDWR, SO_RCVLOWAT,
+    SO_ZEROCOPY, SOCK_STREAM, SOL_SOCKET, TCP_REPAIR, TCP_ULP, c_int, sockaddr, socklen_t,
 };
 
 hooks! {
@@ -43,6 +43,12 @@ hooks! {
             errno::kept(|| connection::connected(fd));
         }
         answer
+    }
+
+    /// The C library's other name for [`connect`].
+    fn __connect(fd: c_int, address: *const sockaddr, len: socklen_t) -> c_int {
+        // SAFETY: as the caller has it.
+        unsafe { connect(fd, address, len) }
     }
 
     /// Who listens says so.
@@ -96,7 +102,11 @@ hooks! {
             }
         }
         // SAFETY: as the caller has it.
-        unsafe { next::setsockopt(fd, level, name, value, len) }
+        let answer = unsafe { next::setsockopt(fd, level, name, value, len) };
+        if answer == 0 && (level, name) == (SOL_SOCKET, SO_RCVLOWAT) && connection::waits_for_several(fd) {
+            errno::kept(|| connection.leave_alone(Reason::Option));
+        }
+        answer
     }
 }
 

@@ -47,6 +47,18 @@ hooks! {
         unsafe { next::pwritev2(fd, pieces, count, offset, flags) }
     }
 
+    /// As [`preadv2`], which has offsets of 64 bits on all machines that we build for.
+    fn preadv64v2(fd: c_int, pieces: *const iovec, count: c_int, offset: off_t, flags: c_int) -> ssize_t {
+        // SAFETY: as the caller has it.
+        unsafe { preadv2(fd, pieces, count, offset, flags) }
+    }
+
+    /// As [`pwritev2`].
+    fn pwritev64v2(fd: c_int, pieces: *const iovec, count: c_int, offset: off_t, flags: c_int) -> ssize_t {
+        // SAFETY: as the caller has it.
+        unsafe { pwritev2(fd, pieces, count, offset, flags) }
+    }
+
     /// Any call of the kernel's.
     fn syscall(number: c_long, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong, e: c_ulong, f: c_ulong) -> c_long {
         match number {
@@ -120,10 +132,24 @@ unsafe fn by_name(number: c_long, [a, b, c, d, e, f]: [c_ulong; 6]) -> Option<c_
     let answer = unsafe {
         match number {
             libc::SYS_socket => socket::socket(fd, b as c_int, c as c_int).into(),
+            libc::SYS_sendmsg => send::sendmsg(fd, b as *const _, c as c_int) as c_long,
+            libc::SYS_sendmmsg => send::sendmmsg(fd, b as *mut _, c as c_uint, d as c_int).into(),
+            libc::SYS_splice => {
+                send::splice(fd, b as *mut _, c as c_int, d as *mut _, e as usize, f as c_uint) as c_long
+            }
             libc::SYS_accept => socket::accept(fd, b as *mut _, c as *mut _).into(),
             libc::SYS_accept4 => socket::accept4(fd, b as *mut _, c as *mut _, d as c_int).into(),
             libc::SYS_execve => program::execve(a as *const _, b as *const _, c as *const _).into(),
+            libc::SYS_execveat => {
+                program::execveat(fd, b as *const _, c as *const _, d as *const _, e as c_int).into()
+            }
             libc::SYS_close_range => descriptor::close_range(a as c_uint, b as c_uint, c as c_int).into(),
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_epoll_create => wait::epoll_create(fd).into(),
+            libc::SYS_epoll_create1 => wait::epoll_create1(fd).into(),
+            libc::SYS_epoll_pwait2 => {
+                wait::epoll_pwait2(fd, b as *mut _, c as c_int, d as *const _, e as *const _).into()
+            }
             libc::SYS_epoll_pwait => {
                 wait::epoll_pwait(fd, b as *mut _, c as c_int, d as c_int, e as *const _).into()
             }
@@ -144,6 +170,8 @@ unsafe fn by_name(number: c_long, [a, b, c, d, e, f]: [c_ulong; 6]) -> Option<c_
                 send::sendfile(fd, b as c_int, c as *mut _, d as usize) as c_long
             }
             libc::SYS_close if is_ours(fd) => descriptor::close(fd).into(),
+            libc::SYS_dup if is_ours(fd) => descriptor::dup(fd).into(),
+            libc::SYS_fcntl if is_ours(fd) => descriptor::fcntl(fd, b as c_int, c).into(),
             libc::SYS_dup3 if is_ours(fd) || is_ours(b as c_int) => {
                 descriptor::dup3(fd, b as c_int, c as c_int).into()
             }
@@ -179,8 +207,6 @@ unsafe fn on_connection(number: c_long, fd: c_int, [b, c, d, e, f]: [c_ulong; 5]
             libc::SYS_sendto => {
                 send::sendto(fd, b as *const _, length, d as c_int, e as *const _, f as libc::socklen_t)
             }
-            libc::SYS_sendmsg => send::sendmsg(fd, b as *const _, count),
-            libc::SYS_sendmmsg => send::sendmmsg(fd, b as *mut _, c as c_uint, d as c_int) as isize,
             libc::SYS_recvmmsg => {
                 receive::recvmmsg(fd, b as *mut _, c as c_uint, d as c_int, e as *mut _) as isize
             }
@@ -190,8 +216,6 @@ unsafe fn on_connection(number: c_long, fd: c_int, [b, c, d, e, f]: [c_ulong; 5]
             libc::SYS_setsockopt => {
                 socket::setsockopt(fd, b as c_int, count, d as *const _, e as libc::socklen_t) as isize
             }
-            libc::SYS_dup => descriptor::dup(fd) as isize,
-            libc::SYS_fcntl => descriptor::fcntl(fd, b as c_int, c) as isize,
             libc::SYS_ioctl => descriptor::ioctl(fd, b, c) as isize,
             // Some of these only ask, and lose nothing by it but speed.
             _ => {

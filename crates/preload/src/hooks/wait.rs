@@ -32,6 +32,12 @@ hooks! {
         }
     }
 
+    /// The C library's other name for [`poll()`].
+    fn __poll(set: *mut pollfd, count: nfds_t, timeout_ms: c_int) -> c_int {
+        // SAFETY: as the caller has it.
+        unsafe { poll(set, count, timeout_ms) }
+    }
+
     /// What the C library's headers call instead of [`poll()`].
     fn __poll_chk(set: *mut pollfd, count: nfds_t, timeout_ms: c_int, room: size_t) -> c_int {
         // SAFETY: as the caller has it.
@@ -87,6 +93,18 @@ hooks! {
             limit.tv_usec = libc::suseconds_t::from(left.subsec_micros().cast_signed());
         }
         answer
+    }
+
+    /// The C library's other name for [`select`].
+    fn __select(
+        count: c_int,
+        readable: *mut fd_set,
+        writable: *mut fd_set,
+        exceptional: *mut fd_set,
+        timeout: *mut timeval,
+    ) -> c_int {
+        // SAFETY: as the caller has it.
+        unsafe { select(count, readable, writable, exceptional, timeout) }
     }
 
     /// As [`select`], which tells nothing of the time.

@@ -104,7 +104,8 @@ pub unsafe fn wait(
             return if told <= 0 { told } else { finish(&mut events) };
         }
     }
-    let end = limit.map(|limit| Instant::now() + limit);
+    // Later than any time is never.
+    let end = limit.and_then(|limit| Instant::now().checked_add(limit));
     let mut is_first = true;
     loop {
         errno::kept(|| look(set, &mut events));

@@ -29,7 +29,8 @@ pub fn concerned(fd: c_int) -> Option<Connection> {
 
 /// Waits as ppoll does.
 pub fn wait(set: &mut [pollfd], timeout: Option<Duration>, mask: *const sigset_t) -> c_int {
-    let end = timeout.map(|timeout| Instant::now() + timeout);
+    // Later than any time is never.
+    let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     loop {
         let waiters = Waiters::enter(set);
         let is_ready = errno::kept(|| is_any_carried_ready(set));
@@ -210,3 +211,21 @@ fn time(span: Duration) -> timespec {
 
 const READABLE: c_short = POLLIN | POLLRDNORM;
 const WRITABLE: c_short = POLLOUT | POLLWRNORM;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn no_time_is_too_long() {
+        let (mut here, there) = UnixStream::pair().expect("two sockets");
+        here.write_all(b"x").expect("room for it");
+        for span in [Duration::MAX, Duration::from_secs(i64::MAX.cast_unsigned())] {
+            let mut set = [pollfd { fd: there.as_raw_fd(), events: POLLIN, revents: 0 }];
+            assert_eq!((wait(&mut set, Some(span), null()), set[0].revents), (1, POLLIN));
+        }
+    }
+}

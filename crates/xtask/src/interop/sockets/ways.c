@@ -1,11 +1,13 @@
 // A server of echoes, and clients that use a connection in ways that nobody who stands before the C library's calls can see, or
 // give it away, after it was used for a while as programs usually do.
 //
-// A client's line "burst N" is answered by N bytes at once, and at "die" who serves it is killed; all others are answered by themselves.
+// A client's line "burst N" is answered by N bytes at once, after "nap N" nothing is read for N seconds or until the client ends, and
+// at "die" who serves it is killed; all others are answered by themselves.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -13,10 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -63,6 +67,9 @@ static void answer(int fd) {
             if (sscanf(line, "burst %d", &wanted) == 1) {
                 for (int index = 0; index < wanted; index++) burst[index] = byte_at(index);
                 put(fd, burst, wanted);
+            } else if (sscanf(line, "nap %d", &wanted) == 1) {
+                struct pollfd end = {.fd = fd, .events = POLLRDHUP};
+                poll(&end, 1, wanted * 1000);
             } else if (!strcmp(line, "die")) {
                 kill(getpid(), SIGKILL);
             } else {
@@ -144,9 +151,15 @@ static void stream(void) {
 }
 
 static void numbered(void) {
-    int fd = used();
+    int fd = used(), ends[2];
     char got[4];
+    check(pipe(ends) == 0, "pipe");
     for (int turn = 0; turn < 20; turn++) {
+        put(fd, "before\n", 7);
+        check(write(ends[1], "between\n", 8) == 8, "write to a pipe");
+        check(syscall(SYS_splice, ends[0], NULL, fd, NULL, 8L, 0L) == 8, "splice by its number");
+        put(fd, "after\n", 6);
+        expect(fd, "before\nbetween\nafter\n");
         check(syscall(SYS_write, fd, "one\n", 4L) == 4, "write by its number");
         put(fd, "two\n", 4);
         check(syscall(SYS_sendto, fd, "six\n", 4L, 0L, NULL, 0L) == 4, "sendto by its number");
@@ -157,6 +170,99 @@ static void numbered(void) {
         check(syscall(SYS_recvfrom, fd, got, 4L, (long)MSG_WAITALL, NULL, NULL) == 4 && !memcmp(got, "six\n", 4), "recvfrom by its number");
     }
     check(syscall(SYS_close, fd) == 0 && fcntl(fd, F_GETFD) == -1, "close by its number");
+}
+
+// What is not there for programs in general: other names of the C library's own functions.
+ssize_t __read(int, void *, size_t), __write(int, const void *, size_t), __send(int, const void *, size_t, int);
+int __close(int), __poll(struct pollfd *, nfds_t, int), __fcntl(int, int, ...), __dup2(int, int);
+int __connect(int, const struct sockaddr *, socklen_t), __select(int, fd_set *, fd_set *, fd_set *, struct timeval *);
+
+static void renamed_on(int fd) {
+    char got[4];
+    struct iovec piece = {"six\n", 4}, room = {got, 4};
+    for (int turn = 0; turn < 50; turn++) {
+        check(__write(fd, "one\n", 4) == 4 && __send(fd, "two\n", 4, 0) == 4, "__write, __send");
+        put(fd, "four\n", 5);
+        struct pollfd set = {.fd = fd, .events = POLLIN};
+        check(__poll(&set, 1, 60000) == 1, "__poll");
+        expect(fd, "one\ntwo\n");
+        fd_set sets;
+        FD_ZERO(&sets);
+        FD_SET(fd, &sets);
+        struct timeval limit = {60, 0};
+        check(__select(fd + 1, &sets, NULL, NULL, &limit) == 1, "__select");
+        check(__read(fd, got, 1) == 1 && got[0] == 'f', "__read");
+        expect(fd, "our\n");
+    }
+    check(__dup2(fd, 50) == 50 && __close(fd) == 0 && (fd = __fcntl(50, F_DUPFD, 60)) >= 60 && close(50) == 0, "__dup2, __close, __fcntl");
+    ask(fd, "by another number\n");
+    put(fd, "before\n", 7);
+    check(pwritev64v2(fd, &piece, 1, -1, 0) == 4, "pwritev64v2");
+    expect(fd, "before\n");
+    check(preadv64v2(fd, &room, 1, -1, 0) == 4 && !memcmp(got, "six\n", 4), "preadv64v2");
+}
+
+static void renamed(void) {
+    renamed_on(used());
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in at = place(atoi(port_text));
+    check(__connect(fd, (struct sockaddr *)&at, sizeof at) == 0, "__connect");
+    renamed_on(fd);
+}
+
+static double now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec + time.tv_nsec / 1e9;
+}
+
+// Calls wait for as long as the program wants, be that longer than anybody sleeps at once, or longer than there is time.
+static void limited(void) {
+    int fd = used(), set = epoll_create1(0);
+    struct epoll_event event = {.events = EPOLLIN}, told;
+    check(epoll_ctl(set, EPOLL_CTL_ADD, fd, &event) == 0, "epoll_ctl");
+    struct timespec ever = {LONG_MAX, 0};
+    struct timeval also = {LONG_MAX, 0};
+    struct pollfd entry = {.fd = fd, .events = POLLIN};
+    fd_set sets;
+    for (int turn = 0; turn < 4; turn++) {
+        put(fd, "in time\n", 8);
+        FD_ZERO(&sets);
+        FD_SET(fd, &sets);
+        switch (turn) {
+            case 0: check(ppoll(&entry, 1, &ever, NULL) == 1, "ppoll"); break;
+            case 1: check(select(fd + 1, &sets, NULL, NULL, &also) == 1, "select"); break;
+            case 2: check(pselect(fd + 1, &sets, NULL, NULL, &ever, NULL) == 1, "pselect"); break;
+            case 3: check(epoll_pwait2(set, &told, 1, &ever, NULL) == 1, "epoll_pwait2"); break;
+        }
+        expect(fd, "in time\n");
+    }
+    struct timeval limit = {0, 700000};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    static char bytes[1 << 20];
+    double begun = now();
+    check(recv(fd, bytes, 1, 0) == -1 && errno == EAGAIN && now() - begun > 0.6, "recv waits as it is to");
+    put(fd, "nap 20\n", 7);
+    double first = now();
+    ssize_t sent;
+    do begun = now(), sent = send(fd, bytes, sizeof bytes, 0); while (sent > 0);
+    check(sent == -1 && errno == EAGAIN && now() - begun > 0.6, "send waits as it is to");
+    check(now() - first < 19, "send waits no longer than it is to");
+}
+
+// It is readable when as many bytes are there as the program wants.
+static void low(void) {
+    int fd = used(), least = 6;
+    check(setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &least, sizeof least) == 0, "SO_RCVLOWAT");
+    for (int turn = 0; turn < 3; turn++) {
+        struct pollfd set = {.fd = fd, .events = POLLIN};
+        put(fd, "abc\n", 4);
+        check(poll(&set, 1, 300) == 0, "it is readable too early");
+        put(fd, "de\n", 3);
+        check(poll(&set, 1, 60000) == 1, "it is not readable");
+        expect(fd, "abc\nde\n");
+    }
 }
 
 static void is_fault(ssize_t answer, const char *what) { check(answer == -1 && errno == EFAULT, what); }
@@ -195,7 +301,23 @@ static void watched(void) {
         expect(fd, "once more\n");
         check(epoll_wait(third, &told, 1, 0) == 0, "the set says more than there is");
     }
+    int fourth = syscall(SYS_dup, third), fifth = syscall(SYS_fcntl, third, (long)F_DUPFD, 200L);
+    struct timespec minute = {60, 0}, none = {0, 0};
+    for (int turn = 0; turn < 40; turn++) {
+        put(fd, "once more\n", 10);
+        int by = turn < 20 ? fourth : fifth;
+        check(syscall(SYS_epoll_pwait2, by, &told, 1L, &minute, NULL, 8L) == 1 && told.data.u32 == 7, "the set is silent by number");
+        expect(fd, "once more\n");
+        check(syscall(SYS_epoll_pwait2, by, &told, 1L, &none, NULL, 8L) == 0, "the set says more by number than there is");
+    }
     check(epoll_ctl(third, EPOLL_CTL_DEL, fd, NULL) == 0 && epoll_ctl(third, EPOLL_CTL_DEL, fd, NULL) == -1, "it watches nothing");
+    fd = used(), set = syscall(SYS_epoll_create1, 0L);
+    check(epoll_ctl(set, EPOLL_CTL_ADD, fd, &event) == 0, "epoll_ctl of a set by number");
+    for (int turn = 0; turn < 20; turn++) {
+        put(fd, "once more\n", 10);
+        check(epoll_wait(set, &told, 1, 60000) == 1 && told.data.u32 == 7, "a set by number is silent");
+        expect(fd, "once more\n");
+    }
 }
 
 // Who writes to a peer that was killed is told so before long.
@@ -281,8 +403,19 @@ static void spawned(void) {
     ended_well(child);
 }
 
+// The C library runs a shell by itself.
+static void shelled(void) {
+    for (int turn = 0; turn < 2; turn++) {
+        int fd = loaded();
+        char command[300];
+        snprintf(command, sizeof command, "%s given %s %d", self, port_text, fd);
+        check((turn ? pclose(popen(command, "r")) : system(command)) == 0, "a shell");
+        close(fd);
+    }
+}
+
 // Over a Unix socket, to a program that runs already; our own descriptor is closed before the other has read anything.
-static void passed(void) {
+static void pass(int way) {
     int pair[2];
     check(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0, "socketpair");
     pid_t child = fork();
@@ -296,9 +429,19 @@ static void passed(void) {
     struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
     control.header.cmsg_level = SOL_SOCKET, control.header.cmsg_type = SCM_RIGHTS, control.header.cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
-    check(sendmsg(pair[0], &message, 0) == 1, "sendmsg");
+    struct mmsghdr several = {.msg_hdr = message};
+    switch (way) {
+        case 0: check(sendmsg(pair[0], &message, 0) == 1, "sendmsg"); break;
+        case 1: check(syscall(SYS_sendmsg, pair[0], &message, 0L) == 1, "sendmsg by its number"); break;
+        case 2: check(sendmmsg(pair[0], &several, 1, 0) == 1, "sendmmsg"); break;
+        case 3: check(syscall(SYS_sendmmsg, pair[0], &several, 1L, 0L) == 1, "sendmmsg by its number"); break;
+    }
     close(fd);
     ended_well(child);
+}
+
+static void passed(void) {
+    for (int way = 0; way < 4; way++) pass(way);
 }
 
 static void taken(int from) {
@@ -320,6 +463,7 @@ int main(int count, char **words) {
     alarm(100);
     const struct { const char *name; void (*run)(void); } parts[] = {
         {"printed", printed}, {"stream", stream}, {"numbered", numbered}, {"replaced", replaced},
+        {"renamed", renamed}, {"limited", limited}, {"low", low}, {"shelled", shelled},
         {"mistaken", mistaken}, {"watched", watched}, {"bereaved", bereaved},
         {"forked", forked}, {"borrowed", borrowed}, {"spawned", spawned}, {"passed", passed},
     };
