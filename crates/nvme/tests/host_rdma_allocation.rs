@@ -6,6 +6,7 @@ mod fabric;
 use block::{BlockDevice, Channel, Done, Io, Op, Status};
 use fabric::{World, io, options};
 use nvme::host::HostOptions;
+use nvme::target::rdma::Limits;
 use stdx::mem::CountingAllocator;
 
 const DEPTH: u64 = 64;
@@ -31,7 +32,17 @@ fn round(world: &mut World, channel: &mut dyn Channel, ios: &[Io], done: &mut Ve
 
 #[test]
 fn nothing_is_allocated_for_a_request() {
-    let mut world = World::connected(HostOptions { io_queues: 2, ..options() });
+    assert_eq!(stalls(Limits::default()), 0);
+}
+
+#[test]
+fn nothing_is_allocated_for_a_request_that_waits_for_room() {
+    assert!(stalls(Limits { sends: 3, ..Limits::default() }) > 0, "there was less room than requests");
+}
+
+/// Says how often requests waited at a server that allows this.
+fn stalls(limits: Limits) -> u64 {
+    let mut world = World::connected_with(HostOptions { io_queues: 2, ..options() }, limits);
     let mut channel = world.namespace().open();
     // Reads by keys, writes in capsules and by keys.
     let kinds = [(Op::Read, 4096), (Op::Write, 4096), (Op::Write, 32 << 10)];
@@ -48,4 +59,5 @@ fn nothing_is_allocated_for_a_request() {
         all(&mut world);
     }
     assert_eq!(all(&mut world), 0);
+    world.server.as_ref().unwrap().counters().stalls
 }

@@ -34,10 +34,16 @@ pub struct World {
     /// What the host told.
     pub events: Vec<HostEvent>,
     options: target::Options,
+    limits: Limits,
 }
 
 impl World {
     pub fn new(options: target::Options) -> Self {
+        Self::with(options, Limits::default())
+    }
+
+    /// With a server that allows this.
+    pub fn with(options: target::Options, limits: Limits) -> Self {
         let mut env = StillEnv::with_buffers(1, 256 << 20);
         let device = Loopback::new(verbs::Limits::default(), ADDRESS);
         let mut target = Target::new(options);
@@ -54,6 +60,7 @@ impl World {
             lanes: Lanes::default(),
             events: Vec::new(),
             options,
+            limits,
         };
         world.serve();
         world
@@ -61,7 +68,12 @@ impl World {
 
     /// With a volume, and a host that is connected.
     pub fn connected(options: HostOptions) -> Self {
-        let mut world = Self::new(target::Options::default());
+        Self::connected_with(options, Limits::default())
+    }
+
+    /// The same with a server that allows this.
+    pub fn connected_with(options: HostOptions, limits: Limits) -> Self {
+        let mut world = Self::with(target::Options::default(), limits);
         world.add_volume(512, 4096, 1);
         world.connect(options);
         world
@@ -70,8 +82,7 @@ impl World {
     /// The target listens.
     pub fn serve(&mut self) {
         let mut server =
-            Server::new(&mut self.env, &mut self.device, SERVER, TAG, &self.target, Limits::default())
-                .unwrap();
+            Server::new(&mut self.env, &mut self.device, SERVER, TAG, &self.target, self.limits).unwrap();
         server.listen(&mut self.device, address()).unwrap();
         self.server = Some(server);
     }

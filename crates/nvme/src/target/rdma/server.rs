@@ -26,6 +26,7 @@ pub struct Server {
     handshakes: VecDeque<(Time, Key)>,
     /// Queues that wait for a buffer or for room at the device.
     stalled: Vec<Key>,
+    retrying: Vec<Key>,
     responses: Vec<Response>,
     draining: bool,
 }
@@ -80,6 +81,7 @@ impl Server {
             by_connection: Vec::new(),
             handshakes: VecDeque::new(),
             stalled: Vec::new(),
+            retrying: Vec::new(),
             responses: Vec::new(),
             draining: false,
         })
@@ -368,13 +370,12 @@ impl Server {
 
     /// What waits for buffers or room tries again, the longest wait first.
     fn retry(&mut self, env: &mut dyn Env, device: &mut dyn Device, target: &mut dyn Executor) {
-        let stalled = core::mem::take(&mut self.stalled);
-        for &key in &stalled {
+        core::mem::swap(&mut self.stalled, &mut self.retrying);
+        for at in 0..self.retrying.len() {
+            let key = self.retrying[at];
             self.with(env, device, target, key, |queue, cx| queue.retry(cx));
         }
-        for key in stalled {
-            self.note_stalled(key);
-        }
+        self.retrying.clear();
     }
 
     /// Does something with a queue, and remembers if it waits for something afterwards.
