@@ -94,6 +94,7 @@ fn management_datagrams_that_lie_are_dropped() {
         lies.push(forge::management(&bytes, GENERAL_SERVICES_Q_KEY, HERE, THERE));
     }
     lies.push(forge::management(&good, QUEUE_KEY, HERE, THERE));
+    lies.push(forge::management_of(0x8001, &good, GENERAL_SERVICES_Q_KEY, HERE, THERE));
     // Version, class, its version, method, attribute, transport service.
     for at in [0, 1, 2, 3, 16, 17] {
         let mut bytes = good;

@@ -73,7 +73,7 @@ impl Terms {
     }
 
     fn new(version: Version, credits: u16, receive_len: u32, adverts_max: u16) -> Result<Self, TermsError> {
-        if version > Version::CURRENT || version < Version::FIRST {
+        if version.major > Version::CURRENT.major || version < Version::FIRST {
             return Err(TermsError::Version(version));
         }
         if receive_len <= SHORTEST_RECEIVE {
@@ -121,6 +121,13 @@ mod tests {
         let asked = Hello { version: Version::FIRST, adverts_max: 1, ..hello() };
         assert_eq!(Terms::hello_ack(&Options::default(), &asked).version, Version::FIRST);
         assert!(!Terms::of_hello(&asked).expect("terms").is_pipelined_known());
+    }
+
+    #[test]
+    fn a_later_minor_version_is_answered_in_ours() {
+        let asked = Hello { version: Version { minor: 3, ..Version::CURRENT }, ..hello() };
+        assert!(Terms::of_hello(&asked).is_ok());
+        assert_eq!(Terms::hello_ack(&Options::default(), &asked).version, Version::CURRENT);
     }
 
     #[test]

@@ -82,6 +82,35 @@ fn who_has_consumed_what_was_never_written_is_no_neighbour() {
     assert!(world.done().iter().any(|done| done.status == Status::RetryExceeded));
 }
 
+/// Sends for which there is no receive, again and again, by one who never takes what it is told.
+#[test]
+fn refusals_that_nobody_takes_do_not_add_up() {
+    let mut world = World::new();
+    let first = Forged { opcode: 1, ..write(&world, 100) };
+    let begun = Forged {
+        flags: FIRST,
+        words: {
+            let mut words = first.words;
+            words[5] = 16;
+            words
+        },
+        ..write(&world, 100)
+    };
+    let far = Forged {
+        words: {
+            let mut words = first.words;
+            words[2] = 107;
+            words
+        },
+        ..write(&world, 100)
+    };
+    for record in [&first, &begun, &far].into_iter().cycle().take(3000) {
+        world.write(&record.bytes());
+        world.turn();
+    }
+    assert_eq!(world.registry.qps.get(world.qps[0].0).unwrap().state, QpState::ReadyToSend);
+}
+
 #[test]
 fn messages_that_make_no_sense_end_the_link() {
     for message in [hello(), vec![9], vec![2, 0, 0], vec![2, 1, 0], vec![0; 36]] {

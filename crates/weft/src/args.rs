@@ -15,7 +15,7 @@ use std::time::Duration;
 ///
 /// A volume is named by URL: mem://?size=1G, null://?size=1T, file:///PATH, nvme+tcp://HOST:PORT/NQN?ns=1,
 /// nvme+rdma://HOST:PORT/NQN?ns=1, iscsi://HOST:PORT/IQN/LUN, iser://HOST:PORT/IQN/LUN (both with USER%SECRET@ before HOST
-/// for CHAP), srp://HOST:PORT/TARGET/LUN
+/// for CHAP), srp://HOST:PORT/TARGET[/LUN]
 #[derive(Debug, Parser)]
 #[command(
     name = "weft",

@@ -3,6 +3,7 @@
 mod daemon;
 mod encryption;
 mod iscsi;
+mod protocols;
 mod rdma;
 mod reservations;
 mod support;

@@ -81,7 +81,7 @@ impl Manager {
         let key = self.connections.insert(connection).map_err(|_| ConnectError::Limit)?;
         self.next_port = self.next_port.checked_add(1).unwrap_or(FREE_PORTS);
         let message = match connect.space {
-            PortSpace::Udp => self.resolution(key, ours, connect.to, connect.private_data),
+            PortSpace::Udp => self.resolution(key, core, ours, connect.to, connect.private_data),
             PortSpace::Tcp | PortSpace::Ib | PortSpace::Sdp | PortSpace::Service(_) => {
                 self.request(key, core, qpn, connect.to, &connect.parameters, connect.private_data)
             }

@@ -28,7 +28,8 @@ impl Manager {
             return;
         };
         let mut bytes = [0; MAD_LEN];
-        if deth.queue_key != GENERAL_SERVICES_Q_KEY || arrival.payload.len() != MAD_LEN {
+        let is_partition = core.is_partition(arrival.headers.bth.partition_key);
+        if deth.queue_key != GENERAL_SERVICES_Q_KEY || !is_partition || arrival.payload.len() != MAD_LEN {
             core.counters.bad_mads += 1;
             return;
         }

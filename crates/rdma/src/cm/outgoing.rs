@@ -14,9 +14,7 @@ use wire::cm::{
     ResolutionRequest, ResolutionStatus, Service, ServiceId,
 };
 use wire::management::Datagram;
-use wire::roce::{
-    DEFAULT_PARTITION_KEY, Deth, Extension, GENERAL_SERVICES_Q_KEY, GENERAL_SERVICES_QPN, Opcode, Psn,
-};
+use wire::roce::{Deth, Extension, GENERAL_SERVICES_Q_KEY, GENERAL_SERVICES_QPN, Opcode, Psn};
 
 /// A datagram's content.
 #[derive(Debug)]
@@ -214,6 +212,7 @@ impl Manager {
     pub(super) fn resolution(
         &self,
         key: Key,
+        core: &Core,
         source: IpAddr,
         to: SocketAddr,
         private_data: &[u8],
@@ -223,7 +222,7 @@ impl Manager {
         fill(&mut bytes, source, to, self.next_port, private_data)?;
         Some(Message::ResolutionRequest(ResolutionRequest {
             request_id: self.local_id(key),
-            partition_key: DEFAULT_PARTITION_KEY,
+            partition_key: core.config.partition_key,
             service_id: service_id(connection.space, to.port()),
             private_data: bytes,
         }))

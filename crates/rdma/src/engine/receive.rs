@@ -101,6 +101,11 @@ impl Core {
         }
     }
 
+    /// The packet is of the port's partition, whichever members they are (9.6.1.1.3).
+    pub(crate) const fn is_partition(&self, key: u16) -> bool {
+        (key ^ self.config.partition_key) & MEMBERSHIP == 0
+    }
+
     /// The packet is of the queue pair's service, partition and peer, and comes at a time for packets.
     fn is_welcome(&self, qp: QpId, arrival: &Arrival) -> bool {
         let Some(pair) = self.registry.qps.get(qp.0) else { return false };
@@ -113,7 +118,7 @@ impl Core {
         let packets = bth.opcode.transport();
         let is_same_service = packets == service || packets == roce::Transport::Congestion;
         let is_peer = pair.peer.is_none_or(|peer| peer.address == arrival.from);
-        let is_partition = (bth.partition_key ^ self.config.partition_key) & MEMBERSHIP == 0;
+        let is_partition = self.is_partition(bth.partition_key);
         let is_by_network = pair.engine.lane.is_network();
         is_same_service && is_peer && is_partition && is_by_network && pair.state.responds()
     }

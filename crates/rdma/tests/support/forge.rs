@@ -57,8 +57,19 @@ pub fn close(mut bytes: Vec<u8>, source: &str, destination: &str) -> Packet {
 
 /// Bytes for the queue pair of management.
 pub fn management(bytes: &[u8], queue_key: u32, source: &str, destination: &str) -> Packet {
+    management_of(0xffff, bytes, queue_key, source, destination)
+}
+
+/// The same in a partition.
+pub fn management_of(
+    partition_key: u16,
+    bytes: &[u8],
+    queue_key: u32,
+    source: &str,
+    destination: &str,
+) -> Packet {
     let deth = Deth { queue_key, source: GENERAL_SERVICES_QPN };
-    let bth = bth(Opcode::UdSendOnly, GENERAL_SERVICES_QPN, Psn::new(0));
+    let bth = Bth { partition_key, ..bth(Opcode::UdSendOnly, GENERAL_SERVICES_QPN, Psn::new(0)) };
     seal(&Headers { bth, extension: Extension::Datagram(deth) }, bytes, source, destination)
 }
 

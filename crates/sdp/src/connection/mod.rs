@@ -455,6 +455,7 @@ impl Connection {
         self.outgoing.check();
         self.incoming.check();
         assert!(self.incoming.is_cancelling() == self.credits.is_holding());
+        assert!(self.close.is_ended() || self.control.len() <= self.control_max(), "answers do not add up");
     }
 
     /// Adverts of either kind that the peer takes now.

@@ -45,6 +45,9 @@ impl Connection {
         }
         self.outgoing.is_pipelined_asked |= base.flags.contains(Flags::REQUEST_PIPELINED);
         let place = self.act(now, &base, body, payload)?;
+        if self.control.len() > self.control_max() {
+            return Err(Violation::TooManyAsked);
+        }
         if payload == 0 {
             return Ok(None);
         }
@@ -146,6 +149,11 @@ impl Connection {
         Ok(Place::Stream)
     }
 
+    /// What may wait to be told: of each advert of both ends that it was read or written and that it goes back, and what there is one of.
+    pub(super) fn control_max(&self) -> usize {
+        2 * (usize::from(self.options.adverts_max) + self.terms.adverts_max as usize) + OTHERS_MAX
+    }
+
     fn handle_resized(&mut self, len: u32) -> Result<(), Violation> {
         // Nothing else may make our messages longer than the peer's receives were said to be.
         self.resizes = self.resizes.checked_sub(1).ok_or(Violation::Unasked)?;
@@ -236,3 +244,6 @@ impl Connection {
         }
     }
 }
+
+/// Changes of mode, of receives and of place, both asked and answered, each a few times.
+const OTHERS_MAX: usize = 32;

@@ -319,6 +319,19 @@ fn answers_to_nothing_end_the_connection() {
     assert_eq!(script.hear(Body::RdmaReadCompletion(37), 0), Err(Violation::TooMuchMoved));
 }
 
+/// Each message of ours that it takes brings the peer as many of its own as it has credits.
+#[test]
+fn a_peer_that_asks_without_end_is_left() {
+    let mut script = Script::new();
+    let heard = (0..200).find_map(|asked| {
+        if asked % 6 == 5 {
+            script.said().expect("an answer");
+        }
+        script.hear(Body::ChangeReceiveBuffer(256), 0).err()
+    });
+    assert_eq!(heard, Some(Violation::TooManyAsked));
+}
+
 #[test]
 fn whoever_closed_sends_no_more() {
     for body in [Body::Data, source(1000), Body::Disconnect] {

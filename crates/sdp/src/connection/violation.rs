@@ -77,6 +77,9 @@ pub enum Violation {
     /// Something was answered that was not asked.
     #[error("an answer came to nothing that was asked")]
     Unasked,
+    /// More came that wants an answer than a peer who awaits the answers asks for.
+    #[error("the peer asks on without taking the answers")]
+    TooManyAsked,
     /// The receives of the peer would hold nothing.
     #[error("receives of {0} bytes hold no message")]
     ReceiveTooShort(u32),

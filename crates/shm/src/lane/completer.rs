@@ -105,13 +105,13 @@ pub(crate) fn refuse<E: HasLane>(registry: &mut Registry<E>, now: Time, qp: QpId
     }
     let outcome = match reason {
         Reason::NotReady => {
-            requester.tries += 1;
+            requester.tries = requester.tries.saturating_add(1);
             let is_over = sending.ack_timeout > 0 && requester.tries > sending.retry_count.into();
             requester.retry_at = Some(now + timeout(sending.ack_timeout));
             is_over.then_some(Status::RetryExceeded)
         }
         Reason::NoReceive => {
-            requester.receive_tries += 1;
+            requester.receive_tries = requester.receive_tries.saturating_add(1);
             let limit = u32::from(sending.rnr_retry_count);
             requester.retry_at = Some(now + receive_delay(record.key));
             (limit != FOR_EVER && requester.receive_tries > limit).then_some(Status::RnrRetryExceeded)

@@ -79,6 +79,7 @@ impl Lane {
     /// Asserts what always holds; `sends` are queued.
     pub fn check(&self, sends: usize) {
         self.requester.check(sends);
+        self.responder.check();
     }
 }
 

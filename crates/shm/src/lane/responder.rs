@@ -68,6 +68,23 @@ impl Responder {
         self.receive.take()
     }
 
+    /// Tells the peer that a request was not done. One refusal waits at most: whoever is refused again before hearing of it asked for what
+    /// it was not told to ask for again.
+    fn refuse(&mut self, number: u32, reason: Reason) {
+        let refusal = Reply::Refusal { number, reason };
+        match self.replies.iter_mut().find(|reply| matches!(reply, Reply::Refusal { .. })) {
+            Some(waiting) => *waiting = refusal,
+            None => self.replies.push_back(refusal),
+        }
+    }
+
+    /// Asserts what always holds.
+    pub(super) fn check(&self) {
+        let refusals = self.replies.iter().filter(|reply| matches!(reply, Reply::Refusal { .. })).count();
+        // A read whose memory was closed while it was answered becomes one as well, and is the last.
+        assert!(refusals <= 2, "refusals that nobody takes do not add up");
+    }
+
     /// The numbers of reads that were not answered to the end.
     pub(crate) fn unanswered(&self) -> impl Iterator<Item = u32> {
         self.replies.iter().map(|reply| match reply {
@@ -97,8 +114,7 @@ pub(crate) fn handle<E: HasLane>(
     if record.number != responder.expected || responder.is_refused && !record.has(FIRST) {
         if !responder.is_refused && record.has(FIRST) {
             responder.is_refused = true;
-            let reason = Reason::NotReady;
-            responder.replies.push_back(Reply::Refusal { number: record.number, reason });
+            responder.refuse(record.number, Reason::NotReady);
         }
         return true;
     }
@@ -138,11 +154,11 @@ fn conclude<E: HasLane>(registry: &mut Registry<E>, qp: QpId, record: &Record, d
         }
         Err(Failure::NoReceive) => {
             (responder.has_begun, responder.is_refused) = (false, true);
-            responder.replies.push_back(Reply::Refusal { number, reason: Reason::NoReceive });
+            responder.refuse(number, Reason::NoReceive);
         }
         Err(Failure::Wrong(reason, what)) => {
             (responder.has_begun, responder.is_refused) = (false, true);
-            responder.replies.push_back(Reply::Refusal { number, reason });
+            responder.refuse(number, reason);
             registry.fail(qp, what);
         }
     }

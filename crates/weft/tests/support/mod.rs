@@ -18,6 +18,8 @@ pub struct Daemon {
     pub socket: String,
     namespaces: Vec<Value>,
     luns: Vec<Value>,
+    srp_luns: Vec<Value>,
+    srp_listeners: Vec<Value>,
     _folder: Folder,
 }
 
@@ -44,7 +46,26 @@ impl Daemon {
         let address = ready["listeners"][0].as_str().expect("a listener").to_owned();
         let list = |name: &str| ready[name].as_array().expect("a list").clone();
         let (namespaces, luns) = (list("namespaces"), list("luns"));
-        Self { child, address, socket, namespaces, luns, _folder: folder }
+        let (srp_luns, srp_listeners) = (list("srp_luns"), list("srp_listeners"));
+        Self { child, address, socket, namespaces, luns, srp_luns, srp_listeners, _folder: folder }
+    }
+
+    /// The same by every protocol, each at its own port.
+    pub fn start_everywhere(args: &[&str]) -> Self {
+        Self::start_bare(&[&["--listen", &loopback().to_string()], args].concat())
+    }
+
+    /// The address without the port.
+    pub fn host(&self) -> String {
+        self.address.rsplit_once(':').expect("an address").0.to_owned()
+    }
+
+    /// The URL of a unit over SRP.
+    pub fn srp_url(&self, lun: u64) -> String {
+        let unit = self.srp_luns.iter().find(|one| one["lun"] == lun).expect("the unit is served");
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let target = text(&unit["id_ext"]) + &text(&unit["ioc_guid"]);
+        format!("srp://{}/{target}/{lun}", text(&self.srp_listeners[0]))
     }
 
     /// The URL of a namespace.
@@ -92,7 +113,7 @@ impl Drop for Daemon {
 }
 
 /// An address of loopback's for a daemon of this test alone: a device of RDMA has its address to itself.
-fn loopback() -> Ipv4Addr {
+pub fn loopback() -> Ipv4Addr {
     static COUNT: AtomicU32 = AtomicU32::new(1);
     let [_, high, middle, low] = std::process::id().to_be_bytes();
     let number = COUNT.fetch_add(1, Ordering::Relaxed) as u8;

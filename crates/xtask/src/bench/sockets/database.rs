@@ -79,8 +79,6 @@ impl Database {
             format!("port={PORT}"),
             format!("unix_socket_directories={}", self.folder.display()),
             "fsync=off".to_owned(),
-            // A process that runs before all others would wait for its own helper without end.
-            "max_parallel_maintenance_workers=0".to_owned(),
             "max_connections=300".to_owned(),
             // Who makes an index looks for its helpers without a pause, where they may have no processor.
             "max_parallel_maintenance_workers=0".to_owned(),
