@@ -175,7 +175,8 @@ pub enum Bug {
 /// The bugs of NVMe's machines by RDMA: those of its transport, and those of what holds whichever way a host comes. An old
 /// association that is kept is hunted over TCP alone: by RDMA what it still had to fetch is gone with the host's queue pair, and
 /// no seed of three thousand shows it.
-pub const NVME_RDMA_BUGS: [Bug; 7] = [
+pub const NVME_RDMA_BUGS: [Bug; 8] = [
+    Bug::DeadKeyTold,
     Bug::DataNotAwaited,
     Bug::DataBehindItsResponse,
     Bug::ResponseForgotten,

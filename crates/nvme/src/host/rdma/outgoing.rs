@@ -5,6 +5,7 @@ use super::queue::{Context, QueuePair, State};
 use crate::host::queue::Data;
 use core::net::SocketAddr;
 use stdx::mem::{Memory, Span};
+use stdx::planted::{Bug, planted};
 use verbs::endpoint::OpenError;
 use verbs::{Access, CreateError, Data as Bytes, Key as MemoryKey, Parameters, PortSpace, PostError, Work};
 use wire::nvme::rdma::QueueRequest;
@@ -112,8 +113,9 @@ impl QueuePair {
                 command.is_lent = true;
             }
             Way::Open(data, _) => {
-                let key = command.key.ok_or(PostError::NotFound)?.0;
-                let sgl = Sgl::Keyed { address: ADDRESS, length: data.len, key, invalidate: true };
+                let key = command.key.ok_or(PostError::NotFound)?;
+                let told = key.with_life(key.life().wrapping_sub(u8::from(planted(Bug::DeadKeyTold))));
+                let sgl = Sgl::Keyed { address: ADDRESS, length: data.len, key: told.0, invalidate: true };
                 entry = entry.with_data(sgl);
                 cx.endpoint.send(cx.device, connection, COPIED, Bytes::Inline(entry.as_bytes()))?;
             }
