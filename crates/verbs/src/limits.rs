@@ -56,3 +56,26 @@ impl Default for Limits {
         }
     }
 }
+
+impl Limits {
+    /// Every limit with its name.
+    pub fn all(&self) -> [(&'static str, u32); 15] {
+        [
+            ("pds", self.pds),
+            ("memory_keys", self.memory_keys),
+            ("region_pieces", self.region_pieces),
+            ("cqs", self.cqs),
+            ("cq_entries", self.cq_entries),
+            ("qps", self.qps),
+            ("queue_entries", self.queue_entries),
+            ("srqs", self.srqs),
+            ("sges", self.sges),
+            ("inline_bytes", self.inline_bytes),
+            ("message_bytes", self.message_bytes),
+            ("read_depth", self.read_depth.into()),
+            ("connections", self.connections),
+            ("backlog", self.backlog),
+            ("groups", self.groups),
+        ]
+    }
+}

@@ -11,7 +11,7 @@ use verbs::Mtu;
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum RdmaCommand {
-    /// List the addresses of this machine that can be RDMA devices
+    /// List the addresses of this machine that can be RDMA devices; -v: and what each of them has
     Devices,
     /// Ping by RDMA reads and writes: speaks with rping, as client and as server
     #[command(disable_version_flag = true)]

@@ -5,11 +5,11 @@ use crate::output::{Style, Table, say};
 use reactor::InterfaceAddress;
 use serde_json::json;
 use std::net::UdpSocket;
-use verbs::Mtu;
+use verbs::{Limits, Mtu};
 use wire::cm::Gid;
 
 /// Runs the command.
-pub fn run(style: &Style) -> Result<(), Failure> {
+pub fn run(style: &Style, with_limits: bool) -> Result<(), Failure> {
     let mut found = reactor::interface_addresses().map_err(Failure::Start)?;
     // An address that is only right on one link needs its name to be used, which RDMA's addresses do not have.
     found.retain(|found| found.is_up && !is_link_local(found));
@@ -30,6 +30,13 @@ pub fn run(style: &Style) -> Result<(), Failure> {
         ]);
     }
     say!("{}", table.render(style));
+    if with_limits {
+        let mut table = Table::new(["each has", ">at most"]);
+        for (name, most) in Limits::default().all() {
+            table.row([name.to_owned(), most.to_string()]);
+        }
+        say!("\n{}", table.render(style));
+    }
     Ok(())
 }
 
@@ -41,6 +48,7 @@ fn describe(found: &InterfaceAddress) -> serde_json::Value {
         "payload_bytes": payload(found),
         "state": state(found),
         "gid": gid(found),
+        "limits": Limits::default().all().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
     })
 }
 

@@ -15,7 +15,7 @@ use args::RdmaCommand;
 /// Runs a command.
 pub fn run(style: &Style, command: &RdmaCommand, verbose: bool) -> Result<(), Failure> {
     match command {
-        RdmaCommand::Devices => devices::run(style),
+        RdmaCommand::Devices => devices::run(style, verbose),
         RdmaCommand::Ping(args) => ping::run(style, args, verbose),
         RdmaCommand::Bench(args) => bench::run(style, args),
         RdmaCommand::Capture(args) => capture::run(style, args),

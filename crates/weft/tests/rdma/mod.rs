@@ -13,6 +13,12 @@ fn loopback_can_be_a_device() {
     let loopback = loopback.expect("127.0.0.1 is listed");
     assert_eq!(loopback["payload_bytes"], 4096);
     assert_eq!(loopback["gid"], "::ffff:127.0.0.1");
+    assert_eq!((&loopback["limits"]["qps"], &loopback["limits"]["read_depth"]), (&4096.into(), &128.into()));
+    let told = weft_ok(&["rdma", "devices", "-v"]);
+    assert!(
+        told.contains("queue_entries") && !weft_ok(&["rdma", "devices"]).contains("queue_entries"),
+        "{told}"
+    );
 }
 
 #[test]
