@@ -3,12 +3,8 @@
 //! A name can be taken by anyone. So whoever comes to carry a connection must be the user who holds the socket at its other
 //! end, which the kernel tells of a TCP socket by its addresses (`sock_diag`), and of a Unix socket by its credentials.
 
-use crate::{address, next};
-use core::ffi::c_void;
-use libc::{
-    AF_INET, AF_INET6, AF_NETLINK, IPPROTO_TCP, SO_PEERCRED, SOCK_CLOEXEC, SOCK_RAW, SOL_SOCKET, c_int, ucred,
-};
-use std::mem::size_of;
+use crate::{address, next, option};
+use libc::{AF_INET, AF_INET6, AF_NETLINK, IPPROTO_TCP, SO_PEERCRED, SOCK_CLOEXEC, SOCK_RAW, c_int, ucred};
 use std::net::{IpAddr, SocketAddr};
 
 /// The user who holds the TCP socket at one address that is connected to another.
@@ -26,12 +22,9 @@ pub fn holder(at: SocketAddr, connected_to: SocketAddr) -> Option<u32> {
 
 /// The user at the other end of a Unix socket.
 pub fn carrier(fd: c_int) -> Option<u32> {
-    let mut who = ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
-    let mut len = size_of::<ucred>() as libc::socklen_t;
-    let place = (&raw mut who).cast::<c_void>();
-    // SAFETY: the kernel writes at most `len` bytes.
-    let answer = unsafe { next::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, place, &mut len) };
-    (answer == 0).then_some(who.uid)
+    // SAFETY: any bytes are three numbers.
+    let who = unsafe { option::of_socket(fd, SO_PEERCRED, ucred { pid: 0, uid: u32::MAX, gid: u32::MAX }) };
+    who.map(|who| who.uid)
 }
 
 /// `struct nlmsghdr`, `struct inet_diag_req_v2`: one socket, found by its addresses.

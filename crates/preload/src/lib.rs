@@ -25,6 +25,7 @@ mod lock;
 mod memory;
 mod name;
 mod next;
+mod option;
 mod pace;
 mod position;
 mod private;

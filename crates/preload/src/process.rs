@@ -2,8 +2,7 @@
 
 use crate::connection::Connection;
 use crate::watch::registry;
-use crate::{descriptors, name, next, rows};
-use core::ffi::c_void;
+use crate::{descriptors, name, next, option, rows};
 use launch::Reason;
 use libc::{F_GETFD, FD_CLOEXEC, c_int};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -117,10 +116,6 @@ pub fn exec_failed() {
 
 /// The kernel's name for a socket, however many descriptors it has.
 fn cookie(fd: c_int) -> Option<u64> {
-    let mut cookie = 0u64;
-    let mut len = size_of::<u64>() as libc::socklen_t;
-    let place = (&raw mut cookie).cast::<c_void>();
-    // SAFETY: the place is as long as is said.
-    let answer = unsafe { next::getsockopt(fd, libc::SOL_SOCKET, libc::SO_COOKIE, place, &mut len) };
-    (answer == 0).then_some(cookie)
+    // SAFETY: any bytes are a number.
+    unsafe { option::of_socket(fd, libc::SO_COOKIE, 0) }
 }

@@ -2,7 +2,7 @@
 //!
 //! Such names belong to a network namespace, as TCP's addresses do, so whoever finds one is where the connection is.
 //! *A mark*, named by a port, says that who listens there runs under Weft. *A door*, named by all four addresses and ports
-//! of a connection, is opened by the end that connected before the program can send a byte, and knocked at by the end
+//! of a connection, is opened by the end that connected once a few calls were made on it, and knocked at by the end
 //! that accepted, whichever process that is. A name shows nothing of who took it: [`identity`] does.
 //!
 //! [`identity`]: crate::identity

@@ -19,7 +19,7 @@ use super::change::{CARRIED, CHANGING, OVER, Receive};
 use super::ring::{GIVEN, RETURNED};
 use super::{Connection, retreat};
 use crate::watch::registry;
-use crate::{errno, next};
+use crate::{errno, next, option};
 use core::ffi::c_void;
 use launch::page::Phase;
 use libc::{EAGAIN, EINTR, MSG_DONTWAIT, MSG_NOSIGNAL, POLLOUT, SO_SNDBUF, SOL_SOCKET, c_int, pollfd};
@@ -142,12 +142,9 @@ fn has_room_by(fd: c_int, end: &mut Option<Instant>) -> bool {
 
 /// Less than anybody may have is made that: the kernel gives no more, and makes smaller what has grown by itself.
 fn make_room(fd: c_int) {
-    let (mut room, mut len): (c_int, _) = (0, size_of::<c_int>() as libc::socklen_t);
-    // SAFETY: an integer is there, and its length.
-    let answer =
-        unsafe { next::getsockopt(fd, SOL_SOCKET, SO_SNDBUF, (&raw mut room).cast::<c_void>(), &mut len) };
-    if answer == 0 && room < ROOM_OF_ANYBODY {
-        // SAFETY: as above.
+    if option::number(fd, SO_SNDBUF).is_some_and(|room| room < ROOM_OF_ANYBODY) {
+        let len = size_of::<c_int>() as libc::socklen_t;
+        // SAFETY: an integer is there.
         unsafe { next::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, (&raw const ROOM).cast::<c_void>(), len) };
     }
 }
@@ -198,14 +195,7 @@ mod tests {
     fn room_that_was_made_small_is_made_larger() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
         let here = TcpStream::connect(listener.local_addr().expect("its address")).expect("a connection");
-        let room = || {
-            let (mut room, mut len): (c_int, _) = (0, size_of::<c_int>() as libc::socklen_t);
-            // SAFETY: an integer is there, and its length.
-            unsafe {
-                next::getsockopt(here.as_raw_fd(), SOL_SOCKET, SO_SNDBUF, (&raw mut room).cast(), &mut len)
-            };
-            room
-        };
+        let room = || option::number(here.as_raw_fd(), SO_SNDBUF).expect("the kernel tells");
         let before = room();
         make_room(here.as_raw_fd());
         assert!(room() >= before, "what has grown is left as it is");

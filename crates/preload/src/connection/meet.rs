@@ -6,8 +6,7 @@ use super::ring::{NON_BLOCKING, PLACED, RELAYED};
 use crate::descriptors::{self, Entry};
 use crate::memory::{self, Given, Memory};
 use crate::watch::registry;
-use crate::{address, identity, name, next, position, private, relay, rendezvous, rows};
-use core::ffi::c_void;
+use crate::{address, identity, name, next, option, position, private, relay, rendezvous, rows};
 use launch::page::Phase;
 use launch::{Reason, Role, Use};
 use libc::{F_GETFL, O_NONBLOCK, c_int};
@@ -39,11 +38,7 @@ pub fn accepted(fd: c_int) {
 
 /// Is it to be readable only once several bytes are there? Who accepted it may have that from the listener.
 pub fn waits_for_several(fd: c_int) -> bool {
-    let (mut count, mut len): (c_int, _) = (0, size_of::<c_int>() as libc::socklen_t);
-    let place = (&raw mut count).cast::<c_void>();
-    // SAFETY: the place is as long as is said.
-    let answer = unsafe { next::getsockopt(fd, libc::SOL_SOCKET, libc::SO_RCVLOWAT, place, &mut len) };
-    answer == 0 && count > 1
+    option::number(fd, libc::SO_RCVLOWAT).is_some_and(|count| count > 1)
 }
 
 /// Are both ends of a connection on this machine?

@@ -5,10 +5,9 @@
 
 use super::ring::GONE;
 use super::{Connection, change::Receive};
-use crate::{errno, next};
-use core::ffi::c_void;
-use libc::{EAGAIN, EINTR, POLLIN, POLLRDHUP, SOL_SOCKET, c_int, c_short, pollfd, timespec, timeval};
-use std::mem::{size_of, zeroed};
+use crate::{errno, next, option};
+use libc::{EAGAIN, EINTR, POLLIN, POLLRDHUP, c_int, c_short, pollfd, timespec, timeval};
+use std::mem::zeroed;
 use std::ptr::null;
 use std::time::{Duration, Instant};
 
@@ -144,14 +143,10 @@ fn wait(watched: [(c_int, c_short); 2], limit: Option<Duration>) -> Result<[c_sh
 }
 
 /// How long the program wants its calls to wait; none for ever.
-fn limit(fd: c_int, option: c_int) -> Option<Duration> {
-    let mut time = timeval { tv_sec: 0, tv_usec: 0 };
-    let mut len = size_of::<timeval>() as libc::socklen_t;
-    // SAFETY: the place is as long as is said.
-    let answer =
-        unsafe { next::getsockopt(fd, SOL_SOCKET, option, (&raw mut time).cast::<c_void>(), &mut len) };
-    let is_limited = answer == 0 && (time.tv_sec, time.tv_usec) != (0, 0);
-    is_limited.then(|| {
+fn limit(fd: c_int, name: c_int) -> Option<Duration> {
+    // SAFETY: any bytes are two numbers.
+    let time = unsafe { option::of_socket(fd, name, timeval { tv_sec: 0, tv_usec: 0 }) };
+    time.filter(|time| (time.tv_sec, time.tv_usec) != (0, 0)).map(|time| {
         Duration::from_secs(time.tv_sec.cast_unsigned()) + Duration::from_micros(time.tv_usec.cast_unsigned())
     })
 }

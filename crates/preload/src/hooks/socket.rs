@@ -27,7 +27,7 @@ hooks! {
         fd
     }
 
-    /// The door is open before the program can send.
+    /// Who connects may have a peer that is met later.
     fn connect(fd: c_int, address: *const sockaddr, len: socklen_t) -> c_int {
         // SAFETY: as the caller has it.
         let Some(to) = Connection::of(fd).and_then(|_| unsafe { address::given(address, len) }) else {
