@@ -8,6 +8,12 @@ pub const RUN: &str = "WEFT_RUN";
 /// The policy itself, as text: a program may not be allowed to read the file, or live under another root.
 pub const POLICY: &str = "WEFT_POLICY";
 
+/// A directory by which programs meet that have no network namespace in common.
+pub const SHARED: &str = "WEFT_SHARED";
+
+/// Of a directory's mode: those who may write to it and do not own it. In one by which programs meet there are none.
+pub const OTHERS_MAY_WRITE: u32 = 0o022;
+
 /// What the dynamic linker loads first.
 pub const PRELOAD: &str = "LD_PRELOAD";
 

@@ -14,6 +14,11 @@ pub fn set(value: i32) {
     unsafe { *libc::__errno_location() = value };
 }
 
+/// Why a call failed that answered this; 0 where it did not.
+pub fn of(answer: i32) -> i32 {
+    if answer == 0 { 0 } else { get() }
+}
+
 /// Does something that the program must not notice. Should it panic, nothing more is done: a panic must not come to C.
 pub fn kept<T: Default>(work: impl FnOnce() -> T) -> T {
     let before = get();

@@ -33,6 +33,7 @@ mod process;
 mod relay;
 mod rendezvous;
 mod rows;
+mod shared;
 mod uring;
 mod watch;
 

@@ -2,7 +2,7 @@
 
 use crate::connection::Connection;
 use crate::watch::registry;
-use crate::{descriptors, name, next, option, rows};
+use crate::{descriptors, name, next, option, rows, shared};
 use launch::Reason;
 use libc::{F_GETFD, FD_CLOEXEC, c_int};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -17,6 +17,7 @@ static MAY_BE_ANOTHER: AtomicBool = AtomicBool::new(false);
 pub fn begin() {
     take_over();
     name::begin();
+    shared::begin();
     // SAFETY: the three functions live as long as the library, which is never unloaded.
     unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };
 }
@@ -50,6 +51,7 @@ pub fn end() {
         fd = found + 1;
         if let Some(connection) = Connection::of(found) {
             connection.heed(found);
+            connection.close_door();
         }
     }
     if HAS_FORKED.load(Ordering::Relaxed) {

@@ -33,7 +33,7 @@ pub fn claim(role: Role, local: SocketAddr, peer: SocketAddr) -> Option<c_int> {
 fn reach() -> Option<c_int> {
     // SAFETY: it takes nothing and cannot fail.
     let user = unsafe { libc::geteuid() };
-    let fd = rendezvous::reach(SOCK_SEQPACKET, relay_name(user).as_bytes())?;
+    let fd = rendezvous::reach(SOCK_SEQPACKET, &relay_name(user))?;
     if identity::carrier(fd) == Some(user) {
         return Some(fd);
     }

@@ -1,22 +1,29 @@
-//! How both ends of a TCP connection find each other: Unix sockets with abstract names.
+//! How both ends of a TCP connection find each other: Unix sockets with names.
 //!
-//! Such names belong to a network namespace, as TCP's addresses do, so whoever finds one is where the connection is.
-//! *A mark*, named by a port, says that who listens there runs under Weft. *A door*, named by all four addresses and ports
+//! Abstract names belong to a network namespace, as TCP's addresses do, so whoever finds one is where the connection is. Names in a
+//! directory ([`shared`]) can be found from several namespaces, and whoever made it answers for the addresses being one network's.
+//! *A mark*, named by a port, says that who listens there runs under Weft; directories have none. *A door*, named by all four addresses and ports
 //! of a connection, is opened by the end that connected once a few calls were made on it, and knocked at by the end
-//! that accepted, whichever process that is. A name shows nothing of who took it: [`identity`] does.
+//! that accepted, whichever process that is. An abstract name shows nothing of who took it: [`identity`] does.
 //!
 //! [`identity`]: crate::identity
+//! [`shared`]: crate::shared
 
-use crate::{address, next, private};
-use libc::{AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM, c_int, sockaddr_un, socklen_t};
-use std::mem::{offset_of, zeroed};
+use crate::shared::Directory;
+use crate::{address, errno, next, private};
+use libc::{
+    AF_UNIX, ECONNREFUSED, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM, c_int, sockaddr_un,
+    socklen_t,
+};
+use std::ffi::CStr;
+use std::mem::{offset_of, size_of, zeroed};
 use std::net::SocketAddr;
 use std::ptr::null_mut;
 
 /// Says that this port's listener is one of ours. Somebody else may have said so already, which is as good.
 pub fn mark(port: u16) -> Option<c_int> {
     let fd = open(SOCK_DGRAM)?;
-    if bind(fd, &mark_name(port)) {
+    if bind(fd, &mark_name(port)) == 0 {
         return private::keep(fd);
     }
     discard(fd)
@@ -25,19 +32,41 @@ pub fn mark(port: u16) -> Option<c_int> {
 /// Is this port's listener one of ours?
 pub fn is_marked(port: u16) -> bool {
     let Some(fd) = open(SOCK_DGRAM) else { return false };
-    let is_there = connect(fd, &mark_name(port));
+    let is_there = connect(fd, &mark_name(port)) == 0;
     let _: Option<c_int> = discard(fd);
     is_there
 }
 
 /// Opens the door of a connection from one address to another.
-pub fn open_door(from: SocketAddr, to: SocketAddr) -> Option<c_int> {
+pub fn open_door(from: SocketAddr, to: SocketAddr, within: Option<Directory>) -> Option<c_int> {
     let fd = open(SOCK_STREAM)?;
+    let name = door_name(from, to, within);
     // SAFETY: it takes two numbers.
-    if bind(fd, &door_name(from, to)) && unsafe { next::listen(fd, BACKLOG) } == 0 {
+    if (bind(fd, &name) == 0 || bind_anew(fd, &name)) && unsafe { next::listen(fd, BACKLOG) } == 0 {
         return private::keep(fd);
     }
     discard(fd)
+}
+
+/// Takes a name in a directory that outlived who had it.
+fn bind_anew(fd: c_int, name: &[u8]) -> bool {
+    let is_left = is_path(name) && connect(fd, name) == ECONNREFUSED;
+    is_left && unlink(name) && bind(fd, name) == 0
+}
+
+/// Closes a door: nobody else has it.
+pub fn close_door(door: c_int) {
+    // SAFETY: a type of the C library's that zeroes are a value of.
+    let mut address: sockaddr_un = unsafe { zeroed() };
+    let mut len = size_of::<sockaddr_un>() as socklen_t;
+    // SAFETY: it writes at most as many bytes as it is told the place has.
+    if unsafe { libc::getsockname(door, (&raw mut address).cast(), &mut len) } == 0 {
+        let path = address.sun_path.map(|byte| byte.to_ne_bytes()[0]);
+        if is_path(&path) {
+            unlink(&path);
+        }
+    }
+    private::close(door);
 }
 
 /// Lets in the next one who knocked.
@@ -54,26 +83,49 @@ pub fn answers(door: c_int) -> impl Iterator<Item = c_int> {
 }
 
 /// Knocks at the door of a connection from one address to another.
-pub fn knock(from: SocketAddr, to: SocketAddr) -> Option<c_int> {
-    reach(SOCK_STREAM, &door_name(from, to))
+pub fn knock(from: SocketAddr, to: SocketAddr, within: Option<Directory>) -> Option<c_int> {
+    go(SOCK_STREAM, &door_name(from, to, within))
 }
 
-/// Goes to who listens under a name.
-pub fn reach(kind: c_int, name: &[u8]) -> Option<c_int> {
+/// Goes to who listens under an abstract name.
+pub fn reach(kind: c_int, name: &str) -> Option<c_int> {
+    go(kind, &abstract_name(name))
+}
+
+fn go(kind: c_int, name: &[u8]) -> Option<c_int> {
     let fd = open(kind)?;
-    if connect(fd, name) { Some(fd) } else { discard(fd) }
+    if connect(fd, name) == 0 { Some(fd) } else { discard(fd) }
 }
 
-/// A name in the abstract namespace: the zero before it is not part of it here.
+/// A socket's name: an abstract one begins with a zero, a path ends with one.
 type Name = Vec<u8>;
 
-fn mark_name(port: u16) -> Name {
-    format!("weft/1/listens/{port}").into_bytes()
+fn abstract_name(name: &str) -> Name {
+    format!("\0{name}").into_bytes()
 }
 
-fn door_name(from: SocketAddr, to: SocketAddr) -> Name {
+fn is_path(name: &[u8]) -> bool {
+    name.first().is_some_and(|&byte| byte != 0)
+}
+
+fn mark_name(port: u16) -> Name {
+    abstract_name(&format!("weft/1/listens/{port}"))
+}
+
+fn door_name(from: SocketAddr, to: SocketAddr, within: Option<Directory>) -> Name {
     let place = |at: SocketAddr| format!("{:032x}.{}", address::bits(at.ip()), at.port());
-    format!("weft/1/{}/{}", place(from), place(to)).into_bytes()
+    let (from, to) = (place(from), place(to));
+    match within {
+        None => abstract_name(&format!("weft/1/{from}/{to}")),
+        // Short enough for a socket's name wherever the directory is, and found under another root too.
+        Some(Directory { fd, .. }) => format!("/proc/self/fd/{fd}/{from}-{to}\0").into_bytes(),
+    }
+}
+
+/// The name is a path's, with its zero.
+fn unlink(name: &[u8]) -> bool {
+    // SAFETY: it takes the C string that is found there.
+    CStr::from_bytes_until_nul(name).is_ok_and(|path| unsafe { libc::unlink(path.as_ptr()) } == 0)
 }
 
 fn open(kind: c_int) -> Option<c_int> {
@@ -88,27 +140,28 @@ fn discard(fd: c_int) -> Option<c_int> {
     None
 }
 
-fn bind(fd: c_int, name: &[u8]) -> bool {
+/// The answer is 0, or why not.
+fn bind(fd: c_int, name: &[u8]) -> c_int {
     let (address, len) = unix(name);
     // SAFETY: as many bytes are there.
-    unsafe { libc::bind(fd, (&raw const address).cast(), len) == 0 }
+    errno::of(unsafe { libc::bind(fd, (&raw const address).cast(), len) })
 }
 
-fn connect(fd: c_int, name: &[u8]) -> bool {
+/// The answer is 0, or why not.
+fn connect(fd: c_int, name: &[u8]) -> c_int {
     let (address, len) = unix(name);
     // SAFETY: as many bytes are there.
-    unsafe { next::connect(fd, (&raw const address).cast(), len) == 0 }
+    errno::of(unsafe { next::connect(fd, (&raw const address).cast(), len) })
 }
 
 fn unix(name: &[u8]) -> (sockaddr_un, socklen_t) {
     // SAFETY: a type of the C library's that zeroes are a value of.
     let mut address: sockaddr_un = unsafe { zeroed() };
     address.sun_family = AF_UNIX as libc::sa_family_t;
-    // The path begins with a zero, which makes the name an abstract one.
-    for (place, &byte) in address.sun_path[1..].iter_mut().zip(name) {
+    for (place, &byte) in address.sun_path.iter_mut().zip(name) {
         *place = byte.cast_signed() as libc::c_char;
     }
-    (address, (offset_of!(sockaddr_un, sun_path) + 1 + name.len()) as socklen_t)
+    (address, (offset_of!(sockaddr_un, sun_path) + name.len()) as socklen_t)
 }
 
 /// Strangers may knock as well; who belongs there finds room or stays on TCP.
@@ -117,28 +170,49 @@ const BACKLOG: c_int = 4;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::descriptors::DESCRIPTORS;
+    use crate::shared;
+    use std::ffi::CString;
+    use std::os::unix::fs::DirBuilderExt;
+
+    fn at(text: &str) -> SocketAddr {
+        text.parse().expect("an address")
+    }
 
     #[test]
     fn a_door_is_found_by_its_four_addresses_alone() {
-        let at = |text: &str| text.parse::<SocketAddr>().expect("an address");
         let (from, to) = (at("127.0.0.9:1001"), at("127.0.0.9:7"));
-        assert_eq!(knock(from, to), None);
-        let door = open_door(from, to).expect("a door");
-        assert_eq!((answer(door), knock(to, from)), (None, None));
-        let here = knock(from, to).expect("it is open");
-        let there = answer(door).expect("somebody knocked");
-        assert_eq!(open_door(from, to), None, "there is one already");
-        for fd in [here, there] {
-            let _: Option<c_int> = discard(fd);
+        let path = std::env::temp_dir().join(format!("weft-doors-{}", std::process::id()));
+        std::fs::DirBuilder::new().mode(0o700).create(&path).expect("a new one");
+        let name = CString::new(path.clone().into_os_string().into_encoded_bytes()).expect("no zeroes");
+        let directory = shared::open(name).expect("it is ours");
+        for within in [None, Some(directory)] {
+            assert_eq!(knock(from, to, within), None);
+            let door = open_door(from, to, within).expect("a door");
+            assert_eq!((answer(door), knock(to, from, within)), (None, None));
+            let here = knock(from, to, within).expect("it is open");
+            let there = answer(door).expect("somebody knocked");
+            assert_eq!(open_door(from, to, within), None, "there is one already");
+            for fd in [here, there] {
+                let _: Option<c_int> = discard(fd);
+            }
+            close_door(door);
+            assert_eq!(knock(from, to, within), None);
         }
-        private::close(door);
-        assert_eq!(knock(from, to), None);
+        // Who was killed leaves the name.
+        private::close(open_door(from, to, Some(directory)).expect("a door"));
+        assert_eq!(knock(from, to, Some(directory)), None);
+        close_door(open_door(from, to, Some(directory)).expect("a door"));
+        std::fs::remove_dir(&path).expect("it is empty");
+        private::close(directory.fd);
     }
 
     #[test]
     fn names_fit_where_names_go() {
-        let longest: SocketAddr = "[ffff::ffff]:65535".parse().expect("an address");
-        assert!(door_name(longest, longest).len() < 107);
+        let longest = at("[ffff::ffff]:65535");
+        let directory = Directory { fd: DESCRIPTORS as c_int, owner: 0 };
+        assert!(door_name(longest, longest, None).len() < 108);
+        assert!(door_name(longest, longest, Some(directory)).len() < 108);
     }
 
     #[test]

@@ -358,6 +358,10 @@ pub struct RunArgs {
     /// Which connections may leave TCP: a file in the grammar of libsdp.conf, `use sdp|tcp|both server|client PROGRAM ADDR:PORT`
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
+    /// A directory that this container shares with others: programs under Weft in them meet there. Its owner alone may write to it,
+    /// and is the user whom they must run as
+    #[arg(long, value_name = "DIRECTORY")]
+    pub shared: Option<PathBuf>,
     /// Say on standard error, when the program has ended, what was carried how
     #[arg(long)]
     pub stats: bool,

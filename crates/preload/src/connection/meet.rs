@@ -2,9 +2,10 @@
 
 use super::Connection;
 use super::change::Receive;
-use super::ring::{NON_BLOCKING, PLACED, RELAYED};
+use super::ring::{NON_BLOCKING, PLACED, RELAYED, SHARED};
 use crate::descriptors::{self, Entry};
 use crate::memory::{self, Given, Memory};
+use crate::shared::{self, Directory};
 use crate::watch::registry;
 use crate::{address, identity, name, next, option, position, private, relay, rendezvous, rows};
 use launch::page::Phase;
@@ -16,8 +17,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Would a client rather have no connection than this one? Asked before it connects.
 pub fn is_refused(to: SocketAddr) -> bool {
-    // Whether a listener on another host can be met is known only once it was asked.
-    let may_be_elsewhere = || !to.ip().to_canonical().is_loopback() && relay::is_there();
+    // Whether a listener on another host, or in another namespace, can be met is known only once it was asked.
+    let may_be_met = || shared::directory().is_some() || relay::is_there();
+    let may_be_elsewhere = || !to.ip().to_canonical().is_loopback() && may_be_met();
     name::policy(Role::Client, to) == Use::Sdp && !rendezvous::is_marked(to.port()) && !may_be_elsewhere()
 }
 
@@ -61,7 +63,8 @@ impl Connection {
         let is_client = self.row.is_client.load(Ordering::Relaxed) == 1;
         let (role, place) = if is_client { (Role::Client, peer) } else { (Role::Server, local) };
         let is_here = is_here(local, peer);
-        let (policy, reason) = match is_here {
+        let is_shared = !is_here && shared::directory().is_some();
+        let (policy, reason) = match is_here || is_shared {
             true => (name::policy(role, place), Reason::Policy),
             false => (name::policy_elsewhere(role, place), Reason::Elsewhere),
         };
@@ -73,9 +76,24 @@ impl Connection {
             self.stay(Reason::Option);
             return false;
         }
-        self.set_flag(RELAYED, !is_here);
+        self.set_flag(SHARED, is_shared);
+        self.set_flag(RELAYED, !is_here && !is_shared);
         self.set_flag(PLACED, true);
         true
+    }
+
+    /// The directory where its ends meet, if it is one where they do.
+    fn within(self) -> Option<Directory> {
+        shared::directory().filter(|_| self.has_flag(SHARED))
+    }
+
+    /// Is the one at the other end of a Unix socket whoever holds the peer's TCP socket?
+    fn is_peer(self, fd: c_int, stream: c_int) -> bool {
+        let holder = match self.within() {
+            Some(directory) => Some(directory.owner),
+            None => self.ends(fd).and_then(|(local, peer)| identity::holder(peer, local)),
+        };
+        holder.is_some() && identity::carrier(stream) == holder
     }
 
     /// The program is about to send so many bytes. Who sends again has a conversation, of which the peer may come to take part.
@@ -107,10 +125,11 @@ impl Connection {
         if self.has_flag(RELAYED) {
             return self.claim_from_relay(Role::Client, from, to);
         }
-        if !rendezvous::is_marked(to.port()) {
+        let within = self.within();
+        if within.is_none() && !rendezvous::is_marked(to.port()) {
             return self.stay(Reason::Listener);
         }
-        match rendezvous::open_door(from, to) {
+        match rendezvous::open_door(from, to, within) {
             None => self.stay(Reason::Room),
             Some(door) => self.own.door.store(door + 1, Ordering::Release),
         }
@@ -159,6 +178,10 @@ impl Connection {
         if !is_soon && tries > EAGER_TRIES && !tries.is_power_of_two() {
             return;
         }
+        // Nobody said that the listener would come.
+        if self.bell().is_none() && self.has_flag(SHARED) && tries >= LAST_CALL {
+            return self.stay(Reason::Peer);
+        }
         if !self.is_sole() {
             // Children that run another program lose it a moment later; who still has it after some calls more will keep it.
             if tries > EAGER_TRIES {
@@ -172,9 +195,8 @@ impl Connection {
         }
         let Some(door) = self.door() else { return };
         for stream in rendezvous::answers(door) {
-            let holder = self.ends(fd).and_then(|(local, peer)| identity::holder(peer, local));
             // Anybody may knock; the one who does not belong here goes, and is followed by the one who does.
-            if holder.is_none() || identity::carrier(stream) != holder {
+            if !self.is_peer(fd, stream) {
                 // SAFETY: it was let in above.
                 unsafe { next::close(stream) };
                 continue;
@@ -215,14 +237,14 @@ impl Connection {
             return;
         }
         let Some((local, peer)) = self.ends(fd) else { return self.stay(Reason::System) };
-        let Some(stream) = rendezvous::knock(peer, local) else {
+        let Some(stream) = rendezvous::knock(peer, local, self.within()) else {
             if is_last {
                 return self.stay(Reason::Peer);
             }
             self.step(Phase::Calling, Phase::Accepted);
             return;
         };
-        if identity::carrier(stream).is_none_or(|user| identity::holder(peer, local) != Some(user)) {
+        if !self.is_peer(fd, stream) {
             // SAFETY: it was opened above.
             unsafe { next::close(stream) };
             return self.stay(Reason::Identity);

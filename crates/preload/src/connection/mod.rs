@@ -46,7 +46,7 @@ pub use transmit::Source;
 
 use crate::descriptors::{self, Entry};
 use crate::watch::registry;
-use crate::{private, process, rows};
+use crate::{private, process, rendezvous, rows};
 use launch::Reason;
 use launch::page::{Phase, ROWS, Row};
 use libc::c_int;
@@ -183,10 +183,11 @@ impl Connection {
         self.own.door.load(Ordering::Acquire).checked_sub(1).filter(|&fd| fd >= 0)
     }
 
-    fn close_door(self) {
+    /// Nobody is waited for any more.
+    pub fn close_door(self) {
         let door = self.own.door.swap(0, Ordering::AcqRel);
         if door > 0 {
-            private::close(door - 1);
+            rendezvous::close_door(door - 1);
         }
     }
 

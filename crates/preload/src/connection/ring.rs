@@ -35,6 +35,8 @@ pub(super) const BROKEN: u32 = 256;
 
 /// Where both ends are was found out, and they may meet.
 pub(super) const PLACED: u32 = 512;
+/// Its ends have no network namespace in common, and meet in the directory.
+pub(super) const SHARED: u32 = 1024;
 
 /// What came of a look for bytes, or of putting some.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,13 +4,14 @@
 //! where statistics are asked for do we stay to tell them.
 
 mod pages;
+mod shared;
 pub mod top;
 
 use crate::args::RunArgs;
 use crate::error::Failure;
 use crate::output::Style;
 use launch::Policy;
-use launch::environment::{self, LIBRARY, POLICY, PRELOAD, RUN};
+use launch::environment::{self, LIBRARY, POLICY, PRELOAD, RUN, SHARED};
 use std::ffi::OsString;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,9 @@ pub fn run(style: &Style, args: &RunArgs) -> Result<(), Failure> {
     command.args(arguments).env(PRELOAD, preloads(&library)).env(RUN, &run);
     if let Some(path) = &args.policy {
         command.env(POLICY, policy(path)?);
+    }
+    if let Some(path) = &args.shared {
+        command.env(SHARED, shared::directory(path)?);
     }
     let failed = |why| Failure::Program { program: name.to_string_lossy().into_owned(), why };
     if !args.stats {

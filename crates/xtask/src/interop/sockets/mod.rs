@@ -22,6 +22,9 @@ const OUT_OF_REACH: i32 = 77;
 /// Who runs under Weft, one way after the other.
 const WAYS: [&str; 4] = ["both", "server", "client", "none"];
 
+/// What scripts with two network namespaces need.
+const NAMESPACES: [&str; 5] = ["python3", "unshare", "nsenter", "ip", "ss"];
+
 /// What scripts find in their folder.
 const FILES: [(&str, &str); 6] = [
     ("stream.py", include_str!("stream.py")),
@@ -70,7 +73,12 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario(
             "sockets-hosts",
             "two hosts with relays: bytes both ways, killed peers, a silent host",
-            |lab| play(lab, &["python3", "unshare", "nsenter", "ip", "ss"], include_str!("hosts.sh")),
+            |lab| play(lab, &NAMESPACES, concat!(include_str!("cable.sh"), include_str!("hosts.sh"))),
+        ),
+        scenario(
+            "sockets-containers",
+            "two containers that share a directory: bytes both ways, killed peers, other users' directories",
+            |lab| play(lab, &NAMESPACES, concat!(include_str!("cable.sh"), include_str!("containers.sh"))),
         ),
         scenario(
             "sockets-ways",
