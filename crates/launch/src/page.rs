@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 pub const ROWS: usize = 16_384;
 
 /// How a page begins; another layout has another number.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"weftrun1");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"weftrun2");
 
 /// Bytes of a whole page.
 pub const PAGE_LEN: usize = size_of::<Header>() + ROWS * size_of::<Row>();
@@ -36,8 +36,12 @@ pub struct Header {
     pub stayed: [AtomicU64; 16],
     /// The program's name, ended by 0.
     pub program: [AtomicU64; 4],
+    /// Calls of the program's that moved bytes past TCP.
+    pub carried_calls: AtomicU64,
+    /// Calls of the kernel that carriers made to wait and to wake.
+    pub kernel_calls: AtomicU64,
     /// Up to where rows begin.
-    pub spare: [AtomicU64; 7],
+    pub spare: [AtomicU64; 5],
 }
 
 /// A connection.
@@ -135,6 +139,10 @@ pub struct Snapshot {
     pub sent: u64,
     /// Bytes received past TCP.
     pub received: u64,
+    /// Calls of the program's that moved bytes past TCP.
+    pub carried_calls: u64,
+    /// Calls of the kernel that carriers made to wait and to wake.
+    pub kernel_calls: u64,
     /// How many stayed, and why.
     pub stayed: Vec<(Reason, u64)>,
     /// Those that are there.
@@ -163,6 +171,12 @@ pub struct RowSnapshot {
 }
 
 impl Snapshot {
+    /// Calls of the kernel that there would have been with TCP, and were not. Below zero where programs sleep before most answers: to
+    /// wake the peer is a call too.
+    pub fn spared_calls(&self) -> i64 {
+        self.carried_calls.wrapping_sub(self.kernel_calls).cast_signed()
+    }
+
     /// Reads a page; `None` if it is none.
     pub fn read(page: &[u8]) -> Option<Snapshot> {
         if page.len() != PAGE_LEN || word(page, offset_of!(Header, magic)) != MAGIC {
@@ -188,6 +202,8 @@ impl Snapshot {
             carried: word(page, offset_of!(Header, carried)),
             sent: word(page, offset_of!(Header, sent)).wrapping_add(sum(|row| row.sent)),
             received: word(page, offset_of!(Header, received)).wrapping_add(sum(|row| row.received)),
+            carried_calls: word(page, offset_of!(Header, carried_calls)),
+            kernel_calls: word(page, offset_of!(Header, kernel_calls)),
             stayed: stayed.filter(|&(_, count)| count > 0).collect(),
             rows,
         })
@@ -232,6 +248,10 @@ mod tests {
         page[..8].copy_from_slice(&MAGIC.to_le_bytes());
         let program = offset_of!(Header, program);
         page[program..program + 5].copy_from_slice(b"redis");
+        for (at, count) in [(offset_of!(Header, carried_calls), 5u64), (offset_of!(Header, kernel_calls), 7)]
+        {
+            page[at..at + 8].copy_from_slice(&count.to_le_bytes());
+        }
         page
     }
 
@@ -255,6 +275,7 @@ mod tests {
         put(offset_of!(Row, sent), &77u64.to_le_bytes());
         let snapshot = Snapshot::read(&page).expect("a page");
         assert_eq!((snapshot.program.as_str(), snapshot.sent, snapshot.rows.len()), ("redis", 77, 1));
+        assert_eq!(snapshot.spared_calls(), -2);
         let row = &snapshot.rows[0];
         assert_eq!(
             (row.phase, row.is_client, row.local.map(|local| local.port())),

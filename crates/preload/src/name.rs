@@ -2,6 +2,7 @@
 
 use launch::{Policy, Role, Use, environment};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::OnceLock;
 
 static PROGRAM: OnceLock<String> = OnceLock::new();
@@ -13,11 +14,11 @@ pub fn begin() {
     policy_of_run();
 }
 
-/// The program's name, without its directory.
+/// The name by which the program was called, without its directory: a link's own, where it is one.
 pub fn program() -> &'static str {
     PROGRAM.get_or_init(|| {
-        let path = std::env::current_exe().unwrap_or_default();
-        path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+        let called = std::env::args_os().next().unwrap_or_default();
+        Path::new(&called).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     })
 }
 

@@ -4,6 +4,7 @@
 //! a moment, and lets others run in between; once others do run, there is no processor to spare, and sleeping is the only
 //! right way for a while. An idle connection is looked at for that moment once, and then costs nothing.
 
+use crate::rows;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -25,19 +26,28 @@ pub fn look(limit: Option<Duration>, mut is_there: impl FnMut() -> bool) -> bool
         SKIPPED.store(skipped - 1, Ordering::Relaxed);
         return false;
     }
-    let begun = Instant::now();
-    let end = begun + SPAN.min(limit.unwrap_or(SPAN));
-    let mut now = begun;
+    let (is_there, yields) = look_longer(SPAN.min(limit.unwrap_or(SPAN)), is_there);
+    rows::kernel_called(yields);
+    if is_there {
+        PENALTY.store(0, Ordering::Relaxed);
+        return true;
+    }
+    let penalty = (2 * PENALTY.load(Ordering::Relaxed) + 1).min(PENALTY_MAX);
+    PENALTY.store(penalty, Ordering::Relaxed);
+    SKIPPED.store(penalty, Ordering::Relaxed);
+    false
+}
+
+/// True once it is there; and how often others were let run.
+fn look_longer(span: Duration, mut is_there: impl FnMut() -> bool) -> (bool, u64) {
+    let (mut now, mut yields) = (Instant::now(), 0);
+    let end = now + span;
     while now < end {
         std::thread::yield_now();
-        if is_there() {
-            PENALTY.store(0, Ordering::Relaxed);
-            return true;
-        }
-        for _ in 0..LOOKS_BETWEEN {
+        yields += 1;
+        for _ in 0..=LOOKS_BETWEEN {
             if is_there() {
-                PENALTY.store(0, Ordering::Relaxed);
-                return true;
+                return (true, yields);
             }
             std::hint::spin_loop();
         }
@@ -46,10 +56,7 @@ pub fn look(limit: Option<Duration>, mut is_there: impl FnMut() -> bool) -> bool
             break;
         }
     }
-    let penalty = (2 * PENALTY.load(Ordering::Relaxed) + 1).min(PENALTY_MAX);
-    PENALTY.store(penalty, Ordering::Relaxed);
-    SKIPPED.store(penalty, Ordering::Relaxed);
-    false
+    (false, yields)
 }
 
 /// A number that changes every few milliseconds, and costs next to nothing to ask for.

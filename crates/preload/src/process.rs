@@ -52,6 +52,7 @@ pub fn end() {
         if let Some(connection) = Connection::of(found) {
             connection.heed(found);
             connection.close_door();
+            connection.tell_tally();
         }
     }
     if HAS_FORKED.load(Ordering::Relaxed) {
@@ -81,6 +82,7 @@ extern "C" fn after_fork_in_parent() {
 
 extern "C" fn after_fork_in_child() {
     take_over();
+    Connection::all().for_each(Connection::forget_tally);
     after_fork_in_parent();
 }
 

@@ -9,7 +9,7 @@
 
 use super::Connection;
 use crate::watch::registry;
-use crate::{errno, next};
+use crate::{errno, next, rows};
 use launch::claim::FAREWELL;
 use libc::{EAGAIN, EINTR, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, c_int};
 use std::sync::atomic::Ordering;
@@ -28,6 +28,7 @@ impl Connection {
     /// Wakes the peer.
     pub(super) fn ring_bell(self) {
         let Some(bell) = self.bell() else { return };
+        rows::kernel_called(1);
         errno::kept(|| {
             // SAFETY: a byte is there.
             let answer = unsafe { next::send(bell, [1u8].as_ptr().cast(), 1, MSG_DONTWAIT | MSG_NOSIGNAL) };
@@ -132,6 +133,7 @@ impl Connection {
 
 fn receive(bell: c_int, flags: c_int) -> Said {
     let mut bytes = [0u8; 64];
+    rows::kernel_called(1);
     // SAFETY: as many bytes are there.
     match unsafe { next::recv(bell, bytes.as_mut_ptr().cast(), bytes.len(), flags) } {
         1 if bytes[0] == FAREWELL => Said::Farewell,

@@ -38,6 +38,7 @@ mod relayed;
 mod retreat;
 mod ring;
 mod sleep;
+mod tally;
 mod transmit;
 
 pub use meet::{accepted, connected, has_any_met, is_refused, listens, waits_for_several};
@@ -73,6 +74,8 @@ struct Own {
     memory: AtomicPtr<u8>,
     /// When the peer was last looked after while it did not read.
     looked_at: AtomicU64,
+    /// What was spared.
+    tally: tally::Tally,
 }
 
 static OWN: [Own; ROWS] = [const {
@@ -82,6 +85,7 @@ static OWN: [Own; ROWS] = [const {
         door: AtomicI32::new(0),
         memory: AtomicPtr::new(null_mut()),
         looked_at: AtomicU64::new(0),
+        tally: tally::Tally::new(),
     }
 }; ROWS];
 
@@ -234,6 +238,7 @@ impl Connection {
 
     /// This process holds it no more. Whoever else does is not known until it moves bytes.
     pub fn let_go(self) {
+        self.tell_tally();
         self.row.process.compare_exchange(process::own(), 0, Ordering::Relaxed, Ordering::Relaxed).ok();
         if self.row.holders.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.end();
@@ -256,6 +261,7 @@ impl Connection {
 
     /// This process is about to run another program.
     pub fn given_up(self) {
+        self.tell_tally();
         self.row.process.compare_exchange(process::own(), 0, Ordering::Relaxed, Ordering::Relaxed).ok();
         self.row.holders.fetch_sub(1, Ordering::SeqCst);
     }

@@ -160,6 +160,7 @@ impl Connection {
         }
         if is_taken && done > 0 {
             self.row.received.store(reader.place(), Ordering::Relaxed);
+            self.count_received();
         }
         if wakes {
             self.ring_bell();
@@ -213,6 +214,9 @@ impl Connection {
         let done = writer.place().wrapping_sub(begun) as usize;
         if writer.is_handed_over() {
             self.set_flag(RETURNED, true);
+        }
+        if done > 0 {
+            self.count_sent();
         }
         match error {
             _ if done > 0 => Moved::Bytes(done),

@@ -5,7 +5,7 @@
 
 use super::ring::GONE;
 use super::{Connection, change::Receive};
-use crate::{errno, next, option};
+use crate::{errno, next, option, rows};
 use libc::{EAGAIN, EINTR, POLLIN, POLLRDHUP, c_int, c_short, pollfd, timespec, timeval};
 use std::mem::zeroed;
 use std::ptr::null;
@@ -133,6 +133,7 @@ fn wait(watched: [(c_int, c_short); 2], limit: Option<Duration>) -> Result<[c_sh
         tv_nsec: libc::c_long::from(limit.subsec_nanos().cast_signed()),
     });
     let timeout = limit.as_ref().map_or(null(), std::ptr::from_ref::<timespec>);
+    rows::kernel_called(1);
     // SAFETY: two descriptors and a time, or none, all on our stack.
     let answer = unsafe { next::ppoll(set.as_mut_ptr(), set.len() as libc::nfds_t, timeout, null()) };
     match answer {

@@ -52,8 +52,15 @@ pub fn tell_run(style: &Style, run: &str) {
 }
 
 fn programs(style: &Style, pages: &[Page]) -> String {
-    let mut table =
-        Table::new(["program", ">connections", ">carried", ">sent", ">received", "why the others are not"]);
+    let mut table = Table::new([
+        "program",
+        ">connections",
+        ">carried",
+        ">sent",
+        ">received",
+        ">calls spared",
+        "why the others are not",
+    ]);
     for Page { snapshot, .. } in pages {
         let stayed = snapshot.stayed.iter().map(|(reason, count)| format!("{count}: {}", reason.describe()));
         table.row([
@@ -62,6 +69,7 @@ fn programs(style: &Style, pages: &[Page]) -> String {
             snapshot.carried.to_string(),
             format_size(snapshot.sent),
             format_size(snapshot.received),
+            snapshot.spared_calls().to_string(),
             stayed.collect::<Vec<_>>().join("; "),
         ]);
     }
@@ -124,6 +132,9 @@ fn describe(page: &Page) -> Value {
         "carried": page.snapshot.carried,
         "sent_bytes": page.snapshot.sent,
         "received_bytes": page.snapshot.received,
+        "carried_calls": page.snapshot.carried_calls,
+        "kernel_calls": page.snapshot.kernel_calls,
+        "spared_calls": page.snapshot.spared_calls(),
         "stayed": stayed.collect::<serde_json::Map<_, _>>(),
         "rows": page.snapshot.rows.iter().map(row).collect::<Vec<_>>(),
     })

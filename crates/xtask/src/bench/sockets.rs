@@ -12,17 +12,17 @@ use super::{Options, Programs};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
-/// TCP over loopback; then the same program under `weft run`, Unix sockets and SDP, against TCP and each other; and memory.
+/// TCP over loopback, Unix sockets, and memory alone; then the same program under `weft run` and over SDP, against these.
 pub fn contenders(options: &Options, programs: &Programs) -> Vec<Contender> {
     vec![
         stream("TCP", "tcp", false, &[], options, programs),
         stream("Unix socket", "unix", false, &[0], options, programs),
-        stream("weft run", "tcp", true, &[0, 1], options, programs),
-        stream("SDP", "sdp", false, &[0, 1], options, programs),
+        memory(options, programs),
+        stream("weft run", "tcp", true, &[0, 1, 2], options, programs),
+        stream("SDP", "sdp", false, &[0, 1, 2], options, programs),
         zero_copy("SDP, lent", ["sdp", "lent"], options, programs),
         zero_copy("SDP, placed", ["placed", "sdp"], options, programs),
         zero_copy("SDP, lent and placed", ["placed", "lent"], options, programs),
-        memory(options, programs),
     ]
 }
 
@@ -114,9 +114,9 @@ fn figure_behind(said: &str, words: &str) -> Result<f64> {
 }
 
 /// The place of SDP that copies among the contenders.
-const SDP: usize = 3;
+const SDP: usize = 4;
 
-/// What memory alone does: a number to and fro between two processors, and a copy.
+/// What memory alone does: a number to and fro between two processors, each in a cache line of its own, whatever the size; and a copy.
 fn memory(options: &Options, programs: &Programs) -> Contender {
     let (client, program, seconds) =
         (options.client(), programs.memory_loop.clone(), options.seconds.to_string());
