@@ -15,4 +15,3 @@ client redis-benchmark -p 16379 -q -n 20000 -t set,get,lrange_100 >bench.log
 client redis-benchmark -p 16379 -q -n 40000 -P 16 -t set,get >>bench.log
 grep -q GET bench.log
 judge redis-server
-judge redis-benchmark
