@@ -26,7 +26,7 @@ pub struct Span {
 pub(crate) struct Direction {
     /// Said by the writer: bytes that were written since the beginning.
     pub(crate) written: Line<AtomicU64>,
-    /// Said by the reader: bytes that were read.
+    /// Said by the reader: bytes that were read. The writer adds [`WITHDRAWN`].
     pub(crate) read: Line<AtomicU64>,
     /// Said by who sleeps, taken back by who wakes it.
     pub(crate) sleeps: Line<Sleeps>,
@@ -143,11 +143,19 @@ pub(crate) const CLOSED: u32 = 1;
 /// Somebody reads what is left, but not here.
 pub(crate) const HANDED_OVER: u32 = 2;
 
+/// The writer has taken back what was not read when it said so: the place does not move any more.
+pub(crate) const WITHDRAWN: u64 = 1 << 63;
+
 /// Takes back that an end sleeps, if it said so: true if it must be woken. What was said before is seen by whoever says later that
 /// it sleeps, and looks again.
 pub(crate) fn wakes(sleeper: &AtomicU32) -> bool {
     fence(Ordering::SeqCst);
-    sleeper.load(Ordering::Relaxed) != 0 && sleeper.swap(0, Ordering::SeqCst) != 0
+    wakes_after(sleeper)
+}
+
+/// The same, for who has said what it said by an exchange in the order that all agree on, which is a fence.
+pub(crate) fn wakes_after(sleeper: &AtomicU32) -> bool {
+    sleeper.load(Ordering::SeqCst) != 0 && sleeper.swap(0, Ordering::SeqCst) != 0
 }
 
 /// Says that an end is about to sleep, which must look again after.

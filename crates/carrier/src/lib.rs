@@ -18,6 +18,10 @@
 //! Sleeping: who finds nothing says that it sleeps, looks once more, and then sleeps. Who writes or reads says how far it has
 //! come, and then looks whether the other sleeps. Both pass a fence in between, so at least one of both sees the other.
 //!
+//! Going back: a writer that will not be there to send again what the reader has not read takes that back. It says so in the word
+//! that says how far was read, which the reader changes by exchanges alone; so each byte was read before, or is the writer's
+//! again, and never both.
+//!
 //! Invariants: each end keeps its own place in the stream to itself, and reads the other's once for each look, from which it
 //! goes on with a copy. Whatever the other end writes into the words, every [`Span`] lies within its ring: a hostile peer
 //! can spoil the bytes of its own connection, and nothing else. There is no loop that it could prolong.
@@ -58,6 +62,11 @@ impl End {
 #[error("the peer's place in the stream cannot be")]
 pub struct Broken;
 
+/// The writer has taken back what was not read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[error("the writer has taken back what was not read")]
+pub struct Withdrawn;
+
 /// Bytes of the words, in front of the rings.
 pub const HEADER_LEN: usize = 4096;
 /// Bytes of a short ring: a power of two.
@@ -70,7 +79,7 @@ pub const LONG_LEN: usize = 1 << 20;
 pub const MEMORY_LEN: usize = HEADER_LEN + 2 * (SHORT_LEN + MIDDLE_LEN + LONG_LEN);
 
 /// What is said with the descriptor of such memory when it is given to the other end. Another layout has another number.
-pub const MAGIC: [u8; 8] = *b"weft/2\r\n";
+pub const MAGIC: [u8; 8] = *b"weft/3\r\n";
 
 /// Bytes that are under way at most: what one ring held when another was begun, and the other.
 pub const UNREAD_MAX: u64 = (MIDDLE_LEN + LONG_LEN) as u64;

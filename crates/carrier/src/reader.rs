@@ -1,7 +1,9 @@
 //! The end that reads.
 
-use crate::direction::{CLOSED, Direction, HANDED_OVER, Move, Span, falls_asleep, wakes};
-use crate::{Broken, UNREAD_MAX};
+use crate::direction::{
+    CLOSED, Direction, HANDED_OVER, Move, Span, WITHDRAWN, falls_asleep, wakes, wakes_after,
+};
+use crate::{Broken, UNREAD_MAX, Withdrawn};
 use core::sync::atomic::Ordering;
 
 /// One look of the end that reads: how far the writer had come at that moment.
@@ -18,7 +20,9 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(direction: &'a Direction, index: usize, place: u64) -> Self {
-        Self::before(direction, index, place, direction.written.0.load(Ordering::Acquire))
+        let written = direction.written.0.load(Ordering::Acquire);
+        let is_withdrawn = direction.read.0.load(Ordering::Relaxed) & WITHDRAWN != 0;
+        Self::before(direction, index, place, if is_withdrawn { place } else { written })
     }
 
     /// The same, of bytes up to a place that the caller knows.
@@ -60,11 +64,19 @@ impl<'a> Reader<'a> {
         self.place = self.place.wrapping_add(count as u64);
     }
 
-    /// Says that the bytes were read. True if the writer sleeps, has room again, and must be woken.
-    #[must_use]
-    pub fn publish(&self) -> bool {
-        self.direction.read.0.store(self.place, Ordering::Release);
-        self.is_writer_served() && wakes(&self.direction.sleeps.0.writer)
+    /// Says that the bytes were read. True if the writer sleeps, has room again, and must be woken. An error where it has taken back
+    /// what was not read before this: those bytes come another way.
+    pub fn publish(&self) -> Result<bool, Withdrawn> {
+        let word = &self.direction.read.0;
+        let before = word.load(Ordering::Relaxed) & !WITHDRAWN;
+        word.compare_exchange(before, self.place, Ordering::SeqCst, Ordering::Relaxed)
+            .map_err(|_| Withdrawn)?;
+        Ok(self.is_writer_served() && wakes_after(&self.direction.sleeps.0.writer))
+    }
+
+    /// Bytes that were published as read, by whoever read last.
+    pub fn published(&self) -> u64 {
+        self.direction.read.0.load(Ordering::Acquire) & !WITHDRAWN
     }
 
     /// Is there as much room again as who sleeps for it wants?

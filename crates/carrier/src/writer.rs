@@ -1,6 +1,6 @@
 //! The end that writes.
 
-use crate::direction::{Direction, HANDED_OVER, Move, Ring, Span, falls_asleep, wakes};
+use crate::direction::{Direction, HANDED_OVER, Move, Ring, Span, WITHDRAWN, falls_asleep, wakes};
 use crate::{Broken, Reader, UNREAD_MAX};
 use core::sync::atomic::Ordering;
 
@@ -18,7 +18,7 @@ pub struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     pub(crate) fn new(direction: &'a Direction, index: usize, place: u64) -> Self {
-        let read = direction.read.0.load(Ordering::Acquire);
+        let read = direction.read.0.load(Ordering::Acquire) & !WITHDRAWN;
         let moved = Move::from_word(direction.rare.0.moved.load(Ordering::Relaxed));
         Self { direction, index, place, read, moved }
     }
@@ -90,6 +90,11 @@ impl<'a> Writer<'a> {
         self.direction.rare.0.begins.store(place.saturating_add(1), Ordering::Release);
     }
 
+    /// Was it said where this direction begins?
+    pub fn has_begun(&self) -> bool {
+        self.direction.rare.0.begins.load(Ordering::Acquire) != 0
+    }
+
     /// Nothing more is written. True if the reader must be woken.
     #[must_use]
     pub fn end(&self) -> bool {
@@ -100,6 +105,16 @@ impl<'a> Writer<'a> {
     /// Bytes that the reader has read, as of this look.
     pub fn read(&self) -> u64 {
         self.read
+    }
+
+    /// Takes back what was not read, which the reader gets another way: it reads nothing here from now on.
+    pub fn withdraw(&mut self) {
+        self.read = self.direction.read.0.fetch_or(WITHDRAWN, Ordering::SeqCst) & !WITHDRAWN;
+    }
+
+    /// Bytes that were published, by whoever wrote last.
+    pub fn published(&self) -> u64 {
+        self.direction.written.0.load(Ordering::Acquire)
     }
 
     /// What the reader has not read, as it would see it. Where that ends is what this end knows, whatever stands in the memory.

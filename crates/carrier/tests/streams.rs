@@ -1,6 +1,6 @@
 //! Both ends of a stream, in any order of looks, and with a peer that says anything.
 
-use carrier::{End, LONG_LEN, MEMORY_LEN, Reader, Shared, Span, Writer};
+use carrier::{End, LONG_LEN, MEMORY_LEN, Reader, Shared, Span, Withdrawn, Writer};
 use proptest::prelude::*;
 
 /// The memory, which here is two: the words, and the bytes.
@@ -141,9 +141,9 @@ fn who_sleeps_is_woken_once() {
     stream.words.writer(End::Client, stream.written).sleep();
     let mut reader = stream.words.reader(End::Server, 0);
     reader.advance(1);
-    assert!(!reader.publish(), "that is not worth while");
+    assert_eq!(reader.publish(), Ok(false), "that is not worth while");
     reader.advance(reader.unread() as usize);
-    assert!(reader.publish());
+    assert_eq!(reader.publish(), Ok(true));
 }
 
 #[test]
@@ -176,4 +176,26 @@ fn what_is_handed_over_is_what_was_not_read() {
         stream.read = unread.place();
         assert_eq!(stream.read(usize::MAX), written - 7);
     }
+}
+
+#[test]
+fn what_is_taken_back_was_read_or_is_the_writers_again_and_never_both() {
+    let words = Shared::default();
+    let mut writer = words.writer(End::Client, 0);
+    assert_eq!(writer.free(1000).len, 1000);
+    writer.advance(1000);
+    let _ = writer.publish();
+    let mut reader = words.reader(End::Server, 0);
+    reader.advance(300);
+    assert_eq!(reader.publish(), Ok(false));
+    // The reader has copied 200 bytes more when the writer takes back what was not read.
+    reader.advance(200);
+    let mut writer = words.writer(End::Client, 1000);
+    writer.withdraw();
+    assert_eq!((writer.unread(), writer.unread_by_reader().unread()), (700, 700));
+    assert_eq!(reader.publish(), Err(Withdrawn));
+    let later = words.reader(End::Server, 300);
+    assert_eq!((later.unread(), later.published(), later.is_ended()), (0, 300, false));
+    let later = words.writer(End::Client, 1000);
+    assert_eq!((later.read(), later.published()), (300, 1000));
 }

@@ -2,16 +2,20 @@
 
 use crate::connection::Connection;
 use crate::watch::registry;
-use crate::{descriptors, name, next, option, rows, shared};
+use crate::{descriptors, errno, name, next, option, rows, shared};
 use launch::Reason;
-use libc::{F_GETFD, FD_CLOEXEC, c_int};
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use libc::{F_GETFD, FD_CLOEXEC, POLLIN, c_int, c_long, pollfd};
+use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
 static OWNER: AtomicI32 = AtomicI32::new(0);
 /// It has children that have its page, or is one.
 static HAS_FORKED: AtomicBool = AtomicBool::new(false);
 /// Some process may have been made that has our tables and is not us.
 static MAY_BE_ANOTHER: AtomicBool = AtomicBool::new(false);
+
+/// Tells processes apart whose numbers mean others: 0 is where the first one began.
+static NAMESPACE: AtomicU32 = AtomicU32::new(0);
 
 /// Begins with this process, and follows its forks.
 pub fn begin() {
@@ -61,9 +65,41 @@ pub fn end() {
     }
 }
 
+/// Names this process in a word that forked processes share.
+pub fn tag() -> u32 {
+    NAMESPACE.load(Ordering::Relaxed) << PROCESS_BITS | own()
+}
+
+/// Has the process ended that gave itself this name? Of one whose numbers mean others than ours, nobody knows.
+pub fn has_died(tag: u32) -> bool {
+    let (namespace, process) = (tag >> PROCESS_BITS, tag & ((1 << PROCESS_BITS) - 1));
+    if namespace != NAMESPACE.load(Ordering::Relaxed) || process == 0 || process == own() {
+        return false;
+    }
+    // SAFETY: it takes two numbers.
+    let answer = unsafe { libc::syscall(libc::SYS_pidfd_open, c_long::from(process), 0 as c_long) };
+    let Ok(fd @ 0..) = c_int::try_from(answer) else { return errno::get() == libc::ESRCH };
+    let mut entry = pollfd { fd, events: POLLIN, revents: 0 };
+    // SAFETY: an entry is there; the descriptor was made above. Who has ended, and was not waited for yet, is told of too.
+    unsafe {
+        let has_ended = next::poll(&mut entry, 1, 0) == 1;
+        next::close(fd);
+        has_ended
+    }
+}
+
 fn take_over() {
     // SAFETY: as above.
     OWNER.store(unsafe { libc::getpid() }, Ordering::Relaxed);
+}
+
+/// A child whose parent has no number here has numbers of its own.
+fn note_namespace() {
+    // SAFETY: it takes nothing and cannot fail.
+    if unsafe { libc::getppid() } == 0 {
+        let number = std::fs::metadata("/proc/self/ns/pid").map_or(0, |about| about.ino());
+        NAMESPACE.store(number as u32 % (NAMESPACES - 1) + 1, Ordering::Relaxed);
+    }
 }
 
 /// What the child will hold too is counted before anybody can act on the count. Should the fork fail, the count is too high,
@@ -82,6 +118,7 @@ extern "C" fn after_fork_in_parent() {
 
 extern "C" fn after_fork_in_child() {
     take_over();
+    note_namespace();
     Connection::all().for_each(Connection::forget_tally);
     after_fork_in_parent();
 }
@@ -106,7 +143,7 @@ pub fn leave_inherited() {
         // SAFETY: it takes numbers alone.
         let is_kept = unsafe { next::fcntl(found, F_GETFD, 0) } & FD_CLOEXEC == 0;
         if is_kept || is_standard() {
-            connection.leave_alone(Reason::Shared);
+            connection.leave_alone(found, Reason::Shared);
         }
     }
 }
@@ -123,3 +160,7 @@ fn cookie(fd: c_int) -> Option<u64> {
     // SAFETY: any bytes are a number.
     unsafe { option::of_socket(fd, libc::SO_COOKIE, 0) }
 }
+
+/// No process has a larger number on Linux.
+const PROCESS_BITS: u32 = 22;
+const NAMESPACES: u32 = 1 << 9;

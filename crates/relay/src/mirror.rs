@@ -100,7 +100,7 @@ impl Mirror {
             }
             Frame::Read(count) if (self.outward.given_back..=self.outward.taken).contains(&count) => {
                 self.outward.given_back = count;
-                Ok(memory.words().reader(self.end, count).publish())
+                Ok(memory.words().reader(self.end, count).publish().map_err(|_| Broken)?)
             }
             Frame::End if !self.inward.is_ending => {
                 self.inward.is_ending = true;

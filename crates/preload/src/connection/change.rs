@@ -28,7 +28,7 @@ pub(super) enum Receive {
 
 /// Bits of how what we send goes; below them are the calls that send.
 pub(super) const CARRIED: u32 = 1 << 31;
-/// The way changes: whoever wants to send waits a moment.
+/// The way changes to the carrier: whoever wants to send waits a moment.
 pub(super) const CHANGING: u32 = 1 << 30;
 /// It is TCP to the end.
 pub(super) const OVER: u32 = 1 << 29;
@@ -96,16 +96,29 @@ impl Connection {
 
     /// Leaves TCP with all that is sent from here on, if nobody sends at this moment.
     fn leave(self, fd: c_int) {
-        let transmit = &self.row.transmit;
-        if transmit.compare_exchange(0, CHANGING, Ordering::SeqCst, Ordering::SeqCst).is_err() {
-            return;
+        {
+            let Some(_sending) = self.sending() else { return };
+            let transmit = &self.row.transmit;
+            if transmit.compare_exchange(0, CHANGING, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+                return;
+            }
+            let is_said = position::written(fd)
+                .and_then(|place| self.with_writer_guarded(|writer, _| writer.begin(place)))
+                .is_some();
+            transmit.store(if is_said { CARRIED } else { OVER }, Ordering::SeqCst);
         }
-        let is_said = position::written(fd)
-            .and_then(|place| self.with_writer(|writer, _| writer.begin(place)))
-            .is_some();
-        transmit.store(if is_said { CARRIED } else { OVER }, Ordering::SeqCst);
         self.ring_bell();
         registry::changed(self);
+    }
+
+    /// A change that takes long was begun by a process that was killed: who changes something has the guard.
+    pub(super) fn finish_change(self) {
+        let Some(_sending) = self.sending() else { return };
+        let transmit = &self.row.transmit;
+        if transmit.load(Ordering::SeqCst) & CHANGING != 0 {
+            let is_said = self.with_writer_guarded(|writer, _| writer.has_begun()) == Some(true);
+            transmit.store(if is_said { CARRIED } else { OVER }, Ordering::SeqCst);
+        }
     }
 
     /// Takes note of what the peer said, and of having come to the place it named.

@@ -5,6 +5,9 @@
 //! with the connection, and is woken if it waits: it sends what was not read once more, by TCP, before anything else that it
 //! sends. So the stream is whole and in order for who reads it next, whichever process that is.
 //!
+//! Who gives a connection away takes back what it wrote itself and the peer has not read, and sends that by TCP too: the peer may give
+//! its own end away a moment later, when nobody is here any more to send anything again.
+//!
 //! Whoever got the connection may not read it for long, while the program wants no call to wait. So what was not read goes to the
 //! kernel's memory, which has room for it unless the program made that small; where it has not, sending again waits for a moment,
 //! and then the connection is reset.
@@ -12,19 +15,20 @@
 //! What a peer wrote is with it until it makes another call on the connection, waits for it, closes it, or ends by itself; only a peer
 //! that is killed before takes those bytes with it.
 //!
-//! Invariants: the reader's place does not move once it has said so; the writer looks for that after it has said that bytes are
-//! there. So each byte is read by one side or sent again, and never both.
+//! Invariants: the reader's place does not move once it has said so, or once the writer has taken back the rest; the writer looks for
+//! the former after it has said that bytes are there. So each byte is read by one side or sent again, and never both.
 
-use super::change::{CARRIED, CHANGING, OVER, Receive};
+use super::Connection;
+use super::change::Receive;
 use super::ring::{GIVEN, RETURNED};
-use super::{Connection, retreat};
-use crate::watch::registry;
 use crate::{errno, next, option};
 use core::ffi::c_void;
 use launch::page::Phase;
-use libc::{EAGAIN, EINTR, MSG_DONTWAIT, MSG_NOSIGNAL, POLLOUT, SO_SNDBUF, SOL_SOCKET, c_int, pollfd};
+use libc::{
+    EAGAIN, EINTR, MSG_DONTWAIT, MSG_NOSIGNAL, POLLOUT, SO_SNDBUF, SOL_SOCKET, TIOCOUTQ, c_int, c_ulong,
+    pollfd,
+};
 use std::mem::{size_of, zeroed};
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 impl Connection {
@@ -54,34 +58,38 @@ impl Connection {
         }
     }
 
-    /// Sends by TCP from here on; false if it cannot, because somebody sends.
+    /// Sends by TCP from here on; false if it cannot, because somebody else has what is needed.
     pub fn go_back(self, fd: c_int) -> bool {
-        if self.is_returned() { self.take_back(fd) } else { self.retreat() }
+        if self.is_returned() { self.take_back(fd) } else { self.end_carrier(|| {}) }
+    }
+
+    /// The same, with what was sent and not read: we will not be there to send it again. A relay has sent it on already; and where
+    /// the kernel has no room for it, it stays where the peer finds it.
+    pub(super) fn go_back_with_all(self, fd: c_int) {
+        if self.is_relayed() || self.is_returned() {
+            self.go_back(fd);
+            return;
+        }
+        self.end_carrier(|| {
+            let is_room = self.with_writer_guarded(|writer, _| has_room_for(fd, writer.unread()));
+            if is_room == Some(true) {
+                errno::kept(|| self.send_again(fd));
+            }
+        });
     }
 
     fn take_back(self, fd: c_int) -> bool {
-        let transmit = &self.row.transmit;
-        for _ in 0..retreat::TRIES {
-            let to = CARRIED | CHANGING;
-            if transmit.compare_exchange(CARRIED, to, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-                errno::kept(|| self.send_again(fd));
-                self.with_writer(|writer, _| writer.end());
-                transmit.store(OVER, Ordering::SeqCst);
-                registry::changed(self);
-                return true;
-            }
-            if transmit.load(Ordering::SeqCst) & OVER != 0 {
-                return true;
-            }
-            std::thread::yield_now();
-        }
-        false
+        self.end_carrier(|| errno::kept(|| self.send_again(fd)))
     }
 
-    /// What is unread goes by TCP.
+    /// What is unread goes by TCP. For who has the guard of those that send.
     fn send_again(self, fd: c_int) {
         let mut patience = None;
-        let is_sent = self.with_unread_by_peer(|mut reader, base| {
+        let is_sent = self.with_writer_guarded(|mut writer, base| {
+            if !self.is_relayed() {
+                writer.withdraw();
+            }
+            let mut reader = writer.unread_by_reader();
             loop {
                 if reader.check().is_err() {
                     return false;
@@ -97,11 +105,19 @@ impl Connection {
                 reader.advance(span.len);
             }
         });
-        debug_assert!(is_sent.is_some(), "nobody else is in the middle of sending");
         if is_sent == Some(false) {
             reset(fd);
         }
     }
+}
+
+/// Does the kernel have room for as many bytes more, with what each of its buffers takes beside them?
+fn has_room_for(fd: c_int, len: u64) -> bool {
+    let mut queued: c_int = 0;
+    // SAFETY: the request writes one integer, which is ours.
+    let is_known = unsafe { next::ioctl(fd, TIOCOUTQ, &raw mut queued as c_ulong) } == 0;
+    let room = option::number(fd, SO_SNDBUF).and_then(|room| u64::try_from(room).ok());
+    is_known && room.is_some_and(|room| len + len / 2 + u64::from(queued.cast_unsigned()) <= room)
 }
 
 /// Sends all of it, waiting for room until the given time if there is none; false if that is over, or the connection at its end.

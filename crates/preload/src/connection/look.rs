@@ -13,6 +13,8 @@ pub struct Look {
     pub written: u64,
     /// The peer has said from where on it sends by the carrier, or has ended that: [`Connection::has_carried`] has to be called.
     pub is_change_due: bool,
+    /// There are bytes, and the peer has said that no more come.
+    pub is_ending: bool,
 }
 
 impl Connection {
@@ -32,7 +34,12 @@ impl Connection {
                 let Some((has_bytes, written, is_ended)) = look else { return Look::default() };
                 let is_reset = is_gone && !is_ended && self.is_unread_by_peer();
                 let is_change_due = !has_bytes && !is_reset && (is_ended || is_gone);
-                Look { is_there: has_bytes || is_reset, written, is_change_due }
+                Look {
+                    is_there: has_bytes || is_reset,
+                    written,
+                    is_change_due,
+                    is_ending: has_bytes && (is_ended || is_gone),
+                }
             }
             Receive::Tcp | Receive::Draining | Receive::After => Look::default(),
         }

@@ -198,7 +198,7 @@ impl Connection {
     /// The program got one more descriptor of it.
     pub fn duplicated(self, fd: c_int) {
         if fd <= LAST_STANDARD || !descriptors::set(fd, Entry::Connection(self.index)) {
-            self.leave_alone(Reason::Stream);
+            self.leave_alone(fd, Reason::Stream);
             return;
         }
         self.own.references.fetch_add(1, Ordering::Relaxed);

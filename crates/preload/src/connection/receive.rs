@@ -8,7 +8,8 @@ use super::Connection;
 use super::change::Receive;
 use super::ring::{Moved, NON_BLOCKING, READ_SHUT, RESET};
 use super::sleep::Patience;
-use crate::{copy, errno, next, pace};
+use crate::{copy, errno, next, pace, process};
+use launch::Reason;
 use launch::page::Phase;
 use libc::{
     EAGAIN, ECONNRESET, EFAULT, EINTR, F_GETFL, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, MSG_WAITALL, O_NONBLOCK,
@@ -81,6 +82,11 @@ impl Request {
             && (0..self.count)
                 .map(piece)
                 .all(|piece| !is_kept || can_be(piece.iov_base.addr(), piece.iov_len))
+    }
+
+    /// Is there no room for a byte, in pieces that are there?
+    pub fn wants_nothing(&self) -> bool {
+        self.is_conceivable() && self.len() == 0
     }
 
     /// The call's flags.
@@ -168,6 +174,7 @@ impl Connection {
                 return if taken > 0 { taken as isize } else { answer };
             }
             taken += answer as usize;
+            patience.moved();
             let waits_for_all = request.flags & (MSG_WAITALL | MSG_PEEK | MSG_DONTWAIT) == MSG_WAITALL;
             if !waits_for_all || self.phase() != Phase::Met || taken >= request.len() {
                 return taken as isize;
@@ -180,6 +187,10 @@ impl Connection {
         match self.phase() {
             Phase::Calling => {
                 std::thread::yield_now();
+                // Whoever called was killed while it did.
+                if process::has_died(self.row.process.load(Ordering::Relaxed)) {
+                    self.stay(Reason::Shared);
+                }
                 return None;
             }
             Phase::Waiting => errno::kept(|| self.advance_to_receive(fd)),
@@ -211,9 +222,6 @@ impl Connection {
         if !request.is_conceivable() {
             return Some(errno::fail(EFAULT));
         }
-        if request.len() == taken {
-            return Some(0);
-        }
         loop {
             match self.get(request, taken) {
                 Moved::Bytes(count) => return Some(count as isize),
@@ -225,6 +233,8 @@ impl Connection {
                     return None;
                 }
                 Moved::Nothing if self.has_flag(READ_SHUT) => return Some(0),
+                // It was to wait for bytes, not to take any.
+                Moved::Nothing if request.len() == 0 && self.has_bytes() => return Some(0),
                 Moved::Nothing => {}
             }
             if request.flags & MSG_DONTWAIT != 0 || self.has_flag(NON_BLOCKING) {

@@ -8,43 +8,49 @@ use super::change::{CARRIED, CHANGING, OVER};
 use crate::watch::registry;
 use launch::Reason;
 use launch::page::Phase;
+use libc::c_int;
 use std::sync::atomic::Ordering;
 
 impl Connection {
     /// It stays on TCP if it is there, and both directions go back to it if it is not.
-    pub fn leave_alone(self, reason: Reason) {
+    pub fn leave_alone(self, fd: c_int, reason: Reason) {
         self.stay(reason);
         if self.phase() == Phase::Met {
             self.row.reason.store(reason as u32, Ordering::Relaxed);
             self.hand_over();
-            self.retreat();
+            self.go_back_with_all(fd);
             self.ring_bell();
         }
     }
 
-    /// What we send goes by TCP from here on; false if it cannot, because somebody sends.
-    pub fn retreat(self) -> bool {
+    /// What we send goes by TCP from here on, and before it whatever `first` sends there; false if it cannot, because somebody else has
+    /// what is needed.
+    pub(super) fn end_carrier(self, first: impl FnOnce()) -> bool {
         let transmit = &self.row.transmit;
-        if transmit.compare_exchange(0, OVER, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-            return true;
-        }
-        let to = CARRIED | CHANGING;
         for _ in 0..TRIES {
-            if transmit.compare_exchange(CARRIED, to, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-                self.with_writer(|writer, _| writer.end());
-                self.ring_bell();
-                transmit.store(OVER, Ordering::SeqCst);
+            let plain = |now| (now & (CARRIED | CHANGING) == 0).then_some(now | OVER);
+            if transmit.fetch_update(Ordering::SeqCst, Ordering::SeqCst, plain).is_ok() {
+                return true;
+            }
+            if transmit.load(Ordering::SeqCst) & CHANGING != 0 {
+                self.finish_change();
+            }
+            let Some(_sending) = self.sending() else { continue };
+            if self.sends_by_carrier() {
+                first();
+                let wakes = self.with_writer_guarded(|writer, _| writer.end());
+                let over = |now| Some(now & !CARRIED | OVER);
+                transmit.fetch_update(Ordering::SeqCst, Ordering::SeqCst, over).ok();
+                if wakes == Some(true) {
+                    self.ring_bell();
+                }
                 registry::changed(self);
                 return true;
             }
-            if transmit.load(Ordering::SeqCst) & OVER != 0 {
-                return true;
-            }
-            std::thread::yield_now();
         }
         false
     }
 }
 
-/// Calls that send usually end soon.
-pub(super) const TRIES: u32 = 1000;
+/// Whoever has the guard gives it back soon.
+const TRIES: u32 = 3;

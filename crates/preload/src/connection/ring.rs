@@ -7,10 +7,10 @@
 use super::receive::Request;
 use super::{Connection, transmit::Source};
 use crate::memory::Memory;
-use crate::{next, pace};
-use carrier::{End, Reader, Writer};
+use crate::{errno, next, pace, process};
+use carrier::{End, Reader, UNREAD_MAX, Writer};
 use libc::{MSG_PEEK, c_int};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// The peer's end of the bell is closed.
 pub(super) const GONE: u32 = 1;
@@ -76,7 +76,22 @@ impl Connection {
 
     /// Held by whoever reads, or changes how bytes are received. Nobody waits for it long: who has it waits for nothing.
     pub(super) fn guard(self) -> Option<Guard> {
-        Guard::take(&self.row.lock)
+        let guard = Guard::take(&self.row.lock)?;
+        if guard.is_inherited {
+            let published = self.with_reader_guarded(|reader, _| reader.published());
+            catch_up(&self.row.received, published);
+        }
+        Some(guard)
+    }
+
+    /// Held by whoever puts bytes into the memory, or changes how bytes are sent.
+    pub(super) fn sending(self) -> Option<Guard> {
+        let guard = Guard::take(&self.row.sending)?;
+        if guard.is_inherited {
+            let published = self.with_writer_guarded(|writer, _| writer.published());
+            catch_up(&self.row.sent, published);
+        }
+        Some(guard)
     }
 
     /// A look at what there is to read. The memory stays while it is guarded.
@@ -93,18 +108,8 @@ impl Connection {
         Some(work(words.reader(self.side(), self.row.received.load(Ordering::Relaxed)), memory.base()))
     }
 
-    /// What the peer has not read of what we put there, as it would see it, while nobody puts more there.
-    pub(super) fn with_unread_by_peer<R>(self, work: impl FnOnce(Reader<'_>, *mut u8) -> R) -> Option<R> {
-        let _guard = Guard::take(&self.row.sending)?;
-        let memory = self.memory()?;
-        // SAFETY: as above.
-        let words = unsafe { memory.words() };
-        let writer = words.writer(self.side(), self.row.sent.load(Ordering::Relaxed));
-        Some(work(writer.unread_by_reader(), memory.base()))
-    }
-
     pub(super) fn with_writer<R>(self, work: impl FnOnce(Writer<'_>, *mut u8) -> R) -> Option<R> {
-        let _guard = Guard::take(&self.row.sending)?;
+        let _guard = self.sending()?;
         self.with_writer_guarded(work)
     }
 
@@ -153,13 +158,15 @@ impl Connection {
             // SAFETY: spans lie within the memory, which stays while it is guarded.
             unsafe { request.fill(skip + done, base.add(span.offset), span.len) };
             reader.advance(span.len);
-            done += span.len;
             if is_taken {
-                wakes |= reader.publish();
+                // What the peer has taken back comes by TCP.
+                let Ok(is_awaited) = reader.publish() else { break };
+                wakes |= is_awaited;
+                self.row.received.store(reader.place(), Ordering::Relaxed);
             }
+            done += span.len;
         }
         if is_taken && done > 0 {
-            self.row.received.store(reader.place(), Ordering::Relaxed);
             self.count_received();
         }
         if wakes {
@@ -177,7 +184,11 @@ impl Connection {
     }
 
     fn with_writer_locked(self, work: impl FnOnce(Writer<'_>, *mut u8) -> Moved) -> Moved {
-        let Some(_guard) = Guard::take(&self.row.sending) else { return Moved::Busy };
+        let Some(_guard) = self.sending() else { return Moved::Busy };
+        // The way may have changed before we had the guard.
+        if !self.sends_by_carrier() {
+            return Moved::Over;
+        }
         self.with_writer_guarded(work).unwrap_or(Moved::Over)
     }
 
@@ -245,7 +256,7 @@ impl Connection {
 
     /// As [`Connection::ask_to_ring`], for who does not have the registry's lock.
     pub fn ask_to_ring_guarded(self, for_bytes: bool, for_room: bool, is_wanted: bool) {
-        let (_reading, _writing) = (self.guard(), Guard::take(&self.row.sending));
+        let (_reading, _writing) = (self.guard(), self.sending());
         self.ask_to_ring(for_bytes, for_room, is_wanted);
     }
 
@@ -264,7 +275,7 @@ impl Connection {
         if self.memory().is_none() {
             return;
         }
-        let (reading, writing) = (self.guard(), Guard::take(&self.row.sending));
+        let (reading, writing) = (self.guard(), self.sending());
         if is_last {
             let (wakes_writer, unread) =
                 self.with_reader_guarded(|reader, _| (reader.close(), reader.unread())).unwrap_or((false, 0));
@@ -295,24 +306,41 @@ fn reset_on_close(fd: c_int) {
     unsafe { next::setsockopt(fd, libc::SOL_SOCKET, libc::SO_LINGER, (&raw const linger).cast(), len) };
 }
 
-/// See [`Connection::guard`].
-pub(super) struct Guard(&'static AtomicU32);
+/// Whoever had the guard was killed, and may have told the peer of bytes before it told our own processes.
+fn catch_up(place: &AtomicU64, published: Option<u64>) {
+    let known = place.load(Ordering::Relaxed);
+    // A peer that writes there what cannot be changes nothing.
+    if let Some(published) = published.filter(|published| published.wrapping_sub(known) <= UNREAD_MAX) {
+        place.store(published, Ordering::Relaxed);
+    }
+}
+
+/// See [`Connection::guard`]. The word names the process that has it.
+pub(super) struct Guard {
+    word: &'static AtomicU32,
+    /// It was that of a process that has died.
+    is_inherited: bool,
+}
 
 impl Guard {
     fn take(word: &'static AtomicU32) -> Option<Guard> {
+        let own = process::tag();
         for attempt in 0..GUARD_TRIES {
-            if word.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-                return Some(Guard(word));
+            if word.compare_exchange(0, own, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+                return Some(Guard { word, is_inherited: false });
             }
             if attempt < GUARD_LOOKS { std::hint::spin_loop() } else { std::thread::yield_now() }
         }
-        None
+        let holder = word.load(Ordering::Relaxed);
+        let is_inherited = errno::kept(|| process::has_died(holder))
+            && word.compare_exchange(holder, own, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        is_inherited.then_some(Guard { word, is_inherited })
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.store(0, Ordering::Release);
+        self.word.store(0, Ordering::Release);
     }
 }
 

@@ -16,12 +16,19 @@ use std::time::{Duration, Instant};
 pub(super) struct Patience {
     option: c_int,
     end: Option<Option<Instant>>,
+    /// The call has moved bytes, of which the program is told once a signal came.
+    has_moved: bool,
 }
 
 impl Patience {
     /// As the program has said by this option of the socket.
     pub(super) fn by(option: c_int) -> Patience {
-        Patience { option, end: None }
+        Patience { option, end: None, has_moved: false }
+    }
+
+    /// The call has moved bytes.
+    pub(super) fn moved(&mut self) {
+        self.has_moved = true;
     }
 
     /// What is left of it; none for ever.
@@ -105,8 +112,8 @@ impl Connection {
             }
             // It was a part of the time.
             Err(EAGAIN) if patience.left(fd) != Some(Duration::ZERO) => 0,
-            // Calls that wait for a limited time are not gone on with (signal(7)).
-            Err(EINTR) if patience.left(fd).is_none() && are_calls_restarted() => 0,
+            // Calls that wait for a limited time are not gone on with (signal(7)), nor those that have moved bytes.
+            Err(EINTR) if !patience.has_moved && patience.left(fd).is_none() && are_calls_restarted() => 0,
             Err(error) => error,
         }
     }

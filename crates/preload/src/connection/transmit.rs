@@ -98,7 +98,10 @@ impl Connection {
                 self.heed(fd);
             }
             match moved {
-                Moved::Bytes(count) => sent += count as isize,
+                Moved::Bytes(count) => {
+                    sent += count as isize;
+                    patience.moved();
+                }
                 Moved::Failed(error) => return if sent > 0 { sent } else { errno::fail(error) },
                 // TCP knows what to say to who writes to nobody.
                 Moved::Over if self.go_back(fd) => continue,
@@ -136,20 +139,28 @@ impl Connection {
         }
     }
 
-    /// One more call that sends; true if by the carrier. The way does not change while one is under way.
+    /// One more call that sends; true if by the carrier. The way does not change to the carrier while one is under way; back to TCP it
+    /// does, of which who has the guard is told.
     fn enter(self) -> bool {
         let transmit = &self.row.transmit;
-        loop {
+        for attempt in 1_u64.. {
             let now = transmit.load(Ordering::SeqCst);
             if now & CHANGING != 0 {
                 std::thread::yield_now();
+                if attempt.is_multiple_of(CHANGE_TRIES) {
+                    self.finish_change();
+                }
             } else if transmit.compare_exchange(now, now + 1, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
                 return now & CARRIED != 0;
             }
         }
+        false
     }
 
     fn leave_call(self) {
         self.row.transmit.fetch_sub(1, Ordering::SeqCst);
     }
 }
+
+/// A change takes a few calls of the kernel's.
+const CHANGE_TRIES: u64 = 1000;

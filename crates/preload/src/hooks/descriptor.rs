@@ -116,7 +116,7 @@ hooks! {
             _ => None,
         };
         if request == FIOASYNC {
-            errno::kept(|| connection.leave_alone(Reason::Option));
+            errno::kept(|| connection.leave_alone(fd, Reason::Option));
         }
         if let Some(count) = count {
             // SAFETY: both requests write an integer where the caller says.
@@ -152,7 +152,9 @@ fn duplicated(fd: c_int, to: c_int) -> c_int {
     }
     match Connection::of(fd) {
         // A child of vfork makes it ready for the program that it is about to run.
-        Some(connection) if process::is_foreign() => errno::kept(|| connection.leave_alone(Reason::Shared)),
+        Some(connection) if process::is_foreign() => {
+            errno::kept(|| connection.leave_alone(fd, Reason::Shared))
+        }
         Some(connection) => errno::kept(|| connection.duplicated(to)),
         None => {
             if let Entry::Set(first) = descriptors::get(fd)
@@ -185,7 +187,7 @@ fn controlled(fd: c_int, command: c_int, argument: c_ulong, answer: c_int) -> c_
     if command == F_SETFL {
         errno::kept(|| {
             if argument & O_ASYNC as c_ulong != 0 {
-                connection.leave_alone(Reason::Option);
+                connection.leave_alone(fd, Reason::Option);
             }
             connection.waits_not(argument & O_NONBLOCK as c_ulong != 0);
         });

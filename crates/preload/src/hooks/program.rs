@@ -105,7 +105,7 @@ hooks! {
     /// A connection that a new process is going to have under another number.
     fn posix_spawn_file_actions_adddup2(actions: *mut c_void, fd: c_int, to: c_int) -> c_int {
         if let Some(connection) = Connection::of(fd) {
-            errno::kept(|| connection.leave_alone(Reason::Shared));
+            errno::kept(|| connection.leave_alone(fd, Reason::Shared));
         }
         // SAFETY: as the caller has it.
         unsafe { next::posix_spawn_file_actions_adddup2(actions, fd, to) }

@@ -11,9 +11,9 @@ use libc::{
 };
 
 hooks! {
-    /// See the module.
+    /// Who reads nothing waits for nothing, unlike who receives nothing.
     fn read(fd: c_int, buffer: *mut c_void, len: size_t) -> ssize_t {
-        let Some(connection) = Connection::of(fd) else {
+        let Some(connection) = Connection::of(fd).filter(|_| len > 0) else {
             // SAFETY: as the caller has it.
             return unsafe { next::read(fd, buffer, len) };
         };
@@ -30,7 +30,8 @@ hooks! {
         // SAFETY: the caller has as many pieces.
         let request = unsafe { Request::new(pieces, count as usize, 0) };
         // SAFETY: as the caller has it.
-        connection.take(fd, request, &mut || unsafe { next::readv(fd, pieces, count) })
+        let mut plainly = || unsafe { next::readv(fd, pieces, count) };
+        if request.wants_nothing() { plainly() } else { connection.take(fd, request, &mut plainly) }
     }
 
     /// See the module.

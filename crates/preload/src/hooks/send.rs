@@ -168,7 +168,7 @@ fn send_one(
 fn prepared(fd: c_int, flags: c_int) -> Option<Connection> {
     let connection = Connection::of(fd)?;
     if flags & (MSG_OOB | MSG_FASTOPEN | MSG_ZEROCOPY) != 0 {
-        errno::kept(|| connection.leave_alone(Reason::Option));
+        errno::kept(|| connection.leave_alone(fd, Reason::Option));
     }
     Some(connection)
 }
@@ -183,7 +183,7 @@ unsafe fn send_message(fd: c_int, message: &msghdr, flags: c_int) -> isize {
         return unsafe { next::sendmsg(fd, message, flags) };
     };
     if has_control(message) {
-        errno::kept(|| connection.leave_alone(Reason::Option));
+        errno::kept(|| connection.leave_alone(fd, Reason::Option));
     }
     // SAFETY: the caller has as many pieces.
     let request = unsafe { Request::new(message.msg_iov, message.msg_iovlen, flags) };
@@ -218,7 +218,7 @@ unsafe fn leave_given_away(message: &msghdr) {
                 if let Some(connection) = descriptors::connection(fd).and_then(Connection::at)
                     && connection.phase() != Phase::Plain
                 {
-                    connection.leave_alone(Reason::Shared);
+                    connection.leave_alone(fd, Reason::Shared);
                 }
             }
         }

@@ -96,7 +96,7 @@ hooks! {
             return unsafe { next::setsockopt(fd, level, name, value, len) };
         };
         if matches!((level, name), (SOL_SOCKET, SO_ZEROCOPY) | (IPPROTO_TCP, TCP_ULP | TCP_REPAIR)) {
-            errno::kept(|| connection.leave_alone(Reason::Option));
+            errno::kept(|| connection.leave_alone(fd, Reason::Option));
             if level == IPPROTO_TCP && connection.phase() == Phase::Met {
                 return errno::fail(ENOPROTOOPT) as c_int;
             }
@@ -104,7 +104,7 @@ hooks! {
         // SAFETY: as the caller has it.
         let answer = unsafe { next::setsockopt(fd, level, name, value, len) };
         if answer == 0 && (level, name) == (SOL_SOCKET, SO_RCVLOWAT) && connection::waits_for_several(fd) {
-            errno::kept(|| connection.leave_alone(Reason::Option));
+            errno::kept(|| connection.leave_alone(fd, Reason::Option));
         }
         answer
     }

@@ -76,7 +76,7 @@ pub fn from_connection(
     mut plainly: impl FnMut() -> isize,
 ) -> isize {
     errno::kept(|| {
-        connection.leave_alone(Reason::Option);
+        connection.leave_alone(from, Reason::Option);
         connection.advance(from);
     });
     if !connection.is_read_by_carrier() {

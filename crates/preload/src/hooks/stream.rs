@@ -118,7 +118,7 @@ extern "C" fn printed(fd: usize) {
 
 fn leave(fd: c_int) {
     if let Some(connection) = Connection::of(fd) {
-        errno::kept(|| connection.leave_alone(Reason::Stream));
+        errno::kept(|| connection.leave_alone(fd, Reason::Stream));
     }
 }
 

@@ -5,8 +5,10 @@ use crate::connection::{self, Connection};
 use crate::descriptors::{self, Entry};
 use crate::{errno, next, pace};
 use launch::Reason;
+use launch::page::Phase;
 use libc::{
-    EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLERR, EPOLLEXCLUSIVE, EPOLLHUP, c_int, epoll_event,
+    EINVAL, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLERR, EPOLLET, EPOLLEXCLUSIVE, EPOLLHUP,
+    EPOLLIN, EPOLLOUT, EPOLLWAKEUP, c_int, epoll_event,
 };
 use std::time::{Duration, Instant};
 
@@ -28,20 +30,29 @@ pub unsafe fn control(
         Some(0) => return 0,
         Some(error) => return errno::fail(error) as c_int,
     }
-    // SAFETY: as the caller has it.
-    let answer = unsafe { next::epoll_ctl(set, operation, fd, event) };
+    let is_exclusive = asked.is_some_and(|event| event.events & EXCLUSIVE != 0);
+    if is_exclusive {
+        // What the kernel watches so cannot be changed later.
+        connection.stay(Reason::Watched);
+    }
+    let answer = match asked {
+        Some(mut event) if is_exclusive && operation == EPOLL_CTL_ADD && connection.phase() == Phase::Met => {
+            if event.events & !EXCLUSIVE_MAY != 0 {
+                return errno::fail(EINVAL) as c_int;
+            }
+            // More of those that wait may be woken than one.
+            event.events &= !EXCLUSIVE;
+            // SAFETY: the event is on our stack.
+            unsafe { next::epoll_ctl(set, operation, fd, &mut event) }
+        }
+        // SAFETY: as the caller has it.
+        _ => unsafe { next::epoll_ctl(set, operation, fd, event) },
+    };
     if answer != 0 {
         return answer;
     }
     errno::kept(|| match (operation, asked) {
-        (EPOLL_CTL_ADD | EPOLL_CTL_MOD, Some(mut event)) => {
-            if event.events & EPOLLEXCLUSIVE as u32 != 0 {
-                // It cannot be changed later, so it stays as it is.
-                connection.stay(Reason::Watched);
-                event.events &= !(EPOLLEXCLUSIVE as u32);
-            }
-            registry::record(set, fd, connection, event);
-        }
+        (EPOLL_CTL_ADD | EPOLL_CTL_MOD, Some(event)) => registry::record(set, fd, connection, event),
         (EPOLL_CTL_DEL, _) => registry::forget(connection, set, fd),
         _ => {}
     });
@@ -107,10 +118,14 @@ pub unsafe fn wait(
     // Later than any time is never.
     let end = limit.and_then(|limit| Instant::now().checked_add(limit));
     let mut is_first = true;
+    if errno::kept(|| registry::is_kernel_first(set)) {
+        ask_in_passing(set, &mut events, ask);
+    }
     loop {
         errno::kept(|| look(set, &mut events));
         if events.count > 0 {
-            if events.count < events.room && errno::kept(|| registry::is_kernel_due(set)) {
+            let has_room = events.count < events.room;
+            if errno::kept(|| registry::is_kernel_due(set, has_room)) && has_room {
                 ask_in_passing(set, &mut events, ask);
             }
             return finish(&mut events);
@@ -230,3 +245,8 @@ fn finish(events: &mut Events) -> c_int {
     });
     events.count as c_int
 }
+
+const EXCLUSIVE: u32 = EPOLLEXCLUSIVE as u32;
+/// What may be asked for together with that.
+const EXCLUSIVE_MAY: u32 =
+    EXCLUSIVE | (EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLET | EPOLLWAKEUP) as u32;

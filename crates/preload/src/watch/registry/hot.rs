@@ -22,6 +22,8 @@ pub struct Found {
 pub struct Unsettled {
     connections: [(u32, c_int); UNSETTLED_AT_ONCE],
     count: usize,
+    /// The last bytes of some connection are there, of whose end the kernel tells.
+    is_any_ending: bool,
 }
 
 impl Unsettled {
@@ -73,7 +75,7 @@ pub fn look(set: c_int, room: usize) -> Found {
             found.events[found.count] = epoll_event { events: told, u64: tag(number) };
             found.count += 1;
         }
-        set.looks += 1;
+        set.looks = if found.unsettled.is_any_ending { LOOKS_MAX } else { set.looks + 1 };
     });
     found
 }
@@ -88,8 +90,13 @@ pub fn is_any_ready(set: c_int) -> bool {
     WATCHES.with(|watches| watches.is_any_ready(set))
 }
 
+/// Was the kernel due when there was no room for what it has to tell? It is asked before anything else then, once.
+pub fn is_kernel_first(set: c_int) -> bool {
+    WATCHES.with(|watches| std::mem::take(&mut watches.set(set).is_kernel_first))
+}
+
 /// Should the kernel be asked too, though there is enough to tell already?
-pub fn is_kernel_due(set: c_int) -> bool {
+pub fn is_kernel_due(set: c_int, has_room: bool) -> bool {
     static ASKED_AT: AtomicU64 = AtomicU64::new(0);
     let now = pace::tick();
     let is_late = ASKED_AT.swap(now, Ordering::Relaxed) != now;
@@ -98,6 +105,7 @@ pub fn is_kernel_due(set: c_int) -> bool {
         let is_due = is_late || set.looks >= LOOKS_MAX;
         if is_due {
             set.looks = 0;
+            set.is_kernel_first = !has_room;
         }
         is_due
     })
@@ -208,6 +216,7 @@ impl Watch {
             if look.is_change_due {
                 unsettled.add(self);
             }
+            unsettled.is_any_ending |= look.is_ending;
             if look.is_there && !(is_edge && self.told == Some(look.written)) {
                 told |= READABLE & self.events;
             }

@@ -11,7 +11,9 @@
 mod hot;
 mod kernel;
 
-pub use hot::{fall_asleep, is_any_hot, is_any_ready, is_kernel_due, look, wake, warm, was_full};
+pub use hot::{
+    fall_asleep, is_any_hot, is_any_ready, is_kernel_due, is_kernel_first, look, wake, warm, was_full,
+};
 pub use kernel::{bother_less, is_rouser, roused};
 
 use crate::connection::Connection;
@@ -41,6 +43,8 @@ pub struct Watch {
     is_spent: bool,
     /// The program took it out of the set, and the kernel has not been told.
     is_removed: bool,
+    /// It was asked for in a way that cannot be changed.
+    is_exclusive: bool,
     /// What the kernel watches of the socket in our terms; none while it has what the program said.
     socket: Option<u32>,
     /// The bell is in the set.
@@ -79,6 +83,8 @@ struct Set {
     is_nested: bool,
     /// Calls that did not ask the kernel.
     looks: u32,
+    /// The kernel is asked first in the next call: there was no room in one that was to ask it.
+    is_kernel_first: bool,
     /// Which of the hot ones is looked at first.
     first: usize,
 }
@@ -192,7 +198,9 @@ pub fn change(
         match (operation, watch.is_removed, event) {
             (EPOLL_CTL_ADD, false, Some(_)) => return Some(EEXIST),
             (EPOLL_CTL_MOD | EPOLL_CTL_DEL, true, _) => return Some(ENOENT),
-            (EPOLL_CTL_MOD, _, Some(event)) if event.events & EPOLLEXCLUSIVE as u32 != 0 => {
+            (EPOLL_CTL_MOD, _, Some(event))
+                if watch.is_exclusive || event.events & EPOLLEXCLUSIVE as u32 != 0 =>
+            {
                 return Some(EINVAL);
             }
             (EPOLL_CTL_DEL, false, _) => {
@@ -289,6 +297,7 @@ impl Watch {
     /// The program asks for something else, and wants to be told of it even if it is so already.
     fn change(&mut self, event: epoll_event) {
         (self.events, self.data) = (event.events & !(EPOLLEXCLUSIVE as u32), event.u64);
+        self.is_exclusive = event.events & EPOLLEXCLUSIVE as u32 != 0;
         (self.is_spent, self.is_removed, self.told, self.is_room_told) = (false, false, None, false);
     }
 }
@@ -310,8 +319,16 @@ impl Watches {
 
     fn set(&mut self, fd: c_int) -> &mut Set {
         let index = self.sets.iter().position(|set| set.fd == fd).unwrap_or_else(|| {
-            let (hot, sleepers, looks, first) = (Vec::new(), 0, 0, 0);
-            self.sets.push(Set { fd, hot, sleepers, is_roused: false, is_nested: false, looks, first });
+            self.sets.push(Set {
+                fd,
+                hot: Vec::new(),
+                sleepers: 0,
+                is_roused: false,
+                is_nested: false,
+                looks: 0,
+                is_kernel_first: false,
+                first: 0,
+            });
             self.sets.len() - 1
         });
         &mut self.sets[index]
@@ -332,6 +349,7 @@ impl Watches {
             data: 0,
             is_spent: false,
             is_removed: false,
+            is_exclusive: false,
             socket: None,
             has_bell: false,
             is_hot: false,

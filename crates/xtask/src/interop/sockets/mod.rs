@@ -26,9 +26,12 @@ const WAYS: [&str; 4] = ["both", "server", "client", "none"];
 const NAMESPACES: [&str; 5] = ["python3", "unshare", "nsenter", "ip", "ss"];
 
 /// What scripts find in their folder.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 9] = [
     ("stream.py", include_str!("stream.py")),
+    ("ways.h", include_str!("ways.h")),
     ("ways.c", include_str!("ways.c")),
+    ("met.c", include_str!("met.c")),
+    ("deaths.c", include_str!("deaths.c")),
     ("load.py", include_str!("load.py")),
     ("hosts.py", include_str!("hosts.py")),
     ("web.js", include_str!("web.js")),
@@ -85,6 +88,19 @@ pub fn scenarios() -> Vec<Scenario> {
             "connections that are given away with bytes on their way; calls by number, streams, wrong addresses",
             |lab| play(lab, &["cc"], include_str!("ways.sh")),
         ),
+        scenario(
+            "sockets-met",
+            "epoll's ways, urgent bytes, signals, splice, io_uring: the answers of TCP",
+            |lab| play(lab, &["cc"], include_str!("met.sh")),
+        ),
+        scenario(
+            "sockets-deaths",
+            "processes that are killed in the middle, and what is left to others",
+            |lab| play(lab, &["cc"], include_str!("deaths.sh")),
+        ),
+        scenario("sockets-policy", "rules by program, role, place and port, and what --stats tells of them", |lab| {
+            play_once(lab, &["cc"], include_str!("common.sh"), include_str!("policy.sh"))
+        }),
         scenario("sockets-node", "Node's http and net", |lab| play(lab, &["node"], include_str!("node.sh"))),
         scenario("sockets-java", "Java's channels, selectors, streams and files", |lab| {
             play(lab, &["java", "javac"], include_str!("java.sh"))

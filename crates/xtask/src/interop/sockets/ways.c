@@ -1,53 +1,51 @@
 // A server of echoes, and clients that use a connection in ways that nobody who stands before the C library's calls can see, or
 // give it away, after it was used for a while as programs usually do.
 //
-// A client's line "burst N" is answered by N bytes at once, after "nap N" nothing is read for N seconds or until the client ends, and
-// at "die" who serves it is killed; all others are answered by themselves.
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
+// A client's line "burst N" is answered by N bytes at once, "later N" after so many milliseconds, "flood" by bytes without an end, "pid" by the number of the process that
+// answers, "urgent" by bytes of which one is urgent, and "hear" by itself and then by the urgent byte that follows. After "sink" what
+// comes is thrown away up to a line "END", after "nap N" nothing is read for N seconds or until the client ends, at "die" who serves it
+// is killed, and at "cross T" it sends bytes and becomes another program at that time. All others are answered by themselves.
+#include "ways.h"
 #include <limits.h>
-#include <poll.h>
-#include <signal.h>
 #include <spawn.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
 #include <sys/select.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 extern char **environ;
 static const char *self;
-static char port_text[16];
-enum { BURST = 100000 };
 
-static void check(int is_true, const char *what) {
-    if (is_true) return;
-    fprintf(stderr, "%s (%s)\n", what, strerror(errno));
-    exit(1);
+// Another program has this connection from that time on.
+static void become(const char *part, int fd, double when) {
+    char text[16];
+    sprintf(text, "%d", fd);
+    while (now() < when) continue;
+    execl(self, self, part, port_text, text, (char *)NULL);
+    check(0, "exec");
 }
 
-static struct sockaddr_in place(int port) {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return at;
+static void flood(int fd) {
+    static unsigned char bytes[251 * 100];
+    for (unsigned index = 0; index < sizeof bytes; index++) bytes[index] = index % 251;
+    for (;;) put(fd, (char *)bytes, sizeof bytes);
 }
 
-static char byte_at(int index) { return 'a' + (index * 7 + index / 256) % 26; }
-
-static void put(int fd, const char *bytes, int len) {
-    while (len > 0) {
-        ssize_t put = send(fd, bytes, len, 0);
-        check(put > 0, "send");
-        bytes += put, len -= put;
+// Throws away what comes, up to the line that says so.
+static void sink(int fd) {
+    char bytes[65536], last[5] = "";
+    while (strcmp(last, "END\n")) {
+        ssize_t got = recv(fd, bytes, sizeof bytes, 0);
+        if (got <= 0) exit(0);
+        int new = got < 4 ? got : 4;
+        memmove(last, last + new, 4 - new);
+        memcpy(last + 4 - new, bytes + got - new, new);
     }
+}
+
+static void hear(int fd) {
+    struct pollfd set = {.fd = fd, .events = POLLPRI};
+    char line[2] = "?\n";
+    check(poll(&set, 1, 10000) == 1 && recv(fd, line, 1, MSG_OOB) == 1, "nothing is urgent");
+    put(fd, line, 2);
 }
 
 // Answers lines until the client ends. It looks again after each wait, as programs do that have more than one thing to do.
@@ -63,6 +61,7 @@ static void answer(int fd) {
         char *end;
         while ((end = memchr(line, '\n', len))) {
             int size = end + 1 - line, wanted;
+            double when;
             *end = 0;
             if (sscanf(line, "burst %d", &wanted) == 1) {
                 for (int index = 0; index < wanted; index++) burst[index] = byte_at(index);
@@ -70,6 +69,29 @@ static void answer(int fd) {
             } else if (sscanf(line, "nap %d", &wanted) == 1) {
                 struct pollfd end = {.fd = fd, .events = POLLRDHUP};
                 poll(&end, 1, wanted * 1000);
+            } else if (sscanf(line, "cross %lf", &when) == 1) {
+                put(fd, line, size - 1);
+                put_burst(fd);
+                become("answering", fd, when);
+            } else if (sscanf(line, "later %d", &wanted) == 1) {
+                usleep(wanted * 1000);
+                put(fd, "later\n", 6);
+            } else if (!strcmp(line, "pid")) {
+                char text[16];
+                put(fd, text, sprintf(text, "%10d\n", getpid()));
+            } else if (!strcmp(line, "urgent")) {
+                put(fd, "ab", 2);
+                check(send(fd, "c", 1, MSG_OOB) == 1, "send of an urgent byte");
+                put(fd, "de\n", 3);
+            } else if (!strcmp(line, "hear")) {
+                put(fd, "hear\n", 5);
+                hear(fd);
+            } else if (!strcmp(line, "flood")) {
+                flood(fd);
+            } else if (!strcmp(line, "sink")) {
+                put(fd, "sink\n", 5);
+                sink(fd);
+                put(fd, "END\n", 4);
             } else if (!strcmp(line, "die")) {
                 kill(getpid(), SIGKILL);
             } else {
@@ -96,32 +118,6 @@ static void serve(int port) {
         }
         close(fd);
     }
-}
-
-static void expect(int fd, const char *line) {
-    char got[256];
-    int len = strlen(line);
-    for (int done = 0; done < len;) {
-        ssize_t more = recv(fd, got + done, len - done, 0);
-        check(more > 0, "an answer is missing");
-        done += more;
-    }
-    if (memcmp(got, line, len)) fprintf(stderr, "wanted %s, got %.*s\n", line, len, got);
-    check(!memcmp(got, line, len), "another answer");
-}
-
-static void ask(int fd, const char *line) {
-    put(fd, line, strlen(line));
-    expect(fd, line);
-}
-
-// A connection that has been used for a while.
-static int used(void) {
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in at = place(atoi(port_text));
-    check(connect(fd, (struct sockaddr *)&at, sizeof at) == 0, "connect");
-    for (int turn = 0; turn < 50; turn++) ask(fd, "a line as any other\n");
-    return fd;
 }
 
 static void printed(void) {
@@ -208,12 +204,6 @@ static void renamed(void) {
     struct sockaddr_in at = place(atoi(port_text));
     check(__connect(fd, (struct sockaddr *)&at, sizeof at) == 0, "__connect");
     renamed_on(fd);
-}
-
-static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec + time.tv_nsec / 1e9;
 }
 
 // Calls wait for as long as the program wants, be that longer than anybody sleeps at once, or longer than there is time.
@@ -333,12 +323,7 @@ static void bereaved(void) {
 
 // What another program does with a connection that it was given.
 static void given(int fd) {
-    for (int index = 0; index < BURST;) {
-        char got[1000];
-        ssize_t more = recv(fd, got, sizeof got < BURST - index ? sizeof got : BURST - index, 0);
-        check(more > 0, "bytes are missing");
-        for (int at = 0; at < more; at++, index++) check(got[at] == byte_at(index), "another byte");
-    }
+    get_burst(fd);
     for (int turn = 0; turn < 20; turn++) ask(fd, "from another program\n");
     exit(0);
 }
@@ -456,6 +441,28 @@ static void taken(int from) {
     given(fd);
 }
 
+// Both ends give a connection away at about the same moment, while bytes are on their way in both directions.
+static void crossed(void) {
+    for (int turn = 0; turn < 60; turn++) {
+        pid_t child = fork();
+        if (child == 0) {
+            int fd = used();
+            char line[64];
+            double when = now() + 0.02;
+            snprintf(line, sizeof line, "cross %.9f", when);
+            put(fd, line, strlen(line));
+            put(fd, "\n", 1);
+            expect(fd, line);
+            put_burst(fd);
+            // From well before the other end to well after it.
+            become("given", fd, when + (turn - 30) * abs(turn - 30) * 5e-6);
+        }
+        ended_well(child);
+    }
+}
+
+static void asked(void) { used(); }
+
 int main(int count, char **words) {
     check(count >= 3, "ways PART PORT");
     self = words[0];
@@ -465,10 +472,11 @@ int main(int count, char **words) {
         {"printed", printed}, {"stream", stream}, {"numbered", numbered}, {"replaced", replaced},
         {"renamed", renamed}, {"limited", limited}, {"low", low}, {"shelled", shelled},
         {"mistaken", mistaken}, {"watched", watched}, {"bereaved", bereaved},
-        {"forked", forked}, {"borrowed", borrowed}, {"spawned", spawned}, {"passed", passed},
+        {"used", asked}, {"crossed", crossed}, {"forked", forked}, {"borrowed", borrowed}, {"spawned", spawned}, {"passed", passed},
     };
     if (!strcmp(words[1], "serve")) alarm(0), serve(atoi(words[2]));
     if (!strcmp(words[1], "given")) given(atoi(words[3]));
+    if (!strcmp(words[1], "answering")) get_burst(atoi(words[3])), answer(atoi(words[3]));
     if (!strcmp(words[1], "taken")) taken(atoi(words[3]));
     for (unsigned index = 0; index < sizeof parts / sizeof *parts; index++) {
         if (!strcmp(parts[index].name, words[1])) return parts[index].run(), 0;

@@ -2,7 +2,7 @@
 cc -O1 -Wall -o ways ways.c
 start ./ways serve 16470
 listening 16470
-for part in printed stream numbered renamed limited low mistaken watched bereaved replaced forked borrowed spawned shelled passed; do
+for part in printed stream numbered renamed limited low mistaken watched bereaved replaced forked borrowed spawned shelled passed crossed; do
     say $part
     client timeout 60 "$PWD/ways" $part 16470
 done
