@@ -78,6 +78,30 @@ fn older_stacks_are_understood() {
     assert_eq!(HelloAck::decode(&bytes).unwrap().adverts_max, 1);
 }
 
+/// The answer of an end that takes one advert and has posted 64 receives of 32 KiB: the header, version 2.2, one advert, and the length.
+#[test]
+fn an_answer_fills_the_private_data() {
+    let mut bytes = [0; 196];
+    bytes[..16].copy_from_slice(&[0x01, 0, 0, 64, 0, 0, 0, 196, 0, 0, 0, 0, 0, 0, 0, 0]);
+    bytes[16..24].copy_from_slice(&[0x22, 0, 0, 1, 0, 0, 0x80, 0]);
+    let ack = HelloAck::decode(&bytes).unwrap();
+    assert_eq!((ack.base.buffers, ack.base.sequence, ack.base.acknowledged), (64, 0, 0));
+    assert_eq!((ack.version, ack.adverts_max, ack.buffer), (Version::CURRENT, 1, 32 << 10));
+    assert_eq!(ack.capabilities, Capabilities::NONE);
+    assert_eq!(ack.encode(), bytes);
+    let with = |at: usize, byte: u8| {
+        let mut bytes = bytes;
+        bytes[at] = byte;
+        HelloAck::decode(&bytes)
+    };
+    // OFED's stack says which versions of IP it knows, which here has no meaning.
+    assert_eq!(with(17, 0x40), Ok(ack));
+    assert_eq!(with(17, 0x41).unwrap().capabilities, Capabilities::INVALIDATE);
+    assert_eq!(with(0, 0), Err(HelloError::Type));
+    assert_eq!(with(7, 195), Err(HelloError::Length));
+    assert_eq!(HelloAck::decode(&bytes[..195]), Err(HelloError::Length));
+}
+
 #[test]
 fn every_message_lies_where_the_standard_puts_it() {
     let advert = Advert { len: 0x0102_0304, key: 0x0506_0708, address: 0x1112_1314_1516_1718 };
