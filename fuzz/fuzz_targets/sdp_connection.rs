@@ -158,7 +158,9 @@ impl End {
                 None if !finishes || self.posted + self.held == 0 => return,
                 None => {
                     (0..core::mem::take(&mut self.posted)).for_each(|_| self.connection.handle_done());
-                    (0..core::mem::take(&mut self.held)).for_each(|_| self.connection.release());
+                    for _ in 0..core::mem::take(&mut self.held) {
+                        self.connection.release();
+                    }
                 }
             }
             self.connection.check();

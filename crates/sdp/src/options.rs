@@ -9,7 +9,10 @@ pub struct Options {
     pub receives: u16,
     /// Bytes of each, with the header.
     pub receive_len: u32,
-    /// Bytes that we would like the peer's to have.
+    /// Bytes that each has room for, if that is more: a peer that asks for longer ones gets them up to this.
+    pub receive_len_max: u32,
+    /// Bytes that we would like the peer's to have, and those of our longest message. A peer whose receives are shorter is asked for
+    /// these once a message has filled one.
     pub desired_remote_len: u32,
     /// Adverts of both kinds that we take at once: at least one. Whoever takes one alone has no use for pipelined mode.
     pub adverts_max: u16,
@@ -30,6 +33,7 @@ impl Default for Options {
         Self {
             receives: 64,
             receive_len: 32 << 10,
+            receive_len_max: 0,
             desired_remote_len: 32 << 10,
             adverts_max: 8,
             no_delay: false,

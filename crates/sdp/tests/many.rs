@@ -61,7 +61,8 @@ fn time_passes_for_those_alone_who_wait_for_it() {
 #[test]
 fn late_comers_bring_fewer_receives_and_are_served_all_the_same() {
     const STREAMS: u32 = 200;
-    let few = Options { receives: 16, receive_len: 256, ..Config::default().connection };
+    let usual = Config::default().connection;
+    let few = Options { receives: 16, receive_len: 256, desired_remote_len: 256, ..usual };
     // Enough for four each, and for two streams of sixteen.
     let receives_max = STREAMS * u32::from(Options::RECEIVES_MIN) + 2 * 12;
     let mut world = World::new(Config {

@@ -41,6 +41,7 @@ mod directory;
 mod errors;
 mod fabric;
 mod listener;
+mod options;
 mod port;
 mod state;
 mod stream;

@@ -291,17 +291,6 @@ impl SdpStream {
         self.timeouts.lock().unwrap_or_else(PoisonError::into_inner).write = timeout;
     }
 
-    /// Has short messages go at once, or wait for more bytes while others are under way.
-    pub fn set_nodelay(&self, no_delay: bool) {
-        // One that is not there has nothing to delay.
-        let _ = self.with(|state, key| {
-            state.with(key, |port, _, id| {
-                port.sockets.set_no_delay(id, no_delay);
-                Ok(())
-            })
-        });
-    }
-
     /// The stream's own address.
     ///
     /// # Errors

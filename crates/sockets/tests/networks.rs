@@ -7,6 +7,7 @@ mod support;
 use sdp::Options;
 use sdp::sockets::{Config, Placed, SocketError, Sockets, StreamId, Taken};
 use std::net::SocketAddr;
+use std::time::Duration;
 use stdx::mem::{Kind, Span};
 use stdx::prng::Prng;
 use support::{Faults, World};
@@ -376,4 +377,38 @@ fn a_peer_that_dies_is_seen() {
     assert_eq!(two.read(0, client, &mut place), Ok(8), "what came before is read");
     assert_eq!(two.read(0, client, &mut place), Err(SocketError::Reset));
     assert_eq!(two.write(0, client, b"hello?"), Err(SocketError::Closed));
+}
+
+/// Nothing is under way when the network goes, so that nothing but a look at the peer tells of it.
+#[test]
+fn a_peer_that_cannot_be_reached_is_found_by_who_looks_for_it() {
+    let mut two = Two::on(World::at(["10.0.0.1", "10.0.0.2"], 1, Faults::default(), |usual| usual), wide());
+    let [client, server] = two.pair();
+    let span = Duration::from_secs(30);
+    two.sockets[0].set_keep_alive(client, Some(span));
+    (0..100).for_each(|_| two.turn());
+    // Who is there answers, and the stream stays as it is.
+    for _ in 0..3 {
+        let due = two.sockets[0].deadline().expect("a look at the peer");
+        two.world.set_now(due);
+        (0..1000).for_each(|_| two.turn());
+        assert!(two.sockets[0].deadline().is_some_and(|next| next >= due + span));
+    }
+    two.world.net.borrow_mut().faults.lost = 1000;
+    (0..1000).for_each(|_| two.turn());
+    let ends = [(0, client), (1, server)];
+    let errors = |two: &mut Two| ends.map(|(end, id)| two.sockets[end].take_error(id));
+    assert_eq!(errors(&mut two), [None; 2]);
+    assert_eq!(two.sockets[1].deadline(), None, "the other end does not look");
+    let due = two.sockets[0].deadline().expect("a look at the peer");
+    two.world.set_now(due);
+    let mut found = [None; 2];
+    for _ in 0..100_000 {
+        two.turn();
+        found = errors(&mut two);
+        if found != [None; 2] {
+            break;
+        }
+    }
+    assert_eq!(found, [Some(SocketError::TimedOut), None]);
 }

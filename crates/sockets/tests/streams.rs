@@ -423,3 +423,37 @@ fn the_range_that_waits_is_asked_for_again() {
         }
     });
 }
+
+#[test]
+fn a_stream_is_told_how_to_be() {
+    let (client, server) = pair();
+    client.set_nodelay(false);
+    assert_eq!(client.keepalive().expect("a stream"), None);
+    client.set_keepalive(Some(Duration::from_millis(5))).expect("a stream");
+    assert_eq!(client.keepalive().expect("a stream"), Some(Duration::from_millis(5)));
+    // A peer that is there may be silent as long as it likes.
+    client.set_read_timeout(Some(Duration::from_millis(50)));
+    assert_eq!(client.receive(&mut [0; 1]).expect_err("nothing").kind(), ErrorKind::WouldBlock);
+    assert!(client.take_error().is_none());
+
+    let usual = server.recv_buffer_size().expect("a stream");
+    server.set_recv_buffer_size(usual / 2).expect("a stream");
+    assert_eq!(server.recv_buffer_size().expect("a stream"), usual / 2);
+    server.set_recv_buffer_size(usual * 2).expect("a stream");
+    assert_eq!(server.recv_buffer_size().expect("a stream"), usual * 2);
+    client.set_send_buffer_size(usual * 2).expect("a stream");
+    assert!(client.send_buffer_size().expect("a stream") >= usual * 2);
+    // The reader's end tells of its new receives while it looks.
+    server.set_read_timeout(Some(Duration::from_millis(20)));
+    assert_eq!(server.receive(&mut [0; 1]).expect_err("nothing").kind(), ErrorKind::WouldBlock);
+    client.set_nonblocking(true);
+    let (chunk, mut written) = (vec![1; 100_000], 0);
+    while let Ok(len) = client.send(&chunk) {
+        written += len;
+    }
+    assert!(written > usual * 3 / 2, "{written} bytes are taken ahead of their reader");
+    let reader = thread::spawn(move || io::copy(&mut &server, &mut io::sink()));
+    thread::sleep(Duration::from_millis(5));
+    drop(client);
+    drop(reader.join().expect("no panic"));
+}

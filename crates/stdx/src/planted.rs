@@ -54,6 +54,36 @@ pub enum Bug {
     LastCreditSpent,
     /// A sink advert is kept though a message has used it up.
     UsedSinkKept,
+    /// A half of a stream is closed though bytes of it wait for credits.
+    ClosedBeforeSent,
+    /// The peer's closing of its half ends the whole stream.
+    HalfCloseEndsBoth,
+    /// A pause is agreed to while adverts are there.
+    PausedOverAdverts,
+    /// A stream that goes on after a pause has the mode it had before.
+    ModeKeptOverPause,
+    /// Pipelined mode is left while the peer's adverts are there.
+    ModeChangedOverAdverts,
+    /// An advert that crossed the change to another mode is taken for a violation.
+    CrossingModeForgotten,
+    /// Memory that the peer let go of by changing the mode is kept for it.
+    SinksKeptOverMode,
+    /// What was written to memory is not told when it is taken back.
+    CancelForgetsWritten,
+    /// A cancel is answered though all that it was for is done.
+    CancelAnsweredTwice,
+    /// A cancel is waited for though the peer was done with all of it.
+    CancelNeverOver,
+    /// The urgent byte is written to the peer's memory.
+    UrgentByteWritten,
+    /// Bytes follow the urgent one in its message.
+    UrgentByteNotLast,
+    /// Nobody is told that an urgent byte comes.
+    UrgentUntold,
+    /// It is not looked whether a silent peer is there.
+    ProbeForgotten,
+    /// Messages are longer as soon as the peer was asked for longer receives.
+    LongerTooSoon,
     /// Packet numbers are compared as if they never went round.
     PsnComparedPlainly,
     /// A request that came before is done once more.
@@ -302,8 +332,28 @@ pub const RDMA_BUGS: [Bug; 37] = [
 ];
 
 /// The bugs of the Sockets Direct Protocol.
-pub const SDP_BUGS: [Bug; 5] =
-    [Bug::AdvertSkipped, Bug::StaleSinkUsed, Bug::RefusedAdvertKept, Bug::LastCreditSpent, Bug::UsedSinkKept];
+pub const SDP_BUGS: [Bug; 20] = [
+    Bug::AdvertSkipped,
+    Bug::StaleSinkUsed,
+    Bug::RefusedAdvertKept,
+    Bug::LastCreditSpent,
+    Bug::UsedSinkKept,
+    Bug::ClosedBeforeSent,
+    Bug::HalfCloseEndsBoth,
+    Bug::PausedOverAdverts,
+    Bug::ModeKeptOverPause,
+    Bug::ModeChangedOverAdverts,
+    Bug::CrossingModeForgotten,
+    Bug::SinksKeptOverMode,
+    Bug::CancelForgetsWritten,
+    Bug::CancelAnsweredTwice,
+    Bug::CancelNeverOver,
+    Bug::UrgentByteWritten,
+    Bug::UrgentByteNotLast,
+    Bug::UrgentUntold,
+    Bug::ProbeForgotten,
+    Bug::LongerTooSoon,
+];
 
 /// True if this bug is planted on this thread. Constantly false in release builds.
 #[cfg(debug_assertions)]

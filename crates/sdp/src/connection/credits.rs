@@ -23,6 +23,10 @@ pub(super) struct Credits {
     posted: u16,
     /// Receives there are.
     receives: u16,
+    /// So many of them are not posted again once a message came.
+    surplus: u16,
+    /// There are more than the peer was ever told of.
+    has_grown: bool,
     /// Messages up to this number are acknowledged, later ones not yet: what they ask for is under way.
     held_at: Option<u32>,
 }
@@ -67,6 +71,8 @@ impl Credits {
             may_come_to: ours as u32,
             posted: ours,
             receives: ours,
+            surplus: 0,
+            has_grown: false,
             held_at: None,
         }
     }
@@ -124,15 +130,40 @@ impl Credits {
         Ok(())
     }
 
-    /// A receive is posted again. What came after the connection's end was not counted.
-    pub(super) fn post(&mut self) {
+    /// A receive is posted again, unless there are too many: false if it is not. What came after the connection's end was not counted.
+    pub(super) fn post(&mut self) -> bool {
+        if self.surplus > 0 {
+            self.surplus -= 1;
+            self.receives -= 1;
+            self.posted = self.posted.min(self.receives);
+            return false;
+        }
         self.posted = self.receives.min(self.posted + 1);
+        true
+    }
+
+    /// There are to be so many receives. Says how many are to be posted for it now; those that are too many were told to the peer, and
+    /// go one by one as messages come.
+    pub(super) const fn set_receives(&mut self, count: u16) -> u16 {
+        let wanted = self.receives - self.surplus;
+        if count <= wanted {
+            self.surplus += wanted - count;
+            return 0;
+        }
+        let more = count - wanted;
+        let kept = if more < self.surplus { more } else { self.surplus };
+        self.surplus -= kept;
+        self.has_grown |= more > kept;
+        self.receives += more - kept;
+        self.posted += more - kept;
+        more - kept
     }
 
     /// The fields of the next message: receives posted, its number, and what it acknowledges.
     pub(super) fn stamp(&mut self) -> (u16, u32, u32) {
         self.sent = self.sent.wrapping_add(1);
         self.may_come_to = self.may_come_to.wrapping_add(self.untold());
+        self.has_grown = false;
         (self.posted, self.sent, self.acknowledges())
     }
 
@@ -152,16 +183,16 @@ impl Credits {
     }
 
     /// Whether a message should go out for nothing but its credits: the peer is about to run out of them, or does not
-    /// know of half of what there is. Each of them takes at least two messages to be due, so two ends that have nothing else
+    /// know of half of what there is, or of new receives. Each of them takes at least two messages to be due, so two ends that have nothing else
     /// to say fall silent.
     pub(super) fn is_update_due(&self) -> bool {
         let untold = self.untold();
         let told = self.may_come_to.wrapping_sub(self.received);
-        untold > 0 && (told <= RESERVED || untold > told)
+        untold > 0 && (told <= RESERVED || untold > told || self.has_grown)
     }
 
     pub(super) fn check(&self) {
-        assert!(self.posted <= self.receives);
+        assert!(self.posted <= self.receives && self.surplus <= self.receives);
         assert!(is_at_or_before(self.acknowledged, self.sent));
         assert!(is_at_or_before(self.received, self.may_come_to));
     }

@@ -261,7 +261,7 @@ impl Incoming {
     }
 
     fn end_sink_cancel(&mut self) {
-        self.is_sink_cancelled &= !self.sinks.is_empty();
+        self.is_sink_cancelled &= !self.sinks.is_empty() || planted(Bug::CancelNeverOver);
     }
 
     /// The peer's adverts that we have.

@@ -22,6 +22,7 @@ mod message;
 mod mode;
 mod outgoing;
 mod receive;
+mod resize;
 mod transmit;
 mod violation;
 
@@ -36,6 +37,7 @@ pub use violation::Violation;
 use crate::{Options, Terms};
 use close::Close;
 use control::Control;
+use core::time::Duration;
 use credits::{Credits, Notice, RESERVED};
 use incoming::Incoming;
 use mode::Asker;
@@ -67,6 +69,13 @@ pub struct Connection {
     has_asked: bool,
     /// How often the peer was asked for other receives and has not answered.
     resizes: u32,
+    /// It was asked because a message filled one.
+    has_filled: bool,
+    /// Bytes of our receives, with the header.
+    receive_len: u32,
+    /// Messages that begin before this place of the stream hold no more than so many bytes: what was written there was written for
+    /// shorter ones.
+    shorter: Option<(u64, u32)>,
     heard_at: Time,
     probed_at: Time,
 }
@@ -176,6 +185,7 @@ impl Connection {
         debug_assert!(options.receives >= Options::RECEIVES_MIN);
         Self {
             credits: Credits::new(terms.credits, options.receives),
+            receive_len: options.receive_len,
             options,
             terms,
             outgoing: Outgoing::new(),
@@ -189,6 +199,8 @@ impl Connection {
             prefers_pipelined: false,
             has_asked: false,
             resizes: 0,
+            has_filled: false,
+            shorter: None,
             heard_at: now,
             probed_at: now,
         }
@@ -236,11 +248,6 @@ impl Connection {
         self.outgoing.sink_room()
     }
 
-    /// Bytes of the stream that one message holds.
-    pub const fn message_max(&self) -> u32 {
-        self.message_room()
-    }
-
     /// Has messages that are not full go at once, or wait while others are under way.
     pub const fn set_no_delay(&mut self, no_delay: bool) {
         self.options.no_delay = no_delay;
@@ -284,7 +291,7 @@ impl Connection {
     /// # Errors
     /// When it cannot.
     pub fn can_advertise(&self, len: u32) -> Result<(), Refused> {
-        let shortest = self.options.receive_len - BASE_LEN as u32;
+        let shortest = self.receive_len - BASE_LEN as u32;
         if self.close.is_peer_closed() || self.pause.is_asked() {
             return Err(Refused::Closed);
         }
@@ -350,13 +357,6 @@ impl Connection {
         Ok(())
     }
 
-    /// Asks for other receives of the peer's: so many bytes, with the header. [`Event::Resized`] says what it has.
-    pub fn resize(&mut self, len: u32) {
-        if !self.control.iter().any(|control| matches!(control, Control::Resize(_))) {
-            self.control.push_back(Control::Resize(len));
-        }
-    }
-
     /// Has the connection pause, to go on at a service of this number. [`Event::Paused`] follows.
     ///
     /// # Errors
@@ -384,7 +384,10 @@ impl Connection {
             return Err(Refused::Busy);
         }
         self.credits = Credits::new(terms.credits, self.options.receives);
+        self.set_message_len(terms.message_len);
         self.terms = terms;
+        self.receive_len = self.options.receive_len;
+        self.has_filled = false;
         self.control.clear();
         self.outgoing.restart();
         self.incoming = Incoming::new();
@@ -401,9 +404,14 @@ impl Connection {
         self.events.pop_front()
     }
 
-    /// The owner posted a receive again whose message it is done with.
-    pub fn release(&mut self) {
-        self.credits.post();
+    /// The owner is done with a message, and posts its receive again; false if it is not to, because there are to be fewer.
+    pub fn release(&mut self) -> bool {
+        self.credits.post()
+    }
+
+    /// How long nothing may come before we look whether the peer is there; `None` is for ever.
+    pub const fn set_keep_alive(&mut self, after: Option<Duration>) {
+        self.options.keep_alive = after;
     }
 
     /// The oldest request that was posted is done.
@@ -475,11 +483,6 @@ impl Connection {
     fn trim(&mut self) {
         let released = self.released();
         self.outgoing.release(released);
-    }
-
-    /// Bytes of the stream that a message to the peer holds.
-    const fn message_room(&self) -> u32 {
-        self.terms.message_len - BASE_LEN as u32
     }
 }
 

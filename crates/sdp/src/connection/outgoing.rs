@@ -137,6 +137,11 @@ impl Outgoing {
         self.end
     }
 
+    /// The place of the byte that goes out next.
+    pub(super) const fn next_at(&self) -> u64 {
+        self.next
+    }
+
     /// The first byte that is still to be sent, or may have to be sent once more.
     pub(super) fn unsent(&self) -> u64 {
         self.adverts.front().map_or(self.next, |oldest| oldest.start)
@@ -195,7 +200,8 @@ impl Outgoing {
         let urgent_at = self.urgent_at.filter(|&at| at > self.next);
         if let Some(sink) = self.sinks.front() {
             // The urgent byte travels in a message.
-            let end = urgent_at.map_or(run.end, |at| run.end.min(at - 1));
+            let end = urgent_at.filter(|_| !planted(Bug::UrgentByteWritten));
+            let end = end.map_or(run.end, |at| run.end.min(at - 1));
             let waiting = urgent_at.map_or(self.end, |at| at - 1) - self.next;
             let is_worth_it = sink.written > 0 || waiting >= message.into();
             if !is_worth_it && self.has_more && urgent_at.is_none() {
@@ -224,7 +230,8 @@ impl Outgoing {
         if !self.adverts.is_empty() {
             return None;
         }
-        let end = urgent_at.map_or(run.end, |at| run.end.min(at));
+        let end = urgent_at.filter(|_| !planted(Bug::UrgentByteNotLast));
+        let end = end.map_or(run.end, |at| run.end.min(at));
         let len = (end - self.next).min(message.into()) as u32;
         let piece = Piece { at: self.next, len };
         Some(Next::Data { piece, is_urgent: urgent_at == Some(self.next + u64::from(len)) })
@@ -336,10 +343,11 @@ impl Outgoing {
 
     /// The peer takes its sink adverts back. What was written is told first; whether others were dropped.
     pub(super) fn handle_sink_cancel(&mut self) -> (Option<u32>, bool) {
-        let written = self.sinks.front().map(|sink| sink.written).filter(|&written| written > 0);
+        let is_told = |&written: &u32| written > 0 && !planted(Bug::CancelForgetsWritten);
+        let written = self.sinks.front().map(|sink| sink.written).filter(is_told);
         let dropped = self.sinks.len() - usize::from(written.is_some());
         self.sinks.clear();
-        (written, dropped > 0)
+        (written, dropped > 0 || planted(Bug::CancelAnsweredTwice))
     }
 
     /// Takes all adverts back; whether there are some and it was not asked for before.
@@ -368,13 +376,14 @@ impl Outgoing {
     /// Whether we may change the mode so now. Whoever leaves pipelined mode has no advert of either kind.
     pub(super) fn can_change(&self, to: Mode) -> bool {
         let is_idle = self.adverts.is_empty() && self.sinks.is_empty();
-        mode::is_legal(Asker::Source, self.mode, to) && (to == Mode::Pipelined || is_idle)
+        let may_leave = is_idle || planted(Bug::ModeChangedOverAdverts);
+        mode::is_legal(Asker::Source, self.mode, to) && (to == Mode::Pipelined || may_leave)
     }
 
     /// Whether the peer is to be told now that an urgent byte comes.
     pub(super) fn take_urgent_pending(&mut self) -> bool {
         let is_near = self.urgent_at.is_some_and(|at| at > self.next && at - self.next <= URGENT_AHEAD);
-        let is_due = is_near && !self.is_urgent_told;
+        let is_due = is_near && !self.is_urgent_told && !planted(Bug::UrgentUntold);
         self.is_urgent_told |= is_due;
         is_due
     }
@@ -390,7 +399,9 @@ impl Outgoing {
         self.adverts.clear();
         self.sinks.clear();
         self.cancel = None;
-        self.mode = Mode::Combined;
+        if !planted(Bug::ModeKeptOverPause) {
+            self.mode = Mode::Combined;
+        }
         self.is_pipelined_asked = false;
         self.non_discards = 0;
     }

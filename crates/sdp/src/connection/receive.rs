@@ -1,8 +1,9 @@
 //! Messages that come.
 
 use super::mode::{self, Asker};
-use super::{Connection, Control, Event, Message, Pause, Payload, Violation};
+use super::{Connection, Control, Event, Pause, Payload, Violation};
 use crate::connection::incoming::Place;
+use stdx::planted::{Bug, planted};
 use stdx::time::Time;
 use wire::sdp::{BASE_LEN, Base, Body, Flags, Half, Mode, SinkAdvert};
 
@@ -35,6 +36,9 @@ impl Connection {
         let base = Base::decode(front).map_err(|_| short)?.ok_or(Violation::UnknownType)?;
         if base.len != len {
             return Err(Violation::Length { said: base.len, received: len });
+        }
+        if len > self.receive_len {
+            return Err(Violation::TooLong(len));
         }
         let (body, _) = Body::decode(base.id, front.get(BASE_LEN..).ok_or(short)?)?;
         let offset = (BASE_LEN + body.len()) as u32;
@@ -102,6 +106,9 @@ impl Connection {
                 }
                 // It writes no more, either.
                 self.close.handle_closed(now);
+                if planted(Bug::HalfCloseEndsBoth) {
+                    self.close.end();
+                }
                 self.drop_advertised();
                 self.events.push_back(Event::PeerClosed);
             }
@@ -134,9 +141,7 @@ impl Connection {
                 let tokens = self.incoming.handle_sink_cancel_ack()?;
                 self.events.extend(tokens.map(|token| Event::Returned { token }));
             }
-            Body::ChangeReceiveBuffer(_) => {
-                self.control.push_back(Control::ResizeAck(self.options.receive_len));
-            }
+            Body::ChangeReceiveBuffer(len) => self.handle_resize(len),
             Body::ChangeReceiveBufferAck(len) => self.handle_resized(len)?,
             Body::Suspend(service) => self.handle_suspend(now, service)?,
             Body::SuspendAck => {
@@ -154,21 +159,11 @@ impl Connection {
         2 * (usize::from(self.options.adverts_max) + self.terms.adverts_max as usize) + OTHERS_MAX
     }
 
-    fn handle_resized(&mut self, len: u32) -> Result<(), Violation> {
-        // Nothing else may make our messages longer than the peer's receives were said to be.
-        self.resizes = self.resizes.checked_sub(1).ok_or(Violation::Unasked)?;
-        if len <= Message::HEAD_MAX as u32 {
-            return Err(Violation::ReceiveTooShort(len));
-        }
-        self.terms.message_len = len;
-        self.events.push_back(Event::Resized { len });
-        Ok(())
-    }
-
     fn handle_sink(&mut self, advert: &SinkAdvert) -> Result<(), Violation> {
         // It was sent before the peer knew that we left pipelined mode.
         let is_crossing = self.outgoing.mode != Mode::Pipelined;
-        if is_crossing && !self.left_pipelined.is_unknown(&self.credits) {
+        let is_known = !self.left_pipelined.is_unknown(&self.credits) || planted(Bug::CrossingModeForgotten);
+        if is_crossing && is_known {
             return Err(Violation::AdvertInMode(self.outgoing.mode));
         }
         if advert.advert.len < self.message_room() {
@@ -199,7 +194,9 @@ impl Connection {
                 self.incoming.mode = to;
                 self.has_asked = false;
                 if from == Mode::Pipelined {
-                    self.drop_advertised();
+                    if !planted(Bug::SinksKeptOverMode) {
+                        self.drop_advertised();
+                    }
                     self.incoming.refuse(&mut self.control);
                 }
             }

@@ -16,7 +16,8 @@ type Heard = Result<Option<Payload>, Violation>;
 
 impl Script {
     fn new() -> Self {
-        let options = Options { receives: 8, receive_len: 128, adverts_max: 3, ..Options::default() };
+        let lens = Options { receive_len: 128, desired_remote_len: 128, ..Options::default() };
+        let options = Options { receives: 8, adverts_max: 3, ..lens };
         let terms = Terms { credits: 8, message_len: 128, adverts_max: 4 };
         Self { connection: Connection::new(Time::ZERO, options, terms), sequence: 0, now: Time::ZERO }
     }
@@ -330,6 +331,33 @@ fn a_peer_that_asks_without_end_is_left() {
         script.hear(Body::ChangeReceiveBuffer(256), 0).err()
     });
     assert_eq!(heard, Some(Violation::TooManyAsked));
+}
+
+#[test]
+fn a_silent_peer_is_looked_at_though_something_waits_for_a_credit() {
+    let mut script = Script::new();
+    script.connection.set_keep_alive(Some(Duration::from_secs(5)));
+    script.connection.write(10_000, How::Copied, false).expect("open");
+    while script.said().is_some() {}
+    script.connection.resize(4096);
+    assert_eq!(script.said(), Some((Body::ChangeReceiveBuffer(4096), NOTHING)));
+    script.connection.resize(4096);
+    assert_eq!(script.said(), None, "the last credit is not for this");
+    script.now = script.connection.deadline().expect("it is to be looked");
+    assert_eq!(script.connection.poll(script.now), Some(Step::Probe));
+    assert_eq!(script.connection.poll(script.now), None);
+}
+
+#[test]
+fn a_message_is_no_longer_than_our_receives() {
+    assert_eq!(Script::new().hear(Body::Data, 113), Err(Violation::TooLong(129)));
+    let mut script = Script::new();
+    script.hear(Body::ChangeReceiveBuffer(256), 0).expect("a wish");
+    assert_eq!(
+        script.said(),
+        Some((Body::ChangeReceiveBufferAck(128), NOTHING)),
+        "there is no room for more"
+    );
 }
 
 #[test]

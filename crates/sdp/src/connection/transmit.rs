@@ -10,6 +10,10 @@ use wire::sdp::{Base, Body, Flags, Half, Mode};
 impl Connection {
     /// What is to be done next: to be posted now, behind all that was posted before.
     pub fn poll(&mut self, now: Time) -> Option<Step> {
+        self.next_step(now).or_else(|| self.probe(now))
+    }
+
+    fn next_step(&mut self, now: Time) -> Option<Step> {
         if self.close.is_ours_to_end() && self.under_way.is_empty() {
             self.close.end();
         }
@@ -35,7 +39,8 @@ impl Connection {
         if !self.control.is_empty() {
             return None;
         }
-        if self.close.is_closing() && self.outgoing.is_drained() && self.can_tell() {
+        let is_sent = self.outgoing.is_drained() || planted(Bug::ClosedBeforeSent);
+        if self.close.is_closing() && is_sent && self.can_tell() {
             self.close.closed();
             let message = self.message(Body::Disconnect, NOTHING, Flags(0), false);
             // Whoever closes writes no more, and the peer knows it.
@@ -47,13 +52,19 @@ impl Connection {
             let message = self.message(Body::Data, NOTHING, Flags(0), false);
             return Some(self.send(message));
         }
-        let probe_at = self.options.keep_alive.map(|span| self.heard_at.max(self.probed_at) + span);
-        if probe_at.is_some_and(|at| at <= now) {
-            self.probed_at = now;
-            self.under_way.push_back(Request::Other);
-            return Some(Step::Probe);
-        }
         None
+    }
+
+    /// Looks whether the peer is there, if it has been silent: also while something waits to be told that there is no credit for.
+    fn probe(&mut self, now: Time) -> Option<Step> {
+        let at = self.heard_at.max(self.probed_at) + self.options.keep_alive?;
+        let is_over = self.close.is_ended() || self.pause.is_done();
+        if at > now || is_over || planted(Bug::ProbeForgotten) {
+            return None;
+        }
+        self.probed_at = now;
+        self.under_way.push_back(Request::Other);
+        Some(Step::Probe)
     }
 
     /// Closes our half once everything is sent.
@@ -102,7 +113,7 @@ impl Connection {
         }
         let adverts =
             self.outgoing.adverts() + self.outgoing.sinks() + self.incoming.adverts() + self.incoming.sinks();
-        if adverts > 0 || !self.can_tell() {
+        if adverts > 0 && !planted(Bug::PausedOverAdverts) || !self.can_tell() {
             return None;
         }
         let message = self.message(Body::SuspendAck, NOTHING, Flags(0), true);
@@ -112,7 +123,7 @@ impl Connection {
     }
 
     fn data(&mut self, now: Time) -> Option<Step> {
-        let room = self.message_room();
+        let room = self.room_of_next();
         let is_free = self.control.is_empty() && !self.pause.is_asked();
         let reserved = if planted(Bug::LastCreditSpent) { 0 } else { RESERVED };
         let can_send = is_free && self.credits.remaining() > reserved;
@@ -135,6 +146,7 @@ impl Connection {
                 if piece.len < room && !is_urgent && self.is_held_back() {
                     return None;
                 }
+                self.ask_for_longer(piece.len);
                 let flag = if is_urgent { Flags::OUT_OF_BAND_PRESENT } else { Flags(0) };
                 let message = self.message(Body::Data, piece, flag, is_urgent);
                 self.send(message)
@@ -171,7 +183,12 @@ impl Connection {
         match control {
             Control::SendSmall => self.incoming.refused(sequence),
             Control::Sink(token, advert) => self.incoming.advertise(token, advert.len),
-            Control::Resize(_) => self.resizes += 1,
+            Control::Resize(len) => {
+                self.resizes += 1;
+                if planted(Bug::LongerTooSoon) {
+                    self.set_message_len(len);
+                }
+            }
             Control::Mode(Half::Receive, Mode::Combined) => self.left_pipelined.sent(sequence),
             _ => {}
         }

@@ -20,6 +20,9 @@ pub enum Violation {
         /// What came.
         received: u32,
     },
+    /// A message is longer than our receives were said to be.
+    #[error("a message has {0} bytes, more than was allowed")]
+    TooLong(u32),
     /// A message does not have the next number.
     #[error("message {received} came where {expected} was expected")]
     Sequence {

@@ -55,9 +55,12 @@ impl Sockets {
                 }
             }
             Happening::Broken { connection } => {
-                let is_let_go = |stream: &Stream| stream.has_paused() && stream.phase == Phase::Open;
+                // What is under way is told of, and says more of why.
+                let is_told = |stream: &Stream| {
+                    !stream.posted.is_empty() || stream.has_paused() && stream.phase == Phase::Open
+                };
                 if let Some(id) = self.by_connection(*connection)
-                    && !self.streams.get(id.0).is_some_and(is_let_go)
+                    && !self.streams.get(id.0).is_some_and(is_told)
                 {
                     self.end(id, Some(SocketError::Reset));
                 }
@@ -90,7 +93,7 @@ impl Sockets {
         let options = self.bring_receives();
         let ack = Terms::hello_ack(&options, &hello).encode();
         let stream =
-            Stream::new(Phase::Accepting(listener), options.receives, requested.peer.ip(), local, peer);
+            Stream::new(Phase::Accepting(listener), &self.config, options, requested.peer.ip(), local, peer);
         let id = StreamId(self.streams.insert(stream).ok()?);
         let answered =
             self.endpoint.accept(cx.env, cx.device, requested.request, Parameters::default(), &ack);
@@ -165,10 +168,9 @@ impl Sockets {
     /// Both have greeted each other. Messages are no longer than a frame of ours, though the peer's receives may be.
     fn begin(&mut self, cx: &Context<'_>, id: StreamId, terms: Terms) {
         if let Some(stream) = self.streams.get_mut(id.0) {
-            let options = Options { receives: stream.receives, ..self.config.connection };
-            let message_len = terms.message_len.min(options.receive_len);
+            let message_len = terms.message_len.min(self.config.message_len());
             let terms = Terms { message_len, ..terms };
-            let machine = stream.machine.insert(Connection::new(cx.env.now(), options, terms));
+            let machine = stream.machine.insert(Connection::new(cx.env.now(), stream.options, terms));
             if stream.is_write_shut {
                 machine.shut_down();
             }
@@ -226,8 +228,7 @@ impl Sockets {
             stream.outbox.release(cx.device, &mut self.keys, &mut self.frames, machine.released());
         }
         if !kept {
-            machine_release(stream);
-            self.endpoint.release(cx.device, connection, received);
+            self.release(cx, id, connection, received);
         }
         self.note_events(cx, id);
         self.stir(id);
@@ -287,20 +288,18 @@ impl Sockets {
             },
             Held::Message(received, connection) => {
                 // It is counted for the connection that it came over, if that is still the stream's; posted again it is anyway.
-                if let Some(stream) =
-                    self.streams.get_mut(id.0).filter(|it| it.connection == Some(connection))
-                {
-                    machine_release(stream);
-                }
-                self.endpoint.release(cx.device, connection, received);
+                self.release(cx, id, connection, received);
             }
         }
     }
-}
 
-/// The receive of a message is about to be posted again.
-fn machine_release(stream: &mut Stream) {
-    if let Some(machine) = stream.machine.as_mut() {
-        machine.release();
+    /// Posts the receive of a message again, unless its stream is to have fewer.
+    fn release(&mut self, cx: &mut Context<'_>, id: StreamId, connection: Key, received: Received) {
+        let stream = self.streams.get_mut(id.0).filter(|stream| stream.connection == Some(connection));
+        let is_kept = stream.and_then(|stream| stream.machine.as_mut()).is_none_or(Connection::release);
+        if !is_kept {
+            self.endpoint.take_receives(connection, 1);
+        }
+        self.endpoint.release(cx.device, connection, received);
     }
 }

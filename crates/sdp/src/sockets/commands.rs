@@ -75,7 +75,7 @@ impl Sockets {
         }
         let options = self.bring_receives();
         let hello = Terms::hello(&options, from, to).encode();
-        let stream = Stream::new(Phase::Connecting, options.receives, route.ip(), from, to);
+        let stream = Stream::new(Phase::Connecting, &self.config, options, route.ip(), from, to);
         let id = StreamId(self.streams.insert(stream).map_err(|_| OpenError::TooMany)?);
         let parameters = Parameters::default();
         match self.endpoint.connect(env, device, PortSpace::Sdp, route, parameters, &hello) {
@@ -170,11 +170,11 @@ impl Sockets {
         bytes: &[u8],
         is_urgent: bool,
     ) -> Result<usize, SocketError> {
-        let frames_max = self.config.frames_each as usize;
         let mut done = 0;
         while done < bytes.len() {
             let frames_left = self.frames.left();
             let stream = self.streams.get_mut(id.0).ok_or(SocketError::NotFound)?;
+            let frames_max = stream.frames_max;
             if stream.is_write_shut || stream.phase == Phase::Ended {
                 return if done > 0 {
                     Ok(done)
@@ -182,11 +182,11 @@ impl Sockets {
                     Err(stream.error.take().unwrap_or(SocketError::Closed))
                 };
             }
-            let window = stream.window(frames_max, frames_left);
+            let window = stream.window(frames_left);
             let rest = &bytes[done..];
             let rest = &rest[..rest.len().min(usize::try_from(window).unwrap_or(usize::MAX))];
             let machine = stream.machine.as_mut().filter(|_| window > 0).ok_or(SocketError::WouldBlock);
-            let room = self.config.connection.receive_len - BASE_LEN as u32;
+            let room = self.config.message_len() - BASE_LEN as u32;
             let taken = machine.and_then(|machine| {
                 let room = room.min(machine.message_max());
                 let taken = stream.outbox.push(env.mem(), &mut self.frames, rest, room, frames_max);
@@ -315,8 +315,7 @@ impl Sockets {
     /// What can be done without waiting. A stream that is gone can be read and written, in vain.
     pub fn readiness(&self, id: StreamId) -> Readiness {
         let gone = Readiness { readable: true, writable: true, ended: true, ..Readiness::default() };
-        let (frames_max, frames_left) = (self.config.frames_each as usize, self.frames.left());
-        self.streams.get(id.0).map_or(gone, |stream| stream.readiness(frames_max, frames_left))
+        self.streams.get(id.0).map_or(gone, |stream| stream.readiness(self.frames.left()))
     }
 
     /// Our address and the peer's.
@@ -327,14 +326,6 @@ impl Sockets {
     /// Why the stream ended, if not as it should; told once.
     pub fn take_error(&mut self, id: StreamId) -> Option<SocketError> {
         self.streams.get_mut(id.0)?.error.take()
-    }
-
-    /// Has messages that are not full go at once, or wait for more bytes while others are under way.
-    pub fn set_no_delay(&mut self, id: StreamId, no_delay: bool) {
-        if let Some(machine) = self.streams.get_mut(id.0).and_then(|stream| stream.machine.as_mut()) {
-            machine.set_no_delay(no_delay);
-            self.stir(id);
-        }
     }
 
     /// Writes no more: the peer learns it once everything was sent.

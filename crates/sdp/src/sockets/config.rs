@@ -18,7 +18,7 @@ pub struct Config {
     pub listeners_max: u32,
     /// Connections that wait to be accepted, of one listener.
     pub backlog_max: u32,
-    /// Frames that one stream's bytes may wait in; each holds as much as one message of ours.
+    /// Frames that one stream's bytes may wait in, unless its owner says otherwise; each holds as much as one message of ours.
     pub frames_each: u32,
     /// Frames of all streams.
     pub frames_max: u32,
@@ -90,7 +90,7 @@ impl Config {
         endpoint::Options {
             connections_max: self.streams_max,
             receives: self.receives(),
-            receive_len: self.connection.receive_len,
+            receive_len: self.receive_len(),
             sends: SENDS,
             pieces: PIECES as u32,
             inline_bytes: crate::Message::HEAD_MAX as u32,
@@ -101,17 +101,32 @@ impl Config {
     /// What the next of so many streams is made with, when `left` receives are nobody's: as many of them as leave enough for all
     /// that may yet come.
     pub(super) fn of_next(&self, streams: u32, left: u32) -> Options {
-        let others = self.streams_max.saturating_sub(streams).saturating_sub(1);
-        let free = left.saturating_sub(others.saturating_mul(Options::RECEIVES_MIN.into()));
+        let free = self.spare(streams + 1, left);
         let most = self.connection.receives.max(Options::RECEIVES_MIN);
         let receives = free.clamp(Options::RECEIVES_MIN.into(), most.into()) as u16;
         Options { receives, ..self.connection }
     }
 
+    /// Of so many receives that are nobody's, those that the streams which may yet come beside these do not need.
+    pub(super) fn spare(&self, streams: u32, left: u32) -> u32 {
+        let others = self.streams_max.saturating_sub(streams);
+        left.saturating_sub(others.saturating_mul(Options::RECEIVES_MIN.into()))
+    }
+
+    /// Bytes of our longest message, with its header.
+    pub(super) const fn message_len(&self) -> u32 {
+        self.connection.desired_remote_len
+    }
+
+    /// Bytes that each receive has room for.
+    fn receive_len(&self) -> u32 {
+        self.connection.receive_len.max(self.connection.receive_len_max)
+    }
+
     /// Receives that are there: no more than one region of memory has room for.
     fn receives(&self) -> u32 {
         let wanted = self.streams_max.saturating_mul(self.connection.receives.into());
-        wanted.min(self.receives_max).min(u32::MAX / self.connection.receive_len)
+        wanted.min(self.receives_max).min(u32::MAX / self.receive_len())
     }
 }
 

@@ -207,9 +207,9 @@ impl Sockets {
         let Some(stream) = self.streams.get_mut(id.0) else { return };
         // What failed once both had said that nothing more comes had arrived.
         if status != Status::Success && !stream.has_paused() {
-            let why =
-                if status == Status::RetryExceeded { SocketError::TimedOut } else { SocketError::Reset };
-            return self.end(id, Some(why));
+            // A device of this machine that does not answer is gone with its process.
+            let is_silent = status == Status::RetryExceeded && !stream.peer_device.is_loopback();
+            return self.end(id, Some(if is_silent { SocketError::TimedOut } else { SocketError::Reset }));
         }
         let Some(machine) = stream.machine.as_mut() else { return };
         if !matches!(posted, Some(Posted::Key)) {

@@ -39,12 +39,11 @@ impl Sockets {
         if memory.len < self.lent_min(device, id, memory.len) {
             return self.copy_from(env, device, id, memory).map(Taken::Copied);
         }
-        let frames_max = self.config.frames_each as usize;
         let stream = self.streams.get_mut(id.0).ok_or(SocketError::NotFound)?;
         if stream.is_write_shut || stream.phase == Phase::Ended {
             return Err(stream.error.take().unwrap_or(SocketError::Closed));
         }
-        let has_room = stream.phase == Phase::Open && stream.outbox.frames() < frames_max;
+        let has_room = stream.phase == Phase::Open && stream.outbox.frames() < stream.frames_max;
         let machine = stream.machine.as_mut().filter(|machine| has_room && machine.window() > 0);
         let machine = machine.ok_or(SocketError::WouldBlock)?;
         let Some(opening) = self.keys.take(device) else {

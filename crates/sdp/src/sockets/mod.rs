@@ -27,6 +27,7 @@ mod frames;
 mod inbox;
 mod keys;
 mod lent;
+mod options;
 mod outbox;
 mod pause;
 mod place;
@@ -163,7 +164,7 @@ impl Sockets {
     ) -> Result<Self, CreateError> {
         let each = config.connection.receives.into();
         let endpoint = Endpoint::with_receives_each(env, device, owner_base, config.endpoint(), each)?;
-        let frames = Frames::new(env, config.frames_max, config.connection.receive_len);
+        let frames = Frames::new(env, config.frames_max, config.message_len());
         let frames = frames.map_err(|_| CreateError::Memory)?;
         let keys = Keys::new(endpoint.pd(), config.keys_max);
         Ok(Self {

@@ -16,7 +16,7 @@
 
 use super::stream::{Phase, Stream};
 use super::{Context, SocketError, Sockets, StreamId};
-use crate::{Options, Terms};
+use crate::Terms;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use stdx::env::Env;
 use stdx::time::Time;
@@ -143,7 +143,7 @@ impl Sockets {
     /// Asks the peer's device for another queue pair.
     fn come_back(&mut self, cx: &mut Context<'_>, id: StreamId, port: u16) {
         let Some(stream) = self.streams.get_mut(id.0) else { return };
-        let options = Options { receives: stream.receives, ..self.config.connection };
+        let options = stream.options;
         let hello = Terms::hello(&options, stream.local, stream.peer).encode();
         let (route, parameters) = (SocketAddr::new(stream.peer_device, port), Parameters::default());
         stream.phase = Phase::Resuming;
@@ -163,7 +163,7 @@ impl Sockets {
         hello: &Hello,
     ) -> Result<(), SocketError> {
         let stream = self.streams.get_mut(id.0).ok_or(SocketError::NotFound)?;
-        let options = Options { receives: stream.receives, ..self.config.connection };
+        let options = stream.options;
         let terms = Terms::of_hello(hello).map_err(|_| SocketError::Protocol)?;
         let ack = Terms::hello_ack(&options, hello).encode();
         self.endpoint.set_receives_each(options.receives.into());
@@ -180,7 +180,7 @@ impl Sockets {
 
     /// The state machine goes on with what was agreed.
     pub(super) fn restart(&mut self, now: Time, id: StreamId, terms: Terms) {
-        let message_len = terms.message_len.min(self.config.connection.receive_len);
+        let message_len = terms.message_len.min(self.config.message_len());
         let machine = self.streams.get_mut(id.0).and_then(|stream| stream.machine.as_mut());
         let restarted = machine.map(|machine| machine.resume(now, Terms { message_len, ..terms }));
         if !matches!(restarted, Some(Ok(()))) {

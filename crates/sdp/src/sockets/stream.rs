@@ -4,8 +4,8 @@ use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::pause::Pause;
 use super::place::{Closing, Target};
-use super::{ListenerId, SocketError};
-use crate::Connection;
+use super::{Config, ListenerId, SocketError};
+use crate::{Connection, Options};
 use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
 use stdx::mem::Span;
@@ -22,8 +22,10 @@ pub(super) struct Stream {
     /// We asked for the first connection.
     pub(super) has_connected: bool,
     pub(super) phase: Phase,
-    /// Receives that its connection brings.
-    pub(super) receives: u16,
+    /// What its connection is made with, and what its owner said of it since.
+    pub(super) options: Options,
+    /// Frames that its bytes may wait in.
+    pub(super) frames_max: usize,
     /// The state machine, once both have greeted each other.
     pub(super) machine: Option<Connection>,
     pub(super) local: SocketAddr,
@@ -118,7 +120,8 @@ pub struct Readiness {
 impl Stream {
     pub(super) fn new(
         phase: Phase,
-        receives: u16,
+        config: &Config,
+        options: Options,
         peer_device: IpAddr,
         local: SocketAddr,
         peer: SocketAddr,
@@ -128,7 +131,8 @@ impl Stream {
             peer_device,
             has_connected: phase == Phase::Connecting,
             phase,
-            receives,
+            options,
+            frames_max: config.frames_each as usize,
             machine: None,
             pause: None,
             local,
@@ -155,20 +159,21 @@ impl Stream {
     }
 
     /// Bytes that can be written now; `frames_left` frames are free for them.
-    pub(super) fn window(&self, frames_max: usize, frames_left: usize) -> u64 {
+    pub(super) fn window(&self, frames_left: usize) -> u64 {
         let Some(machine) = self.machine.as_ref().filter(|_| self.phase == Phase::Open) else { return 0 };
-        let has_room = self.outbox.is_open() || self.outbox.frames() < frames_max && frames_left > RESERVED;
+        let has_room =
+            self.outbox.is_open() || self.outbox.frames() < self.frames_max && frames_left > RESERVED;
         if has_room { machine.window() } else { 0 }
     }
 
     /// What can be done now.
-    pub(super) fn readiness(&self, frames_max: usize, frames_left: usize) -> Readiness {
+    pub(super) fn readiness(&self, frames_left: usize) -> Readiness {
         let ended = self.phase == Phase::Ended;
         let is_over = ended || self.is_peer_closed || self.is_read_shut;
         let is_connecting = self.phase == Phase::Connecting;
         Readiness {
             readable: self.inbox.len() > 0 || self.has_offer() || is_over && !is_connecting,
-            writable: ended || self.is_write_shut || self.window(frames_max, frames_left) > 0,
+            writable: ended || self.is_write_shut || self.window(frames_left) > 0,
             urgent: self.is_urgent || self.inbox.has_urgent(),
             peer_closed: self.is_peer_closed,
             ended: ended || self.is_peer_closed && self.is_write_shut,

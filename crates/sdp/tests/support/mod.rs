@@ -21,7 +21,12 @@ pub struct World {
 impl World {
     /// Few and short receives, so that everything waits for credits.
     pub fn narrow() -> Self {
-        let connection = Options { receives: 4, receive_len: 256, ..Config::default().connection };
+        let connection = Options {
+            receives: 4,
+            receive_len: 256,
+            desired_remote_len: 256,
+            ..Config::default().connection
+        };
         Self::new(Config { connection, streams_max: 8, frames_each: 3, frames_max: 16, ..Config::default() })
     }
 

@@ -129,6 +129,25 @@ impl Endpoint {
         }
     }
 
+    /// A connection has so many receives more; false, and none, if there are not as many, or there is no such connection.
+    pub fn bring_receives(&mut self, device: &mut dyn Device, connection: Key, more: u32) -> bool {
+        let Some(found) = self.connections.get_mut(connection) else { return false };
+        let is_there = self.receives.add(device, more);
+        if is_there {
+            found.receives += more;
+        }
+        is_there
+    }
+
+    /// A connection needs so many receives less, of those that it brought: as many that are given back from now on are not posted again.
+    pub fn take_receives(&mut self, connection: Key, fewer: u32) {
+        if let Some(found) = self.connections.get_mut(connection) {
+            let fewer = fewer.min(found.receives);
+            found.receives -= fewer;
+            self.receives.remove(fewer);
+        }
+    }
+
     /// All connections.
     pub fn connections(&self) -> impl Iterator<Item = ConnectionInfo> {
         self.connections.iter().map(|(key, connection)| ConnectionInfo {

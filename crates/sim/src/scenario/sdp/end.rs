@@ -26,13 +26,19 @@ pub(super) struct End {
     pub(super) inbox: VecDeque<Vec<u8>>,
     /// Messages that were, and whose receives are not posted again.
     held: u32,
+    /// Receives there are; there may be more than the plan has by now.
+    all_receives: u32,
     /// Bytes of the peer that were received.
     pub(super) received: u64,
     urgent: Vec<u64>,
     urgent_heard: Vec<u64>,
+    /// An urgent byte was told to be on its way.
+    is_urgent_near: bool,
     pub(super) is_paused: bool,
     pub(super) peer_has_closed: bool,
     pub(super) is_over: bool,
+    /// It does nothing any more.
+    pub(super) is_dead: bool,
     pub(super) messages: u64,
 }
 
@@ -56,12 +62,15 @@ impl End {
             done: VecDeque::new(),
             inbox: VecDeque::new(),
             held: 0,
+            all_receives: plan.options.receives.into(),
             received: 0,
             urgent: Vec::new(),
             urgent_heard: Vec::new(),
+            is_urgent_near: false,
             is_paused: false,
             peer_has_closed: false,
             is_over: false,
+            is_dead: false,
             messages: 0,
         }
     }
@@ -73,7 +82,7 @@ impl End {
 
     /// Receives that are posted.
     pub(super) fn receives(&self) -> u32 {
-        u32::from(self.plan.options.receives) - self.held - self.inbox.len() as u32
+        self.all_receives - self.held - self.inbox.len() as u32
     }
 
     /// Writes some, or closes.
@@ -123,7 +132,7 @@ impl End {
     }
 
     fn advertise(&mut self, prng: &mut Prng) {
-        let len = self.plan.options.receive_len + prng.below(20_000) as u32;
+        let len = self.connection.receive_len() + prng.below(20_000) as u32;
         let (key, address) = self.memory.open_sink(len);
         if self.connection.advertise(key, Advert { len, key, address }).is_err() {
             self.memory.close_sink(key);
@@ -142,7 +151,7 @@ impl End {
         if !prng.chance(self.plan.whims, 64) {
             return;
         }
-        match prng.below(7) {
+        match prng.below(8) {
             0 => self.connection.cancel_written(now),
             1 => self.connection.cancel_advertised(),
             2 => {
@@ -153,6 +162,10 @@ impl End {
             4 => {
                 let mode = *pick(prng, &[Mode::Buffered, Mode::Combined, Mode::Pipelined]);
                 let _ = self.connection.change_mode(mode);
+            }
+            5 => {
+                self.plan.options.receives = *pick(prng, &[4, 6, 20, 64]);
+                self.all_receives += u32::from(self.connection.set_receives(self.plan.options.receives));
             }
             _ => {
                 let _ = self.connection.allow_adverts();
@@ -194,14 +207,19 @@ impl End {
         if let Some(payload) = payload {
             self.take_payload(&message, payload)?;
         }
-        self.learn()
+        self.learn()?;
+        let is_urgent = payload.is_some_and(|payload| payload.is_urgent);
+        if is_urgent && !core::mem::take(&mut self.is_urgent_near) {
+            return Err(wrong("an urgent byte comes that nobody told of".into()));
+        }
+        Ok(())
     }
 
     /// Posts a receive again.
     pub(super) fn release(&mut self) {
         if self.held > 0 {
             self.held -= 1;
-            self.connection.release();
+            self.all_receives -= u32::from(!self.connection.release());
         }
     }
 
@@ -218,6 +236,7 @@ impl End {
     /// Goes on after a pause.
     pub(super) fn resume(&mut self, now: Time, terms: Terms) -> Check {
         self.held = 0;
+        self.all_receives = self.plan.options.receives.into();
         self.is_paused = false;
         self.connection
             .resume(now, terms)
@@ -256,7 +275,8 @@ impl End {
             Event::PeerClosed => self.peer_has_closed = true,
             Event::Paused { .. } => self.is_paused = true,
             Event::Aborted => self.is_over = true,
-            Event::UrgentPending | Event::Resized { .. } => {}
+            Event::UrgentPending => self.is_urgent_near = true,
+            Event::Resized { .. } => {}
         }
         Ok(())
     }

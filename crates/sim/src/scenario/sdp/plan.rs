@@ -22,6 +22,8 @@ pub(super) struct Plan {
     pub(super) pauses: bool,
     /// It ends the connection in the midst of it.
     pub(super) aborts: bool,
+    /// It is gone in the midst of it, without a word.
+    pub(super) dies: bool,
 }
 
 impl Plan {
@@ -30,6 +32,7 @@ impl Plan {
         let options = Options {
             receives,
             receive_len: *pick(prng, &[64, 200, 1040, 8208]),
+            receive_len_max: *pick(prng, &[0, 300, 8208]),
             desired_remote_len: 8208,
             adverts_max: *pick(prng, &[1, 2, 3, 8]),
             no_delay: prng.chance(1, 2),
@@ -47,6 +50,7 @@ impl Plan {
             whims: if prng.chance(1, 2) { prng.below(8) } else { 0 },
             pauses: prng.chance(1, 8),
             aborts: prng.chance(1, 16),
+            dies: prng.chance(1, 8),
         }
     }
 }

@@ -59,8 +59,15 @@ impl Play {
     /// One step of an end; whether it ends the connection.
     fn step(&mut self, index: usize) -> Result<bool, Outcome> {
         self.now += Duration::from_micros(self.prng.below(500));
+        if self.ends[index].is_dead {
+            return Ok(false);
+        }
+        let act = self.prng.below(8);
+        if act == CARRY && self.is_peer_found_dead(index) {
+            return Ok(true);
+        }
         let end = &mut self.ends[index];
-        match self.prng.below(8) {
+        match act {
             0 => end.write(&mut self.prng)?,
             1 => end.read(&mut self.prng),
             2 => end.hear(self.now)?,
@@ -68,12 +75,14 @@ impl Play {
             4 => end.complete()?,
             5 => {
                 end.have_a_whim(self.now, &mut self.prng);
+                self.perhaps_die(index);
+                let end = &mut self.ends[index];
                 if end.connection.deadline().is_some_and(|deadline| deadline <= self.now) {
                     let timeout = end.connection.handle_timeout(self.now);
                     timeout.map_err(|why| wrong(format!("the connection ends: {why}")))?;
                 }
             }
-            6 => self.carry(index)?,
+            CARRY => self.carry(index)?,
             _ => {
                 if end.post(self.now)? {
                     return Ok(true);
@@ -83,6 +92,21 @@ impl Play {
         self.ends[index].connection.check();
         self.resume()?;
         Ok(self.ends[index].is_over)
+    }
+
+    /// An end is gone, if its plan says so: while the other has nothing that it can say, but looks after it.
+    fn perhaps_die(&mut self, index: usize) {
+        let peer = &self.ends[1 - index];
+        let is_done = peer.connection.written() >= peer.plan.bytes;
+        let is_silent = peer.posted.is_empty() && (is_done || peer.connection.window() == 0);
+        let is_looked_at = peer.plan.options.keep_alive.is_some() && is_silent;
+        let end = &mut self.ends[index];
+        end.is_dead = end.plan.dies && is_looked_at && self.prng.chance(1, 8);
+    }
+
+    /// Whether an end has something to carry to one that is gone: the queue pair says so.
+    fn is_peer_found_dead(&self, index: usize) -> bool {
+        self.ends[1 - index].is_dead && !self.ends[index].posted.is_empty()
     }
 
     /// The queue pair does one request of an end.
@@ -101,7 +125,7 @@ impl Play {
                     return Err(wrong(format!("{} is sent after it was released", piece.at)));
                 }
                 let bytes = [message.head(), &end.bytes(piece.at, piece.len)].concat();
-                if bytes.len() > peer.plan.options.receive_len as usize {
+                if bytes.len() > peer.connection.receive_len() as usize {
                     return Err(wrong(format!("a message of {} bytes is too long", bytes.len())));
                 }
                 peer.inbox.push_back(bytes);
@@ -137,7 +161,7 @@ impl Play {
 
     /// An end had the connection ended.
     fn finish(&mut self, index: usize) -> Check {
-        if self.ends.iter().any(|end| end.plan.aborts) {
+        if self.ends.iter().any(|end| end.plan.aborts || end.is_dead) {
             return Ok(());
         }
         for end in &mut self.ends {
@@ -170,5 +194,7 @@ fn greet(plans: &[Plan; 2]) -> [Terms; 2] {
     [of_second, of_first]
 }
 
+/// The act of an end's queue pair.
+const CARRY: u64 = 6;
 /// Steps in which every run ends, if nothing is wrong.
 const STEPS_MAX: u32 = 400_000;
