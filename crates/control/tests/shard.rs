@@ -4,71 +4,10 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use common::Running;
-use control::client::{CallError, Client};
-use control::methods::State;
-use control::methods::log::LogState;
-use control::{Dispatcher, Server, ServerLimits, UnixSocket};
+use common::fixture::Fixture;
 use serde_json::{Value, json};
-
-/// A shard, a server before it, and a client that remembers what it called.
-struct Fixture {
-    client: Client,
-    called: BTreeSet<String>,
-    path: PathBuf,
-    _shard: Running,
-}
-
-impl Fixture {
-    fn start(name: &str) -> Self {
-        let state = State::new(Arc::new(LogState::new(&["control"])));
-        let shard = Running::start(&state);
-        let dispatcher = Dispatcher::new(Arc::new(state.table()), Arc::new(shard.handle.clone()));
-        let path = std::env::temp_dir().join(format!("weft-shard-{name}-{}.sock", std::process::id()));
-        let (ready, is_ready) = mpsc::channel();
-        let at = path.clone();
-        std::thread::spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async {
-                let socket = UnixSocket::bind(&at).expect("a socket");
-                ready.send(()).expect("the test waits");
-                Server::new(dispatcher, ServerLimits::default()).serve_unix(socket).await
-            })
-        });
-        is_ready.recv().expect("the server starts");
-        let client = Client::unix(&path, Duration::from_secs(20)).expect("the server listens");
-        Self { client, called: BTreeSet::new(), path, _shard: shard }
-    }
-
-    fn try_call(&mut self, method: &str, params: Value) -> Result<Value, CallError> {
-        self.client.call(method, params.as_object().cloned().unwrap_or_default())
-    }
-
-    /// Calls a method that works.
-    fn call(&mut self, method: &str, params: Value) -> Value {
-        self.called.insert(method.to_owned());
-        self.try_call(method, params).unwrap_or_else(|error| panic!("{method}: {error}"))
-    }
-
-    /// Calls a method that refuses, and returns its code.
-    fn code(&mut self, method: &str, params: Value) -> i32 {
-        match self.try_call(method, params) {
-            Err(CallError::Refused(error)) => error.code,
-            other => panic!("{method}: {other:?}"),
-        }
-    }
-}
-
-impl Drop for Fixture {
-    fn drop(&mut self) {
-        drop(std::fs::remove_file(&self.path));
-    }
-}
 
 const NQN: &str = "nqn.2026-11.org.weft:tests";
 const HOST: &str = "nqn.2026-11.org.weft:host";
@@ -599,6 +538,9 @@ fn srp_disk(it: &mut Fixture) {
     let saved = it.call("framework_get_config", json!({ "name": "bdev" })).to_string();
     assert!(saved.contains("bdev_srp_create"), "{saved}");
     assert_eq!(it.call("srp_get_channels", json!({})).as_array().map(Vec::len), Some(1));
+    let stats = it.call("srp_get_stats", json!({}));
+    // The stranger was refused; who asked for a unit that is not there had been let in.
+    assert_eq!((&stats["logins"], &stats["rejected"]), (&json!(2), &json!(1)), "{stats}");
     assert_eq!(it.code("bdev_srp_create", json!({ "name": "x", "url": "mem://?size=1M" })), -22);
     assert_eq!(it.call("bdev_srp_delete", json!({ "name": "srp" })), true);
     assert_eq!(it.code("bdev_srp_delete", json!({ "name": "srp" })), -19);

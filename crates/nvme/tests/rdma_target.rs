@@ -97,6 +97,9 @@ fn queues_that_cannot_be_had_are_refused_with_the_reason() {
     let mut format = request(0).encode();
     format[0] = 1;
     assert_eq!(ask(&format), Err(RejectStatus::RecordFormat));
+    // What is too short comes filled up, since a REQ's private data has one length (`wire` tries it); and of how many reads a
+    // host begins, nothing is asked, as it reads nothing of a controller's.
+    assert_eq!(ask(&[]), Err(RejectStatus::HostSendSize));
     let stranger = with(|asked| (asked.queue_id, asked.controller_id) = (1, 77));
     assert_eq!(ask(&stranger), Err(RejectStatus::ControllerId));
     assert_eq!(ask(&with(|asked| asked.queue_id = 1000)), Err(RejectStatus::QueueId));

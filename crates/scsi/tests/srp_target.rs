@@ -83,6 +83,7 @@ fn data_goes_both_ways_in_every_format() {
     let to = world.direct(300_000, 4096);
     assert_eq!(world.run(channel, &read(3, 0, 8, to)).response().status, 0);
     assert_eq!(world.bytes(300_000, 4096), bytes);
+    assert_eq!(world.server.counters().immediate, 1, "the others' data was fetched");
     // In pieces of odd lengths, with all descriptors in the unit, some of them, and none.
     let lens = [1usize, 511, 4096, 100_000, (256 << 10) - 104_608];
     let mut at = 7;
@@ -111,6 +112,7 @@ fn data_goes_both_ways_in_every_format() {
         assert_eq!(world.run(channel, &read(tag + 20, 1000, 512, to)).response().status, 0);
         assert!(world.bytes(1 << 20, large.len()) == large, "{here} descriptors in the unit");
     }
+    assert_eq!(world.server.counters().tables, 4, "those of which a part was left in memory");
 }
 
 #[test]

@@ -59,6 +59,11 @@ pub fn methods() -> Vec<FabricMethod> {
         FabricMethod::new("srp_get_listeners", "Shows the addresses.", targets::listeners),
         FabricMethod::new("srp_get_targets", "Shows the target ports.", targets::get),
         FabricMethod::new("srp_get_channels", "Shows the channels of initiators.", targets::channels),
+        FabricMethod::new(
+            "srp_get_stats",
+            "Counts what happened to channels, on the devices that are listened on.",
+            targets::stats,
+        ),
     ]
 }
 

@@ -8,7 +8,7 @@ use scsi::target::UnitConfig;
 use wire::srp::PortId;
 
 use super::params::{AddLun, Admission, Listener, RemoveLun, Target};
-use super::results::{Channel, Lun, TargetPort};
+use super::results::{Channel, Lun, Stats, TargetPort};
 use super::{listen_error, srp_error};
 use crate::error::{Errno, RpcError};
 use crate::fabric::At;
@@ -85,6 +85,25 @@ pub(super) fn channels(at: At<'_>, _: NoParams) -> Result<Vec<Channel>, RpcError
         outstanding: channel.outstanding,
     };
     Ok(at.shard.srp().channels().map(show).collect())
+}
+
+pub(super) fn stats(at: At<'_>, _: NoParams) -> Result<Stats, RpcError> {
+    let counters = at.shard.srp().counters();
+    Ok(Stats {
+        logins: counters.logins,
+        rejected: counters.rejected,
+        replaced: counters.replaced,
+        logged_out: counters.logged_out,
+        broken: counters.broken,
+        terminated: counters.terminated,
+        invalid: counters.invalid,
+        immediate: counters.immediate,
+        tables: counters.tables,
+        stalls: counters.stalls,
+        holds: counters.holds,
+        events: counters.events,
+        discovered: counters.discovered,
+    })
 }
 
 /// The two halves of a target port's name.

@@ -13,7 +13,7 @@ use stdx::slab::Key;
 use verbs::endpoint::{Endpoint, Happening, Options};
 use verbs::loopback::Loopback;
 use verbs::{Access, Connections, Data as Bytes, Key as MemoryKey, PortSpace, Provider, Remote};
-use wire::nvme::rdma::{PRIVATE_DATA_LEN, QueueAccept};
+use wire::nvme::rdma::{PRIVATE_DATA_LEN, QueueAccept, RejectStatus};
 use wire::nvme::{CompletionQueueEntry, NvmOpcode, Sgl, Status, SubmissionQueueEntry};
 
 const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4420);
@@ -38,6 +38,8 @@ struct Bench {
     last: Vec<u8>,
     /// The words in which the queue was asked for.
     asked: Vec<u8>,
+    /// In which words the controller refuses queues, if it does.
+    refusal: Option<Vec<u8>>,
 }
 
 impl Bench {
@@ -47,6 +49,13 @@ impl Bench {
 
     /// A queue of this kind, whose controller has so many receives.
     fn with(parameters: Parameters, receives: u16) -> Self {
+        let mut bench = Self::idle(parameters);
+        bench.ask(receives);
+        bench
+    }
+
+    /// A queue that has asked for nothing yet.
+    fn idle(parameters: Parameters) -> Self {
         let mut env = StillEnv::new(1);
         let mut device = Loopback::new(verbs::Limits::default(), ADDRESS.ip());
         let access = Access::LOCAL_WRITE.with(Access::REMOTE_READ).with(Access::REMOTE_WRITE);
@@ -66,10 +75,21 @@ impl Bench {
         let memory = env.mem().whole(region);
         let queue = QueuePair::new(parameters);
         let (peer, capsules, last, asked) = (None, Vec::new(), Vec::new(), Vec::new());
-        let mut bench = Self { env, device, ours, theirs, queue, memory, peer, capsules, last, asked };
-        bench.act(|queue, cx| queue.ask(cx, ADDRESS));
-        bench.settle(receives);
-        bench
+        let refusal = None;
+        Self { env, device, ours, theirs, queue, memory, peer, capsules, last, asked, refusal }
+    }
+
+    fn ask(&mut self, receives: u16) {
+        self.act(|queue, cx| queue.ask(cx, ADDRESS));
+        self.settle(receives);
+    }
+
+    /// How a queue ends that is refused in these words.
+    fn refused(words: &[u8]) -> State {
+        let mut bench = Self::idle(parameters());
+        bench.refusal = Some(words.to_vec());
+        bench.ask(ENTRIES);
+        bench.queue.state()
     }
 
     fn connected() -> Self {
@@ -110,8 +130,11 @@ impl Bench {
     }
 
     fn handle_theirs(&mut self, happening: Happening, receives: u16) {
-        let Self { env, device, theirs, .. } = self;
+        let Self { env, device, theirs, refusal, .. } = self;
         match happening {
+            Happening::Requested(requested) if refusal.is_some() => {
+                theirs.reject(device, requested.request, refusal.as_deref().unwrap_or_default());
+            }
             Happening::Requested(requested) => {
                 let answer = QueueAccept { controller_receive_size: receives }.encode();
                 self.asked = requested.private_data.bytes()[..PRIVATE_DATA_LEN].to_vec();
@@ -137,7 +160,8 @@ impl Bench {
             Happening::Received { received, .. } => {
                 self.act(|queue, cx| queue.handle_received(cx, received));
             }
-            Happening::Refused { .. } | Happening::Requested(_) => unreachable!(),
+            Happening::Refused { why, .. } => self.queue.handle_refused(why),
+            Happening::Requested(_) => unreachable!(),
         }
     }
 
@@ -263,4 +287,22 @@ fn no_more_is_outstanding_than_the_controller_has_receives_for() {
     let taken = (0..ENTRIES).filter(|_| bench.queue.submit(bench.env.now(), &command, Data::None, 5).is_ok());
     assert_eq!(taken.count(), 3);
     assert_eq!(Bench::new(0).queue.state(), State::Ended(QueueEnd::BadAccept));
+}
+
+/// RDMA Transport 1.0, figure 9: every status there is, and what is none.
+#[test]
+fn a_queue_that_is_refused_ends_with_the_controllers_reason() {
+    let statuses: Vec<_> = (0..=u16::MAX).filter_map(RejectStatus::from_code).collect();
+    assert_eq!(statuses.len(), 9);
+    for status in statuses {
+        assert_eq!(Bench::refused(&status.encode()), State::Ended(QueueEnd::Rejected(status)));
+    }
+    let [low, high] = RejectStatus::QueueId.code().to_le_bytes();
+    for (said, what) in [
+        ([0, 0, 0, 0], "no reason"),
+        ([0, 0, 10, 0], "a reason that there is not"),
+        ([1, 0, low, high], "a reason in another format"),
+    ] {
+        assert_eq!(Bench::refused(&said), State::Ended(QueueEnd::RejectedOtherwise), "{what}");
+    }
 }

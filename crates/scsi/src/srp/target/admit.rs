@@ -149,6 +149,7 @@ impl Channel {
         let command = srp::Command::decode(unit).map_err(srp::CommandError::reason)?;
         let immediate = self.immediate(&command, message)?;
         self.spend()?;
+        cx.counters.immediate += u64::from(immediate.is_some());
         let Some(attribute) = attribute(command.attribute) else {
             self.refuse(cx, &command);
             return Ok(false);

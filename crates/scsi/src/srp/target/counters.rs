@@ -17,6 +17,10 @@ pub struct Counters {
     pub terminated: u64,
     /// Commands with fields that contradict each other.
     pub invalid: u64,
+    /// Commands whose data came with them.
+    pub immediate: u64,
+    /// Tables of descriptors that were read from initiators' memory.
+    pub tables: u64,
     /// Times a request waited for a buffer or for room among the work under way.
     pub stalls: u64,
     /// Times a channel waited for what an earlier nexus of its name left.
@@ -39,6 +43,8 @@ impl Counters {
             broken: self.broken + other.broken,
             terminated: self.terminated + other.terminated,
             invalid: self.invalid + other.invalid,
+            immediate: self.immediate + other.immediate,
+            tables: self.tables + other.tables,
             stalls: self.stalls + other.stalls,
             holds: self.holds + other.holds,
             events: self.events + other.events,

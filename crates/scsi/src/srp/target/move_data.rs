@@ -44,6 +44,7 @@ impl Channel {
         if posted.is_ok() {
             task.under_way += 1;
             task.stage = Stage::FetchingTable;
+            cx.counters.tables += 1;
         }
         posted.is_ok()
     }

@@ -78,7 +78,7 @@ pub(super) fn serve(lab: &Lab, volumes: &[&str]) -> Result<Daemon> {
 }
 
 /// Has the kernel's target serve 64 MiB of RAM in the guest, over a transport.
-fn kernel_target(lab: &Lab, transport: &str) -> Result<()> {
+pub(super) fn kernel_target(lab: &Lab, transport: &str) -> Result<()> {
     let serving = script_over(transport, include_str!("inside/nvmet.sh")).set("ADDRESS", GUEST);
     lab.once(if transport == "rdma" { "nvmet-rdma" } else { "nvmet-tcp" }, &serving)
 }

@@ -25,7 +25,7 @@ pub fn all(lab: &Lab, transport: &str) -> Result<()> {
     bench(lab, transport)
 }
 
-fn url(transport: &str) -> String {
+pub fn url(transport: &str) -> String {
     format!("nvme+{transport}://{GUEST}:{PORT}/{NQN}?ns=1")
 }
 

@@ -28,6 +28,12 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario("storage-rdma-iser-fio", "random I/O of 512 bytes to 1 MiB, verified by crc32c", |lab| {
             tried(lab, disk::FIO, 240)
         }),
+        scenario("storage-rdma-iser-sg3", "sg3-utils, each command against what it must find", |lab| {
+            of_two_units(lab, include_str!("../iscsi/inside/sg3.sh"), 180)
+        }),
+        scenario("storage-rdma-iser-resets", "several units, resets of a unit and of the host", |lab| {
+            of_two_units(lab, include_str!("inside/resets.sh"), 120)
+        }),
         scenario("storage-rdma-iser-chap", "both ends show who they are, and nobody else gets in", chap),
         scenario("storage-rdma-iser-libiscsi", "libiscsi's programs with iser://", libiscsi),
         scenario("storage-rdma-iser-watched", "tshark decodes every packet, and the CRCs are right", |lab| {
@@ -65,7 +71,7 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario(
             "storage-rdma-iser-target-lio",
             "weft info, copy, read, verify, bench and discover agree with LIO, and show it who they are",
-            lio,
+            |lab| with_lio(lab, use_lio),
         ),
     ]
 }
@@ -88,9 +94,19 @@ fn tried(lab: &Lab, body: &'static str, seconds: u64) -> Result<()> {
     served(lab, body, seconds)
 }
 
-/// The same on the network as it is.
+/// The same with two units.
+fn of_two_units(lab: &Lab, body: &'static str, seconds: u64) -> Result<()> {
+    plain(lab)?;
+    serve_units(lab, &iscsi::ram_units(&[(64 * MIB, 512), (64 * MIB, 512)]), body, seconds)
+}
+
+/// One unit on the network as it is.
 fn served(lab: &Lab, body: &'static str, seconds: u64) -> Result<()> {
-    let daemon = iscsi::serve_rdma(lab, &one_unit())?;
+    serve_units(lab, &one_unit(), body, seconds)
+}
+
+fn serve_units(lab: &Lab, units: &[(&str, Value)], body: &'static str, seconds: u64) -> Result<()> {
+    let daemon = iscsi::serve_rdma(lab, units)?;
     lab.inside(&script(body).within(seconds))?;
     daemon.finish()
 }
@@ -110,20 +126,26 @@ fn libiscsi(lab: &Lab) -> Result<()> {
     daemon.finish()
 }
 
-fn lio(lab: &Lab) -> Result<()> {
+/// Does something while LIO is reached over iSER.
+pub(super) fn with_lio(lab: &Lab, act: impl FnOnce(&Lab) -> Result<()>) -> Result<()> {
     plain(lab)?;
     target::kernel_target(lab)?;
     let portal =
         |state| iscsi::script_over("iser", "lio_iser \"$STATE\"").set("ADDRESS", GUEST).set("STATE", state);
     lab.inside(&portal("1"))?;
-    let outcome = use_lio(lab);
+    let outcome = act(lab);
     lab.inside(&portal("0"))?;
     outcome
 }
 
+/// The URL of LIO's unit.
+pub(super) fn kernel_unit() -> String {
+    format!("iser://{GUEST}:{PORT}/{IQN}/0")
+}
+
 fn use_lio(lab: &Lab) -> Result<()> {
     let at = format!("iser://{GUEST}:{PORT}");
-    target::use_it(lab, &format!("{at}/{IQN}/0"), |arguments| lab.weft_says(arguments))?;
+    target::use_it(lab, &kernel_unit(), |arguments| lab.weft_says(arguments))?;
     let offered = lab.weft_says(&["discover", &at])?;
     ensure!(offered.contains(IQN), "the target is not in: {offered}");
     target::show_who(lab, "iser")

@@ -3,6 +3,7 @@
 //! One file for each protocol. The network is that of the scenarios of RDMA itself; the scripts that try a disk are those of
 //! every protocol, and those of the command set are its own room's.
 
+mod disturbed;
 mod iser;
 mod nvme;
 mod served;
@@ -20,7 +21,7 @@ use std::time::Duration;
 /// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {
     let protocols = nvme::scenarios().into_iter().chain(iser::scenarios()).chain(srp::scenarios());
-    protocols.chain(served::scenarios()).collect()
+    protocols.chain(disturbed::scenarios()).chain(served::scenarios()).collect()
 }
 
 /// A network that loses nothing, with the kernel's device on it.

@@ -22,10 +22,11 @@ pub fn scenarios() -> Vec<Scenario> {
     let scenario = |name, about, run| Scenario { name, about, needs_weft: true, run };
     vec![
         scenario("storage-rdma-srp-ways", "every way to move data, several channels", |lab| {
-            tried(lab, include_str!("inside/srp_ways.sh"), 180)
+            plain(lab)?;
+            ways(lab)
         }),
         scenario("storage-rdma-srp-resets", "several units, resets of a unit and of the host", |lab| {
-            tried(lab, include_str!("inside/srp_resets.sh"), 120)
+            tried(lab, include_str!("inside/resets.sh"), 120)
         }),
         scenario("storage-rdma-srp-raw", "16 MiB written and read back with equal sums", |lab| {
             tried(lab, disk::RAW, 180)
@@ -78,13 +79,9 @@ fn script(body: &'static str) -> Script {
 /// Our initiator with the kernel's target, by every way to move data.
 fn srpt(lab: &Lab) -> Result<()> {
     plain(lab)?;
-    kernel_target(lab)?;
-    let serve = Script::new("", include_str!("inside/srpt.sh"));
-    let said = lab.inside(&serve.set("ADDRESS", GUEST).set("PORT", &PORT.to_string()))?;
-    let guid = said.lines().find_map(|line| line.strip_prefix("service ")).context("no service GUID")?;
-    let guid = guid.trim().trim_start_matches("0x");
-    let target = format!("srp://{GUEST}:{PORT}/{guid:0>16}{guid:0>16}");
-    found(lab, guid)?;
+    let guid = kernel_port(lab)?;
+    let target = format!("srp://{GUEST}:{PORT}/{guid}{guid}");
+    found(lab, &guid)?;
     use_it(lab, &format!("{target}/0"), |arguments| lab.weft_says(arguments))?;
     let pieces = format!("{target}/0?channels=2&immediate=0&piece=16K");
     lab.weft_says(&["verify", &pieces, "--destroy", "--length", "4M"])?;
@@ -94,11 +91,26 @@ fn srpt(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
+/// The URL of the unit of the kernel's target.
+pub(super) fn kernel_unit(lab: &Lab) -> Result<String> {
+    let guid = kernel_port(lab)?;
+    Ok(format!("srp://{GUEST}:{PORT}/{guid}{guid}/0"))
+}
+
+/// Has the kernel's target serve LIO's unit; says both halves of its port's name.
+fn kernel_port(lab: &Lab) -> Result<String> {
+    kernel_target(lab)?;
+    let serve = Script::new("", include_str!("inside/srpt.sh"));
+    lab.once("srpt", &serve.set("ADDRESS", GUEST).set("PORT", &PORT.to_string()))?;
+    let said = lab.inside(&Script::new("", "cat /sys/module/ib_srpt/parameters/srpt_service_guid"))?;
+    Ok(format!("{:0>16}", said.trim().trim_start_matches("0x")))
+}
+
 /// The kernel tells of its target by device management.
 fn found(lab: &Lab, guid: &str) -> Result<()> {
     let said = lab.weft_says(&["--json", "discover", &format!("srp://{GUEST}:{PORT}")])?;
     let said: Value = serde_json::from_str(&said)?;
-    let expected = format!("id_ext={guid:0>16},ioc_guid={guid:0>16},dest={GUEST}:{PORT}");
+    let expected = format!("id_ext={guid},ioc_guid={guid},dest={GUEST}:{PORT}");
     let found = said["targets"][0]["add_target"].as_str();
     ensure!(found == Some(&expected), "the kernel's target is not found: {said}");
     Ok(())
@@ -109,6 +121,78 @@ fn tried(lab: &Lab, body: &'static str, seconds: u64) -> Result<()> {
     plain(lab)?;
     served(lab, body, seconds)
 }
+
+/// Every way of the kernel's to move data, and what our target saw of it.
+fn ways(lab: &Lab) -> Result<()> {
+    let daemon = serve_ram(lab)?;
+    let mut rpc = daemon.rpc()?;
+    for way in WAYS {
+        let before = rpc.call("srp_get_stats", None)?;
+        let tried =
+            script(include_str!("inside/srp_way.sh")).set("LOGIN", way.login).set("MODULE", way.module);
+        lab.inside(&tried.within(60))?;
+        let after = rpc.call("srp_get_stats", None)?;
+        let grown = |name: &str| Some(after[name].as_u64()? - before[name].as_u64()?);
+        let [logins, immediate, tables] = ["logins", "immediate", "tables"].map(grown);
+        let seen =
+            format!("{}: {logins:?} logins, {immediate:?} with immediate data, {tables:?} tables", way.name);
+        ensure!(logins == Some(way.channels), "not {} channels: {seen}", way.channels);
+        ensure!(immediate.is_some_and(|some| (some > 0) == way.is_immediate), "data came otherwise: {seen}");
+        ensure!(
+            tables.is_some_and(|some| (some > 0) == way.is_fetched),
+            "descriptors came otherwise: {seen}"
+        );
+    }
+    daemon.finish()
+}
+
+/// A way to move data.
+struct Way {
+    name: &'static str,
+    /// Options of the login, and of the module.
+    login: &'static str,
+    module: &'static str,
+    channels: u64,
+    /// Data comes with its command.
+    is_immediate: bool,
+    /// Tables of descriptors are left in memory.
+    is_fetched: bool,
+}
+
+const WAYS: [Way; 4] = [
+    Way {
+        name: "immediate data, several channels",
+        login: ",ch_count=4",
+        module: "",
+        channels: 4,
+        is_immediate: true,
+        is_fetched: false,
+    },
+    Way {
+        name: "registered memory",
+        login: ",ch_count=1",
+        module: "use_imm_data=0",
+        channels: 1,
+        is_immediate: false,
+        is_fetched: false,
+    },
+    Way {
+        name: "tables in the unit",
+        login: ",ch_count=1,cmd_sg_entries=64",
+        module: "use_imm_data=0 never_register=1",
+        channels: 1,
+        is_immediate: false,
+        is_fetched: false,
+    },
+    Way {
+        name: "tables in memory",
+        login: ",ch_count=1,cmd_sg_entries=2,allow_ext_sg=1,sg_tablesize=256",
+        module: "use_imm_data=0 never_register=1",
+        channels: 1,
+        is_immediate: false,
+        is_fetched: true,
+    },
+];
 
 /// The same on the network as it is.
 fn served(lab: &Lab, body: &'static str, seconds: u64) -> Result<()> {

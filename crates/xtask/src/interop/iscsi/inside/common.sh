@@ -38,6 +38,7 @@ attach() { # plain, checked (with digests) or patient (through an outage)
     plain) login ;;
     esac
 }
+reset_all() { sg_reset -t "$DEV"; }
 leave() {
     node -u
     wait_for '[ -z "$(units 0)" ]'

@@ -40,6 +40,9 @@ attach() { # plain, checked (tables of descriptors, partly left in memory) or pa
     plain) login ;;
     esac
 }
+reset_all() { # the host's reset logs in again
+    sg_reset -H "$DEV" && wait_for 'dmesg | grep -q "$OUTAGE_SEEN"'
+}
 leave() {
     local port
     for port in $(ports); do echo 1 >"$port/delete"; done

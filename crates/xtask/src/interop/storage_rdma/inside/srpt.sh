@@ -12,4 +12,3 @@ ln -s /sys/kernel/config/target/core/iblock_0/ram lun/lun_0/
 mkdir -p "acls/$ADDRESS/lun_0"
 ln -s "$PWD/lun/lun_0" "acls/$ADDRESS/lun_0/"
 echo 1 >enable
-echo "service $(cat /sys/module/ib_srpt/parameters/srpt_service_guid)"

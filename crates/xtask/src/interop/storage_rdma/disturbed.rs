@@ -1,0 +1,74 @@
+//! The kernel's targets with our initiators, disturbed: packets are lost, and the target ends every queue pair in the middle of
+//! I/O and is gone for a while.
+//!
+//! Weft serves the target's volume on, by NVMe/TCP, to the guest that has it: so it is the kernel's own programs that write, note
+//! what was acknowledged, and look whether it is there.
+
+use super::{iser, lossy, plain, srp};
+use crate::guest::HOST_ADDRESS;
+use crate::interop::iscsi::IQN;
+use crate::interop::iscsi::target::use_it;
+use crate::interop::lab::{Daemon, Lab, Script};
+use crate::interop::nvme::{self, NQN};
+use crate::interop::{Scenario, disk};
+use anyhow::Result;
+use std::cell::Cell;
+
+/// The scenarios.
+pub fn scenarios() -> Vec<Scenario> {
+    let scenario = |name, about, run| Scenario { name, about, needs_weft: true, run };
+    let gone =
+        "the kernel's target ends all queue pairs in mid I/O, comes back at once, and later: nothing is lost";
+    let loss = "our initiator and the kernel's target, with one packet of a hundred lost";
+    vec![
+        scenario("storage-rdma-nvme-target-gone", gone, |lab| disturb(lab, NVMET)),
+        scenario("storage-rdma-nvme-target-loss", loss, |lab| lose(lab, NVMET)),
+        scenario("storage-rdma-iser-target-lio-gone", gone, |lab| {
+            iser::with_lio(lab, |lab| disturb(lab, ISERT))
+        }),
+        scenario("storage-rdma-iser-target-lio-loss", loss, |lab| {
+            iser::with_lio(lab, |lab| lose(lab, ISERT))
+        }),
+        scenario("storage-rdma-srp-srpt-gone", gone, |lab| disturb(lab, SRPT)),
+        scenario("storage-rdma-srp-srpt-loss", loss, |lab| lose(lab, SRPT)),
+    ]
+}
+
+/// One of the kernel's targets.
+#[derive(Clone, Copy)]
+struct Target {
+    /// Its volume; it is there when this is known.
+    url: fn(&Lab) -> Result<String>,
+    /// How it is taken away, and how it comes back, in the guest's words.
+    gone: &'static str,
+}
+
+const NVMET: Target = Target {
+    url: |lab| {
+        nvme::kernel_target(lab, "rdma")?;
+        Ok(nvme::target::url("rdma"))
+    },
+    gone: include_str!("inside/nvmet_gone.sh"),
+};
+const ISERT: Target = Target { url: |_| Ok(iser::kernel_unit()), gone: include_str!("inside/isert_gone.sh") };
+const SRPT: Target = Target { url: srp::kernel_unit, gone: include_str!("inside/srpt_gone.sh") };
+
+/// Two writers go on through it all.
+fn disturb(lab: &Lab, target: Target) -> Result<()> {
+    plain(lab)?;
+    let url = (target.url)(lab)?;
+    let script = |body| nvme::script_over("tcp", body).set("ADDRESS", HOST_ADDRESS);
+    let pause = Cell::new("0");
+    let take_away = |_: &Daemon| {
+        let script = Script::new("", target.gone).set("NQN", NQN).set("IQN", IQN);
+        lab.inside(&script.set("PAUSE", pause.replace("5"))).map(drop)
+    };
+    disk::interruption(lab, script, |_| nvme::serve(lab, &["--volume", &url]), take_away)
+}
+
+/// Our initiator does what it can do while packets are lost.
+fn lose(lab: &Lab, target: Target) -> Result<()> {
+    plain(lab)?;
+    let url = (target.url)(lab)?;
+    lossy(lab, || use_it(lab, &url, |arguments| lab.weft_says(arguments)))
+}
