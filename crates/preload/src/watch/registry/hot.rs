@@ -1,6 +1,6 @@
 //! The watches that something happened to since a thread last slept on their set.
 
-use super::{WATCHES, Watch, Watches, tag};
+use super::{Set, WATCHES, Watch, Watches, tag};
 use crate::connection::Connection;
 use crate::pace;
 use libc::{EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDNORM, EPOLLWRNORM, c_int, epoll_event};
@@ -123,11 +123,14 @@ pub fn fall_asleep(set: c_int) -> bool {
     })
 }
 
-/// Somebody slept on a set.
+/// Somebody slept on a set. What was lively before is looked at again: it need not ring one by one.
 pub fn wake(set: c_int) {
     WATCHES.with(|watches| {
-        let set = watches.set(set);
-        set.sleepers = set.sleepers.saturating_sub(1);
+        let known = watches.set(set);
+        known.sleepers = known.sleepers.saturating_sub(1);
+        if known.sleepers == 0 {
+            watches.disarm(set);
+        }
     });
 }
 
@@ -181,6 +184,22 @@ impl Watches {
         watches.any(|watch| watch.ready(&mut unsettled) != 0) || unsettled.count > 0
     }
 
+    /// The peers of those that rest need not ring; they are hot again. For who is awake, and alone.
+    fn disarm(&mut self, set: c_int) {
+        let Some(index) = self.sets.iter().position(|known| known.fd == set) else { return };
+        let Watches { sets, slots, .. } = self;
+        let Set { hot, resting, .. } = &mut sets[index];
+        for number in resting.drain(..) {
+            // Its number may be another's by now.
+            let watch = slots.get_mut(number).and_then(Option::as_mut);
+            if let Some(watch) = watch.filter(|watch| watch.set == set && !watch.is_hot) {
+                watch.ask_to_ring(false);
+                watch.is_hot = true;
+                hot.push(number);
+            }
+        }
+    }
+
     /// Has the peers of all hot watches ring; they are cold then. False if one has something to tell, and all is as it was.
     pub(super) fn arm(&mut self, set: c_int) -> bool {
         let Some(index) = self.sets.iter().position(|known| known.fd == set) else { return true };
@@ -199,7 +218,15 @@ impl Watches {
             watch.is_hot = is_ready;
         }
         if !is_ready {
-            sets[index].hot.clear();
+            let Set { hot, resting, .. } = &mut sets[index];
+            resting.clear();
+            for number in hot.drain(..) {
+                if let Some(watch) = slots[number].as_mut()
+                    && std::mem::take(&mut watch.is_lively)
+                {
+                    resting.push(number);
+                }
+            }
         }
         !is_ready
     }
@@ -235,6 +262,7 @@ impl Watch {
             self.told = Some(connection.look_for_bytes().written);
         }
         self.is_room_told |= told & WRITABLE != 0;
+        self.is_lively = true;
     }
 
     fn ask_to_ring(&self, is_wanted: bool) {

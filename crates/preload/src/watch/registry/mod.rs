@@ -50,6 +50,8 @@ pub struct Watch {
     /// The bell is in the set.
     has_bell: bool,
     is_hot: bool,
+    /// It had something to tell since a thread last slept on the set.
+    is_lively: bool,
     /// How far the peer had written when the program was last told.
     told: Option<u64>,
     /// The program was told that there is room, and has not filled it since.
@@ -77,6 +79,8 @@ struct Set {
     fd: c_int,
     /// Watches that something happened to.
     hot: Vec<usize>,
+    /// Those that were lively when a thread fell asleep on it: where one of them rings, others are about to.
+    resting: Vec<usize>,
     /// Threads that sleep on it; another set, or poll, counts as one that always does.
     sleepers: u32,
     is_roused: bool,
@@ -322,6 +326,7 @@ impl Watches {
             self.sets.push(Set {
                 fd,
                 hot: Vec::new(),
+                resting: Vec::new(),
                 sleepers: 0,
                 is_roused: false,
                 is_nested: false,
@@ -353,6 +358,7 @@ impl Watches {
             socket: None,
             has_bell: false,
             is_hot: false,
+            is_lively: false,
             told: None,
             is_room_told: false,
             next: *head,

@@ -98,9 +98,11 @@ pub fn scenarios() -> Vec<Scenario> {
             "processes that are killed in the middle, and what is left to others",
             |lab| play(lab, &["cc"], include_str!("deaths.sh")),
         ),
-        scenario("sockets-policy", "rules by program, role, place and port, and what --stats tells of them", |lab| {
-            play_once(lab, &["cc"], include_str!("common.sh"), include_str!("policy.sh"))
-        }),
+        scenario(
+            "sockets-policy",
+            "rules by program, role, place and port, and what --stats tells of them",
+            |lab| play_once(lab, &["cc"], include_str!("common.sh"), include_str!("policy.sh")),
+        ),
         scenario("sockets-node", "Node's http and net", |lab| play(lab, &["node"], include_str!("node.sh"))),
         scenario("sockets-java", "Java's channels, selectors, streams and files", |lab| {
             play(lab, &["java", "javac"], include_str!("java.sh"))
