@@ -66,6 +66,11 @@ pub fn set(fd: c_int, entry: Entry) -> bool {
     true
 }
 
+/// Is any descriptor that?
+pub fn is_any(entry: Entry) -> bool {
+    (0..=HIGHEST.load(Ordering::Relaxed)).any(|fd| get(fd) == entry)
+}
+
 /// The first descriptor of these that is anything to us.
 pub fn next_of_ours(from: c_int, to: c_int) -> Option<c_int> {
     let to = to.min(HIGHEST.load(Ordering::Relaxed));

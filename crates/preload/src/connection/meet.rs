@@ -315,8 +315,19 @@ pub fn listens(fd: c_int) {
         return connection.stay(Reason::Policy);
     }
     connection.released(fd);
-    // Where another process of the same port has the mark, it stands for both.
-    descriptors::set(fd, Entry::Listener(rendezvous::mark(at.port()).unwrap_or(0)));
+    let _: bool = mark(fd, at);
+}
+
+/// Says of a socket that listens, and that another program gave to this one, that it is one of ours; false if the policy does not want
+/// that.
+pub fn inherits(fd: c_int) -> bool {
+    let at = address::local(fd).filter(|&at| name::policy(Role::Server, at) != Use::Tcp);
+    at.is_some_and(|at| mark(fd, at))
+}
+
+/// Where another process of the same port has the mark, it stands for both.
+fn mark(fd: c_int, at: SocketAddr) -> bool {
+    descriptors::set(fd, Entry::Listener(rendezvous::mark(at.port()).unwrap_or(0)))
 }
 
 /// For how many calls one counts that moves so many bytes: who moves many in few calls is better off the sooner both ends meet.

@@ -41,7 +41,7 @@ mod sleep;
 mod tally;
 mod transmit;
 
-pub use meet::{accepted, connected, has_any_met, is_refused, listens, waits_for_several};
+pub use meet::{accepted, connected, has_any_met, inherits, is_refused, listens, waits_for_several};
 pub use receive::Request;
 pub use transmit::Source;
 

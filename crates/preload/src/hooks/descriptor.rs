@@ -156,13 +156,14 @@ fn duplicated(fd: c_int, to: c_int) -> c_int {
             errno::kept(|| connection.leave_alone(fd, Reason::Shared))
         }
         Some(connection) => errno::kept(|| connection.duplicated(to)),
-        None => {
-            if let Entry::Set(first) = descriptors::get(fd)
-                && !process::is_foreign()
-            {
-                errno::kept(|| registry::duplicate_set(to, first));
+        None if process::is_foreign() => {}
+        None => match descriptors::get(fd) {
+            Entry::Set(first) => errno::kept(|| registry::duplicate_set(to, first)),
+            listener @ Entry::Listener(_) => {
+                descriptors::set(to, listener);
             }
-        }
+            _ => {}
+        },
     }
     to
 }

@@ -4,13 +4,14 @@ use super::hooks;
 use crate::connection::{self, Connection};
 use crate::descriptors::{self, Entry};
 use crate::watch::registry;
-use crate::{address, errno, next, process, uring};
+use crate::{address, errno, next, option, process, uring};
 use core::ffi::c_void;
 use launch::Reason;
 use launch::page::Phase;
 use libc::{
-    AF_INET, AF_INET6, EINPROGRESS, EINTR, ENOPROTOOPT, IPPROTO_TCP, SHUT_RD, SHUT_RDWR, SO_RCVLOWAT,
-    SO_ZEROCOPY, SOCK_STREAM, SOL_SOCKET, TCP_REPAIR, TCP_ULP, c_int, sockaddr, socklen_t,
+    AF_INET, AF_INET6, EINPROGRESS, EINTR, ENOPROTOOPT, IPPROTO_TCP, SHUT_RD, SHUT_RDWR, SO_DOMAIN,
+    SO_PROTOCOL, SO_RCVLOWAT, SO_ZEROCOPY, SOCK_STREAM, SOL_SOCKET, TCP_REPAIR, TCP_ULP, c_int, sockaddr,
+    socklen_t,
 };
 
 hooks! {
@@ -111,10 +112,24 @@ hooks! {
 }
 
 fn accepted(listener: c_int, fd: c_int) -> c_int {
-    if fd >= 0 && matches!(descriptors::get(listener), Entry::Listener(_)) && !uring::is_used() {
+    if fd >= 0 && !uring::is_used() && errno::kept(|| is_ours(listener)) {
         errno::kept(|| connection::accepted(fd));
     }
     fd
+}
+
+/// Is this a listener that said that it is one, or may say so now? It may have been made by another program, which gave it to this one.
+fn is_ours(listener: c_int) -> bool {
+    match descriptors::get(listener) {
+        Entry::Listener(_) => true,
+        Entry::Foreign if !process::is_foreign() && is_tcp(listener) => connection::inherits(listener),
+        _ => false,
+    }
+}
+
+fn is_tcp(fd: c_int) -> bool {
+    option::number(fd, SO_PROTOCOL) == Some(IPPROTO_TCP)
+        && matches!(option::number(fd, SO_DOMAIN), Some(AF_INET | AF_INET6))
 }
 
 /// The program is about to lose a descriptor, or has lost it.
@@ -131,7 +146,9 @@ pub fn lost(fd: c_int) {
         }
         Entry::Listener(mark) => {
             descriptors::set(fd, Entry::Foreign);
-            crate::private::close(mark);
+            if mark != 0 && !descriptors::is_any(Entry::Listener(mark)) {
+                crate::private::close(mark);
+            }
         }
         Entry::Set(first) => {
             descriptors::set(fd, Entry::Foreign);

@@ -84,6 +84,13 @@ impl Set {
             self.is_roused = control(self.fd, EPOLL_CTL_ADD, rouser, EPOLLIN as u32, ROUSER);
         }
     }
+
+    /// Takes that back.
+    pub(super) fn calm(&mut self) {
+        if let Some(rouser) = rouser().filter(|_| std::mem::take(&mut self.is_roused)) {
+            control(self.fd, EPOLL_CTL_DEL, rouser, 0, 0);
+        }
+    }
 }
 
 /// Is this what the kernel tells of a set that was roused?
@@ -93,12 +100,7 @@ pub fn is_rouser(data: u64) -> bool {
 
 /// Somebody woke, and looks.
 pub fn roused(set: c_int) {
-    WATCHES.with(|watches| {
-        let set = watches.set(set);
-        if let Some(rouser) = rouser().filter(|_| std::mem::take(&mut set.is_roused)) {
-            control(set.fd, EPOLL_CTL_DEL, rouser, 0, 0);
-        }
-    });
+    WATCHES.with(|watches| watches.set(set).calm());
 }
 
 /// A descriptor that can always be read.

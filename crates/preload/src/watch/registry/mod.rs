@@ -255,7 +255,7 @@ pub fn nests(set: c_int) {
     settle_nested();
 }
 
-/// Somebody is about to sleep who may watch sets of sets: those that have something to tell say so to the kernel.
+/// Somebody is about to sleep who may watch sets of sets: those that have something to tell say so to the kernel, and others no more.
 pub fn settle_nested() {
     if !IS_ANY_NESTED.load(Ordering::Relaxed) {
         return;
@@ -263,7 +263,9 @@ pub fn settle_nested() {
     WATCHES.with(|watches| {
         let nested: Vec<c_int> = watches.sets.iter().filter(|set| set.is_nested).map(|set| set.fd).collect();
         for set in nested {
-            if !watches.arm(set) {
+            if watches.arm(set) {
+                watches.set(set).calm();
+            } else {
                 watches.set(set).rouse();
             }
         }

@@ -14,6 +14,7 @@ import zlib
 
 MANY = 10_000
 GIGABYTE = 1 << 30
+LARGE, LARGE_EVERY = 100_000, 200
 PIECE = bytes(place * 7 % 251 for place in range(1 << 20))
 
 
@@ -90,15 +91,23 @@ def used(port, wanted):
 
 
 def with_many(port):
-    connections = []
+    """Each has several turns, and some of them move much."""
+    connections, sent, got = [], 0, 0
     for number in range(many()):
         connection = socket.create_connection(("127.0.0.1", port))
         connections.append(connection)
         for turn in range(2):
             exchange(connection, number, turn)
-    for turn in range(2, 4):
+    for turn in range(2, 9):
         for number, connection in enumerate(connections):
             exchange(connection, number, turn)
+            if number % LARGE_EVERY == turn:
+                start = number % len(PIECE) // 2
+                message = PIECE[start : start + LARGE]
+                connection.sendall(message)
+                sent = zlib.crc32(message, sent)
+                got = zlib.crc32(receive(connection, LARGE), got)
+    assert sent == got and sent != 0
     print(len(connections), "connections")
 
 

@@ -93,8 +93,14 @@ static void nested(void) {
     for (int turn = 0; turn < TURNS; turn++) {
         if (turn % 3) put(fd, "later\n", 6);
         else put(fd, "later 20\n", 9);
-        if (turn % 2) check(poll(&entry, 1, LONG_MS) == 1 && entry.revents == POLLIN, "a set of sets is not readable");
-        check(is_told(outer, LONG_MS, 3) && is_told(middle, 0, 2) && is_told(inner, 0, 1), "a set of sets is silent");
+        int is_inner = 0;
+        // Two ends that have just met may wake a set of sets once without having anything to tell.
+        for (int look = 0; !is_inner && look < 3; look++) {
+            if (turn % 2) check(poll(&entry, 1, LONG_MS) == 1 && entry.revents == POLLIN, "a set of sets is not readable");
+            check(is_told(outer, LONG_MS, 3), "a set of sets is silent");
+            is_inner = is_told(middle, 0, 2) && is_told(inner, 0, 1);
+        }
+        check(is_inner, "a set of sets has nothing to tell");
         expect(fd, "later\n");
         check(!is_told(outer, 0, 3) && !is_told(middle, 0, 2) && !is_told(inner, 0, 1), "a set of sets tells of nothing");
         check(poll(&entry, 1, 0) == 0, "a set of sets is readable without reason");

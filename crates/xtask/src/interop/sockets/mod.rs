@@ -26,12 +26,14 @@ const WAYS: [&str; 4] = ["both", "server", "client", "none"];
 const NAMESPACES: [&str; 5] = ["python3", "unshare", "nsenter", "ip", "ss"];
 
 /// What scripts find in their folder.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 11] = [
     ("stream.py", include_str!("stream.py")),
     ("ways.h", include_str!("ways.h")),
     ("ways.c", include_str!("ways.c")),
     ("met.c", include_str!("met.c")),
     ("deaths.c", include_str!("deaths.c")),
+    ("busy.c", include_str!("busy.c")),
+    ("strangers.py", include_str!("strangers.py")),
     ("load.py", include_str!("load.py")),
     ("hosts.py", include_str!("hosts.py")),
     ("web.js", include_str!("web.js")),
@@ -83,6 +85,23 @@ pub fn scenarios() -> Vec<Scenario> {
             "two containers that share a directory: bytes both ways, killed peers, other users' directories",
             |lab| play(lab, &NAMESPACES, concat!(include_str!("cable.sh"), include_str!("containers.sh"))),
         ),
+        scenario("sockets-node", "Node's http and net", |lab| play(lab, &["node"], include_str!("node.sh"))),
+        scenario("sockets-java", "Java's channels, selectors, streams and files", |lab| {
+            play(lab, &["java", "javac"], include_str!("java.sh"))
+        }),
+        scenario("sockets-go", "programs in Go, and without the dynamic linker: on TCP, and right", |lab| {
+            play(lab, &["websocketd", "hey", "busybox", "curl", "ab", "nc"], include_str!("go.sh"))
+        }),
+    ];
+    scenarios.extend(of_calls());
+    scenarios.extend(suites::scenarios());
+    scenarios
+}
+
+/// What calls answer, and who is carried, tried by programs that were written for it.
+fn of_calls() -> Vec<Scenario> {
+    let scenario = |name, about, run| Scenario { name, about, needs_weft: true, run };
+    vec![
         scenario(
             "sockets-ways",
             "connections that are given away with bytes on their way; calls by number, streams, wrong addresses",
@@ -103,16 +122,20 @@ pub fn scenarios() -> Vec<Scenario> {
             "rules by program, role, place and port, and what --stats tells of them",
             |lab| play_once(lab, &["cc"], include_str!("common.sh"), include_str!("policy.sh")),
         ),
-        scenario("sockets-node", "Node's http and net", |lab| play(lab, &["node"], include_str!("node.sh"))),
-        scenario("sockets-java", "Java's channels, selectors, streams and files", |lab| {
-            play(lab, &["java", "javac"], include_str!("java.sh"))
+        scenario(
+            "sockets-strangers",
+            "who meets a program and is somebody else, or says something else: on TCP, at once",
+            |lab| play_once(lab, &["cc", "python3"], include_str!("common.sh"), include_str!("strangers.sh")),
+        ),
+        scenario(
+            "sockets-listeners",
+            "listeners that were duplicated, inherited, given by others or made before a fork",
+            |lab| play(lab, &["cc", "python3"], include_str!("listeners.sh")),
+        ),
+        scenario("sockets-busy", "more pairs of programs than processors, and pairs that wait", |lab| {
+            play_once(lab, &["cc", "taskset"], include_str!("common.sh"), include_str!("busy.sh"))
         }),
-        scenario("sockets-go", "programs in Go, and without the dynamic linker: on TCP, and right", |lab| {
-            play(lab, &["websocketd", "hey", "busybox", "curl", "ab", "nc"], include_str!("go.sh"))
-        }),
-    ];
-    scenarios.extend(suites::scenarios());
-    scenarios
+    ]
 }
 
 /// Runs a script for each choice of ends.

@@ -8,6 +8,7 @@
 #include "ways.h"
 #include <limits.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/uio.h>
 
@@ -103,12 +104,8 @@ static void answer(int fd) {
     }
 }
 
-static void serve(int port) {
+static void accepting(int listener) {
     signal(SIGCHLD, SIG_IGN);
-    int listener = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-    struct sockaddr_in at = place(port);
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    check(bind(listener, (struct sockaddr *)&at, sizeof at) == 0 && listen(listener, 16) == 0, "listen");
     for (;;) {
         int fd = accept(listener, NULL, NULL);
         check(fd >= 0, "accept");
@@ -118,6 +115,26 @@ static void serve(int port) {
         }
         close(fd);
     }
+}
+
+// A listener may have another number, be another program's, or be several processes'.
+static void serve(int port, const char *how) {
+    int listener = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+    struct sockaddr_in at = place(port);
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    check(bind(listener, (struct sockaddr *)&at, sizeof at) == 0 && listen(listener, 16) == 0, "listen");
+    if (!strcmp(how, "duplicated")) {
+        int other = fcntl(listener, F_DUPFD, 20), third = dup2(other, 30);
+        check(other >= 20 && third == 30 && close(listener) == 0 && close(other) == 0, "other numbers");
+        listener = third;
+    }
+    if (!strcmp(how, "inherited")) become("accepting", listener, 0);
+    if (!strcmp(how, "early")) {
+        for (int child = 0; child < 3; child++) {
+            if (fork() == 0) prctl(PR_SET_PDEATHSIG, SIGKILL), accepting(listener);
+        }
+    }
+    accepting(listener);
 }
 
 static void printed(void) {
@@ -474,7 +491,8 @@ int main(int count, char **words) {
         {"mistaken", mistaken}, {"watched", watched}, {"bereaved", bereaved},
         {"used", asked}, {"crossed", crossed}, {"forked", forked}, {"borrowed", borrowed}, {"spawned", spawned}, {"passed", passed},
     };
-    if (!strcmp(words[1], "serve")) alarm(0), serve(atoi(words[2]));
+    if (!strcmp(words[1], "serve")) alarm(0), serve(atoi(words[2]), count > 3 ? words[3] : "");
+    if (!strcmp(words[1], "accepting")) alarm(0), accepting(atoi(words[3]));
     if (!strcmp(words[1], "given")) given(atoi(words[3]));
     if (!strcmp(words[1], "answering")) get_burst(atoi(words[3])), answer(atoi(words[3]));
     if (!strcmp(words[1], "taken")) taken(atoi(words[3]));
