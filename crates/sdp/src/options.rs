@@ -24,6 +24,8 @@ pub struct Options {
     pub cancel_timeout: Duration,
     /// How long the peer may take to end a connection that both closed; then we do.
     pub close_timeout: Duration,
+    /// How long the peer may go on once our half is closed and we read no more; then we end the connection.
+    pub leave_timeout: Duration,
     /// How long nothing may come before we look whether the peer is there; `None` is for ever.
     pub keep_alive: Option<Duration>,
 }
@@ -40,6 +42,7 @@ impl Default for Options {
             advert_timeout: Duration::from_secs(1),
             cancel_timeout: Duration::from_secs(60),
             close_timeout: Duration::from_secs(10),
+            leave_timeout: Duration::from_secs(60),
             keep_alive: None,
         }
     }

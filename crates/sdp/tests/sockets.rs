@@ -3,6 +3,8 @@
 mod support;
 
 use sdp::sockets::{Changed, Config, SocketError};
+use std::time::Duration;
+use stdx::env::Env;
 use support::World;
 
 #[test]
@@ -142,4 +144,34 @@ fn who_never_ends_a_closed_stream_is_left() {
     while world.sockets.streams() > 0 {
         world.wait();
     }
+}
+
+/// As TCP's FIN-WAIT-2 of a socket that nobody has any more: a peer that never closes its half keeps no stream of ours for ever.
+#[test]
+fn who_goes_on_with_a_stream_that_nobody_has_is_left() {
+    let mut world = World::narrow();
+    let [client, server] = world.pair();
+    world.write(client, b"farewell").expect("room");
+    world.close(client);
+    world.settle();
+    let closed_at = world.env.now();
+    assert_eq!(world.sockets.streams(), 2, "the peer may still close in peace");
+    world.wait();
+    assert!(world.env.now() >= closed_at + Duration::from_secs(60));
+    assert_eq!(world.sockets.streams(), 1);
+    assert_eq!(world.drain(server), b"farewell");
+    assert_eq!(world.read(server, &mut [0; 4]), Ok(0));
+    assert!(world.write(server, b"who reads this?").is_err());
+}
+
+/// Who reads on may wait for as long as it likes.
+#[test]
+fn a_stream_that_is_closed_for_writing_alone_stays() {
+    let mut world = World::narrow();
+    let [client, server] = world.pair();
+    world.shut_write(client);
+    world.settle();
+    assert_eq!(world.sockets.deadline(), None);
+    world.write(server, b"still here").expect("room");
+    assert_eq!(world.drain(client), b"still here");
 }

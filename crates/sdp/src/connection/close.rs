@@ -10,6 +10,8 @@ pub(super) struct Close {
     peer_closed: Option<Time>,
     /// We read no more.
     is_read_shut: bool,
+    /// We neither write nor read, since then.
+    left: Option<Time>,
     end: End,
 }
 
@@ -95,6 +97,18 @@ impl Close {
     pub(super) fn waits(&self) -> Option<Time> {
         let is_waiting = self.half == (Half::Closed { is_first: false }) && self.end == End::No;
         self.peer_closed.filter(|_| is_waiting)
+    }
+
+    /// Notes when we had no more to do with it.
+    pub(super) fn note_left(&mut self, now: Time) {
+        if self.is_closed() && self.is_read_shut {
+            self.left.get_or_insert(now);
+        }
+    }
+
+    /// Since when we neither write nor read while the peer goes on as if we did.
+    pub(super) fn left(&self) -> Option<Time> {
+        self.left.filter(|_| !self.is_peer_closed() && self.end == End::No)
     }
 
     /// The connection is to end now.

@@ -433,6 +433,7 @@ impl Connection {
             unread.map(|since| since + self.options.advert_timeout),
             cancelled.map(|since| since + self.options.cancel_timeout),
             self.close.waits().map(|since| since + self.options.close_timeout),
+            self.close.left().map(|since| since + self.options.leave_timeout),
             self.options.keep_alive.filter(|_| !self.close.is_ended()).map(|span| idle + span),
         ];
         parts.into_iter().fold(None, earliest)
@@ -444,14 +445,16 @@ impl Connection {
     /// When the peer does not let go of an advert: the connection ends.
     pub fn handle_timeout(&mut self, now: Time) -> Result<(), Violation> {
         let (unread, cancelled) = self.outgoing.waits();
-        if cancelled.is_some_and(|since| since + self.options.cancel_timeout <= now) {
+        let is_late = |since: Option<Time>, span| since.is_some_and(|since| since + span <= now);
+        let Options { advert_timeout, cancel_timeout, close_timeout, leave_timeout, .. } = self.options;
+        if is_late(cancelled, cancel_timeout) {
             self.close.end();
             return Err(Violation::CancelIgnored);
         }
-        if unread.is_some_and(|since| since + self.options.advert_timeout <= now) {
+        if is_late(unread, advert_timeout) {
             self.cancel_written(now);
         }
-        if self.close.waits().is_some_and(|since| since + self.options.close_timeout <= now) {
+        if is_late(self.close.waits(), close_timeout) || is_late(self.close.left(), leave_timeout) {
             self.close.end();
         }
         Ok(())

@@ -14,6 +14,7 @@ impl Connection {
     }
 
     fn next_step(&mut self, now: Time) -> Option<Step> {
+        self.close.note_left(now);
         if self.close.is_ours_to_end() && self.under_way.is_empty() {
             self.close.end();
         }

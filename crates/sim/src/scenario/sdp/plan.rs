@@ -39,6 +39,7 @@ impl Plan {
             advert_timeout: Duration::from_millis(prng.between(1, 200)),
             cancel_timeout: Duration::from_secs(3_600),
             close_timeout: Duration::from_secs(3_600),
+            leave_timeout: Duration::from_secs(3_600),
             keep_alive: prng.chance(1, 4).then_some(Duration::from_millis(50)),
         };
         Self {
