@@ -29,6 +29,8 @@ pub(crate) struct State {
     pub(crate) leader: Option<Leader>,
     /// Sockets of threads that sleep while another leads.
     pub(crate) followers: Vec<Key>,
+    /// Threads that were woken and have not looked yet.
+    pub(crate) roused: u32,
     /// Sockets whose waiters are to be woken.
     woken: Vec<Key>,
 }
@@ -60,6 +62,8 @@ pub(crate) struct Socket {
     pub(crate) waiters: u32,
     /// Those of them that sleep, and are woken by the condition variable.
     pub(crate) sleepers: u32,
+    /// Those of them that were woken and have not looked yet.
+    pub(crate) roused: u32,
     pub(crate) condvar: Arc<Condvar>,
     /// Tasks that wait for it.
     pub(crate) wakers: Vec<Waker>,
@@ -83,10 +87,22 @@ impl State {
         let mut env = Reactor::new(options.reactor())?;
         let port = Port::local(&mut env, Owner(0), &options)?;
         let sockets = Slab::new(options.sockets_max());
-        let (events, woken, followers) = (Vec::new(), Vec::new(), Vec::new());
+        let (events, woken, followers, roused) = (Vec::new(), Vec::new(), Vec::new(), 0);
         let ports = vec![port];
         let buffers = Slab::new(BUFFERS_MAX);
-        Ok(Self { env, options, ports, sockets, buffers, events, turns: 0, leader: None, followers, woken })
+        Ok(Self {
+            env,
+            options,
+            ports,
+            sockets,
+            buffers,
+            events,
+            turns: 0,
+            leader: None,
+            followers,
+            roused,
+            woken,
+        })
     }
 
     /// Nobody leads any more: one of those that sleep may.
@@ -152,7 +168,8 @@ impl State {
             }
             Stage::Asking { .. } | Stage::Failed { .. } => {}
         }
-        let socket = Socket { stage, waiters: 0, sleepers: 0, condvar: Arc::default(), wakers: Vec::new() };
+        let socket =
+            Socket { stage, waiters: 0, sleepers: 0, roused: 0, condvar: Arc::default(), wakers: Vec::new() };
         self.sockets.insert(socket).map_err(|_| error_of(SocketError::Limit))
     }
 

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Whoever leads is not rung for each thing that others find: while they look it only watches, waking now and then, and sees
-//! when they are gone.
+//! when they are gone. Once it has found something for one that sleeps it watches, too: that one looks from then on, so that the thread
+//! which bytes come for is the one that sees them.
 
 use crate::state::{Leader, Sleep, State};
 use reactor::Doorbell;
@@ -87,19 +88,28 @@ impl Shared {
             let is_alone = state.turns == turns;
             state.turn();
             turns = state.turns;
-            self.tell(&mut state);
+            let has_woken = self.tell(&mut state);
             let done = attempt(&mut state);
             if done.is_some() || until.is_some_and(|until| state.env.now() >= until) {
                 break done;
             }
             looks += 1;
             let may_lead = leads || state.leader.is_none();
-            state = if state.is_awake() && (may_lead && is_alone || looks < LOOKS_BESIDE) {
+            let is_watched = state.leader.is_some_and(|leader| leader.sleep == Sleep::Watching);
+            let is_looker = (may_lead || is_watched) && is_alone;
+            // Whoever leads and woke another leaves the looking to it, and who looks beside lets it run: it may need this very processor.
+            let gives_lead = may_lead && has_woken;
+            state = if state.is_awake() && !gives_lead && (is_looker || looks < LOOKS_BESIDE) {
+                let is_needed = state.roused > 0;
                 drop(state);
-                core::hint::spin_loop();
+                match is_needed {
+                    true => std::thread::yield_now(),
+                    false => core::hint::spin_loop(),
+                }
                 self.lock()
             } else if may_lead {
-                looks = 0;
+                // Others look: it looks no further if they still do when it wakes.
+                looks = if state.is_awake() { LOOKS_BESIDE } else { 0 };
                 leads = true;
                 self.sleep(state, socket, until)
             } else {
@@ -141,9 +151,10 @@ impl Shared {
         state
     }
 
-    /// Wakes those whose sockets have news, and who leads if turns are due that nobody may take.
-    fn tell(&self, state: &mut State) {
-        let mut rings = false;
+    /// Wakes those whose sockets have news, and who leads if turns are due that nobody may take. Whether there was one that slept beside
+    /// who leads.
+    fn tell(&self, state: &mut State) -> bool {
+        let (mut rings, mut roused) = (false, 0);
         while let Some(key) = state.poll_woken() {
             let is_leaders = state.leader.is_some_and(|leader| leader.socket == key);
             rings |= is_leaders && state.leader.is_some_and(|leader| leader.sleep != Sleep::None);
@@ -151,6 +162,8 @@ impl Shared {
                 found.wakers.drain(..).for_each(std::task::Waker::wake);
                 if found.sleepers > 0 {
                     found.condvar.notify_all();
+                    roused += found.sleepers - found.roused;
+                    found.roused = found.sleepers;
                 }
             }
         }
@@ -162,6 +175,8 @@ impl Shared {
             leader.sleep = Sleep::None;
             self.bell.ring();
         }
+        state.roused += roused;
+        roused > 0
     }
 }
 
@@ -176,6 +191,9 @@ fn follow<'a>(mut state: MutexGuard<'a, State>, socket: Key, until: Option<Time>
     let (mut state, _) = condvar.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner);
     if let Some(found) = state.socket(socket) {
         found.sleepers -= 1;
+        let was_roused = found.roused > 0;
+        found.roused -= u32::from(was_roused);
+        state.roused -= u32::from(was_roused);
     }
     if let Some(place) = state.followers.iter().position(|follower| *follower == socket) {
         state.followers.swap_remove(place);
@@ -188,4 +206,4 @@ const WATCH: Duration = Duration::from_millis(1);
 /// How long a follower sleeps without looking itself, at most.
 const FOLLOW: Duration = Duration::from_millis(500);
 /// Looks of one who waits beside another that leads, before it follows.
-const LOOKS_BESIDE: u32 = 256;
+const LOOKS_BESIDE: u32 = 32;

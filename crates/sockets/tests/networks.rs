@@ -8,9 +8,11 @@ use sdp::Options;
 use sdp::sockets::{Config, Placed, SocketError, Sockets, StreamId, Taken};
 use std::net::SocketAddr;
 use std::time::Duration;
+use stdx::env::Env;
 use stdx::mem::{Kind, Span};
 use stdx::prng::Prng;
 use support::{Faults, World};
+use verbs::Provider;
 use verbs::conformance::Setting;
 
 /// Two devices, and sockets on each.
@@ -411,4 +413,45 @@ fn a_peer_that_cannot_be_reached_is_found_by_who_looks_for_it() {
         }
     }
     assert_eq!(found, [Some(SocketError::TimedOut), None]);
+}
+
+/// How long a device looks after the last that it found or wrote, before it sleeps.
+fn look_span(two: &mut Two, ids: [StreamId; 2]) -> Duration {
+    two.write(0, ids[0], b"wake up").expect("room");
+    while two.read(1, ids[1], &mut [0; 10]).is_err() {
+        two.turn();
+    }
+    let began = two.world.envs[1].now();
+    loop {
+        let now = two.world.envs[1].now();
+        if two.world.devices[1].deadline().is_none_or(|at| at > now) {
+            return now.since(began);
+        }
+        two.world.set_now(now + Duration::from_micros(1));
+        two.world.work();
+    }
+}
+
+#[test]
+fn who_is_woken_soon_looks_for_longer_before_it_sleeps_again() {
+    let mut two = Two::on(World::on_one_machine(Kind::Published, [1000; 2], |usual| usual), wide());
+    let ids = two.pair();
+    let rest = |two: &mut Two, span: Duration| {
+        let now = two.world.envs[1].now();
+        two.world.set_now(now + span);
+    };
+    let usual = two.world.devices[1].config().neighbours.spin;
+    let about = |span: Duration, times: u32| span >= usual * times && span < usual * times + usual / 2;
+    look_span(&mut two, ids);
+    rest(&mut two, Duration::from_millis(5));
+    let span = look_span(&mut two, ids);
+    assert!(about(span, 1), "{span:?} after a long sleep");
+    for times in [2, 4, 8, 8] {
+        rest(&mut two, Duration::from_micros(20));
+        let span = look_span(&mut two, ids);
+        assert!(about(span, times), "{span:?}, {times} times the usual");
+    }
+    rest(&mut two, Duration::from_millis(5));
+    let span = look_span(&mut two, ids);
+    assert!(about(span, 1), "{span:?} after a long sleep");
 }

@@ -184,8 +184,7 @@ impl Neighbourhood {
         let kept = match message {
             Message::Bell => {
                 // Also if it rings for what was taken already: it rings once for each sleep, so this one is over.
-                self.found_at = env.now();
-                self.wake_up(env.mem());
+                self.heed_bell(env);
                 Some(false)
             }
             Message::Hello(hello) => self.link(env, key, hello, memory).then_some(true),

@@ -2,7 +2,7 @@
 //!
 //! A turn has three parts: [`Neighbourhood::receive`] takes what neighbours wrote, the provider lets its queue pairs write
 //! ([`Neighbourhood::serve`]), and [`Neighbourhood::finish`] tells neighbours what they wait to know. While neighbours lately
-//! wrote something the device looks again and again; then it says that it sleeps, looks once more, and is woken by a bell.
+//! wrote something, or were written to, the device looks again and again; then it says that it sleeps, looks once more, and is woken by a bell.
 
 mod links;
 mod receive;
@@ -13,6 +13,7 @@ use crate::neighbour::{Bytes, Neighbour};
 use crate::record::Record;
 use crate::{Config, Counters};
 use core::net::IpAddr;
+use core::time::Duration;
 use stdx::env::{Env, LinkListenerId, LinkName, Owner};
 use stdx::mem::{Memory, Span};
 use stdx::slab::{Key, Slab};
@@ -63,8 +64,12 @@ pub struct Neighbourhood {
     readable: Vec<Key>,
     /// Odd while we sleep.
     epoch: u32,
-    /// When something was last found.
-    found_at: Time,
+    /// When something was last found or written.
+    busy_at: Time,
+    /// How long we look since then before we sleep.
+    spin: Duration,
+    /// When we last went to sleep.
+    asleep_at: Time,
     /// Lists that are used again and again.
     pub(crate) spans: Vec<Span>,
     pub(crate) others: Vec<Span>,
@@ -102,7 +107,9 @@ impl Neighbourhood {
             may_accept: true,
             readable: Vec::new(),
             epoch: 1,
-            found_at: env.now(),
+            busy_at: env.now(),
+            spin: config.spin,
+            asleep_at: env.now(),
             spans: Vec::with_capacity(SPANS),
             others: Vec::with_capacity(SPANS),
             receive: Receive::default(),

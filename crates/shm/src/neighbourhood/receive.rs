@@ -38,7 +38,7 @@ impl Neighbourhood {
             }
         }
         if found {
-            self.found_at = env.now();
+            self.busy_at = env.now();
             self.wake_up(env.mem());
         }
         if self.is_awake() {

@@ -23,8 +23,10 @@ impl Neighbourhood {
         }
         if core::mem::take(&mut self.has_errands) {
             self.run_errands(env);
+            // Whoever was written to may answer.
+            self.busy_at = env.now();
         }
-        if self.is_awake() && !self.is_owing() && env.now() >= self.found_at + self.config.spin {
+        if self.is_awake() && !self.is_owing() && env.now() >= self.busy_at + self.spin {
             self.fall_asleep(env);
         }
         let looks_again = !self.is_awake() && self.is_short_of_room();
@@ -60,6 +62,19 @@ impl Neighbourhood {
         self.neighbours.iter().any(|(_, neighbour)| waits(neighbour))
     }
 
+    /// A bell wakes us. A sleep that was shorter than it takes to be woken was not worth it: then we look for longer before the next. Two ends
+    /// that each take about as long as the other looks would else sleep in turn, for good.
+    pub(super) fn heed_bell(&mut self, env: &mut dyn Env) {
+        let now = env.now();
+        if !self.is_awake() {
+            let is_short = now.since(self.asleep_at) < self.config.spin * SHORT_SLEEP;
+            let longer = (self.spin * 2).min(self.config.spin * LONGEST_SPIN);
+            self.spin = if is_short { longer } else { self.config.spin };
+        }
+        self.busy_at = now;
+        self.wake_up(env.mem());
+    }
+
     /// We look by ourselves from now on.
     pub(super) fn wake_up(&mut self, mem: &mut Memory) {
         if self.is_awake() {
@@ -78,6 +93,7 @@ impl Neighbourhood {
                 self.say_consumed(env, key, true);
             }
         }
+        self.asleep_at = env.now();
         self.epoch = self.epoch.wrapping_add(1);
         for (_, neighbour) in self.neighbours.iter() {
             neighbour.outbox.say_asleep(env.mem(), self.epoch);
@@ -88,7 +104,7 @@ impl Neighbourhood {
         let has_come =
             |neighbour: &Neighbour| neighbour.inbox.as_ref().is_some_and(|inbox| inbox.has_record(mem));
         if self.neighbours.iter().any(|(_, neighbour)| has_come(neighbour)) {
-            self.found_at = env.now();
+            self.busy_at = env.now();
             self.wake_up(env.mem());
         }
     }
@@ -259,3 +275,6 @@ fn name_one(neighbour: &mut Neighbour, env: &mut dyn Env, region: RegionId, limi
 
 /// How often a ring that is full is looked at while its reader does nothing.
 const LOOK_AGAIN: Duration = Duration::from_micros(100);
+/// A sleep of fewer spins, and the longest spin, as many times the usual one.
+const SHORT_SLEEP: u32 = 4;
+const LONGEST_SPIN: u32 = 8;

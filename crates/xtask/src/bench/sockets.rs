@@ -81,9 +81,9 @@ struct Way<'a> {
 impl Way<'_> {
     /// Streams and nothing else.
     fn bare(&self, load: &Path, seconds: &str, workload: &Workload) -> Result<Option<Figures>> {
-        // One process's streams over SDP move while a call of theirs is under way: threads would wait for each other.
+        // Of several streams over SDP those that copy are measured.
         let serves = self.serves;
-        if ["sdp", "placed"].contains(&serves) && workload.depth > 1 {
+        if serves == "placed" && workload.depth > 1 {
             return Ok(None);
         }
         let (size, count) = (workload.size.to_string(), workload.depth.to_string());
