@@ -9,7 +9,13 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let Some((first, rest)) = input.split_first() else { return };
-    let mut ends = Ends { words: Shared::default(), bytes: vec![0; MEMORY_LEN], written: 0, read: 0 };
+    let mut ends = Ends {
+        words: Shared::default(),
+        bytes: vec![0; MEMORY_LEN],
+        written: 0,
+        read: 0,
+        is_withdrawn: false,
+    };
     let is_honest = first & 1 == 1;
     for step in rest.chunks_exact(9).take(STEPS_MAX) {
         let number = u64::from_le_bytes(step[1..].try_into().expect("eight bytes"));
@@ -17,7 +23,7 @@ fuzz_target!(|input: &[u8]| {
             0..=2 => ends.write(number as usize % LEN_MAX, is_honest),
             3..=5 => ends.read(number as usize % LEN_MAX, is_honest),
             6 => ends.grow(),
-            _ if is_honest => {}
+            _ if is_honest => ends.withdraw(number as usize % LEN_MAX),
             _ => ends.lie(number, step[0]),
         }
     }
@@ -29,10 +35,15 @@ struct Ends {
     bytes: Vec<u8>,
     written: u64,
     read: u64,
+    /// The writer has taken back what was not read.
+    is_withdrawn: bool,
 }
 
 impl Ends {
     fn write(&mut self, len: usize, is_honest: bool) {
+        if self.is_withdrawn {
+            return;
+        }
         let mut writer = self.words.writer(End::Client, self.written);
         if writer.check().is_err() {
             return assert!(!is_honest);
@@ -53,6 +64,22 @@ impl Ends {
         self.written = writer.place();
     }
 
+    /// An honest writer takes back what was not read, while the reader has copied some of it.
+    fn withdraw(&mut self, copied: usize) {
+        let mut reader = self.words.reader(End::Server, self.read);
+        let len = reader.filled(copied).len;
+        reader.advance(len);
+        let mut writer = self.words.writer(End::Client, self.written);
+        writer.withdraw();
+        assert_eq!(writer.read(), self.read);
+        let rest = writer.unread_by_reader();
+        assert_eq!(rest.unread(), self.written - self.read);
+        let span = inside(rest.filled(LEN_MAX));
+        assert!((0..span.len).all(|at| self.bytes[span.offset + at] == byte(self.read + at as u64)));
+        assert!(reader.publish().is_err(), "bytes that are the writer's again were read");
+        self.is_withdrawn = true;
+    }
+
     fn grow(&mut self) {
         let _ = self.words.writer(End::Client, self.written).grow();
     }
@@ -69,12 +96,13 @@ impl Ends {
                 break;
             }
             let is_right = |at| self.bytes[span.offset + at] == byte(reader.place().wrapping_add(at as u64));
-            assert!(!is_honest || (0..span.len).all(is_right));
+            assert!(!is_honest || !self.is_withdrawn && (0..span.len).all(is_right));
             reader.advance(span.len);
             done += span.len;
         }
-        let _ = reader.publish();
-        self.read = reader.place();
+        let is_published = reader.publish().is_ok();
+        assert!(!is_honest || is_published != self.is_withdrawn);
+        self.read = if is_published || !is_honest { reader.place() } else { self.read };
     }
 
     /// Says what is not so, in the words of either end.

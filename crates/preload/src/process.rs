@@ -65,9 +65,12 @@ pub fn end() {
     }
 }
 
-/// Names this process in a word that forked processes share.
+/// Names this process in a word that forked processes share; never 0, also of one whose tables are nobody's any more.
 pub fn tag() -> u32 {
-    NAMESPACE.load(Ordering::Relaxed) << PROCESS_BITS | own()
+    match own() {
+        0 => NAMESPACES << PROCESS_BITS,
+        process => NAMESPACE.load(Ordering::Relaxed) << PROCESS_BITS | process,
+    }
 }
 
 /// Has the process ended that gave itself this name? Of one whose numbers mean others than ours, nobody knows.
@@ -164,3 +167,26 @@ fn cookie(fd: c_int) -> Option<u64> {
 /// No process has a larger number on Linux.
 const PROCESS_BITS: u32 = 22;
 const NAMESPACES: u32 = 1 << 9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn who_has_ended_is_known_from_who_has_not() {
+        // This process has not begun, as tests are no programs of ours.
+        assert_ne!(tag(), 0);
+        assert!(!has_died(tag()) && !has_died(0));
+        let mut child = Command::new("sleep").arg("60").spawn().expect("it starts");
+        assert!(!has_died(child.id()));
+        child.kill().expect("it runs");
+        while !has_died(child.id()) {
+            std::thread::yield_now();
+        }
+        child.wait().expect("it was not waited for before");
+        assert!(has_died(child.id()), "nobody has its number");
+        let elsewhere = 7 << PROCESS_BITS | child.id();
+        assert!(!has_died(elsewhere), "numbers that mean others");
+    }
+}
