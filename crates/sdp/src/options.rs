@@ -24,7 +24,8 @@ pub struct Options {
     pub cancel_timeout: Duration,
     /// How long the peer may take to end a connection that both closed; then we do.
     pub close_timeout: Duration,
-    /// How long the peer may go on once our half is closed and we read no more; then we end the connection.
+    /// How long the peer may go on once our half is closed and we read no more, and how long it may be silent while something is to be sent before
+    /// that; then we end the connection.
     pub leave_timeout: Duration,
     /// How long nothing may come before we look whether the peer is there; `None` is for ever.
     pub keep_alive: Option<Duration>,

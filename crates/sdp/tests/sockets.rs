@@ -164,6 +164,23 @@ fn who_goes_on_with_a_stream_that_nobody_has_is_left() {
     assert!(world.write(server, b"who reads this?").is_err());
 }
 
+#[test]
+fn who_takes_nothing_of_a_stream_that_nobody_has_is_left() {
+    let mut world = World::narrow();
+    let [client, server] = world.pair();
+    while world.write(client, &[1; 1000]).is_ok() {
+        world.settle();
+    }
+    world.close(client);
+    world.settle();
+    assert_eq!(world.sockets.streams(), 2, "the peer may still take it");
+    world.wait();
+    assert_eq!(world.sockets.streams(), 1);
+    world.close(server);
+    world.settle();
+    assert_eq!(world.sockets.streams(), 0);
+}
+
 /// Who reads on may wait for as long as it likes.
 #[test]
 fn a_stream_that_is_closed_for_writing_alone_stays() {

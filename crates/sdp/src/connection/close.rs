@@ -101,14 +101,19 @@ impl Close {
 
     /// Notes when we had no more to do with it.
     pub(super) fn note_left(&mut self, now: Time) {
-        if self.is_closed() && self.is_read_shut {
+        if self.half != Half::Open && self.is_read_shut {
             self.left.get_or_insert(now);
         }
     }
 
-    /// Since when we neither write nor read while the peer goes on as if we did.
-    pub(super) fn left(&self) -> Option<Time> {
-        self.left.filter(|_| !self.is_peer_closed() && self.end == End::No)
+    /// Since when we neither write nor read while the peer goes on as if we did; or, while something is still to be sent, since it last let us
+    /// hear of it.
+    pub(super) fn left(&self, heard_at: Time) -> Option<Time> {
+        let since = self.left.filter(|_| self.end == End::No)?;
+        match self.half {
+            Half::Closed { .. } => (!self.is_peer_closed()).then_some(since),
+            Half::Open | Half::Closing => Some(since.max(heard_at)),
+        }
     }
 
     /// The connection is to end now.

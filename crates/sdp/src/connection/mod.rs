@@ -236,7 +236,7 @@ impl Connection {
         self.outgoing.end()
     }
 
-    /// Bytes that can be written now and go out without waiting for the peer's leave.
+    /// Bytes that go out without waiting for the peer's leave if they are written now.
     pub fn window(&self) -> u64 {
         let messages = u64::from(self.credits.remaining().saturating_sub(RESERVED));
         let unsent = self.outgoing.end() - self.outgoing.unsent();
@@ -433,7 +433,7 @@ impl Connection {
             unread.map(|since| since + self.options.advert_timeout),
             cancelled.map(|since| since + self.options.cancel_timeout),
             self.close.waits().map(|since| since + self.options.close_timeout),
-            self.close.left().map(|since| since + self.options.leave_timeout),
+            self.close.left(self.heard_at).map(|since| since + self.options.leave_timeout),
             self.options.keep_alive.filter(|_| !self.close.is_ended()).map(|span| idle + span),
         ];
         parts.into_iter().fold(None, earliest)
@@ -454,7 +454,8 @@ impl Connection {
         if is_late(unread, advert_timeout) {
             self.cancel_written(now);
         }
-        if is_late(self.close.waits(), close_timeout) || is_late(self.close.left(), leave_timeout) {
+        let left = self.close.left(self.heard_at);
+        if is_late(self.close.waits(), close_timeout) || is_late(left, leave_timeout) {
             self.close.end();
         }
         Ok(())
