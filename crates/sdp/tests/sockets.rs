@@ -192,3 +192,25 @@ fn a_stream_that_is_closed_for_writing_alone_stays() {
     world.write(server, b"still here").expect("room");
     assert_eq!(world.drain(client), b"still here");
 }
+
+/// The place of the connection that ends is free before it is told that it has.
+#[test]
+fn a_connection_that_ends_while_another_begins_is_told() {
+    let mut world = World::narrow();
+    let (listener, address) = world.listen();
+    let first = world.connect(address);
+    world.settle();
+    let server = world.sockets.accept(listener).expect("a stream");
+    let second = world.connect(address);
+    world.sockets.abort(&mut world.env, &mut world.device, first);
+    world.settle();
+    assert_eq!(world.read(server, &mut [0; 4]), Err(SocketError::Reset));
+    let other = world.sockets.accept(listener).expect("a stream");
+    world.write(second, b"hello").expect("room");
+    assert_eq!(world.drain(other), b"hello");
+    for id in [first, server, second, other] {
+        world.close(id);
+    }
+    world.settle();
+    assert_eq!(world.sockets.streams(), 0);
+}

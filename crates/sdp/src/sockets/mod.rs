@@ -344,8 +344,12 @@ impl Sockets {
 
     fn by_connection(&self, connection: Key) -> Option<StreamId> {
         let id = self.by_place.get(connection.index()).copied().flatten()?;
-        let stream = self.streams.get(id.0)?;
-        (stream.connection == Some(connection)).then_some(id)
+        if self.streams.get(id.0).is_some_and(|stream| stream.connection == Some(connection)) {
+            return Some(id);
+        }
+        // Another has its place since it ended, which is yet to be told.
+        let found = self.streams.iter().find(|(_, stream)| stream.connection == Some(connection));
+        found.map(|(key, _)| StreamId(key))
     }
 
     /// A stream has this connection from now on.
@@ -364,7 +368,7 @@ impl Sockets {
     fn unbind(&mut self, device: &mut dyn Device, id: StreamId) {
         let Some(stream) = self.streams.get_mut(id.0) else { return };
         if let Some(connection) = stream.connection.take() {
-            self.by_place[connection.index()] = None;
+            self.by_place[connection.index()].take_if(|of| *of == id);
         }
         if stream.is_left {
             self.remove(device, id);
