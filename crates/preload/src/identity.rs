@@ -5,7 +5,9 @@
 
 use crate::{address, next, option};
 use libc::{AF_INET, AF_INET6, AF_NETLINK, IPPROTO_TCP, SO_PEERCRED, SOCK_CLOEXEC, SOCK_RAW, c_int, ucred};
+use std::fs;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::OnceLock;
 
 /// The user who holds the TCP socket at one address that is connected to another.
 pub fn holder(at: SocketAddr, connected_to: SocketAddr) -> Option<u32> {
@@ -24,7 +26,28 @@ pub fn holder(at: SocketAddr, connected_to: SocketAddr) -> Option<u32> {
 pub fn carrier(fd: c_int) -> Option<u32> {
     // SAFETY: any bytes are three numbers.
     let who = unsafe { option::of_socket(fd, SO_PEERCRED, ucred { pid: 0, uid: u32::MAX, gid: u32::MAX }) };
-    who.map(|who| who.uid)
+    who.map(|who| who.uid).filter(|&user| Some(user) != anybody())
+}
+
+/// The number that the kernel gives to all who have none in our user namespace (user_namespaces(7)), if there may be any.
+static ANYBODY: OnceLock<Option<u32>> = OnceLock::new();
+
+/// Finds out which that is, while there is one thread.
+pub fn begin() {
+    anybody();
+}
+
+fn anybody() -> Option<u32> {
+    *ANYBODY.get_or_init(|| {
+        let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        let number = || fs::read_to_string("/proc/sys/kernel/overflowuid").ok()?.trim().parse().ok();
+        (!has_all(&map)).then(|| number().unwrap_or(OVERFLOW))
+    })
+}
+
+/// Does a user namespace have a number for everybody?
+fn has_all(map: &str) -> bool {
+    map.split_whitespace().nth(2) == Some("4294967295")
 }
 
 /// `struct nlmsghdr`, `struct inet_diag_req_v2`: one socket, found by its addresses.
@@ -69,6 +92,8 @@ const NETLINK_SOCK_DIAG: c_int = 4;
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const NLM_F_REQUEST: u16 = 1;
 const REQUEST_LEN: usize = 72;
+/// That number, where nobody has changed it.
+const OVERFLOW: u32 = 65_534;
 /// Where the user stands in an answer: behind the header, 4 bytes, the addresses, and three words.
 const USER: usize = 16 + 4 + 48 + 12;
 
@@ -78,6 +103,14 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn who_may_be_anybody_is_nobody() {
+        assert!(has_all("         0          0 4294967295\n"));
+        assert!(
+            !has_all("         0       1000          1\n         1     100000      65536\n") && !has_all("")
+        );
+    }
 
     #[test]
     fn our_own_sockets_are_ours() {

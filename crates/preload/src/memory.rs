@@ -160,8 +160,9 @@ fn with_message<R>(bytes: &mut [u8; 8], work: impl FnOnce(&mut msghdr) -> R) -> 
     message.msg_iov = &mut piece;
     message.msg_iovlen = 1;
     message.msg_control = control.as_mut_ptr().cast();
+    // No padding: the kernel would put a second descriptor there.
     // SAFETY: it takes a number.
-    message.msg_controllen = unsafe { libc::CMSG_SPACE(size_of::<c_int>() as u32) } as _;
+    message.msg_controllen = unsafe { libc::CMSG_LEN(size_of::<c_int>() as u32) } as _;
     work(&mut message)
 }
 

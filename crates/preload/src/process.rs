@@ -2,7 +2,7 @@
 
 use crate::connection::Connection;
 use crate::watch::registry;
-use crate::{descriptors, errno, name, next, option, rows, shared};
+use crate::{descriptors, errno, identity, name, next, option, rows, shared};
 use launch::Reason;
 use libc::{F_GETFD, FD_CLOEXEC, POLLIN, c_int, c_long, pollfd};
 use std::os::unix::fs::MetadataExt;
@@ -22,6 +22,7 @@ pub fn begin() {
     take_over();
     name::begin();
     shared::begin();
+    identity::begin();
     // SAFETY: the three functions live as long as the library, which is never unloaded.
     unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };
 }
@@ -55,11 +56,19 @@ pub fn end() {
         fd = found + 1;
         if let Some(connection) = Connection::of(found) {
             connection.heed(found);
+            if connection.is_sole() {
+                connection.leave_nothing(found);
+            }
             connection.close_door();
             connection.tell_tally();
         }
     }
-    if HAS_FORKED.load(Ordering::Relaxed) {
+    let_go();
+}
+
+/// The process holds no connection any more, of those that others may. In a signal's handler too.
+pub fn let_go() {
+    if HAS_FORKED.load(Ordering::Relaxed) && !is_foreign() {
         Connection::all().for_each(Connection::let_go);
         OWNER.store(0, Ordering::Relaxed);
     }

@@ -20,8 +20,8 @@
 
 use super::Connection;
 use super::change::Receive;
-use super::ring::{GIVEN, RETURNED};
-use crate::{errno, next, option};
+use super::ring::{GIVEN, NON_BLOCKING, RETURNED};
+use crate::{errno, identity, next, option};
 use core::ffi::c_void;
 use launch::page::Phase;
 use libc::{
@@ -63,19 +63,36 @@ impl Connection {
         if self.is_returned() { self.take_back(fd) } else { self.end_carrier(|| {}) }
     }
 
+    /// The connection is about to be closed: what the peer has not read goes by TCP, where it can be read by whomever the peer gives
+    /// the connection to.
+    pub fn leave_nothing(self, fd: c_int) {
+        if self.phase() == Phase::Met && self.sends_by_carrier() && !self.is_relayed() {
+            self.go_back_with_all(fd);
+        }
+    }
+
     /// The same, with what was sent and not read: we will not be there to send it again. A relay has sent it on already; and where
     /// the kernel has no room for it, it stays where the peer finds it.
-    pub(super) fn go_back_with_all(self, fd: c_int) {
+    pub fn go_back_with_all(self, fd: c_int) {
         if self.is_relayed() || self.is_returned() {
             self.go_back(fd);
             return;
         }
         self.end_carrier(|| {
-            let is_room = self.with_writer_guarded(|writer, _| has_room_for(fd, writer.unread()));
-            if is_room == Some(true) {
+            let unread = self.with_writer_guarded(|writer, _| writer.unread()).unwrap_or(0);
+            if unread > 0 && has_room_for(fd, unread) {
                 errno::kept(|| self.send_again(fd));
             }
         });
+    }
+
+    /// Programs of our own user's are waited for. Any other user's peer could keep a server from everybody else by giving away what it
+    /// does not read, if the server is one whose calls do not wait.
+    fn patience_with_peer(self) -> Duration {
+        // SAFETY: it takes nothing and cannot fail.
+        let own = unsafe { libc::geteuid() };
+        let is_own = self.bell().and_then(identity::carrier) == Some(own);
+        if is_own || !self.has_flag(NON_BLOCKING) { WAIT_MAX } else { Duration::ZERO }
     }
 
     fn take_back(self, fd: c_int) -> bool {
@@ -84,7 +101,7 @@ impl Connection {
 
     /// What is unread goes by TCP. For who has the guard of those that send.
     fn send_again(self, fd: c_int) {
-        let mut patience = None;
+        let mut patience = Patience { longest: self.patience_with_peer(), end: None };
         let is_sent = self.with_writer_guarded(|mut writer, base| {
             if !self.is_relayed() {
                 writer.withdraw();
@@ -111,6 +128,12 @@ impl Connection {
     }
 }
 
+/// How long sending again waits for room, in all: from the first time on that there is none.
+struct Patience {
+    longest: Duration,
+    end: Option<Instant>,
+}
+
 /// Does the kernel have room for as many bytes more, with what each of its buffers takes beside them?
 fn has_room_for(fd: c_int, len: u64) -> bool {
     let mut queued: c_int = 0;
@@ -124,7 +147,7 @@ fn has_room_for(fd: c_int, len: u64) -> bool {
 ///
 /// # Safety
 /// As many bytes are there.
-unsafe fn send_all(fd: c_int, bytes: *const u8, len: usize, end: &mut Option<Instant>) -> bool {
+unsafe fn send_all(fd: c_int, bytes: *const u8, len: usize, patience: &mut Patience) -> bool {
     let mut done = 0;
     while done < len {
         // SAFETY: as the caller has it.
@@ -134,7 +157,7 @@ unsafe fn send_all(fd: c_int, bytes: *const u8, len: usize, end: &mut Option<Ins
         match usize::try_from(sent) {
             Ok(sent) => done += sent,
             Err(_) if errno::get() == EINTR => {}
-            Err(_) if errno::get() == EAGAIN && has_room_by(fd, end) => {}
+            Err(_) if errno::get() == EAGAIN && has_room_by(fd, patience) => {}
             Err(_) => return false,
         }
     }
@@ -143,9 +166,9 @@ unsafe fn send_all(fd: c_int, bytes: *const u8, len: usize, end: &mut Option<Ins
 
 /// More room for bytes on their way is better than waiting, for a program that may want no call to wait. False once it has waited
 /// for as long as it may, which begins with the first time.
-fn has_room_by(fd: c_int, end: &mut Option<Instant>) -> bool {
-    let Some(end) = *end else {
-        *end = Instant::now().checked_add(WAIT_MAX);
+fn has_room_by(fd: c_int, patience: &mut Patience) -> bool {
+    let Some(end) = patience.end else {
+        patience.end = Instant::now().checked_add(patience.longest);
         make_room(fd);
         return true;
     };
@@ -197,9 +220,14 @@ mod tests {
         // More than the kernel holds, however it is told.
         let bytes = vec![7; 64 << 20];
         let begun = Instant::now();
-        let mut end = None;
+        let mut none = Patience { longest: Duration::ZERO, end: None };
         // SAFETY: as many bytes are there.
-        assert!(!unsafe { send_all(here.as_raw_fd(), bytes.as_ptr(), bytes.len(), &mut end) });
+        assert!(!unsafe { send_all(here.as_raw_fd(), bytes.as_ptr(), bytes.len(), &mut none) });
+        assert!(begun.elapsed() < WAIT_MAX / 2, "a stranger has none");
+        let begun = Instant::now();
+        let mut some = Patience { longest: WAIT_MAX, end: None };
+        // SAFETY: as above.
+        assert!(!unsafe { send_all(here.as_raw_fd(), bytes.as_ptr(), bytes.len(), &mut some) });
         assert!(begun.elapsed() >= WAIT_MAX - Duration::from_millis(10), "who reads slowly has some time");
         assert!(begun.elapsed() < 10 * WAIT_MAX);
         reset(here.as_raw_fd());

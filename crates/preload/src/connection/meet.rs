@@ -72,7 +72,7 @@ impl Connection {
             self.stay(reason);
             return false;
         }
-        if waits_for_several(fd) {
+        if waits_for_several(fd) || option::number(fd, libc::SO_TIMESTAMPING) != Some(0) {
             self.stay(Reason::Option);
             return false;
         }

@@ -67,6 +67,8 @@ pub struct Connection {
 struct Own {
     /// Descriptors that the program has of it.
     references: AtomicU32,
+    /// Connections that were here, up to this one.
+    births: AtomicU32,
     /// The bell, and the door where the peer knocks; one more than the descriptor.
     bell: AtomicI32,
     door: AtomicI32,
@@ -81,6 +83,7 @@ struct Own {
 static OWN: [Own; ROWS] = [const {
     Own {
         references: AtomicU32::new(0),
+        births: AtomicU32::new(0),
         bell: AtomicI32::new(0),
         door: AtomicI32::new(0),
         memory: AtomicPtr::new(null_mut()),
@@ -130,11 +133,22 @@ impl Connection {
         }
         row.process.store(process::own(), Ordering::Relaxed);
         row.holders.store(1, Ordering::Relaxed);
+        own.births.fetch_add(1, Ordering::Relaxed);
         own.references.store(1, Ordering::Relaxed);
         HIGHEST.fetch_max(index + 1, Ordering::Relaxed);
         connection.set_phase(Phase::Fresh);
         descriptors::set(fd, Entry::Connection(index));
         Some(connection)
+    }
+
+    /// Tells it from others that come to its place.
+    fn birth(self) -> u32 {
+        self.own.births.load(Ordering::Relaxed)
+    }
+
+    /// Is it still there? Another thread may have closed it while this one slept.
+    fn is_still(self, birth: u32) -> bool {
+        self.birth() == birth && self.own.references.load(Ordering::Acquire) > 0
     }
 
     /// The row's number.
@@ -191,7 +205,8 @@ impl Connection {
     pub fn close_door(self) {
         let door = self.own.door.swap(0, Ordering::AcqRel);
         if door > 0 {
-            rendezvous::close_door(door - 1);
+            // Another process that holds the connection has the door too.
+            if self.is_sole() { rendezvous::close_door(door - 1) } else { private::close(door - 1) }
         }
     }
 
@@ -222,6 +237,9 @@ impl Connection {
             return;
         }
         self.heed(fd);
+        if self.is_sole() {
+            self.leave_nothing(fd);
+        }
         self.close_ring(fd, self.is_sole());
         let bell = self.own.bell.swap(0, Ordering::AcqRel);
         if bell > 0 {

@@ -136,7 +136,8 @@ impl Request {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// Bytes that there is room for, or that are to go.
+    pub fn len(&self) -> usize {
         // SAFETY: `new` was promised that so many pieces are there.
         (0..self.count)
             .map(|index| unsafe { (*self.pieces.add(index)).iov_len })
@@ -158,6 +159,13 @@ impl Request {
 impl Connection {
     /// Does a call that receives: from the memory that both ends share, or as the program has it, by TCP.
     pub fn take(self, fd: c_int, request: Request, call: &mut dyn FnMut() -> isize) -> isize {
+        // Only TCP waits for bytes that it leaves where they are.
+        if request.flags & (MSG_PEEK | MSG_WAITALL | MSG_DONTWAIT) == MSG_PEEK | MSG_WAITALL {
+            errno::kept(|| self.leave_alone(fd, Reason::Option));
+        }
+        if self.phase() == Phase::Met {
+            errno::may_be_cancelled();
+        }
         let mut taken = 0;
         let patience = &mut Patience::by(SO_RCVTIMEO);
         loop {
@@ -222,6 +230,7 @@ impl Connection {
         if !request.is_conceivable() {
             return Some(errno::fail(EFAULT));
         }
+        let mut has_listened = false;
         loop {
             match self.get(request, taken) {
                 Moved::Bytes(count) => return Some(count as isize),
@@ -239,9 +248,10 @@ impl Connection {
             }
             if request.flags & MSG_DONTWAIT != 0 || self.has_flag(NON_BLOCKING) {
                 // An end that nobody could say is said by the bell.
-                if !self.hear_bell() {
+                if has_listened || !self.hear_bell() {
                     return Some(errno::fail(EAGAIN));
                 }
+                has_listened = true;
                 continue;
             }
             if pace::look(None, || self.has_bytes()) {

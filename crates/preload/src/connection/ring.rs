@@ -262,12 +262,14 @@ impl Connection {
 
     /// Bytes that can be read.
     pub fn count_unread(self) -> u64 {
-        self.with_reader(|reader, _| reader.unread()).unwrap_or(0)
+        let count = |reader: Reader<'_>, _| if reader.check().is_ok() { reader.unread() } else { 0 };
+        self.with_reader(count).unwrap_or(0)
     }
 
     /// Bytes that the peer has not read.
     pub fn count_unsent(self) -> u64 {
-        self.with_writer(|writer, _| writer.unread()).unwrap_or(0)
+        let count = |writer: Writer<'_>, _| if writer.check().is_ok() { writer.unread() } else { 0 };
+        self.with_writer(count).unwrap_or(0)
     }
 
     /// The last of the program's descriptors goes: says so to the peer, unless another process goes on.

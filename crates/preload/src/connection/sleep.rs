@@ -6,7 +6,7 @@
 use super::ring::GONE;
 use super::{Connection, change::Receive};
 use crate::{errno, next, option, rows};
-use libc::{EAGAIN, EINTR, POLLIN, POLLRDHUP, c_int, c_short, pollfd, timespec, timeval};
+use libc::{EAGAIN, EBADF, EINTR, POLLIN, POLLRDHUP, c_int, c_short, pollfd, timespec, timeval};
 use std::mem::zeroed;
 use std::ptr::null;
 use std::time::{Duration, Instant};
@@ -40,17 +40,42 @@ impl Patience {
     }
 }
 
+/// A thread that sleeps until its call ends, or the thread itself, by being cancelled.
+struct Asleep {
+    connection: Connection,
+    birth: u32,
+}
+
+impl Asleep {
+    fn begin(connection: Connection) -> Asleep {
+        connection.sleep_begins();
+        Asleep { connection, birth: connection.birth() }
+    }
+
+    /// Awake; is the connection still there? Another thread may have closed it meanwhile.
+    fn end(self) -> bool {
+        self.connection.is_still(self.birth)
+    }
+}
+
+impl Drop for Asleep {
+    fn drop(&mut self) {
+        if self.connection.birth() == self.birth {
+            self.connection.sleep_ends();
+        }
+    }
+}
+
 impl Connection {
     /// Waits until something may be there to read; the answer is an error, or 0.
     pub(super) fn sleep_for_bytes(self, fd: c_int, patience: &mut Patience) -> c_int {
-        self.sleep_begins();
+        let asleep = Asleep::begin(self);
         let receive = self.receive();
         let is_carried = receive == Receive::Carrier;
         if is_carried {
             self.with_reader(|reader, _| reader.sleep());
             if self.has_bytes() {
                 self.with_reader(|reader, _| reader.stay_awake());
-                self.sleep_ends();
                 return 0;
             }
         }
@@ -60,28 +85,36 @@ impl Connection {
         // What a relay brings may come after TCP's end.
         let socket = if is_carried && self.is_relayed() { -1 } else { fd };
         let told = wait([(socket, events), (bell.unwrap_or(-1), POLLIN)], self.no_longer_than(left));
-        self.sleep_ends();
-        self.slept(fd, is_carried, patience, told)
+        if !asleep.end() {
+            return EBADF;
+        }
+        let answer = self.slept(fd, is_carried, patience, told);
+        // A bell that rings for nothing makes nobody wait longer.
+        let is_over = answer == 0 && is_carried && patience.left(fd) == Some(Duration::ZERO);
+        if is_over && !self.has_bytes() { EAGAIN } else { answer }
     }
 
     /// Waits until there may be room; the answer is an error, or 0.
     pub(super) fn sleep_for_room(self, fd: c_int, patience: &mut Patience) -> c_int {
-        self.sleep_begins();
+        let asleep = Asleep::begin(self);
         self.with_writer(|writer, _| writer.sleep());
         if self.has_room() {
             self.with_writer(|writer, _| writer.stay_awake());
-            self.sleep_ends();
             return 0;
         }
         // Another thread may end our direction, of which nobody is told.
         let span = patience.left(fd).unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
         let socket = if self.is_relayed() { -1 } else { fd };
         let told = wait([(socket, 0), (self.bell().unwrap_or(-1), POLLIN)], Some(span));
-        self.sleep_ends();
+        if !asleep.end() {
+            return EBADF;
+        }
         if matches!(told, Ok([socket, 0]) if socket != 0) {
             self.set_flag(GONE, true);
         }
-        self.slept(fd, false, patience, told)
+        let answer = self.slept(fd, false, patience, told);
+        let is_over = answer == 0 && patience.left(fd) == Some(Duration::ZERO);
+        if is_over && !self.has_room() { EAGAIN } else { answer }
     }
 
     /// One of several may be counted and not be there.

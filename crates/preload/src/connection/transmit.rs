@@ -74,6 +74,9 @@ impl Source<'_> {
 impl Connection {
     /// Does a call that sends: into the memory that both ends share, or as the program has it, by TCP.
     pub fn send(self, fd: c_int, mut source: Source<'_>, call: &mut dyn FnMut() -> isize) -> isize {
+        if self.phase() == Phase::Met {
+            errno::may_be_cancelled();
+        }
         let mut sent = 0;
         let mut patience = Patience::by(SO_SNDTIMEO);
         loop {

@@ -9,7 +9,7 @@ use crate::connection::Connection;
 use crate::{errno, next, process};
 use core::ffi::c_void;
 use launch::Reason;
-use libc::{c_char, c_int, pid_t};
+use libc::{c_char, c_int, c_long, pid_t};
 
 hooks! {
     /// See the module.
@@ -82,6 +82,16 @@ hooks! {
         unsafe { next::posix_spawnp(pid, file, actions, attributes, arguments, environment) }
     }
 
+    /// The process ends without anything that it would do at its end; but what it holds is held no more.
+    fn _exit(status: c_int) -> () {
+        exit(status);
+    }
+
+    /// As [`_exit`].
+    fn _Exit(status: c_int) -> () {
+        exit(status);
+    }
+
     /// The C library runs the shell where nobody sees it.
     fn system(command: *const c_char) -> c_int {
         errno::kept(process::leave_inherited);
@@ -145,4 +155,12 @@ fn run(call: impl FnOnce() -> c_int) -> c_int {
     let answer = call();
     errno::kept(process::exec_failed);
     answer
+}
+
+fn exit(status: c_int) {
+    errno::kept(process::let_go);
+    loop {
+        // SAFETY: it takes numbers, and does not come back.
+        unsafe { libc::syscall(libc::SYS_exit_group, c_long::from(status)) };
+    }
 }

@@ -88,7 +88,7 @@ hooks! {
         unsafe { send_message(fd, message, flags) }
     }
 
-    /// One after the other, up to the first that does not go.
+    /// One after the other, up to the first that does not go whole.
     fn sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int {
         if Connection::of(fd).is_none() || messages.is_null() {
             let count = if messages.is_null() { 0 } else { count.min(libc::UIO_MAXIOV.cast_unsigned()) };
@@ -110,6 +110,11 @@ hooks! {
             }
             message.msg_len = answer as c_uint;
             sent += 1;
+            // SAFETY: the message has as many pieces, as `send_message` found.
+            let len = unsafe { Request::new(message.msg_hdr.msg_iov, message.msg_hdr.msg_iovlen, 0) }.len();
+            if answer.cast_unsigned() < len {
+                break;
+            }
         }
         if sent > 0 || count == 0 { sent as c_int } else { -1 }
     }

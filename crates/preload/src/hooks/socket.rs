@@ -10,8 +10,8 @@ use launch::Reason;
 use launch::page::Phase;
 use libc::{
     AF_INET, AF_INET6, EINPROGRESS, EINTR, ENOPROTOOPT, IPPROTO_TCP, SHUT_RD, SHUT_RDWR, SO_DOMAIN,
-    SO_PROTOCOL, SO_RCVLOWAT, SO_ZEROCOPY, SOCK_STREAM, SOL_SOCKET, TCP_REPAIR, TCP_ULP, c_int, sockaddr,
-    socklen_t,
+    SO_PROTOCOL, SO_RCVLOWAT, SO_TIMESTAMPING, SO_ZEROCOPY, SOCK_STREAM, SOL_SOCKET, TCP_REPAIR, TCP_ULP,
+    c_int, sockaddr, socklen_t,
 };
 
 hooks! {
@@ -79,7 +79,7 @@ hooks! {
         if let Some(connection) = Connection::of(fd).filter(|connection| connection.phase() == Phase::Met) {
             errno::kept(|| {
                 if how != SHUT_RD {
-                    connection.go_back(fd);
+                    connection.go_back_with_all(fd);
                 }
                 if matches!(how, SHUT_RD | SHUT_RDWR) {
                     connection.reads_no_more();
@@ -96,7 +96,11 @@ hooks! {
             // SAFETY: as the caller has it.
             return unsafe { next::setsockopt(fd, level, name, value, len) };
         };
-        if matches!((level, name), (SOL_SOCKET, SO_ZEROCOPY) | (IPPROTO_TCP, TCP_ULP | TCP_REPAIR)) {
+        let tcps = matches!(
+            (level, name),
+            (SOL_SOCKET, SO_ZEROCOPY | SO_TIMESTAMPING) | (IPPROTO_TCP, TCP_ULP | TCP_REPAIR)
+        );
+        if tcps {
             errno::kept(|| connection.leave_alone(fd, Reason::Option));
             if level == IPPROTO_TCP && connection.phase() == Phase::Met {
                 return errno::fail(ENOPROTOOPT) as c_int;

@@ -5,10 +5,12 @@ leftovers=()
 trap 'for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done; wait; rm -rf "${leftovers[@]}"' EXIT
 trap 'exit 124' TERM
 
-# server PROGRAM ... and client PROGRAM ...: under Weft, or not. The server may be somebody else.
+# server PROGRAM ... and client PROGRAM ...: under Weft, or not. The server may be somebody else. In the background, whose process is to be
+# ended, become_client.
 server_as=()
 server() { case $ENDS in both | server) exec "${server_as[@]}" "$WEFT" run "$@" ;; *) exec "${server_as[@]}" "$@" ;; esac }
-client() (case $ENDS in both | client) exec "$WEFT" run "$@" ;; *) exec "$@" ;; esac)
+become_client() { case $ENDS in both | client) exec "$WEFT" run "$@" ;; *) exec "$@" ;; esac }
+client() (become_client "$@")
 
 # Starts a server in the background.
 start() { server "$@" >server.log 2>&1 & started+=($!); }

@@ -293,7 +293,7 @@ static void signals(void) {
         sigprocmask(SIG_SETMASK, &before, NULL);
         ask(fd, "a line as any other\n");
         int full = used();
-        put(full, "nap 3\n", 6);
+        put(full, "nap 60\n", 7);
         usleep(20000);
         interrupt(is_restarting);
         ssize_t sent = send(full, many, sizeof many, 0);

@@ -26,7 +26,7 @@ const WAYS: [&str; 4] = ["both", "server", "client", "none"];
 const NAMESPACES: [&str; 5] = ["python3", "unshare", "nsenter", "ip", "ss"];
 
 /// What scripts find in their folder.
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 12] = [
     ("stream.py", include_str!("stream.py")),
     ("ways.h", include_str!("ways.h")),
     ("ways.c", include_str!("ways.c")),
@@ -34,6 +34,7 @@ const FILES: [(&str, &str); 11] = [
     ("deaths.c", include_str!("deaths.c")),
     ("busy.c", include_str!("busy.c")),
     ("strangers.py", include_str!("strangers.py")),
+    ("perils.c", include_str!("perils.c")),
     ("load.py", include_str!("load.py")),
     ("hosts.py", include_str!("hosts.py")),
     ("web.js", include_str!("web.js")),
@@ -84,6 +85,11 @@ pub fn scenarios() -> Vec<Scenario> {
             "sockets-containers",
             "two containers that share a directory: bytes both ways, killed peers, other users' directories",
             |lab| play(lab, &NAMESPACES, concat!(include_str!("cable.sh"), include_str!("containers.sh"))),
+        ),
+        scenario(
+            "sockets-perils",
+            "threads that are cancelled, descriptors closed under a call, children that end at once",
+            |lab| play(lab, &["cc", "python3"], include_str!("perils.sh")),
         ),
         scenario("sockets-node", "Node's http and net", |lab| play(lab, &["node"], include_str!("node.sh"))),
         scenario("sockets-java", "Java's channels, selectors, streams and files", |lab| {

@@ -32,7 +32,7 @@ client timeout 120 sftp -q -P 16430 "${options[@]}" -b - 127.0.0.1 <<<"put $PWD/
 cmp sent back
 say "a forwarded port"
 (server nc -N -l 127.0.0.1 16431 <sent >/dev/null) & started+=($!)
-(client ssh -p 16430 "${options[@]}" -N -L 127.0.0.1:16432:127.0.0.1:16431 127.0.0.1) & started+=($!)
+become_client ssh -p 16430 "${options[@]}" -N -L 127.0.0.1:16432:127.0.0.1:16431 127.0.0.1 & started+=($!)
 listening 16431; listening 16432
 client nc 127.0.0.1 16432 </dev/null >got
 cmp sent got

@@ -1,0 +1,171 @@
+// What could go wrong for a program whose connections are carried: threads that are cancelled, descriptors that are closed under a
+// call, processes that end at once. Clients of ways.c's server, with TCP's answers.
+#include "ways.h"
+#include <pthread.h>
+
+enum { CANCELLED = 200, HELD = 300, FORKS = 80, CUT = 400000 };
+
+// What is to be looked at is waited for until all of it is there, and stays.
+static void peeked(void) {
+    int fd = used();
+    char got[12];
+    put(fd, "begin\nlater 200\n", 16);
+    check(recv(fd, got, 12, MSG_PEEK | MSG_WAITALL) == 12 && !memcmp(got, "begin\nlater\n", 12), "a part of what was to be seen");
+    expect(fd, "begin\n"), expect(fd, "later\n");
+    ask(fd, "a line as any other\n");
+}
+
+// Both ends of a connection that has been used for a while.
+static void meet(int pair[2]) {
+    int one = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in at = place(atoi(port_text) + 1);
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    check(bind(listener, (struct sockaddr *)&at, sizeof at) == 0 && listen(listener, 1) == 0, "listen");
+    pair[0] = socket(AF_INET, SOCK_STREAM, 0);
+    check(connect(pair[0], (struct sockaddr *)&at, sizeof at) == 0, "connect");
+    pair[1] = accept(listener, NULL, NULL);
+    for (int turn = 0; turn < 50; turn++) {
+        put(pair[0], "ask\n", 4), expect(pair[1], "ask\n");
+        put(pair[1], "say\n", 4), expect(pair[0], "say\n");
+    }
+    close(listener);
+}
+
+// Messages that are sent together stop behind the one that went in part.
+static void cut(void) {
+    int position = 0;
+    static char bytes[CUT], got[4 * CUT];
+    for (int index = 0; index < CUT; index++) bytes[index] = byte_at(index);
+    int pair[2];
+    meet(pair);
+    // As much as there is, in turns that read less than what is written.
+    int sent = 0, is_cut = 0;
+    for (int turn = 0; turn < 60; turn++) {
+        struct iovec pieces[2] = {{bytes + sent % CUT, CUT - sent % CUT}, {bytes, CUT}};
+        struct mmsghdr messages[2] = {{.msg_hdr = {.msg_iov = pieces, .msg_iovlen = 1}}, {.msg_hdr = {.msg_iov = pieces + 1, .msg_iovlen = 1}}};
+        int count = sendmmsg(pair[0], messages, 2, MSG_DONTWAIT);
+        check(count >= 0 || errno == EAGAIN, "sendmmsg");
+        for (int index = 0; index < count; index++) {
+            sent += messages[index].msg_len;
+            int is_whole = messages[index].msg_len == pieces[index].iov_len;
+            check(is_whole || index == count - 1, "a message went behind one that did not go whole");
+            is_cut |= !is_whole;
+        }
+        for (int wanted = 150000, more; wanted > 0 && (more = recv(pair[1], got, wanted, MSG_DONTWAIT)) > 0; wanted -= more)
+            for (int index = 0; index < more; index++) check(got[index] == byte_at(position++ % CUT), "another byte");
+    }
+    check(is_cut, "all went whole, and nothing was tried");
+    close(pair[0]);
+    for (int more; (more = recv(pair[1], got, sizeof got, 0)) > 0;)
+        for (int index = 0; index < more; index++) check(got[index] == byte_at(position++ % CUT), "another byte");
+    check(position == sent, "bytes are missing");
+    close(pair[1]);
+}
+
+// What was written before the end is there for whoever reads it, another program too.
+static void ended(void) {
+    for (int turn = 0; turn < 4; turn++) {
+        int pair[2], count = 0;
+        char command[64], last;
+        meet(pair);
+        put_burst(pair[0]);
+        if (turn % 2) close(pair[0]);
+        else shutdown(pair[0], SHUT_WR);
+        // The reader has had some of it, or nothing.
+        for (int index = 0; turn < 2 && index < 1000; index++) check(recv(pair[1], &last, 1, 0) == 1 && last == byte_at(index), "another byte");
+        snprintf(command, sizeof command, "wc -c <&%d", pair[1]);
+        FILE *counting = popen(command, "r");
+        check(counting && fscanf(counting, "%d", &count) == 1 && pclose(counting) == 0, "a program that counts");
+        if (count != BURST - (turn < 2 ? 1000 : 0)) fprintf(stderr, "%d bytes\n", count);
+        check(count == BURST - (turn < 2 ? 1000 : 0), "bytes are missing");
+        close(pair[1]);
+    }
+}
+
+static volatile int shared_fd;
+
+static void *asks(void *unused) {
+    for (;;) ask(shared_fd, "a line as any other\n");
+    return unused;
+}
+
+static void *waits(void *unused) {
+    char got[8];
+    recv(shared_fd, got, sizeof got, 0);
+    return unused;
+}
+
+// A thread is cancelled in the middle of whatever it does, and the process goes on, with a connection as good as before.
+static void cancelled(void) {
+    double begun = now();
+    for (int turn = 0; turn < CANCELLED; turn++) {
+        pthread_t thread;
+        shared_fd = turn % 20 ? shared_fd : used();
+        int is_waiting = turn % 2;
+        check(pthread_create(&thread, NULL, is_waiting ? waits : asks, NULL) == 0, "a thread");
+        usleep(turn * 37 % 3000);
+        pthread_cancel(thread);
+        check(pthread_join(thread, NULL) == 0, "it ends");
+        // What it had asked is answered to nobody.
+        if (!is_waiting) close(shared_fd), shared_fd = used();
+        else ask(shared_fd, "a line as any other\n");
+    }
+    check(now() - begun < 60, "who slept and was cancelled keeps others");
+}
+
+static void *reads(void *answer) {
+    char got[8];
+    *(ssize_t *)answer = recv(shared_fd, got, sizeof got, 0);
+    return NULL;
+}
+
+// A descriptor is closed under a call, and another connection has its number: its bytes are not the call's.
+static void closed(void) {
+    for (int turn = 0; turn < 20; turn++) {
+        pthread_t thread;
+        ssize_t answer = 0;
+        shared_fd = used();
+        check(pthread_create(&thread, NULL, reads, &answer) == 0, "a thread");
+        usleep(20000);
+        int before = shared_fd;
+        close(before);
+        int next = used();
+        for (int more = 0; more < 20; more++) ask(next, "a line as any other\n");
+        close(next);
+        if (before == next) pthread_cancel(thread);
+        pthread_join(thread, NULL);
+        check(answer <= 0, "bytes of another connection");
+    }
+}
+
+// Children that end at once hold nothing any more: more connections than there is room for come and go, and those after them are
+// carried as the first was.
+static void left(void) {
+    static int held[HELD];
+    signal(SIGCHLD, SIG_DFL);
+    for (int turn = 0; turn < FORKS; turn++) {
+        for (int index = 0; index < HELD; index++) {
+            held[index] = socket(AF_INET, SOCK_STREAM, 0);
+            struct sockaddr_in at = place(1);
+            check(connect(held[index], (struct sockaddr *)&at, sizeof at) == -1 && errno == ECONNREFUSED, "nobody listens there");
+        }
+        pid_t child = fork();
+        if (child == 0) _exit(0);
+        check(waitpid(child, NULL, 0) == child, "a child");
+        for (int index = 0; index < HELD; index++) close(held[index]);
+    }
+    int fd = used();
+    put(fd, "pid\n", 4);
+    pause();
+}
+
+int main(int count, char **words) {
+    check(count == 3, "perils PART PORT");
+    snprintf(port_text, sizeof port_text, "%s", words[2]);
+    struct { const char *name; void (*play)(void); } parts[] = {
+        {"peeked", peeked}, {"cut", cut}, {"ended", ended}, {"cancelled", cancelled}, {"closed", closed}, {"left", left},
+    };
+    for (size_t index = 0; index < sizeof parts / sizeof *parts; index++)
+        if (!strcmp(words[1], parts[index].name)) return parts[index].play(), 0;
+    check(0, "no such part");
+}
