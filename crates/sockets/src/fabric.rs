@@ -1,5 +1,6 @@
 //! What all sockets of a process share.
 
+use crate::keeper;
 use crate::state::State;
 use crate::waiting::Shared;
 use reactor::StartError;
@@ -37,8 +38,8 @@ pub enum OpenError {
     /// The system gives no event set, or no memory.
     #[error("no event set: {0}")]
     Start(#[from] StartError),
-    /// The system gives no descriptor.
-    #[error("no descriptor: {0}")]
+    /// The system gives no descriptor, or no thread.
+    #[error("no descriptor or thread: {0}")]
     Descriptor(#[from] io::Error),
     /// The system gives no descriptor to wake sleepers with.
     #[error("no descriptor to be woken by: {0}")]
@@ -80,7 +81,9 @@ impl Fabric {
     /// # Errors
     /// When the system lacks something.
     pub fn new(options: Options) -> Result<Self, OpenError> {
-        Ok(Self(Arc::new(Shared::new(State::new(options)?)?)))
+        let shared = Arc::new(Shared::new(State::new(options)?)?);
+        keeper::start(&shared)?;
+        Ok(Self(shared))
     }
 
     /// The process's own, made now if it is not there. A child that was forked gets one of its own; what it inherited is its

@@ -3,10 +3,10 @@
 //! What it is: the waiting and the finding that [`sdp::sockets`] has not. All sockets of a process share a [`Fabric`]: one
 //! device for peers on this machine, which are reached through shared memory, and one for each address of this machine that
 //! peers elsewhere use, by RoCEv2. Whoever waits polls them, so that nothing is handed from thread to thread: at first again and
-//! again, offering the processor to others, then asleep on a descriptor.
+//! again, offering the processor to others, then asleep on a descriptor. While no thread of the program is in a call, a thread of the
+//! fabric's own moves its streams (see `keeper`).
 //!
-//! What it is not: it has no thread and no signal handler of its own. While no thread of a program is in a call of this crate
-//! nothing moves but what is already on its way.
+//! What it is not: it has no signal handler.
 //!
 //! Peers on this machine find each other by names (see `directory`): a listener's address is the name of a Unix socket in the
 //! abstract name space, which belongs to the network namespace as ports do.
@@ -40,6 +40,7 @@ mod direct;
 mod directory;
 mod errors;
 mod fabric;
+mod keeper;
 mod listener;
 mod options;
 mod port;

@@ -18,7 +18,7 @@ impl SdpStream {
     }
 
     /// Has it looked whether the peer is there whenever nothing has come for so long (`SO_KEEPALIVE`, `TCP_KEEPIDLE`); `None` is never. A peer that
-    /// is gone ends the stream with an error, though nothing is written. Somebody has to be in a call of the fabric's for it to be seen.
+    /// is gone ends the stream with an error, though nothing is written.
     ///
     /// # Errors
     /// When the stream is gone, or it is not known yet where the peer is ([`io::ErrorKind::WouldBlock`]).

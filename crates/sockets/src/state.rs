@@ -2,6 +2,7 @@
 
 use crate::buffer::{BUFFERS_MAX, Buffer};
 use crate::errors::error_of;
+use crate::keeper::Keeper;
 use crate::port::Port;
 use crate::{OpenError, Options};
 use reactor::Reactor;
@@ -27,6 +28,8 @@ pub(crate) struct State {
     pub(crate) turns: u64,
     /// Who looks, or sleeps, for all that wait.
     pub(crate) leader: Option<Leader>,
+    /// How the thread waits that moves streams while nobody else does.
+    pub(crate) keeper: Keeper,
     /// Sockets of threads that sleep while another leads.
     pub(crate) followers: Vec<Key>,
     /// Threads that were woken and have not looked yet.
@@ -99,6 +102,7 @@ impl State {
             events,
             turns: 0,
             leader: None,
+            keeper: Keeper::Pacing,
             followers,
             roused,
             woken,

@@ -10,10 +10,11 @@
 //! when they are gone. Once it has found something for one that sleeps it watches, too: that one looks from then on, so that the thread
 //! which bytes come for is the one that sees them.
 
+use crate::keeper;
 use crate::state::{Leader, Sleep, State};
 use reactor::Doorbell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use stdx::env::Env;
 use stdx::slab::Key;
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     /// Wakes who leads.
     bell: Doorbell,
+    /// Wakes the keeper.
+    pub(crate) keepers_bell: Arc<Doorbell>,
     /// The reactor's set.
     set: OwnedFd,
 }
@@ -31,7 +34,12 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(state: State) -> Result<Self, crate::OpenError> {
         let set = state.env.descriptor().try_clone_to_owned()?;
-        Ok(Self { state: Mutex::new(state), bell: Doorbell::new()?, set })
+        Ok(Self {
+            state: Mutex::new(state),
+            bell: Doorbell::new()?,
+            keepers_bell: Arc::new(Doorbell::new()?),
+            set,
+        })
     }
 
     /// Takes the state. A thread that panicked left it as whole as any.
@@ -48,6 +56,7 @@ impl Shared {
         let mut state = self.lock();
         let found = state.turn();
         self.tell(&mut state);
+        self.leave(&mut state);
         found
     }
 
@@ -64,6 +73,7 @@ impl Shared {
         let mut state = self.lock();
         let done = act(&mut state);
         self.tell(&mut state);
+        self.leave(&mut state);
         done
     }
 
@@ -77,6 +87,7 @@ impl Shared {
         let mut state = self.lock();
         if let Some(done) = attempt(&mut state) {
             self.tell(&mut state);
+            self.leave(&mut state);
             return Some(done);
         }
         let until = timeout.map(|timeout| state.env.now() + timeout);
@@ -125,7 +136,13 @@ impl Shared {
             state.hand_over();
         }
         self.tell(&mut state);
+        self.leave(&mut state);
         done
+    }
+
+    /// The thread goes back to the program's own business.
+    fn leave(&self, state: &mut State) {
+        keeper::rouse(&mut state.keeper, &self.keepers_bell);
     }
 
     /// Sleeps for all.
@@ -153,7 +170,7 @@ impl Shared {
 
     /// Wakes those whose sockets have news, and who leads if turns are due that nobody may take. Whether there was one that slept beside
     /// who leads.
-    fn tell(&self, state: &mut State) -> bool {
+    pub(crate) fn tell(&self, state: &mut State) -> bool {
         let (mut rings, mut roused) = (false, 0);
         while let Some(key) = state.poll_woken() {
             let is_leaders = state.leader.is_some_and(|leader| leader.socket == key);
@@ -180,13 +197,19 @@ impl Shared {
     }
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.keepers_bell.ring();
+    }
+}
+
 /// Sleeps until the socket has news, or there is nobody who looks for all.
 fn follow<'a>(mut state: MutexGuard<'a, State>, socket: Key, until: Option<Time>) -> MutexGuard<'a, State> {
     let now = state.env.now();
     let timeout = until.map_or(FOLLOW, |until| until.since(now)).min(FOLLOW);
     let Some(found) = state.socket(socket) else { return state };
     found.sleepers += 1;
-    let condvar = std::sync::Arc::clone(&found.condvar);
+    let condvar = Arc::clone(&found.condvar);
     state.followers.push(socket);
     let (mut state, _) = condvar.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner);
     if let Some(found) = state.socket(socket) {

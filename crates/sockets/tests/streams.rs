@@ -80,6 +80,31 @@ fn bytes_arrive_both_ways_at_once() {
 }
 
 #[test]
+fn what_was_written_goes_on_while_its_writer_is_elsewhere() {
+    const LEN: usize = 100_000;
+    for _ in 0..5 {
+        let (client, server) = pair();
+        let buffer = SdpBuffer::new(server.fabric(), LEN).expect("memory");
+        server.queue_into(&buffer, 0..LEN).expect("it is free");
+        // The peer knows where its bytes are wanted.
+        for _ in 0..1000 {
+            client.fabric().turn();
+            server.fabric().turn();
+        }
+        let bytes: Vec<u8> = (0..LEN).map(byte).collect();
+        (&client).write_all(&bytes).expect("room");
+        client.shutdown(Shutdown::Write).expect("a half to close");
+        // From here on no thread is in a call of the client's, and bytes have to be told of that were put there.
+        assert_eq!(server.read_into(&buffer, 0..LEN).expect("bytes"), LEN);
+        let mut found = vec![0; LEN];
+        buffer.copy_to(0, &mut found).expect("within");
+        assert_eq!(found, bytes);
+        assert_eq!(server.read_into(&buffer, 0..LEN).expect("the end"), 0);
+        drop(client);
+    }
+}
+
+#[test]
 fn many_threads_wait_on_one_fabric() {
     const STREAMS: usize = 16;
     let (here, there) = (fabric(), fabric());
