@@ -82,6 +82,22 @@ fn every_service_is_measured() {
 }
 
 #[test]
+fn clients_are_served_right_after_each_other() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weft"));
+    command.args(["rdma", "bench", "--server", "127.92.0.1", "--packets"]).stdout(Stdio::piped());
+    let mut server = Server(command.spawn().expect("the binary starts"));
+    let stdout = server.0.stdout.as_mut().expect("piped");
+    BufReader::new(stdout).read_line(&mut String::new()).expect("it says that it serves");
+    for op in ["send", "read", "write", "send"] {
+        let words = ["rdma", "bench", "127.92.0.1", "--packets", "--op", op, "--seconds", "0.1", "--json"];
+        let begun = Instant::now();
+        weft_ok(&words);
+        // Who comes while the last one's goodbye may be heard again waits for nothing.
+        assert!(begun.elapsed() < Duration::from_secs(3), "{op}: {:?}", begun.elapsed());
+    }
+}
+
+#[test]
 fn what_no_service_can_do_is_wrong_usage() {
     for words in
         [&["--op", "read", "--service", "uc"][..], &["--op", "atomic", "--size", "16"], &["--size", "0"]]
@@ -91,7 +107,7 @@ fn what_no_service_can_do_is_wrong_usage() {
     }
 }
 
-/// `weft rdma ping -s`; killed when dropped.
+/// `weft rdma ping -s`, or another that serves; killed when dropped.
 struct Server(Child);
 
 impl Server {

@@ -28,7 +28,8 @@ pub fn run(style: &Style, args: &DeviceArgs, address: SocketAddr, stays: bool) -
         if crate::signals::interrupted() {
             break if stays { Ok(()) } else { Err(Failure::Interrupted) };
         }
-        let had_one = client.is_some();
+        let one = |client: &Option<Client>| client.as_ref().map(|client| client.connection);
+        let had = one(&client);
         if let Some(happening) = local.next(None)
             && let Err(failure) = handle(&mut local, &mut client, happening)
         {
@@ -36,7 +37,7 @@ pub fn run(style: &Style, args: &DeviceArgs, address: SocketAddr, stays: bool) -
             eprintln!("weft: {failure}");
             end(&mut local, &mut client);
         }
-        if had_one && client.is_none() && !stays {
+        if had.is_some() && one(&client) != had && !stays {
             break Ok(());
         }
     };
@@ -98,18 +99,28 @@ fn connection(
         | ConnectionWhat::Unreachable
         | ConnectionWhat::Disconnected => {
             if client.as_ref().is_some_and(|client| client.connection == event.connection) {
-                linger(local);
+                let next = linger(local);
                 end(local, client);
+                if let Some(next) = next {
+                    return connection(local, client, &next);
+                }
             }
         }
     }
     Ok(())
 }
 
-/// The client may not have heard our answer to its goodbye, and say it again.
-fn linger(local: &mut Local) {
+/// The client may not have heard our answer to its goodbye, and say it again. Who comes meanwhile is next.
+fn linger(local: &mut Local) -> Option<ConnectionEvent> {
     let until = local.env.now() + local.device.config().time_wait;
-    while local.next(Some(until)).is_some() {}
+    while let Some(happening) = local.next(Some(until)) {
+        if let Happening::Connection(event) = happening
+            && matches!(event.what, ConnectionWhat::Requested { .. })
+        {
+            return Some(*event);
+        }
+    }
+    None
 }
 
 fn end(local: &mut Local, client: &mut Option<Client>) {
