@@ -56,9 +56,6 @@ pub fn end() {
         fd = found + 1;
         if let Some(connection) = Connection::of(found) {
             connection.heed(found);
-            if connection.is_sole() {
-                connection.leave_nothing(found);
-            }
             connection.close_door();
             connection.tell_tally();
         }

@@ -63,17 +63,9 @@ impl Connection {
         if self.is_returned() { self.take_back(fd) } else { self.end_carrier(|| {}) }
     }
 
-    /// The connection is about to be closed: what the peer has not read goes by TCP, where it can be read by whomever the peer gives
-    /// the connection to.
-    pub fn leave_nothing(self, fd: c_int) {
-        if self.phase() == Phase::Met && self.sends_by_carrier() && !self.is_relayed() {
-            self.go_back_with_all(fd);
-        }
-    }
-
     /// The same, with what was sent and not read: we will not be there to send it again. A relay has sent it on already; and where
     /// the kernel has no room for it, it stays where the peer finds it.
-    pub fn go_back_with_all(self, fd: c_int) {
+    pub(super) fn go_back_with_all(self, fd: c_int) {
         if self.is_relayed() || self.is_returned() {
             self.go_back(fd);
             return;

@@ -237,9 +237,6 @@ impl Connection {
             return;
         }
         self.heed(fd);
-        if self.is_sole() {
-            self.leave_nothing(fd);
-        }
         self.close_ring(fd, self.is_sole());
         let bell = self.own.bell.swap(0, Ordering::AcqRel);
         if bell > 0 {

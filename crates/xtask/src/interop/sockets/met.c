@@ -302,6 +302,8 @@ static void signals(void) {
         check(errno == EAGAIN, "there is no room");
         setsockopt(full, SOL_SOCKET, SO_SNDTIMEO, &also, sizeof also);
         interrupt(is_restarting), was_interrupted(send(full, many, 1 << 20, 0), "send with a limit");
+        // Who naps is woken.
+        setsockopt(full, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
         close(full);
     }
 }

@@ -62,26 +62,6 @@ static void cut(void) {
     close(pair[1]);
 }
 
-// What was written before the end is there for whoever reads it, another program too.
-static void ended(void) {
-    for (int turn = 0; turn < 4; turn++) {
-        int pair[2], count = 0;
-        char command[64], last;
-        meet(pair);
-        put_burst(pair[0]);
-        if (turn % 2) close(pair[0]);
-        else shutdown(pair[0], SHUT_WR);
-        // The reader has had some of it, or nothing.
-        for (int index = 0; turn < 2 && index < 1000; index++) check(recv(pair[1], &last, 1, 0) == 1 && last == byte_at(index), "another byte");
-        snprintf(command, sizeof command, "wc -c <&%d", pair[1]);
-        FILE *counting = popen(command, "r");
-        check(counting && fscanf(counting, "%d", &count) == 1 && pclose(counting) == 0, "a program that counts");
-        if (count != BURST - (turn < 2 ? 1000 : 0)) fprintf(stderr, "%d bytes\n", count);
-        check(count == BURST - (turn < 2 ? 1000 : 0), "bytes are missing");
-        close(pair[1]);
-    }
-}
-
 static volatile int shared_fd;
 
 static void *asks(void *unused) {
@@ -163,7 +143,7 @@ int main(int count, char **words) {
     check(count == 3, "perils PART PORT");
     snprintf(port_text, sizeof port_text, "%s", words[2]);
     struct { const char *name; void (*play)(void); } parts[] = {
-        {"peeked", peeked}, {"cut", cut}, {"ended", ended}, {"cancelled", cancelled}, {"closed", closed}, {"left", left},
+        {"peeked", peeked}, {"cut", cut}, {"cancelled", cancelled}, {"closed", closed}, {"left", left},
     };
     for (size_t index = 0; index < sizeof parts / sizeof *parts; index++)
         if (!strcmp(words[1], parts[index].name)) return parts[index].play(), 0;
