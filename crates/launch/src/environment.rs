@@ -11,6 +11,9 @@ pub const POLICY: &str = "WEFT_POLICY";
 /// A directory by which programs meet that have no network namespace in common.
 pub const SHARED: &str = "WEFT_SHARED";
 
+/// What the names of doors in such a directory begin with: other sockets in it are none of ours.
+pub const DOOR: &str = "weft-";
+
 /// Of a directory's mode: those who may write to it and do not own it. In one by which programs meet there are none.
 pub const OTHERS_MAY_WRITE: u32 = 0o022;
 

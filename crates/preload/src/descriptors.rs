@@ -66,9 +66,14 @@ pub fn set(fd: c_int, entry: Entry) -> bool {
     true
 }
 
+/// All that are anything to us.
+pub fn ours() -> impl Iterator<Item = c_int> {
+    std::iter::successors(next_of_ours(0, c_int::MAX), |&fd| next_of_ours(fd + 1, c_int::MAX))
+}
+
 /// Is any descriptor that?
 pub fn is_any(entry: Entry) -> bool {
-    (0..=HIGHEST.load(Ordering::Relaxed)).any(|fd| get(fd) == entry)
+    ours().any(|fd| get(fd) == entry)
 }
 
 /// The first descriptor of these that is anything to us.

@@ -2,7 +2,7 @@
 
 use crate::connection::Connection;
 use crate::watch::registry;
-use crate::{descriptors, errno, identity, name, next, option, rows, shared};
+use crate::{errno, identity, name, next, option, rows, shared};
 use launch::Reason;
 use libc::{F_GETFD, FD_CLOEXEC, POLLIN, c_int, c_long, pollfd};
 use std::os::unix::fs::MetadataExt;
@@ -51,14 +51,10 @@ pub fn end() {
     if is_foreign() {
         return;
     }
-    let mut fd = 0;
-    while let Some(found) = descriptors::next_of_ours(fd, i32::MAX) {
-        fd = found + 1;
-        if let Some(connection) = Connection::of(found) {
-            connection.heed(found);
-            connection.close_door();
-            connection.tell_tally();
-        }
+    for (fd, connection) in Connection::by_descriptor() {
+        connection.heed(fd);
+        connection.close_door();
+        connection.tell_tally();
     }
     let_go();
 }
@@ -144,15 +140,12 @@ pub fn before_exec() {
 /// its own, which our tables do not know, but rows are shared.
 pub fn leave_inherited() {
     let standard: Vec<u64> = (0..=2).filter_map(cookie).collect();
-    let mut fd = 0;
-    while let Some(found) = descriptors::next_of_ours(fd, i32::MAX) {
-        fd = found + 1;
-        let Some(connection) = Connection::of(found) else { continue };
-        let is_standard = || cookie(found).is_some_and(|cookie| standard.contains(&cookie));
+    for (fd, connection) in Connection::by_descriptor() {
+        let is_standard = || cookie(fd).is_some_and(|cookie| standard.contains(&cookie));
         // SAFETY: it takes numbers alone.
-        let is_kept = unsafe { next::fcntl(found, F_GETFD, 0) } & FD_CLOEXEC == 0;
+        let is_kept = unsafe { next::fcntl(fd, F_GETFD, 0) } & FD_CLOEXEC == 0;
         if is_kept || is_standard() {
-            connection.leave_alone(found, Reason::Shared);
+            connection.leave_alone(fd, Reason::Shared);
         }
     }
 }

@@ -11,6 +11,7 @@
 
 use crate::shared::Directory;
 use crate::{address, errno, next, private};
+use launch::environment::DOOR;
 use libc::{
     AF_UNIX, ECONNREFUSED, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM, c_int, sockaddr_un,
     socklen_t,
@@ -118,7 +119,7 @@ fn door_name(from: SocketAddr, to: SocketAddr, within: Option<Directory>) -> Nam
     match within {
         None => abstract_name(&format!("weft/1/{from}/{to}")),
         // Short enough for a socket's name wherever the directory is, and found under another root too.
-        Some(Directory { fd, .. }) => format!("/proc/self/fd/{fd}/{from}-{to}\0").into_bytes(),
+        Some(Directory { fd, .. }) => format!("/proc/self/fd/{fd}/{DOOR}{from}-{to}\0").into_bytes(),
     }
 }
 

@@ -64,22 +64,16 @@ impl Page {
         })
     }
 
-    /// Frees the rows of processes that were killed and held them alone, and those that nobody holds, since who did runs another program;
-    /// true if there were any.
+    /// Frees the rows of processes that have ended and held them alone, or ran another program that did; true if there were any.
     fn sweep(&self) -> bool {
         let mut is_any = false;
         for row in self.rows.iter().filter(|row| row.used.load(Ordering::Acquire) == 1) {
             let process = row.process.load(Ordering::Relaxed);
-            let take_out = |word: &AtomicU32, number, other| {
-                word.compare_exchange(number, other, Ordering::SeqCst, Ordering::SeqCst).is_ok()
-            };
+            if process == 0 || row.holders.load(Ordering::SeqCst) > 1 || is_there(process) {
+                continue;
+            }
             // Whoever takes the dead one's number out is the one who frees the row.
-            let is_free = match row.holders.load(Ordering::SeqCst) {
-                0 => take_out(&row.holders, 0, 1),
-                1 => process != 0 && !is_there(process) && take_out(&row.process, process, 0),
-                _ => false,
-            };
-            if is_free {
+            if row.process.compare_exchange(process, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
                 row.phase.store(Phase::Fresh as u32, Ordering::SeqCst);
                 row.used.store(0, Ordering::Release);
                 is_any = true;

@@ -180,6 +180,7 @@ impl State {
     /// Wants no more of a socket.
     pub(crate) fn close(&mut self, key: Key) {
         let Some(socket) = self.sockets.remove(key) else { return };
+        self.roused -= socket.roused;
         match socket.stage {
             Stage::Asking { link, .. } => self.env.close_link(link),
             Stage::Stream { port, id } => {

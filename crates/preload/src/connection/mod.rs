@@ -112,6 +112,11 @@ impl Connection {
         (0..HIGHEST.load(Ordering::Relaxed)).filter_map(Connection::at).filter(held)
     }
 
+    /// All that this process has descriptors of, with each of those.
+    pub fn by_descriptor() -> impl Iterator<Item = (c_int, Connection)> {
+        descriptors::ours().filter_map(|fd| Some((fd, Connection::of(fd)?)))
+    }
+
     /// A TCP socket that the program just got. Where there is no room, it is none of ours.
     pub fn begin(fd: c_int) -> Option<Connection> {
         if fd <= LAST_STANDARD || fd as usize >= descriptors::DESCRIPTORS || process::is_foreign() {
@@ -266,6 +271,8 @@ impl Connection {
             header.received.fetch_add(self.row.received.load(Ordering::Relaxed), Ordering::Relaxed);
         }
         self.set_phase(Phase::Fresh);
+        // A row that names a process is swept once that has ended: a free one names none, until it is taken.
+        self.row.process.store(0, Ordering::SeqCst);
         rows::give_back(self.index);
     }
 
@@ -277,8 +284,11 @@ impl Connection {
     /// This process is about to run another program.
     pub fn given_up(self) {
         self.tell_tally();
+        if self.row.holders.fetch_sub(1, Ordering::SeqCst) == 1 {
+            // The row is free once the other program has ended, or ours again if there is no other.
+            return self.claim();
+        }
         self.row.process.compare_exchange(process::own(), 0, Ordering::Relaxed, Ordering::Relaxed).ok();
-        self.row.holders.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -111,13 +111,6 @@ impl Connection {
 
     /// One of the program's descriptors of it.
     fn any_descriptor(self) -> Option<c_int> {
-        let mut from = 0;
-        while let Some(found) = descriptors::next_of_ours(from, i32::MAX) {
-            if descriptors::connection(found) == Some(self.index) {
-                return Some(found);
-            }
-            from = found + 1;
-        }
-        None
+        descriptors::ours().find(|&fd| descriptors::connection(fd) == Some(self.index))
     }
 }

@@ -1,10 +1,11 @@
 //! The directory by which programs of several containers meet.
 
 use crate::error::Failure;
-use launch::environment::OTHERS_MAY_WRITE;
+use launch::environment::{DOOR, OTHERS_MAY_WRITE};
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -32,14 +33,15 @@ pub fn directory(path: &Path) -> Result<PathBuf, Failure> {
     Ok(absolute)
 }
 
-/// Removes sockets that nobody has any more.
+/// Removes doors that nobody has any more.
 fn sweep(directory: &Path) {
     let Ok(opened) = File::open(directory) else { return };
     // Short enough for a socket's name wherever the directory is.
     let short = PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd()));
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let is_socket = entry.file_type().is_ok_and(|kind| kind.is_socket());
-        if is_socket && is_left(&short.join(entry.file_name())) {
+        let is_door = is_socket && entry.file_name().as_bytes().starts_with(DOOR.as_bytes());
+        if is_door && is_left(&short.join(entry.file_name())) {
             // Somebody else may have done so.
             let _ = fs::remove_file(entry.path());
         }
@@ -65,13 +67,16 @@ mod tests {
         let opened = File::open(&path).expect("it is ours");
         let bind = |name: &str| UnixListener::bind(format!("/proc/self/fd/{}/{name}", opened.as_raw_fd()));
         // As long as a door's.
-        let left = "left".repeat(19);
+        let left = format!("{DOOR}{}", "left".repeat(19));
+        let used = format!("{DOOR}used");
         drop(bind(&left).expect("a socket"));
-        let _used = bind("used").expect("a socket");
+        drop(bind("others").expect("a socket"));
+        let _used = bind(&used).expect("a socket");
         fs::write(path.join("file"), "").expect("it is ours");
         assert_eq!(directory(&path).expect("it is ours"), fs::canonicalize(&path).expect("it is there"));
         let there = |name: &str| path.join(name).exists();
-        assert_eq!((there(&left), there("used"), there("file")), (false, true, true));
+        assert_eq!((there(&left), there(&used), there("file")), (false, true, true));
+        assert!(there("others"), "it may be a service's that has stopped");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o770)).expect("it is ours");
         let refused = directory(&path).expect_err("others can write to it").to_string();
         assert!(refused.contains("chmod go-w"), "{refused}");

@@ -150,12 +150,7 @@ pub fn lose_set(fd: c_int, first: c_int) {
     if fd != first {
         return;
     }
-    let heirs = || {
-        let ours = std::iter::successors(descriptors::next_of_ours(0, c_int::MAX), |&fd| {
-            descriptors::next_of_ours(fd + 1, c_int::MAX)
-        });
-        ours.filter(|&other| descriptors::get(other) == Entry::Set(fd))
-    };
+    let heirs = || descriptors::ours().filter(|&other| descriptors::get(other) == Entry::Set(fd));
     let heir = if IS_ANY_DUPLICATED.load(Ordering::Relaxed) { heirs().next() } else { None };
     let Some(heir) = heir else { return forget_set(fd) };
     heirs().for_each(|other| {

@@ -8,7 +8,7 @@ serve 16702
 (on_client "$python" hosts.py talk 10.91.0.2 16702)
 rm stop
 test -z "$(ls shared)"
-python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("shared/left")'
+python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("shared/weft-left")'
 (weft true)
 test -z "$(ls shared)"
 

@@ -12,6 +12,8 @@ import sys
 import time
 import zlib
 
+from whole import receive
+
 MANY = 10_000
 GIGABYTE = 1 << 30
 LARGE, LARGE_EVERY = 100_000, 200
@@ -68,15 +70,6 @@ def answer(connection):
     else:
         time.sleep(600)
     connection.close()
-
-
-def receive(connection, length):
-    got = b""
-    while len(got) < length:
-        piece = connection.recv(length - len(got))
-        assert piece, "the end, too early"
-        got += piece
-    return got
 
 
 def used(port, wanted):

@@ -26,7 +26,8 @@ const WAYS: [&str; 4] = ["both", "server", "client", "none"];
 const NAMESPACES: [&str; 5] = ["python3", "unshare", "nsenter", "ip", "ss"];
 
 /// What scripts find in their folder.
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 13] = [
+    ("whole.py", include_str!("whole.py")),
     ("stream.py", include_str!("stream.py")),
     ("ways.h", include_str!("ways.h")),
     ("ways.c", include_str!("ways.c")),

@@ -16,20 +16,13 @@ import sys
 import threading
 import time
 
+from whole import receive
+
 GREETING, MEMORY_LEN, BEGINS = b"weft/3\r\n", 4096 + 2 * ((8 << 10) + (256 << 10) + (1 << 20)), 392
 SHRINK_GROW, ADD_SEALS = 2 | 4, 1033
 NOBODY = 65534
 FELT_S = 0.05
 LINE = b"a line as any other\n"
-
-
-def receive(connection, length):
-    got = b""
-    while len(got) < length:
-        piece = connection.recv(length - len(got))
-        assert piece, "the end, too early"
-        got += piece
-    return got
 
 
 def exchange(connection, count):

@@ -12,6 +12,8 @@ import socket
 import sys
 import threading
 
+from whole import receive
+
 ROUNDS = 100
 
 
@@ -48,15 +50,6 @@ def connect(port, wanted=b"e"):
     connection = socket.create_connection(("127.0.0.1", port), timeout=30)
     connection.sendall(wanted)
     return connection
-
-
-def receive(connection, length):
-    got = b""
-    while len(got) < length:
-        piece = connection.recv(length - len(got))
-        assert piece, "the end, too early"
-        got += piece
-    return got
 
 
 def message(turn):
