@@ -181,6 +181,26 @@ fn who_takes_nothing_of_a_stream_that_nobody_has_is_left() {
     assert_eq!(world.sockets.streams(), 0);
 }
 
+/// At each moment of a greeting.
+#[test]
+fn a_stream_whose_asker_leaves_while_it_is_greeted_goes_with_it() {
+    for turns in 0..6 {
+        let mut world = World::narrow();
+        let (listener, address) = world.listen();
+        let client = world.connect(address);
+        for _ in 0..turns {
+            world.turn();
+        }
+        world.close(client);
+        world.settle();
+        if let Some(server) = world.sockets.accept(listener) {
+            world.close(server);
+            world.settle();
+        }
+        assert_eq!(world.sockets.streams(), 0, "after {turns} turns: {:?}", world.sockets);
+    }
+}
+
 /// Who reads on may wait for as long as it likes.
 #[test]
 fn a_stream_that_is_closed_for_writing_alone_stays() {

@@ -382,6 +382,30 @@ fn a_peer_that_dies_is_seen() {
 }
 
 /// Nothing is under way when the network goes, so that nothing but a look at the peer tells of it.
+/// Its asker says no word after the first: the answer is sent in vain, and nobody is left to whom the stream could be given.
+#[test]
+fn a_stream_whose_asker_falls_silent_while_it_is_greeted_goes() {
+    let mut two = Two::on(World::at(["10.0.0.1", "10.0.0.2"], 1, Faults::default(), |usual| usual), wide());
+    let [to, from] = [1, 0].map(|end| SocketAddr::new(two.world.address(end), 80));
+    let (listener, _) = two.sockets[1].listen(two.world.end(1).0, to, 0).expect("a listener");
+    let (device, env) = two.world.end(0);
+    two.sockets[0].connect(env, device, to, from, to).expect("a stream");
+    let mut has_come = false;
+    for _ in 0..10_000 {
+        two.world.turn();
+        let (device, env) = two.world.end(1);
+        two.sockets[1].progress(env, device);
+        if two.sockets[1].streams() > 0 {
+            has_come = true;
+            two.world.net.borrow_mut().faults.lost = 1000;
+        }
+        if has_come && two.sockets[1].streams() == 0 {
+            return assert_eq!(two.sockets[1].accept(listener), None);
+        }
+    }
+    panic!("{:?}", two.sockets[1]);
+}
+
 #[test]
 fn a_peer_that_cannot_be_reached_is_found_by_who_looks_for_it() {
     let mut two = Two::on(World::at(["10.0.0.1", "10.0.0.2"], 1, Faults::default(), |usual| usual), wide());

@@ -278,6 +278,8 @@ impl Sockets {
         let before = stream.phase;
         stream.end(error);
         if let Phase::Accepting(listener) = before {
+            // Nobody knows of it yet, nor will.
+            stream.is_left = true;
             self.arrived(listener);
         }
         self.give_up_pause(id);
