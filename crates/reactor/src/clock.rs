@@ -12,7 +12,7 @@ pub(crate) struct Clock {
 impl Clock {
     /// A clock that begins now.
     pub(crate) fn start() -> Self {
-        Self { start_ns: read_ns(libc::CLOCK_MONOTONIC), now: Time::ZERO }
+        Self { start_ns: monotonic_ns(), now: Time::ZERO }
     }
 
     /// The time of this turn.
@@ -22,7 +22,7 @@ impl Clock {
 
     /// Begins a turn: reads the clock.
     pub(crate) fn turn(&mut self) -> Time {
-        self.now = Time::from_nanos(read_ns(libc::CLOCK_MONOTONIC).saturating_sub(self.start_ns));
+        self.now = Time::from_nanos(monotonic_ns().saturating_sub(self.start_ns));
         self.now
     }
 }
@@ -30,6 +30,11 @@ impl Clock {
 /// Milliseconds since 1970-01-01 UTC.
 pub(crate) fn calendar_ms() -> u64 {
     read_ns(libc::CLOCK_REALTIME) / 1_000_000
+}
+
+/// The monotonic clock, as it is now.
+pub(crate) fn monotonic_ns() -> u64 {
+    read_ns(libc::CLOCK_MONOTONIC)
 }
 
 /// A clock in nanoseconds. These clocks exist on every Linux, and their time is not negative.

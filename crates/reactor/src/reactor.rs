@@ -58,6 +58,8 @@ impl Reactor {
     pub fn new(options: Options) -> Result<Self, StartError> {
         let poller = Poller::new()?;
         let bell = Bell::new(&poller, BELL)?;
+        let mut memory = Memory::new(options.memory)?;
+        memory.time_copies(clock::monotonic_ns);
         Ok(Self {
             clock: Clock::start(),
             pace: Pace::new(options.spin),
@@ -69,7 +71,7 @@ impl Reactor {
             links: Links::new(),
             files: Files::new(options.files, options.file_depth),
             entropy: Entropy::new(),
-            memory: Memory::new(options.memory)?,
+            memory,
             waited: Duration::ZERO,
         })
     }

@@ -18,6 +18,7 @@ mod buffers;
 mod cache;
 mod counting;
 mod memory;
+mod outward;
 mod pinned;
 mod pools;
 mod region;
