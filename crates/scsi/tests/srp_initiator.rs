@@ -246,6 +246,13 @@ fn a_closed_initiator_leaves_nothing_behind() {
     let mut done = Vec::new();
     channel.poll(&mut world.env, &mut done);
     assert_eq!(done[0].status, Status::Gone);
+    // Whoever makes one request of several asks for the next part now.
+    channel
+        .submit(&mut world.env, io(2, Op::Write, 8, data))
+        .expect("with nothing under way nothing is refused");
+    done.clear();
+    channel.poll(&mut world.env, &mut done);
+    assert_eq!((done[0].tag, done[0].status), (2, Status::Gone));
     world.env.mem().give(data);
     world.run_for(Duration::from_secs(1));
     assert_eq!(world.env.mem().buffers_taken(), before);

@@ -159,6 +159,11 @@ impl Units {
         Ok(())
     }
 
+    /// A request of a channel whose target was freed: there is nothing to wait for, so it is not refused.
+    pub fn answer_gone(&mut self, channel: Key, io: &Io) {
+        self.tell(channel, Done { tag: io.tag, status: Status::Gone, data: Span::EMPTY });
+    }
+
     /// The answer to requests that need no command.
     fn answer_at_once(&self, env: &dyn Env, lun: u16, io: &Io) -> Option<Status> {
         let Some(info) = self.disk_info(lun) else { return Some(Status::Gone) };

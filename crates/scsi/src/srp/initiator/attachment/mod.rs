@@ -258,7 +258,10 @@ impl Attached for Attachment {
     fn submit(&mut self, env: &mut dyn Env, channel: Key, lun: u16, io: Io) -> Result<(), Refused> {
         match &mut self.link {
             Some(link) => self.units.submit(env, link, channel, lun, io),
-            None => Err(Refused(io)),
+            None => {
+                self.units.answer_gone(channel, &io);
+                Ok(())
+            }
         }
     }
 
