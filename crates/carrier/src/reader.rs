@@ -15,6 +15,8 @@ pub struct Reader<'a> {
     place: u64,
     /// Bytes that were written, as the writer said.
     written: u64,
+    /// There are bytes that the writer has taken back.
+    is_rest_elsewhere: bool,
     moved: Move,
 }
 
@@ -22,13 +24,14 @@ impl<'a> Reader<'a> {
     pub(crate) fn new(direction: &'a Direction, index: usize, place: u64) -> Self {
         let written = direction.written.0.load(Ordering::Acquire);
         let is_withdrawn = direction.read.0.load(Ordering::Relaxed) & WITHDRAWN != 0;
-        Self::before(direction, index, place, if is_withdrawn { place } else { written })
+        let look = Self::before(direction, index, place, if is_withdrawn { place } else { written });
+        Self { is_rest_elsewhere: is_withdrawn && written != place, ..look }
     }
 
     /// The same, of bytes up to a place that the caller knows.
     pub(crate) fn before(direction: &'a Direction, index: usize, place: u64, written: u64) -> Self {
         let moved = Move::from_word(direction.rare.0.moved.load(Ordering::Relaxed));
-        Self { direction, index, place, written, moved }
+        Self { direction, index, place, written, is_rest_elsewhere: false, moved }
     }
 
     /// Looks whether what the writer says can be.
@@ -49,6 +52,11 @@ impl<'a> Reader<'a> {
     /// Bytes that are there to be read.
     pub fn unread(&self) -> u64 {
         self.written.wrapping_sub(self.place)
+    }
+
+    /// Has the writer taken back bytes that come another way?
+    pub fn is_rest_elsewhere(&self) -> bool {
+        self.is_rest_elsewhere
     }
 
     /// Where the next bytes lie, of as many as are wanted: a span of none if there are none.

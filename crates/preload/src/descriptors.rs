@@ -82,6 +82,11 @@ pub fn next_of_ours(from: c_int, to: c_int) -> Option<c_int> {
     (from.max(0)..=to).find(|&fd| get(fd) != Entry::Foreign)
 }
 
+/// All epoll sets, by the first descriptor of each.
+pub fn sets() -> impl Iterator<Item = c_int> {
+    ours().filter(|&fd| get(fd) == Entry::Set(fd))
+}
+
 fn decode(word: u32) -> Entry {
     let value = word & VALUE;
     match word >> KIND {

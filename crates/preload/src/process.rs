@@ -52,16 +52,24 @@ pub fn end() {
         return;
     }
     for (fd, connection) in Connection::by_descriptor() {
-        connection.heed(fd);
+        connection.leave_for_good(fd);
         connection.close_door();
         connection.tell_tally();
     }
     let_go();
 }
 
-/// The process holds no connection any more, of those that others may. In a signal's handler too.
-pub fn let_go() {
-    if HAS_FORKED.load(Ordering::Relaxed) && !is_foreign() {
+/// The same, of a process that does nothing else at its end, in a signal's handler too.
+pub fn end_at_once() {
+    if !is_foreign() {
+        Connection::by_descriptor().for_each(|(fd, connection)| connection.leave_for_good(fd));
+        let_go();
+    }
+}
+
+/// The process holds no connection any more, of those that others may.
+fn let_go() {
+    if HAS_FORKED.load(Ordering::Relaxed) {
         Connection::all().for_each(Connection::let_go);
         OWNER.store(0, Ordering::Relaxed);
     }

@@ -27,7 +27,7 @@ struct Page {
 
 static PAGE: OnceLock<Option<Page>> = OnceLock::new();
 /// Held by who makes the page, and over a fork: a child would wait for ever for a thread that it does not have.
-static MAKING: Lock<()> = Lock::new(());
+static MAKING: Lock<()> = Lock::new((), |()| {});
 /// The page's file, and the process that made it.
 static FILE: OnceLock<(CString, u32)> = OnceLock::new();
 static HINT: AtomicU32 = AtomicU32::new(0);
@@ -36,7 +36,12 @@ static SWEEPS: AtomicU32 = AtomicU32::new(0);
 
 /// A free row, taken; `None` if there is none, or no memory.
 pub fn take() -> Option<u32> {
-    let page = PAGE.get().unwrap_or_else(|| MAKING.with(|()| PAGE.get_or_init(make))).as_ref()?;
+    let page = match PAGE.get() {
+        Some(page) => page,
+        // Nobody makes it twice: not who has been interrupted in that by a signal's handler.
+        None => MAKING.with(|()| PAGE.get_or_init(make))?,
+    };
+    let page = page.as_ref()?;
     let row = page.find().or_else(|| {
         let is_due = SWEEPS.fetch_add(1, Ordering::Relaxed).is_multiple_of(SWEEP_EVERY);
         if is_due && page.sweep() { page.find() } else { None }

@@ -130,9 +130,15 @@ impl Connection {
         if self.receive() == Receive::Either {
             self.hear();
         }
-        if self.receive() == Receive::Draining && self.place(fd) == self.row.changes_at.load(Ordering::SeqCst)
-        {
-            self.set_receive(Receive::Carrier);
+        if self.receive() == Receive::Draining {
+            let (place, changes_at) = (self.place(fd), self.row.changes_at.load(Ordering::SeqCst));
+            let is_over = || self.with_reader_guarded(|reader, _| reader.is_ended()) == Some(true);
+            if place == changes_at {
+                self.set_receive(Receive::Carrier);
+            } else if place > changes_at && is_over() {
+                // It left TCP and came back with all that it had sent, before we heard of either.
+                self.set_receive(Receive::After);
+            }
         }
     }
 
@@ -173,6 +179,7 @@ impl Connection {
         // What came before an end was said may have come after the first look.
         let is_over = look().is_change_due && look().is_change_due;
         if is_over {
+            self.with_reader(|_, _| self.note_rest());
             self.set_receive(Receive::After);
             self.heed(fd);
         }

@@ -20,13 +20,13 @@
 
 use super::Connection;
 use super::change::Receive;
-use super::ring::{GIVEN, NON_BLOCKING, RETURNED};
+use super::ring::{GIVEN, NON_BLOCKING, RESENT, RETURNED};
 use crate::{errno, identity, next, option};
 use core::ffi::c_void;
 use launch::page::Phase;
 use libc::{
-    EAGAIN, EINTR, MSG_DONTWAIT, MSG_NOSIGNAL, POLLOUT, SO_SNDBUF, SOL_SOCKET, TIOCOUTQ, c_int, c_ulong,
-    pollfd,
+    EAGAIN, EINTR, MSG_DONTWAIT, MSG_NOSIGNAL, POLLIN, POLLOUT, SO_SNDBUF, SOL_SOCKET, TIOCOUTQ, c_int,
+    c_ulong, pollfd,
 };
 use std::mem::{size_of, zeroed};
 use std::time::{Duration, Instant};
@@ -60,22 +60,59 @@ impl Connection {
 
     /// Sends by TCP from here on; false if it cannot, because somebody else has what is needed.
     pub fn go_back(self, fd: c_int) -> bool {
-        if self.is_returned() { self.take_back(fd) } else { self.end_carrier(|| {}) }
+        if self.is_returned() { self.take_back(fd) } else { self.end_carrier(|| {}, |()| {}) }
     }
 
     /// The same, with what was sent and not read: we will not be there to send it again. A relay has sent it on already; and where
     /// the kernel has no room for it, it stays where the peer finds it.
-    pub(super) fn go_back_with_all(self, fd: c_int) {
+    pub fn go_back_with_all(self, fd: c_int) {
         if self.is_relayed() || self.is_returned() {
             self.go_back(fd);
             return;
         }
-        self.end_carrier(|| {
+        let withdraw = || {
             let unread = self.with_writer_guarded(|writer, _| writer.unread()).unwrap_or(0);
-            if unread > 0 && has_room_for(fd, unread) {
+            let is_all_going = unread > 0 && errno::kept(|| has_room_for(fd, unread));
+            if is_all_going {
+                self.withdraw();
+            }
+            is_all_going
+        };
+        self.end_carrier(withdraw, |is_all_going| {
+            if is_all_going {
                 errno::kept(|| self.send_again(fd));
             }
         });
+    }
+
+    /// This process is about to hold the connection no more. If no other does, what the peer has not read goes by TCP, where it can be
+    /// read by whomever the peer gives the connection to. Where we have not read all ourselves the end is a reset, which would
+    /// take it away.
+    pub fn leave_for_good(self, fd: c_int) {
+        self.heed(fd);
+        let has_read_all = || self.with_reader(|reader, _| reader.unread()) == Some(0);
+        let is_met = self.phase() == Phase::Met && self.is_sole() && !self.is_relayed();
+        if is_met && self.sends_by_carrier() && has_read_all() {
+            self.go_back_with_all(fd);
+        }
+    }
+
+    /// For who has the guard of those that send.
+    fn withdraw(self) {
+        self.with_writer_guarded(|mut writer, _| writer.withdraw());
+    }
+
+    /// What the peer has taken back comes by TCP, in the moment in which it says so. Who was told that bytes are there finds them: so much
+    /// of what it asks for is waited for, once.
+    pub(super) fn await_rest(self, fd: c_int) {
+        if self.has_flag(RESENT) {
+            self.set_flag(RESENT, false);
+            let span = self.patience_with_peer().min(SENT_SOON);
+            let mut set = pollfd { fd, events: POLLIN, revents: 0 };
+            let span_ms = c_int::try_from(span.as_millis()).unwrap_or(0);
+            // SAFETY: a set of one.
+            errno::kept(|| unsafe { next::poll(&mut set, 1, span_ms) });
+        }
     }
 
     /// Programs of our own user's are waited for. Any other user's peer could keep a server from everybody else by giving away what it
@@ -88,16 +125,18 @@ impl Connection {
     }
 
     fn take_back(self, fd: c_int) -> bool {
-        self.end_carrier(|| errno::kept(|| self.send_again(fd)))
+        let withdraw = || {
+            if !self.is_relayed() {
+                self.withdraw();
+            }
+        };
+        self.end_carrier(withdraw, |()| errno::kept(|| self.send_again(fd)))
     }
 
-    /// What is unread goes by TCP. For who has the guard of those that send.
+    /// What is unread goes by TCP. For who has the guard of those that send, once nobody reads it any more.
     fn send_again(self, fd: c_int) {
         let mut patience = Patience { longest: self.patience_with_peer(), end: None };
-        let is_sent = self.with_writer_guarded(|mut writer, base| {
-            if !self.is_relayed() {
-                writer.withdraw();
-            }
+        let is_sent = self.with_writer_guarded(|writer, base| {
             let mut reader = writer.unread_by_reader();
             loop {
                 if reader.check().is_err() {
@@ -194,6 +233,8 @@ const PIECE: usize = 64 << 10;
 static ROOM: c_int = carrier::UNREAD_MAX as c_int;
 /// What the kernel says of the largest room that everybody may ask for, where nobody has changed that.
 const ROOM_OF_ANYBODY: c_int = 2 * 212_992;
+/// How long a program may be kept by a peer that has said that bytes are coming, and was stopped then.
+const SENT_SOON: Duration = Duration::from_millis(100);
 /// How long a program may be kept by a peer that does not read.
 const WAIT_MAX: Duration = Duration::from_secs(2);
 

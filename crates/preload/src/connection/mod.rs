@@ -74,6 +74,8 @@ struct Own {
     door: AtomicI32,
     /// Where the memory that both ends share lies.
     memory: AtomicPtr<u8>,
+    /// Memory of one that a signal's handler closed, at which the thread that it interrupted may be looking.
+    left: AtomicPtr<u8>,
     /// When the peer was last looked after while it did not read.
     looked_at: AtomicU64,
     /// What was spared.
@@ -87,6 +89,7 @@ static OWN: [Own; ROWS] = [const {
         bell: AtomicI32::new(0),
         door: AtomicI32::new(0),
         memory: AtomicPtr::new(null_mut()),
+        left: AtomicPtr::new(null_mut()),
         looked_at: AtomicU64::new(0),
         tally: tally::Tally::new(),
     }
@@ -115,6 +118,11 @@ impl Connection {
     /// All that this process has descriptors of, with each of those.
     pub fn by_descriptor() -> impl Iterator<Item = (c_int, Connection)> {
         descriptors::ours().filter_map(|fd| Some((fd, Connection::of(fd)?)))
+    }
+
+    /// See [`Connection::leave_memory`].
+    pub fn leave_memories() {
+        (0..HIGHEST.load(Ordering::Relaxed)).filter_map(Connection::at).for_each(Connection::leave_memory);
     }
 
     /// A TCP socket that the program just got. Where there is no room, it is none of ours.
@@ -237,12 +245,12 @@ impl Connection {
     /// The program is about to close one of its descriptors.
     pub fn released(self, fd: c_int) {
         descriptors::set(fd, Entry::Foreign);
-        registry::forget_descriptor(self, fd);
+        let is_forgotten = registry::forget_descriptor(self, fd);
         if self.own.references.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
         }
-        self.heed(fd);
-        self.close_ring(fd, self.is_sole());
+        self.leave_for_good(fd);
+        self.close_ring(fd, self.is_sole(), is_forgotten);
         let bell = self.own.bell.swap(0, Ordering::AcqRel);
         if bell > 0 {
             private::close(bell - 1);

@@ -173,7 +173,9 @@ impl Connection {
                 Phase::Met if self.receive() == Receive::Carrier => {
                     self.take_carried(fd, &request, taken, patience)
                 }
-                Phase::Met if self.receive() == Receive::After && taken == 0 => Some(self.take_after(call)),
+                Phase::Met if self.receive() == Receive::After && taken == 0 => {
+                    Some(self.take_after(fd, call))
+                }
                 Phase::Met => Some(self.take_between(fd, &request, taken, patience)),
                 _ => self.take_plain(fd, call),
             };
@@ -265,11 +267,12 @@ impl Connection {
     }
 
     /// From TCP, after what was carried.
-    fn take_after(self, call: &mut dyn FnMut() -> isize) -> isize {
+    fn take_after(self, fd: c_int, call: &mut dyn FnMut() -> isize) -> isize {
         if self.has_flag(RESET) {
             self.set_flag(RESET, false);
             return errno::fail(ECONNRESET);
         }
+        self.await_rest(fd);
         call()
     }
 
@@ -303,7 +306,11 @@ impl Connection {
                     None => return Attempt::Done(errno::fail(ECONNRESET)),
                 }
             }
-            Receive::Tcp | Receive::Either | Receive::After => usize::MAX,
+            Receive::After => {
+                self.await_rest(fd);
+                usize::MAX
+            }
+            Receive::Tcp | Receive::Either => usize::MAX,
         };
         if limit == 0 {
             return Attempt::Nothing;

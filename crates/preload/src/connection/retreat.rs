@@ -23,9 +23,9 @@ impl Connection {
         }
     }
 
-    /// What we send goes by TCP from here on, and before it whatever `first` sends there; false if it cannot, because somebody else has
-    /// what is needed.
-    pub(super) fn end_carrier(self, first: impl FnOnce()) -> bool {
+    /// What we send goes by TCP from here on, and before it whatever `rest` sends there. The peer is told once `first` was done, and before
+    /// `rest`: what comes by TCP finds it listening there. False if it cannot be, because somebody else has what is needed.
+    pub(super) fn end_carrier<T>(self, first: impl FnOnce() -> T, rest: impl FnOnce(T)) -> bool {
         let transmit = &self.row.transmit;
         for _ in 0..TRIES {
             let plain = |now| (now & (CARRIED | CHANGING) == 0).then_some(now | OVER);
@@ -37,13 +37,13 @@ impl Connection {
             }
             let Some(_sending) = self.sending() else { continue };
             if self.sends_by_carrier() {
-                first();
-                let wakes = self.with_writer_guarded(|writer, _| writer.end());
-                let over = |now| Some(now & !CARRIED | OVER);
-                transmit.fetch_update(Ordering::SeqCst, Ordering::SeqCst, over).ok();
-                if wakes == Some(true) {
+                let done = first();
+                if self.with_writer_guarded(|writer, _| writer.end()) == Some(true) {
                     self.ring_bell();
                 }
+                rest(done);
+                let over = |now| Some(now & !CARRIED | OVER);
+                transmit.fetch_update(Ordering::SeqCst, Ordering::SeqCst, over).ok();
                 registry::changed(self);
                 return true;
             }

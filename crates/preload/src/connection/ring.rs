@@ -10,6 +10,7 @@ use crate::memory::Memory;
 use crate::{errno, next, pace, process};
 use carrier::{End, Reader, UNREAD_MAX, Writer};
 use libc::{MSG_PEEK, c_int};
+use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// The peer's end of the bell is closed.
@@ -25,6 +26,9 @@ pub(super) const RESET: u32 = 8;
 pub(super) const GIVEN: u32 = 16;
 /// The peer gave its end away, as was found after bytes were put there.
 pub(super) const RETURNED: u32 = 32;
+
+/// The peer has taken back bytes, and sends them by TCP.
+pub(super) const RESENT: u32 = 2048;
 
 /// The peer is on another host: a relay stands for it.
 pub(super) const RELAYED: u32 = 64;
@@ -137,10 +141,17 @@ impl Connection {
                 let unread = self.with_writer_guarded(|writer, _| writer.unread()).unwrap_or(0);
                 let is_reset = !is_ended && self.has_flag(GONE) && unread > 0;
                 self.set_flag(RESET, is_reset || self.has_flag(BROKEN));
+                self.note_rest();
                 Moved::Over
             }
             Some(moved) => moved,
         }
+    }
+
+    /// Is what is left coming by TCP? For who has found that nothing is left here.
+    pub(super) fn note_rest(self) {
+        let is_elsewhere = self.with_reader_guarded(|reader, _| reader.is_rest_elsewhere());
+        self.set_flag(RESENT, is_elsewhere == Some(true) && !self.is_relayed());
     }
 
     fn copy_out(self, mut reader: Reader<'_>, base: *mut u8, request: &Request, skip: usize) -> Moved {
@@ -273,7 +284,7 @@ impl Connection {
     }
 
     /// The last of the program's descriptors goes: says so to the peer, unless another process goes on.
-    pub(super) fn close_ring(self, fd: c_int, is_last: bool) {
+    pub(super) fn close_ring(self, fd: c_int, is_last: bool, is_forgotten: bool) {
         if self.memory().is_none() {
             return;
         }
@@ -291,11 +302,22 @@ impl Connection {
         }
         // Who was interrupted in the middle of copying goes on copying.
         if reading.is_some() && writing.is_some() {
-            let memory = self.own.memory.swap(std::ptr::null_mut(), Ordering::AcqRel);
-            if let Some(memory) = Memory::from_base(memory) {
+            let memory = self.own.memory.swap(null_mut(), Ordering::AcqRel);
+            if !is_forgotten {
+                self.own.left.store(memory, Ordering::Release);
+            } else if let Some(memory) = Memory::from_base(memory) {
                 // SAFETY: whoever uses it has one of the guards, or the registry's lock, which has no watch of this any more.
                 unsafe { memory.unmap() };
             }
+        }
+    }
+
+    /// The registry has forgotten it, after a signal's handler closed it: nobody looks at its memory any more.
+    pub(super) fn leave_memory(self) {
+        let memory = self.own.left.swap(null_mut(), Ordering::AcqRel);
+        if let Some(memory) = Memory::from_base(memory) {
+            // SAFETY: as above.
+            unsafe { memory.unmap() };
         }
     }
 }

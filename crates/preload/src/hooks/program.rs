@@ -158,7 +158,7 @@ fn run(call: impl FnOnce() -> c_int) -> c_int {
 }
 
 fn exit(status: c_int) {
-    errno::kept(process::let_go);
+    errno::kept(process::end_at_once);
     loop {
         // SAFETY: it takes numbers, and does not come back.
         unsafe { libc::syscall(libc::SYS_exit_group, c_long::from(status)) };

@@ -79,7 +79,7 @@ hooks! {
         if let Some(connection) = Connection::of(fd).filter(|connection| connection.phase() == Phase::Met) {
             errno::kept(|| {
                 if how != SHUT_RD {
-                    connection.go_back(fd);
+                    connection.go_back_with_all(fd);
                 }
                 if matches!(how, SHUT_RD | SHUT_RDWR) {
                     connection.reads_no_more();

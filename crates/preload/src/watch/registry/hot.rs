@@ -1,6 +1,6 @@
 //! The watches that something happened to since a thread last slept on their set.
 
-use super::{Set, WATCHES, Watch, Watches, tag};
+use super::{Set, WATCHES, Watch, Watches, late, tag};
 use crate::connection::Connection;
 use crate::pace;
 use libc::{EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDNORM, EPOLLWRNORM, c_int, epoll_event};
@@ -82,17 +82,18 @@ pub fn look(set: c_int, room: usize) -> Found {
 
 /// Did anything happen to any of a set's connections lately?
 pub fn is_any_hot(set: c_int) -> bool {
-    WATCHES.with(|watches| watches.sets.iter().any(|known| known.fd == set && !known.hot.is_empty()))
+    let is_any = |known: &Set| known.fd == set && !known.hot.is_empty();
+    WATCHES.with(|watches| watches.sets.iter().any(is_any)).unwrap_or(false)
 }
 
 /// Has any of a set's hot watches anything to tell?
 pub fn is_any_ready(set: c_int) -> bool {
-    WATCHES.with(|watches| watches.is_any_ready(set))
+    WATCHES.with(|watches| watches.is_any_ready(set)).unwrap_or(false)
 }
 
 /// Was the kernel due when there was no room for what it has to tell? It is asked before anything else then, once.
 pub fn is_kernel_first(set: c_int) -> bool {
-    WATCHES.with(|watches| std::mem::take(&mut watches.set(set).is_kernel_first))
+    WATCHES.with(|watches| std::mem::take(&mut watches.set(set).is_kernel_first)).unwrap_or(false)
 }
 
 /// Should the kernel be asked too, though there is enough to tell already?
@@ -100,27 +101,31 @@ pub fn is_kernel_due(set: c_int, has_room: bool) -> bool {
     static ASKED_AT: AtomicU64 = AtomicU64::new(0);
     let now = pace::tick();
     let is_late = ASKED_AT.swap(now, Ordering::Relaxed) != now;
-    WATCHES.with(|watches| {
-        let set = watches.set(set);
-        let is_due = is_late || set.looks >= LOOKS_MAX;
-        if is_due {
-            set.looks = 0;
-            set.is_kernel_first = !has_room;
-        }
-        is_due
-    })
+    WATCHES
+        .with(|watches| {
+            let set = watches.set(set);
+            let is_due = is_late || set.looks >= LOOKS_MAX;
+            if is_due {
+                set.looks = 0;
+                set.is_kernel_first = !has_room;
+            }
+            is_due
+        })
+        .unwrap_or(true)
 }
 
 /// Somebody is about to sleep on a set. The peers of its hot watches are told to ring; false if one of them has something to
 /// tell after all.
 pub fn fall_asleep(set: c_int) -> bool {
-    WATCHES.with(|watches| {
-        let is_quiet = watches.arm(set);
-        if is_quiet {
-            watches.set(set).sleepers += 1;
-        }
-        is_quiet
-    })
+    WATCHES
+        .with(|watches| {
+            let is_quiet = watches.arm(set);
+            if is_quiet {
+                watches.set(set).sleepers += 1;
+            }
+            is_quiet
+        })
+        .unwrap_or(true)
 }
 
 /// Somebody slept on a set. What was lively before is looked at again: it need not ring one by one.
@@ -136,7 +141,7 @@ pub fn wake(set: c_int) {
 
 /// A connection's bell was heard: those who rely on it have to look. Who sleeps is roused, but by who has just woken itself.
 pub fn warm(connection: Connection, rouses: bool) {
-    WATCHES.with(|watches| {
+    let is_done = WATCHES.with(|watches| {
         let mut next = watches.heads[connection.index() as usize];
         while let Some(number) = next.checked_sub(1).map(|number| number as usize) {
             if connection.is_peer_gone() {
@@ -146,11 +151,12 @@ pub fn warm(connection: Connection, rouses: bool) {
             next = watches.slots[number].map_or(0, |watch| watch.next);
         }
     });
+    late::or_look_at_all(is_done);
 }
 
 /// The program filled the room that there was: it wants to hear when there is more.
 pub fn was_full(connection: Connection) {
-    WATCHES.with(|watches| {
+    let is_done = WATCHES.with(|watches| {
         let mut next = watches.heads[connection.index() as usize];
         while let Some(number) = next.checked_sub(1).map(|number| number as usize) {
             if let Some(watch) = watches.slots[number].as_mut() {
@@ -160,6 +166,7 @@ pub fn was_full(connection: Connection) {
             next = watches.slots[number].map_or(0, |watch| watch.next);
         }
     });
+    late::or_look_at_all(is_done);
 }
 
 impl Watches {

@@ -110,7 +110,7 @@ fn rouser() -> Option<c_int> {
     *ROUSER.get_or_init(|| private::keep(unsafe { libc::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK) }))
 }
 
-fn control(set: c_int, operation: c_int, fd: c_int, events: u32, data: u64) -> bool {
+pub(super) fn control(set: c_int, operation: c_int, fd: c_int, events: u32, data: u64) -> bool {
     let mut event = epoll_event { events, u64: data };
     errno::kept(|| {
         // SAFETY: the event is on our stack; a set that is gone is refused.

@@ -4,12 +4,15 @@
 //! the socket and the bell, with numbers of ours as data, by which [`super::epoll`] finds what to tell the program. What the
 //! program changes from then on is kept here, and told to the kernel only where the kernel could not tell enough otherwise.
 //!
+//! A signal's handler that interrupts who changes any of this leaves what it has to say to whom it interrupted ([`late`]).
+//!
 //! Invariants: a connection whose bell was heard is hot in all its sets. A thread sleeps on a set only while none is hot, and is
 //! roused when one becomes hot by another thread. Nobody who holds the lock takes a connection's guards: the memory
 //! stays there because a connection is forgotten here before it goes.
 
 mod hot;
 mod kernel;
+mod late;
 
 pub use hot::{
     fall_asleep, is_any_hot, is_any_ready, is_kernel_due, is_kernel_first, look, wake, warm, was_full,
@@ -19,6 +22,7 @@ pub use kernel::{bother_less, is_rouser, roused};
 use crate::connection::Connection;
 use crate::descriptors::{self, Entry};
 use crate::lock::Lock;
+use late::Late;
 use launch::page::{Phase, ROWS};
 use libc::{
     EEXIST, EINVAL, ENOENT, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLEXCLUSIVE, EPOLLONESHOT, c_int,
@@ -73,6 +77,12 @@ struct Watches {
     sets: Vec<Set>,
 }
 
+impl Watches {
+    const fn new() -> Watches {
+        Watches { slots: Vec::new(), free: Vec::new(), heads: [0; ROWS], sets: Vec::new() }
+    }
+}
+
 /// An epoll set of the program's.
 #[derive(Debug)]
 struct Set {
@@ -85,6 +95,8 @@ struct Set {
     sleepers: u32,
     is_roused: bool,
     is_nested: bool,
+    /// Watches of it.
+    watched: usize,
     /// Calls that did not ask the kernel.
     looks: u32,
     /// The kernel is asked first in the next call: there was no room in one that was to ask it.
@@ -93,8 +105,7 @@ struct Set {
     first: usize,
 }
 
-static WATCHES: Lock<Watches> =
-    Lock::new(Watches { slots: Vec::new(), free: Vec::new(), heads: [0; ROWS], sets: Vec::new() });
+static WATCHES: Lock<Watches> = Lock::new(Watches::new(), Watches::catch_up);
 
 /// Some set is watched by another, or by poll.
 static IS_ANY_NESTED: AtomicBool = AtomicBool::new(false);
@@ -124,7 +135,7 @@ fn tag(number: usize) -> u64 {
 
 /// A watch that the program has, by its number.
 pub fn get(number: usize) -> Option<Watch> {
-    WATCHES.with(|watches| watches.slots.get(number).copied().flatten())
+    WATCHES.with(|watches| watches.slots.get(number).copied().flatten()).flatten()
 }
 
 impl Watch {
@@ -156,27 +167,15 @@ pub fn lose_set(fd: c_int, first: c_int) {
     heirs().for_each(|other| {
         descriptors::set(other, Entry::Set(heir));
     });
-    WATCHES.with(|watches| watches.rename_set(fd, heir));
+    late::or(WATCHES.with(|watches| watches.rename_set(fd, heir)), Late::Renamed(fd, heir));
 }
 
 /// The program changed what a set watches of a descriptor, and the kernel did it as the program said. A connection that has met its
 /// peer is watched by both of its descriptors from here on.
 pub fn record(set: c_int, fd: c_int, connection: Connection, event: epoll_event) {
     record_set(set);
-    WATCHES.with(|watches| {
-        let known = watches.find(set, fd, connection);
-        let number = known.unwrap_or_else(|| watches.add(connection.index(), set, fd));
-        if let Some(watch) = watches.slots[number].as_mut() {
-            watch.change(event);
-            watch.socket = None;
-        }
-        watches.adjust(number);
-        // What it wants may be there already, or come without a bell, since nobody asked for one on its behalf. Should it meet
-        // its peer after this look, all its watches are heated then.
-        if connection.phase() == Phase::Met {
-            watches.heat(number, true);
-        }
-    });
+    let is_done = WATCHES.with(|watches| watches.record(set, fd, connection, event));
+    late::or(is_done, Late::Recorded(set, fd, connection, event));
 }
 
 /// The program changes what a set watches of a connection that has met its peer, of which the kernel need not know. The answer is
@@ -212,41 +211,36 @@ pub fn change(
         watches.adjust(number);
         watches.heat(number, true);
         Some(0)
-    })
+    })?
 }
 
-/// The program is about to close a connection's descriptor.
-pub fn forget_descriptor(connection: Connection, fd: c_int) {
-    WATCHES.with(|watches| watches.remove_of(connection.index(), |watch| watch.fd == fd));
+/// The program is about to close a connection's descriptor. False if the thread that calls was interrupted in the middle of changing
+/// watches: it may be looking at the connection's memory.
+pub fn forget_descriptor(connection: Connection, fd: c_int) -> bool {
+    let is_meant = |watch: &Watch| watch.fd == fd;
+    let is_done = WATCHES.with(|watches| watches.remove_of(connection.index(), is_meant));
+    if is_done.is_none() {
+        late::withdraw(connection, fd);
+    }
+    late::or(is_done, Late::Lost(connection, fd))
 }
 
 /// The program took a descriptor out of a set, and so did the kernel.
 pub fn forget(connection: Connection, set: c_int, fd: c_int) {
-    WATCHES.with(|watches| watches.remove_of(connection.index(), |watch| watch.set == set && watch.fd == fd));
+    let is_meant = |watch: &Watch| watch.set == set && watch.fd == fd;
+    let is_done = WATCHES.with(|watches| watches.remove_of(connection.index(), is_meant));
+    late::or(is_done, Late::Removed(connection, set, fd));
 }
 
 /// The program is about to close a set.
 fn forget_set(set: c_int) {
-    WATCHES.with(|watches| {
-        for number in 0..watches.slots.len() {
-            if let Some(watch) = watches.slots[number].filter(|watch| watch.set == set) {
-                watches.remove_of(watch.connection, |watch| watch.set == set);
-            }
-        }
-        watches.sets.retain(|known| known.fd != set);
-    });
+    late::or(WATCHES.with(|watches| watches.forget_set(set)), Late::Closed(set));
 }
 
 /// Another set, or poll, watches this one.
 pub fn nests(set: c_int) {
     IS_ANY_NESTED.store(true, Ordering::Relaxed);
-    WATCHES.with(|watches| {
-        let set = watches.set(set);
-        if !set.is_nested {
-            set.is_nested = true;
-            set.sleepers += 1;
-        }
-    });
+    late::or(WATCHES.with(|watches| watches.nest(set)), Late::Nested(set));
     settle_nested();
 }
 
@@ -269,7 +263,7 @@ pub fn settle_nested() {
 
 /// A connection's bytes go another way now.
 pub fn changed(connection: Connection) {
-    WATCHES.with(|watches| {
+    let is_done = WATCHES.with(|watches| {
         let mut numbers = [0; WATCHES_CHANGED_AT_ONCE];
         let mut count = 0;
         for (number, _) in watches.of(connection.index()).take(numbers.len()) {
@@ -281,6 +275,7 @@ pub fn changed(connection: Connection) {
             watches.heat(number, true);
         }
     });
+    late::or_look_at_all(is_done);
 }
 
 /// A watch for a single event has told it.
@@ -313,6 +308,38 @@ impl Watches {
         std::iter::successors(at(self.heads[connection as usize]), move |(_, watch)| at(watch.next))
     }
 
+    fn record(&mut self, set: c_int, fd: c_int, connection: Connection, event: epoll_event) {
+        let known = self.find(set, fd, connection);
+        let number = known.unwrap_or_else(|| self.add(connection.index(), set, fd));
+        if let Some(watch) = self.slots[number].as_mut() {
+            watch.change(event);
+            watch.socket = None;
+        }
+        self.adjust(number);
+        // What it wants may be there already, or come without a bell, since nobody asked for one on its behalf. Should it meet
+        // its peer after this look, all its watches are heated then.
+        if connection.phase() == Phase::Met {
+            self.heat(number, true);
+        }
+    }
+
+    fn forget_set(&mut self, set: c_int) {
+        for number in 0..self.slots.len() {
+            if let Some(watch) = self.slots[number].filter(|watch| watch.set == set) {
+                self.remove_of(watch.connection, |watch| watch.set == set);
+            }
+        }
+        self.sets.retain(|known| known.fd != set);
+    }
+
+    fn nest(&mut self, set: c_int) {
+        let set = self.set(set);
+        if !set.is_nested {
+            set.is_nested = true;
+            set.sleepers += 1;
+        }
+    }
+
     fn find(&self, set: c_int, fd: c_int, connection: Connection) -> Option<usize> {
         let mut all = self.of(connection.index());
         all.find(|(_, watch)| watch.set == set && watch.fd == fd).map(|(number, _)| number)
@@ -327,6 +354,7 @@ impl Watches {
                 sleepers: 0,
                 is_roused: false,
                 is_nested: false,
+                watched: 0,
                 looks: 0,
                 is_kernel_first: false,
                 first: 0,
@@ -366,6 +394,11 @@ impl Watches {
         });
         *head = number as u32 + 1;
         self.slots[number] = Some(watch);
+        // A signal's handler that closes or reads must find room: it may have interrupted who gives memory out.
+        self.free.reserve(self.slots.len() - self.free.len());
+        let set = self.set(set);
+        set.watched += 1;
+        set.hot.reserve(set.watched - set.hot.len());
         number
     }
 
@@ -381,8 +414,10 @@ impl Watches {
                 continue;
             }
             self.withdraw(&watch);
+            let set = self.set(watch.set);
+            set.watched -= 1;
             if watch.is_hot {
-                self.set(watch.set).hot.retain(|&other| other != number);
+                set.hot.retain(|&other| other != number);
             }
             match before.and_then(|before| self.slots[before].as_mut()) {
                 Some(before) => before.next = next,

@@ -89,7 +89,7 @@ pub fn scenarios() -> Vec<Scenario> {
         ),
         scenario(
             "sockets-perils",
-            "threads that are cancelled, descriptors closed under a call, children that end at once",
+            "threads that are cancelled, descriptors closed under a call, handlers that close and fork, early ends",
             |lab| play(lab, &["cc", "python3"], include_str!("perils.sh")),
         ),
         scenario("sockets-node", "Node's http and net", |lab| play(lab, &["node"], include_str!("node.sh"))),

@@ -2,8 +2,9 @@
 // call, processes that end at once. Clients of ways.c's server, with TCP's answers.
 #include "ways.h"
 #include <pthread.h>
+#include <sys/time.h>
 
-enum { CANCELLED = 200, HELD = 300, FORKS = 80, CUT = 400000 };
+enum { SPARES = 150, CANCELLED = 200, HELD = 300, FORKS = 80, CUT = 400000 };
 
 // What is to be looked at is waited for until all of it is there, and stays.
 static void peeked(void) {
@@ -62,6 +63,26 @@ static void cut(void) {
     close(pair[1]);
 }
 
+// What was written before the end is there for whoever reads it, another program too.
+static void ended(void) {
+    for (int turn = 0; turn < 4; turn++) {
+        int pair[2], count = 0;
+        char command[64], last;
+        meet(pair);
+        put_burst(pair[0]);
+        if (turn % 2) close(pair[0]);
+        else shutdown(pair[0], SHUT_WR);
+        // The reader has had some of it, or nothing.
+        for (int index = 0; turn < 2 && index < 1000; index++) check(recv(pair[1], &last, 1, 0) == 1 && last == byte_at(index), "another byte");
+        snprintf(command, sizeof command, "wc -c <&%d", pair[1]);
+        FILE *counting = popen(command, "r");
+        check(counting && fscanf(counting, "%d", &count) == 1 && pclose(counting) == 0, "a program that counts");
+        if (count != BURST - (turn < 2 ? 1000 : 0)) fprintf(stderr, "%d bytes\n", count);
+        check(count == BURST - (turn < 2 ? 1000 : 0), "bytes are missing");
+        close(pair[1]);
+    }
+}
+
 static volatile int shared_fd;
 
 static void *asks(void *unused) {
@@ -118,6 +139,55 @@ static void closed(void) {
     }
 }
 
+static int spares[SPARES];
+static volatile int spares_left;
+
+static void in_the_middle(int number) {
+    (void)number;
+    int before = errno, turn = --spares_left;
+    if (turn < 0) return;
+    pid_t child = turn % 2 ? 0 : fork();
+    if (turn % 2 == 0 && child == 0) _exit(0);
+    if (child > 0) waitpid(child, NULL, 0);
+    close(spares[turn]);
+    errno = before;
+}
+
+// A signal's handler closes connections and forks, in whatever moment of its thread's changing what a set watches.
+static void interrupted(void) {
+    int set = epoll_create1(0), fd = used();
+    struct epoll_event wanted = {.events = EPOLLIN, .data.u64 = 7}, told[8];
+    check(epoll_ctl(set, EPOLL_CTL_ADD, fd, &wanted) == 0, "epoll_ctl");
+    for (int index = 0; index < SPARES; index++) {
+        struct epoll_event spare = {.events = EPOLLIN, .data.u64 = 100 + index};
+        spares[index] = used();
+        check(epoll_ctl(set, EPOLL_CTL_ADD, spares[index], &spare) == 0, "epoll_ctl");
+    }
+    spares_left = SPARES;
+    signal(SIGCHLD, SIG_DFL);
+    signal(SIGALRM, in_the_middle);
+    setitimer(ITIMER_REAL, &(struct itimerval){{0, 1000}, {0, 1000}}, NULL);
+    for (long turn = 0; spares_left > 0; turn++) {
+        wanted.events = turn % 2 ? EPOLLIN : EPOLLIN | EPOLLOUT;
+        check(epoll_ctl(set, EPOLL_CTL_MOD, fd, &wanted) == 0, "epoll_ctl");
+    }
+    setitimer(ITIMER_REAL, &(struct itimerval){{0, 0}, {0, 0}}, NULL);
+    wanted.events = EPOLLIN;
+    check(epoll_ctl(set, EPOLL_CTL_MOD, fd, &wanted) == 0, "epoll_ctl");
+    check(epoll_wait(set, told, 8, 20) == 0, "something is told, and nothing happened");
+    for (int turn = 0; turn < 50; turn++) {
+        put(fd, "a line as any other\n", 20);
+        check(epoll_wait(set, told, 8, 10000) == 1 && told[0].data.u64 == 7, "what came is told, of whom it came to");
+        expect(fd, "a line as any other\n");
+    }
+    FILE *maps = fopen("/proc/self/maps", "r");
+    char line[512];
+    int memories = 0;
+    while (fgets(line, sizeof line, maps)) memories += strstr(line, "memfd:weft") != NULL;
+    check(memories <= 1, "the memory of what was closed");
+    fclose(maps), close(fd), close(set);
+}
+
 // Children that end at once hold nothing any more: more connections than there is room for come and go, and those after them are
 // carried as the first was.
 static void left(void) {
@@ -143,7 +213,8 @@ int main(int count, char **words) {
     check(count == 3, "perils PART PORT");
     snprintf(port_text, sizeof port_text, "%s", words[2]);
     struct { const char *name; void (*play)(void); } parts[] = {
-        {"peeked", peeked}, {"cut", cut}, {"cancelled", cancelled}, {"closed", closed}, {"left", left},
+        {"peeked", peeked}, {"cut", cut}, {"ended", ended}, {"cancelled", cancelled}, {"closed", closed},
+        {"interrupted", interrupted}, {"left", left},
     };
     for (size_t index = 0; index < sizeof parts / sizeof *parts; index++)
         if (!strcmp(words[1], parts[index].name)) return parts[index].play(), 0;
