@@ -71,9 +71,21 @@ pub fn ours() -> impl Iterator<Item = c_int> {
     std::iter::successors(next_of_ours(0, c_int::MAX), |&fd| next_of_ours(fd + 1, c_int::MAX))
 }
 
-/// Is any descriptor that?
-pub fn is_any(entry: Entry) -> bool {
-    ours().any(|fd| get(fd) == entry)
+/// One more listener has the mark that this descriptor of ours is; 0 is none.
+pub fn hold_mark(mark: c_int) {
+    if let Some(word) = mark_word(mark) {
+        word.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// One fewer; true if it was the last.
+pub fn let_go_mark(mark: c_int) -> bool {
+    mark_word(mark).is_some_and(|word| word.fetch_sub(1, Ordering::Relaxed) & VALUE == 1)
+}
+
+/// The value of one of ours is how many listeners have it as their mark.
+fn mark_word(mark: c_int) -> Option<&'static AtomicU32> {
+    TABLE.get(mark as usize).filter(|word| word.load(Ordering::Relaxed) >> KIND == PRIVATE)
 }
 
 /// The first descriptor of these that is anything to us.
@@ -124,6 +136,11 @@ mod tests {
         }
         assert!(set(700_000, Entry::Foreign));
         assert_eq!((get(700_000), get(-1), connection(-1)), (Entry::Foreign, Entry::Foreign, None));
+        assert!(set(700_000, Entry::Private));
+        hold_mark(700_000);
+        hold_mark(700_000);
+        assert_eq!((get(700_000), let_go_mark(700_000), let_go_mark(700_000)), (Entry::Private, false, true));
+        assert!(set(700_000, Entry::Foreign) && !let_go_mark(700_000) && !let_go_mark(0));
         assert!(!set(-1, Entry::Private) && !set(DESCRIPTORS as c_int, Entry::Private));
     }
 }

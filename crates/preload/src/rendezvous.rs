@@ -2,7 +2,7 @@
 //!
 //! Abstract names belong to a network namespace, as TCP's addresses do, so whoever finds one is where the connection is. Names in a
 //! directory ([`shared`]) can be found from several namespaces, and whoever made it answers for the addresses being one network's.
-//! *A mark*, named by a port, says that who listens there runs under Weft; directories have none. *A door*, named by all four addresses and ports
+//! *A mark*, named by an address and a port, says that who listens there runs under Weft; directories have none. *A door*, named by all four addresses and ports
 //! of a connection, is opened by the end that connected once a few calls were made on it, and knocked at by the end
 //! that accepted, whichever process that is. An abstract name shows nothing of who took it: [`identity`] does.
 //!
@@ -18,22 +18,45 @@ use libc::{
 };
 use std::ffi::CStr;
 use std::mem::{offset_of, size_of, zeroed};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ptr::null_mut;
 
-/// Says that this port's listener is one of ours. Somebody else may have said so already, which is as good.
-pub fn mark(port: u16) -> Option<c_int> {
+/// Where somebody listens: one address, or all of one family, or of both.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Listening {
+    /// At what its socket says: the unspecified IPv6 address takes connections by IPv4 too.
+    At(SocketAddr),
+    /// At all IPv6 addresses, at this port.
+    AtAllOfSix(u16),
+}
+
+/// Says that who listens there is one of ours. Somebody else may have said so already, which is as good.
+pub fn mark(place: Listening) -> Option<c_int> {
     let fd = open(SOCK_DGRAM)?;
-    if bind(fd, &mark_name(port)) == 0 {
+    if bind(fd, &mark_name(place)) == 0 {
         return private::keep(fd);
     }
     discard(fd)
 }
 
-/// Is this port's listener one of ours?
-pub fn is_marked(port: u16) -> bool {
+/// Is who listens there one of ours?
+pub fn is_marked(to: SocketAddr) -> bool {
+    let port = to.port();
+    let all = Listening::At(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port));
+    let places = match to.ip().to_canonical() {
+        // Who connects to no address in particular comes to this machine's own.
+        IpAddr::V4(ip) => {
+            let ip = if ip.is_unspecified() { Ipv4Addr::LOCALHOST } else { ip };
+            let of_four = Listening::At(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port));
+            [Listening::At(SocketAddr::new(ip.into(), port)), of_four, all]
+        }
+        IpAddr::V6(ip) => {
+            let ip = if ip.is_unspecified() { Ipv6Addr::LOCALHOST } else { ip };
+            [Listening::At(SocketAddr::new(ip.into(), port)), all, Listening::AtAllOfSix(port)]
+        }
+    };
     let Some(fd) = open(SOCK_DGRAM) else { return false };
-    let is_there = connect(fd, &mark_name(port)) == 0;
+    let is_there = places.into_iter().any(|place| connect(fd, &mark_name(place)) == 0);
     let _: Option<c_int> = discard(fd);
     is_there
 }
@@ -109,12 +132,18 @@ fn is_path(name: &[u8]) -> bool {
     name.first().is_some_and(|&byte| byte != 0)
 }
 
-fn mark_name(port: u16) -> Name {
-    abstract_name(&format!("weft/1/listens/{port}"))
+fn mark_name(at: Listening) -> Name {
+    abstract_name(&match at {
+        Listening::At(at) => format!("weft/1/listens/{}", place(at)),
+        Listening::AtAllOfSix(port) => format!("weft/1/listens/six.{port}"),
+    })
+}
+
+fn place(at: SocketAddr) -> String {
+    format!("{:032x}.{}", address::bits(at.ip()), at.port())
 }
 
 fn door_name(from: SocketAddr, to: SocketAddr, within: Option<Directory>) -> Name {
-    let place = |at: SocketAddr| format!("{:032x}.{}", address::bits(at.ip()), at.port());
     let (from, to) = (place(from), place(to));
     match within {
         None => abstract_name(&format!("weft/1/{from}/{to}")),
@@ -217,11 +246,21 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_is_seen_while_it_is_there() {
-        assert!(!is_marked(1));
-        let mark = mark(1).expect("nobody else listens there");
-        assert!(is_marked(1));
-        private::close(mark);
-        assert!(!is_marked(1));
+    fn a_mark_is_seen_while_it_is_there_by_who_goes_there() {
+        let marked = |place: Listening| {
+            let all =
+                ["127.0.0.1:1", "127.0.0.2:1", "0.0.0.0:1", "[::1]:1", "[::2]:1", "[::]:1", "127.0.0.1:2"];
+            let mark = mark(place).expect("nobody else listens there");
+            let seen = all.map(|to| is_marked(at(to)));
+            private::close(mark);
+            assert!(!all.iter().any(|to| is_marked(at(to))), "it is gone");
+            seen.map(u8::from)
+        };
+        assert_eq!(marked(Listening::At(at("127.0.0.1:1"))), [1, 0, 1, 0, 0, 0, 0]);
+        assert_eq!(marked(Listening::At(at("127.0.0.2:1"))), [0, 1, 0, 0, 0, 0, 0]);
+        assert_eq!(marked(Listening::At(at("0.0.0.0:1"))), [1, 1, 1, 0, 0, 0, 0]);
+        assert_eq!(marked(Listening::At(at("[::1]:1"))), [0, 0, 0, 1, 0, 1, 0]);
+        assert_eq!(marked(Listening::At(at("[::]:1"))), [1, 1, 1, 1, 1, 1, 0]);
+        assert_eq!(marked(Listening::AtAllOfSix(1)), [0, 0, 0, 1, 1, 1, 0]);
     }
 }

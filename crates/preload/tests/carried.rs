@@ -278,4 +278,13 @@ fn a_policy_keeps_to_tcp_or_away_from_it() {
     let mut refused = End::start_by("refused", &place, true, "use sdp client * *:*");
     assert_eq!(refused.says("done"), "ConnectionRefused");
     refused.finish();
+
+    // Nor does one of ours at the same port vouch for who listens at another address.
+    let mut serving = End::start("serve", "127.0.0.1:0", true);
+    let ours = serving.says("serves");
+    let other = format!("127.0.0.2:{}", ours.rsplit(':').next().expect("a port"));
+    let _listener = TcpListener::bind(&other).expect("a free port");
+    let mut refused = End::start_by("refused", &other, true, "use sdp client * *:*");
+    assert_eq!(refused.says("done"), "ConnectionRefused");
+    refused.finish();
 }

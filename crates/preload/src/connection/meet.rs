@@ -5,13 +5,14 @@ use super::change::Receive;
 use super::ring::{NON_BLOCKING, PLACED, RELAYED, SHARED};
 use crate::descriptors::{self, Entry};
 use crate::memory::{self, Given, Memory};
+use crate::rendezvous::Listening;
 use crate::shared::{self, Directory};
 use crate::watch::registry;
 use crate::{address, identity, name, next, option, position, private, relay, rendezvous, rows};
 use launch::page::Phase;
 use launch::{Reason, Role, Use};
 use libc::{F_GETFL, O_NONBLOCK, c_int};
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,7 +21,7 @@ pub fn is_refused(to: SocketAddr) -> bool {
     // Whether a listener on another host, or in another namespace, can be met is known only once it was asked.
     let may_be_met = || shared::directory().is_some() || relay::is_there();
     let may_be_elsewhere = || !to.ip().to_canonical().is_loopback() && may_be_met();
-    name::policy(Role::Client, to) == Use::Sdp && !rendezvous::is_marked(to.port()) && !may_be_elsewhere()
+    name::policy(Role::Client, to) == Use::Sdp && !rendezvous::is_marked(to) && !may_be_elsewhere()
 }
 
 /// The program connected a socket, or began to.
@@ -126,7 +127,7 @@ impl Connection {
             return self.claim_from_relay(Role::Client, from, to);
         }
         let within = self.within();
-        if within.is_none() && !rendezvous::is_marked(to.port()) {
+        if within.is_none() && !rendezvous::is_marked(to) {
             return self.stay(Reason::Listener);
         }
         match rendezvous::open_door(from, to, within) {
@@ -325,9 +326,13 @@ pub fn inherits(fd: c_int) -> bool {
     at.is_some_and(|at| mark(fd, at))
 }
 
-/// Where another process of the same port has the mark, it stands for both.
+/// Where another process has the mark of the same place, it stands for both.
 fn mark(fd: c_int, at: SocketAddr) -> bool {
-    descriptors::set(fd, Entry::Listener(rendezvous::mark(at.port()).unwrap_or(0)))
+    let is_of_six_alone = at.ip() == Ipv6Addr::UNSPECIFIED && option::is_of_six_alone(fd);
+    let place = if is_of_six_alone { Listening::AtAllOfSix(at.port()) } else { Listening::At(at) };
+    let mark = rendezvous::mark(place).unwrap_or(0);
+    descriptors::hold_mark(mark);
+    descriptors::set(fd, Entry::Listener(mark))
 }
 
 /// For how many calls one counts that moves so many bytes: who moves many in few calls is better off the sooner both ends meet.

@@ -159,7 +159,8 @@ fn duplicated(fd: c_int, to: c_int) -> c_int {
         None if process::is_foreign() => {}
         None => match descriptors::get(fd) {
             Entry::Set(first) => errno::kept(|| registry::duplicate_set(to, first)),
-            listener @ Entry::Listener(_) => {
+            listener @ Entry::Listener(mark) => {
+                descriptors::hold_mark(mark);
                 descriptors::set(to, listener);
             }
             _ => {}

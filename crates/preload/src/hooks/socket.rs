@@ -150,7 +150,7 @@ pub fn lost(fd: c_int) {
         }
         Entry::Listener(mark) => {
             descriptors::set(fd, Entry::Foreign);
-            if mark != 0 && !descriptors::is_any(Entry::Listener(mark)) {
+            if descriptors::let_go_mark(mark) {
                 crate::private::close(mark);
             }
         }

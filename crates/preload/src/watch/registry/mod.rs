@@ -324,9 +324,14 @@ impl Watches {
     }
 
     fn forget_set(&mut self, set: c_int) {
+        let mut left = self.sets.iter().find(|known| known.fd == set).map_or(0, |known| known.watched);
         for number in 0..self.slots.len() {
+            if left == 0 {
+                break;
+            }
             if let Some(watch) = self.slots[number].filter(|watch| watch.set == set) {
                 self.remove_of(watch.connection, |watch| watch.set == set);
+                left = self.sets.iter().find(|known| known.fd == set).map_or(0, |known| known.watched);
             }
         }
         self.sets.retain(|known| known.fd != set);

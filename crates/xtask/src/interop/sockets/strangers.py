@@ -154,7 +154,7 @@ def hopeless(weft, port):
 def at_doors(weft, port):
     """The server does not run under Weft, and somebody says that it does."""
     mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    mark.bind(f"\0weft/1/listens/{port}")
+    mark.bind(f"\0weft/1/listens/{place(('127.0.0.1', port))}")
     alone = min(client(weft, port)[0] for _ in range(3))
     status, _ = at_the_door(weft, port, "right")
     assert status == 3, f"who has everything right is let in: {status}"
