@@ -243,9 +243,14 @@ impl Mirror {
         self.outward.is_over || reader.begins().is_none() || reader.unread() == 0
     }
 
+    /// Bytes that wait for room in the ring.
+    pub(crate) fn waiting(&self) -> usize {
+        self.inward.waiting.len()
+    }
+
     /// Whether the program there is gone, and all that it wrote is in the ring.
     pub(crate) fn is_gone(&self) -> bool {
-        self.inward.is_gone && self.inward.waiting.is_empty()
+        self.inward.is_gone && self.waiting() == 0
     }
 
     /// The program here is to ring when there is anything new. It has to be looked for once more after.
