@@ -152,12 +152,14 @@ fn hosts_that_break_the_rules_lose_their_connection_and_no_other() {
     world.settle();
     assert!(!world.is_alive(other));
     // A capsule shorter than a command.
-    let short = world.connect(3, admin.controller);
-    world.host.send(&mut world.device, short.connection, 1, Data::Inline(&[0; 63])).unwrap();
-    world.settle();
-    assert!(!world.is_alive(short));
+    for (queue, len) in [(3, 0), (4, 1), (5, 63)] {
+        let short = world.connect(queue, admin.controller);
+        world.host.send(&mut world.device, short.connection, 1, Data::Inline(&[0; 63][..len])).unwrap();
+        world.settle();
+        assert!(!world.is_alive(short), "{len} bytes");
+    }
     // A command before Connect is answered, a queue that was never connected is ended in time.
-    let early = world.open(4);
+    let early = world.open(6);
     let read = block(NvmOpcode::Read, 1, 0, 1, world.keyed(0, BLOCK));
     assert_eq!(
         world.run(early, &read, &[]).status().with_do_not_retry(),
@@ -232,6 +234,10 @@ fn lists_that_are_none_are_answered_with_the_reason() {
     let (sgl, bytes) = segment(&[keyed, keyed], 0);
     assert_eq!(status(sgl, &bytes), of(Status::DATA_SGL_LENGTH_INVALID), "twice the block");
     assert_eq!(status(sgl, &bytes[..31]), of(Status::SGL_OFFSET_INVALID), "cut off");
+    for length in [0, 15, 17, 31] {
+        let part = Sgl::Segment { address: 0, length, in_capsule: true, last: true };
+        assert_eq!(status(part, &bytes), of(Status::INVALID_SGL_SEGMENT_DESCRIPTOR), "{length} bytes");
+    }
     let far = Sgl::Segment { address: u64::MAX - 15, length: 16, in_capsule: true, last: true };
     assert_eq!(status(far, &bytes), of(Status::SGL_OFFSET_INVALID));
     let (sgl, bytes) = segment(&[Sgl::InCapsule { offset: 16, length: BLOCK as u32 }], 0);
@@ -295,6 +301,39 @@ fn keyed_descriptors_past_the_end_end_the_queue() {
         other => other,
     };
     lost(NvmOpcode::Write, wrapping);
+}
+
+/// Bytes behind a command that no descriptor speaks of are nobody's.
+#[test]
+fn what_follows_a_command_unasked_is_ignored() {
+    let mut world = World::new();
+    let [_, io] = world.ready();
+    let bytes = pattern(BLOCK, 7);
+    world.fill(0, &bytes);
+    let write = block(NvmOpcode::Write, 1, 0, 1, world.keyed(0, BLOCK));
+    assert_eq!(world.run(io.connection, &write, &[0xee; 100]).status(), Status::SUCCESS);
+    let read = block(NvmOpcode::Read, 2, 0, 1, world.keyed(BLOCK, BLOCK));
+    assert_eq!(world.run(io.connection, &read, &[]).status(), Status::SUCCESS);
+    assert_eq!(world.bytes(BLOCK, BLOCK), bytes);
+}
+
+/// RDMA Transport 3.5: a queue takes as many commands as it has entries, and each takes long here.
+#[test]
+fn one_command_more_than_a_queue_has_entries_ends_it_alone() {
+    for more in [0, 1] {
+        let mut world = World::new();
+        let [admin, io] = world.ready();
+        let greedy = world.connect(2, admin.controller);
+        for id in 0..ENTRIES + more {
+            let write = block(NvmOpcode::Write, id, id.into(), 1, world.keyed(0, BLOCK));
+            world.send(greedy.connection, &write, &[]);
+        }
+        world.settle();
+        world.happened.clear();
+        assert_eq!(world.is_alive(greedy), more == 0);
+        let read = block(NvmOpcode::Read, 2, 0, 1, world.keyed(0, BLOCK));
+        assert_eq!(world.run(io.connection, &read, &[]).status(), Status::SUCCESS);
+    }
 }
 
 #[test]

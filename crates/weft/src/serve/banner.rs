@@ -75,6 +75,12 @@ pub(super) fn print(style: &Style, shard: &Shard, socket: &str, notes: &[String]
     if let (Some(address), Some(first)) = (listeners.first(), served.first()) {
         reach(style, *address, first);
     }
+    if !devices.is_empty()
+        || shard.iscsi().listening_rdma().next().is_some()
+        || shard.srp().listening().next().is_some()
+    {
+        card(style);
+    }
     if let (Some(address), Some(first)) = (devices.first(), served.first()) {
         reach_device(style, *address, first);
     }
@@ -103,11 +109,15 @@ fn reach(style: &Style, address: SocketAddr, served: &Served) {
     );
 }
 
-/// The same over RDMA. A machine without a card for it has one in software.
+/// What comes before all that goes by RDMA: a machine without a card for it has one in software.
+fn card(style: &Style) {
+    say!("No card, Linux {}", style.code("sudo rdma link add rxe0 type rxe netdev eth0"));
+}
+
+/// The same over RDMA.
 fn reach_device(style: &Style, address: SocketAddr, served: &Served) {
     let (ip, port, nqn) = (address.ip(), address.port(), &served.nqn);
-    say!("RDMA, Linux    {}", style.code("sudo rdma link add rxe0 type rxe netdev eth0   # without a card"));
-    say!("               {}", style.code("sudo modprobe nvme-rdma"));
+    say!("RDMA, Linux    {}", style.code("sudo modprobe nvme-rdma"));
     say!("               {}", style.code(&format!("sudo nvme connect -t rdma -a {ip} -s {port} -n {nqn}")));
 }
 

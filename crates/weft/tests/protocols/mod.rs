@@ -33,20 +33,21 @@ fn every_protocol_does_for_every_command() {
 fn every_protocol_s_volume_is_served_on() {
     let back = Daemon::start_everywhere(&["--ram", "4M"]);
     // One after the other, at the same addresses.
-    let (from, place) = (loopback(), format!("{}:0", loopback()));
+    let [from, place, beyond] = [loopback(), loopback(), loopback()];
     for url in urls(&back, from) {
-        let front = Daemon::start_bare(&["--listen", &place, "--volume", &url]);
-        weft_ok(&["verify", &front.url(1), "--destroy"]);
-        weft_ok(&["verify", &front.url(1), &back.url(1)]);
+        let front = Daemon::start_bare(&["--listen", &place.to_string(), "--volume", &url]);
+        for way in urls(&front, beyond) {
+            weft_ok(&["verify", &way, "--destroy", "--length", "1M"]);
+            weft_ok(&["verify", &way, &back.url(1)]);
+        }
     }
 }
 
 #[test]
 fn neighbours_share_memory_by_themselves() {
     let daemon = Daemon::start_everywhere(&["--ram", "4M"]);
-    let url = from_elsewhere(&daemon.rdma_url(1), loopback());
-    let shared = |words: &[&str]| {
-        let mut bench = spawn(&[&["bench", &url, "--seconds", "1"], words].concat());
+    let shared = |url: &str, words: &[&str]| {
+        let mut bench = spawn(&[&["bench", url, "--seconds", "0.5"], words].concat());
         let (mut most, begun) = (0, Instant::now());
         while begun.elapsed() < Duration::from_secs(20) && bench.try_wait().expect("it was started").is_none()
         {
@@ -56,8 +57,10 @@ fn neighbours_share_memory_by_themselves() {
         assert!(bench.wait().expect("it was started").success());
         most
     };
-    let (by_packets, by_memory) = (shared(&["--packets"]), shared(&[]));
-    assert!(by_memory > by_packets, "{by_memory} pieces of memory, as many as by packets");
+    for url in urls(&daemon, loopback()).iter().filter(|url| url.contains("from=")) {
+        let (by_packets, by_memory) = (shared(url, &["--packets"]), shared(url, &[]));
+        assert!(by_memory > by_packets, "{url}: {by_memory} pieces of memory, as many as by packets");
+    }
 }
 
 /// The volume by each protocol.

@@ -5,8 +5,8 @@
 //! the kernel's own target: it shows that the scripts are right, whatever Weft does.
 //!
 //! The peers: Linux as NVMe/TCP host (nvme-cli, ext4, fio) and target (nvmet), Linux as iSCSI initiator (open-iscsi) and target
-//! (LIO), libiscsi with its conformance suite, QEMU's iSCSI driver, tgt, Linux's rdma_rxe with rdma-core's programs and as
-//! NVMe/RDMA host and SRP initiator, and SPDK's JSON-RPC client;
+//! (LIO), libiscsi with its conformance suite and its iser://, QEMU's iSCSI driver, tgt, Linux's rdma_rxe with rdma-core's programs,
+//! and over it Linux's nvme-rdma, ib_iser and ib_srp as initiators, nvmet-rdma, isert and ib_srpt as targets; SPDK's JSON-RPC client;
 //! and, for `weft run`, programs that know of nothing: redis, nginx, curl, ab, wrk, netcat, iperf3,
 //! Python, PostgreSQL, memcached, sockperf, OpenSSH, Node, Java, programs in Go. Debian has no NVMe/TCP in
 //! user space: QEMU's `nvme://` is for PCI devices, and SPDK itself is not packaged.
@@ -40,7 +40,7 @@ pub struct Options {
     #[arg(long)]
     release: bool,
     /// Try what fails so many times in all, each in a fresh guest, and say so: the kernel's rdma_rxe loses connections by
-    /// itself at times, and isert falls over its own requests
+    /// itself at times, and isert falls over its own requests. What says that data differ is not tried again
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
     tries: u8,
     /// Print what the scripts print, as it comes
@@ -103,6 +103,10 @@ pub fn run(options: &Options) -> Result<()> {
         let mut verdict = judge_aloud(&scenario, &lab, options);
         for number in 2..=options.tries {
             let Verdict::Failed(error) = verdict else { break };
+            if says_that_data_differ(&error) {
+                verdict = Verdict::Failed(error);
+                break;
+            }
             verdict = try_again(number, error, &scenario, &mut lab, options);
         }
         results.push((scenario.name, verdict, start.elapsed().as_secs_f64()));
@@ -141,6 +145,14 @@ fn try_again(
         Verdict::Passed => Verdict::PassedLater(number, before),
         verdict => verdict,
     }
+}
+
+/// What cmp, fio, the scripts and `weft verify` say of data that are lost or wrong: that is never tried again.
+const DATA_DIFFER: [&str; 5] = ["differ", "verify: ", "not what was written", "damaged", "other bytes"];
+
+fn says_that_data_differ(error: &anyhow::Error) -> bool {
+    let said = format!("{error:#}");
+    DATA_DIFFER.iter().any(|words| said.contains(words))
 }
 
 fn judge_aloud(scenario: &Scenario, lab: &Lab, options: &Options) -> Verdict {
@@ -194,4 +206,19 @@ fn report(results: &[(&str, Verdict, f64)]) -> Result<()> {
 
 fn first_line(error: &anyhow::Error) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_that_speak_of_data_are_told_from_others() {
+        let says =
+            |text: &'static str| says_that_data_differ(&anyhow::anyhow!(text).context("a script failed"));
+        assert!(says("- few differ: char 1, line 1"));
+        assert!(says("verify: bad magic header 0, wanted acca at file /dev/sda offset 0, length 4096"));
+        assert!(says("FAIL: what was read is not what was written (4096 bytes)"));
+        assert!(!says("the guest did not answer in 60 s"));
+    }
 }

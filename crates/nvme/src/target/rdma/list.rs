@@ -32,7 +32,7 @@ impl List {
     /// The list in a command's capsule, and the command with one descriptor instead; `None` if it has no list of its own.
     ///
     /// # Errors
-    /// The list is not in the capsule, has descriptors that are not keyed, or more than there may be.
+    /// The list is not in the capsule or no whole number of descriptors, has ones that are not keyed, or more than there may be.
     pub(super) fn take(
         mem: &Memory,
         command: &SubmissionQueueEntry,
@@ -42,6 +42,9 @@ impl List {
             return Ok(None);
         };
         let count = length as usize / size_of::<SglDescriptor>();
+        if count == 0 || count * size_of::<SglDescriptor>() != length as usize {
+            return Err(Status::INVALID_SGL_SEGMENT_DESCRIPTOR);
+        }
         if count > Self::PIECES_MAX {
             return Err(Status::INVALID_SGL_DESCRIPTOR_COUNT);
         }

@@ -9,14 +9,16 @@ use crate::interop::Scenario;
 use crate::interop::lab::{Daemon, Lab, Script};
 use anyhow::{Context, Result, ensure};
 
-/// What stands before the lines for Linux, and what must be in them: one for each protocol.
-const LABELS: [(&str, &str); 5] = [
-    ("From Linux", "nvme connect -t tcp"),
-    ("RDMA, Linux", "nvme connect -t rdma"),
-    ("iSCSI, Linux", "iscsiadm"),
-    ("iSER, Linux", "-I iser"),
-    ("SRP, Linux", "add_target"),
+/// What stands before the lines for Linux, what must be in them, and whether they are by RDMA: one for each protocol.
+const LABELS: [(&str, &str, bool); 5] = [
+    ("From Linux", "nvme connect -t tcp", false),
+    ("RDMA, Linux", "nvme connect -t rdma", true),
+    ("iSCSI, Linux", "iscsiadm", false),
+    ("iSER, Linux", "-I iser", true),
+    ("SRP, Linux", "add_target", true),
 ];
+/// What stands before the line that comes before those by RDMA.
+const CARD: &str = "No card, Linux";
 /// How the URLs begin, one for each protocol, and whether it is by streams.
 const SCHEMES: [(&str, bool); 5] = [
     ("nvme+tcp://", true),
@@ -40,8 +42,9 @@ fn serve(lab: &Lab) -> Result<()> {
     plain(lab)?;
     let daemon = Daemon::start(lab, &["--listen", HOST_ADDRESS])?;
     let said = daemon.said();
-    for (label, words) in LABELS {
-        let commands = commands(&said, label);
+    let card = commands(&said, CARD);
+    for (label, words, is_rdma) in LABELS {
+        let commands = format!("{}{}", if is_rdma { &card } else { "" }, commands(&said, label));
         ensure!(commands.contains(words), "no {words} under {label} in:\n{said}");
         let script = Script::new("", include_str!("inside/served.sh"));
         lab.inside(&script.set("COMMANDS", &commands).within(120))?;

@@ -7,6 +7,7 @@ mkdir -p /etc/iscsi /run/lock/iscsi
 [ -e /etc/iscsi/initiatorname.iscsi ] || echo InitiatorName=iqn.2026-01.org.weft:guest >/etc/iscsi/initiatorname.iscsi
 pgrep -x iscsid >/dev/null || iscsid
 wait_for 'pgrep -x iscsid'
+# A machine without a card.
 case $COMMANDS in *'rdma link add'*) rdma link delete rxe0 ;; esac
 device() { wait_for 'grep -q ffff:0a4d /sys/class/infiniband/rxe0/ports/1/gids/1'; }
 
