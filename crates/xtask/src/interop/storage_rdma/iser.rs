@@ -1,6 +1,6 @@
 //! iSER: open-iscsi with Linux's ib_iser as the initiator of our target, LIO with ib_isert as the target of our initiator.
 
-use super::{lossy, plain, pull_cable, watched};
+use super::{SEND_WITH_INVALIDATE, lossy, plain, pull_cable, watched, watched_weft};
 use crate::guest::HOST_ADDRESS;
 use crate::interop::iscsi::{self, IQN, PORT, target};
 use crate::interop::lab::{Daemon, GUEST, Lab, Script};
@@ -39,11 +39,7 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario("storage-rdma-iser-watched", "tshark decodes every packet, and the CRCs are right", |lab| {
             plain(lab)?;
             let daemon = iscsi::serve_rdma(lab, &one_unit())?;
-            watched(
-                lab,
-                script,
-                &["iser.flags", "iscsi.login.T", "iscsi.opcode == 0x01", "iscsi.opcode == 0x21"],
-            )?;
+            watched(lab, script, &[&DECODED[..], &[SEND_WITH_INVALIDATE]].concat())?;
             daemon.finish()
         }),
         scenario("storage-rdma-iser-broken", "queue pairs killed twice during I/O", |lab| {
@@ -75,6 +71,9 @@ pub fn scenarios() -> Vec<Scenario> {
         ),
     ]
 }
+
+/// What tshark finds of a session: the header of iSER, the login, a command and its response.
+const DECODED: [&str; 4] = ["iser.flags", "iscsi.login.T", "iscsi.opcode == 0x01", "iscsi.opcode == 0x21"];
 
 fn script(body: &'static str) -> Script {
     iscsi::script_over("iser", body).set("ADDRESS", HOST_ADDRESS)
@@ -146,6 +145,7 @@ pub(super) fn kernel_unit() -> String {
 fn use_lio(lab: &Lab) -> Result<()> {
     let at = format!("iser://{GUEST}:{PORT}");
     target::use_it(lab, &kernel_unit(), |arguments| lab.weft_says(arguments))?;
+    watched_weft(lab, &kernel_unit(), &DECODED)?;
     let offered = lab.weft_says(&["discover", &at])?;
     ensure!(offered.contains(IQN), "the target is not in: {offered}");
     target::show_who(lab, "iser")

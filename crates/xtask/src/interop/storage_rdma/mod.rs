@@ -37,15 +37,32 @@ fn lossy(lab: &Lab, act: impl FnOnce() -> Result<()>) -> Result<()> {
     done
 }
 
-/// Has the guest use a disk for a little while and looks at each packet of it: its CRC must be right, and tshark must decode it
-/// without a word, and find what these filters look for.
+/// Has the guest use a disk for a little while, watched.
 fn watched(lab: &Lab, script: impl Fn(&'static str) -> Script, found: &[&str]) -> Result<()> {
+    watching(lab, || lab.inside(&script(disk::FEW).within(120)).map(drop), found)
+}
+
+/// Has weft write to the kernel's target and read, watched.
+fn watched_weft(lab: &Lab, url: &str, found: &[&str]) -> Result<()> {
+    let use_it = || {
+        lab.weft_says(&["info", url])?;
+        lab.weft_says(&["verify", url, "--destroy", "--length", "2M"]).map(drop)
+    };
+    watching(lab, use_it, found)
+}
+
+/// Looks at each packet of what is done: its CRC must be right, and tshark must decode it without a word, and find what these filters
+/// look for.
+fn watching(lab: &Lab, act: impl FnOnce() -> Result<()>, found: &[&str]) -> Result<()> {
     lab.inside(&Script::new("", include_str!("inside/watch.sh")))?;
-    let used = lab.inside(&script(disk::FEW).within(120));
+    let done = act();
     lab.inside(&Script::new("", include_str!("inside/watched.sh")))?;
-    used?;
+    done?;
     captured::check_decoded(lab, &lab.machine()?.left("watch.pcap"), found)
 }
+
+/// A send that closes memory, which spares its owner doing so (remote invalidation).
+const SEND_WITH_INVALIDATE: &str = "infiniband.bth.opcode == 0x17";
 
 /// The cable between the guest and us is out for so long.
 fn pull_cable(lab: &Lab, time: Duration) -> Result<()> {

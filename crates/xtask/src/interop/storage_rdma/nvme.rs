@@ -1,6 +1,6 @@
 //! NVMe/RDMA: Linux's nvme-rdma as the host of our target, and its nvmet-rdma as the target of our host.
 
-use super::{lossy, plain, pull_cable, watched};
+use super::{SEND_WITH_INVALIDATE, lossy, plain, pull_cable, watched, watched_weft};
 use crate::guest::HOST_ADDRESS;
 use crate::interop::lab::{Daemon, Lab, Script};
 use crate::interop::nvme::{self, NQN, PORT};
@@ -62,15 +62,19 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario("storage-rdma-nvme-watched", "tshark decodes every packet, and the CRCs are right", |lab| {
             plain(lab)?;
             let daemon = nvme::serve(lab, &["--ram", "64M"])?;
-            watched(lab, script, &["nvme.cmd.opc", "nvme.cqe.cid", "nvme-rdma.write_to_host_req"])?;
+            watched(lab, script, &[&DECODED[..], &[SEND_WITH_INVALIDATE]].concat())?;
             daemon.finish()
         }),
         scenario("storage-rdma-nvme-target", "weft info, discover, copy, read, verify and bench", |lab| {
             plain(lab)?;
-            nvme::target::all(lab, "rdma")
+            nvme::target::all(lab, "rdma")?;
+            watched_weft(lab, &nvme::target::url("rdma"), &DECODED)
         }),
     ]
 }
+
+/// What tshark finds of a queue: a command, a completion, and a write to the host's memory.
+const DECODED: [&str; 3] = ["nvme.cmd.opc", "nvme.cqe.cid", "nvme-rdma.write_to_host_req"];
 
 fn script(body: &'static str) -> Script {
     nvme::script_over("rdma", body).set("ADDRESS", HOST_ADDRESS)

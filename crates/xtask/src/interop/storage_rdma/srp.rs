@@ -1,6 +1,6 @@
 //! SRP: Linux's ib_srp as the initiator of our target, and its ib_srpt as the target of our initiator.
 
-use super::{lossy, plain, pull_cable, watched};
+use super::{lossy, plain, pull_cable, watched, watched_weft};
 use crate::guest::HOST_ADDRESS;
 use crate::interop::iscsi::target::{kernel_target, use_it};
 use crate::interop::lab::{Daemon, GUEST, Lab, Script};
@@ -83,6 +83,7 @@ fn srpt(lab: &Lab) -> Result<()> {
     let target = format!("srp://{GUEST}:{PORT}/{guid}{guid}");
     found(lab, &guid)?;
     use_it(lab, &format!("{target}/0"), |arguments| lab.weft_says(arguments))?;
+    watched_weft(lab, &format!("{target}/0"), &["infiniband.cm.req", "infiniband.reth"])?;
     let pieces = format!("{target}/0?channels=2&immediate=0&piece=16K");
     lab.weft_says(&["verify", &pieces, "--destroy", "--length", "4M"])?;
     let stranger = lab.weft_says(&["info", &format!("srp://{GUEST}:{PORT}/{:032x}/0", 1)]);
