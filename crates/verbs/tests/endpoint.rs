@@ -368,3 +368,47 @@ fn many_answers_wait_no_longer() {
     ends[0].send_answers(device);
     assert_eq!(world.received(1)[0].1, [16]);
 }
+
+#[test]
+fn a_place_is_taken_until_the_end_of_its_connection_is_told() {
+    let mut world = World::new();
+    let first = world.connected();
+    world.ask();
+    let World { env, device, ends, .. } = &mut world;
+    ends[0].disconnect(env, device, first[0]);
+    // The server hears of a request and of the end of a connection, and is told of neither yet.
+    for _ in 0..10 {
+        device.turn(env);
+        env.poll(&mut Vec::new(), device.deadline());
+        while let Some(event) = device.poll_event() {
+            let end = usize::from(event.owner.0 & !0xffff_ffff == BASES[1]);
+            ends[end].handle_event(device, &event);
+        }
+        while let Some(event) = device.poll_connection() {
+            let end = usize::from(event.owner.0 & !0xffff_ffff == BASES[1]);
+            ends[end].handle_connection(env, device, &event);
+        }
+    }
+    let mut second = None;
+    let mut told = vec![];
+    while let Some(happening) = ends[1].poll(env, device) {
+        if let Happening::Requested(requested) = happening {
+            second = ends[1].accept(env, device, requested.request, requested.parameters, b"welcome").ok();
+        }
+        told.push(happening);
+    }
+    let is_request = |happening: &&Happening| matches!(happening, Happening::Requested(_));
+    assert!(told.first().as_ref().is_some_and(is_request), "{told:?}");
+    assert!(told.contains(&Happening::Gone { connection: first[1] }), "{told:?}");
+    assert_ne!(second.unwrap().index(), first[1].index(), "the end of the first is yet to be told");
+    // Then it is free.
+    world.settle();
+    let third = world.ask();
+    let requested = world.happened(1);
+    let Some(Happening::Requested(requested)) = requested.into_iter().find(|it| is_request(&it)) else {
+        panic!("no request of {third:?}")
+    };
+    let World { env, device, ends, .. } = &mut world;
+    let third = ends[1].accept(env, device, requested.request, requested.parameters, b"welcome").unwrap();
+    assert_eq!(third.index(), first[1].index());
+}

@@ -26,7 +26,7 @@ impl Endpoint {
     /// The pool of a connection, if its peer reads memory itself and there is memory for one. It lives as long as the
     /// connection, and as the buffers that were taken from it.
     pub fn pool(&mut self, env: &mut dyn Env, device: &dyn Device, connection: Key) -> Option<RegionId> {
-        let found = self.connections.get_mut(connection)?;
+        let found = self.connections.get_mut(connection).filter(|found| !found.is_over)?;
         if found.pool.is_none() && device.shares_memory(found.qp) {
             found.pool = env.mem().map_pool(Kind::Published, POOL_LEN).ok();
         }

@@ -32,6 +32,9 @@ pub(super) struct Connection {
     pub(super) early: Vec<Received>,
     /// The device has told that it ended.
     is_ended: bool,
+    /// It is over and gone from the device, and its owner is yet to hear so. Its place stays taken until then: otherwise the next
+    /// connection could have it, and its owner take the end of this one for that of another.
+    pub(super) is_over: bool,
 }
 
 /// What a connection is doing.
@@ -131,7 +134,8 @@ impl Endpoint {
 
     /// A connection has so many receives more; false, and none, if there are not as many, or there is no such connection.
     pub fn bring_receives(&mut self, device: &mut dyn Device, connection: Key, more: u32) -> bool {
-        let Some(found) = self.connections.get_mut(connection) else { return false };
+        let found = self.connections.get_mut(connection).filter(|found| !found.is_over);
+        let Some(found) = found else { return false };
         let is_there = self.receives.add(device, more);
         if is_there {
             found.receives += more;
@@ -170,9 +174,9 @@ impl Endpoint {
             return self.happenings.push_back(Happening::Requested(requested));
         }
         let found = self.by_place(event.owner);
-        let Some(key) =
-            found.filter(|key| self.connections.get(*key).is_some_and(|it| it.id == event.connection))
-        else {
+        let Some(key) = found.filter(|key| {
+            self.connections.get(*key).is_some_and(|it| it.id == event.connection && !it.is_over)
+        }) else {
             return;
         };
         match event.what {
@@ -213,21 +217,27 @@ impl Endpoint {
     /// Tells that a connection is gone, once it is, and nothing of it is under way.
     pub(super) fn finish(&mut self, env: &mut dyn Env, device: &mut dyn Device, key: Key) {
         let Some(connection) = self.connections.get(key) else { return };
-        if connection.phase == Phase::Closing && connection.is_ended && connection.sends == 0 {
-            self.forget(env, device, key);
+        let is_over = connection.is_over;
+        if connection.phase == Phase::Closing && connection.is_ended && connection.sends == 0 && !is_over {
+            self.leave_device(env, device, key);
             self.happenings.push_back(Happening::Gone { connection: key });
         }
     }
 
-    /// Takes a connection away from the device.
-    pub(super) fn forget(&mut self, env: &mut dyn Env, device: &mut dyn Device, key: Key) {
-        let Some(connection) = self.connections.remove(key) else { return };
-        self.receives.remove(connection.receives);
+    /// Takes a connection away from the device. Its place is free once its owner has heard of its end.
+    pub(super) fn leave_device(&mut self, env: &mut dyn Env, device: &mut dyn Device, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if core::mem::replace(&mut connection.is_over, true) {
+            return;
+        }
+        connection.phase = Phase::Closing;
+        self.receives.remove(core::mem::take(&mut connection.receives));
+        let held = core::mem::take(&mut connection.held);
         if self.receives_each > 0 {
             // What its owner still holds was taken from what is posted for others; once given back it is not posted.
-            self.receives.add(device, connection.held);
+            self.receives.add(device, held);
         }
-        for received in connection.early {
+        for received in core::mem::take(&mut connection.early) {
             match self.receives_each {
                 0 => self.receives.post(device, received.index),
                 _ => self.receives.keep(received.index),
@@ -239,7 +249,7 @@ impl Endpoint {
         device.release(connection.id);
         let destroyed = device.destroy(env, Object::Qp(connection.qp));
         debug_assert!(destroyed.is_ok(), "{destroyed:?}");
-        if let Some(region) = connection.pool {
+        if let Some(region) = connection.pool.take() {
             env.mem().unmap_pool(region);
         }
     }
@@ -302,9 +312,10 @@ impl Endpoint {
             self.receives.remove(self.receives_each);
         })?;
         let (answers, early) = (Answers::default(), Vec::new());
-        let (pool, is_ended) = (None, false);
+        let (pool, is_ended, is_over) = (None, false, false);
         let (receives, sends, held) = (self.receives_each, 0, 0);
-        let connection = Connection { qp, id, phase, receives, sends, answers, pool, held, early, is_ended };
+        let connection =
+            Connection { qp, id, phase, receives, sends, answers, pool, held, early, is_ended, is_over };
         let inserted = self.connections.insert(connection);
         debug_assert_eq!(inserted.ok(), Some(key));
         let place = qp.0.index();
@@ -351,9 +362,11 @@ impl Endpoint {
         key: Key,
         why: Option<(Rejection, PrivateData)>,
     ) {
-        let Some(connection) = self.connections.get(key) else { return };
+        let Some(connection) = self.connections.get(key).filter(|connection| !connection.is_over) else {
+            return;
+        };
         let we_asked = connection.phase == Phase::Connecting;
-        self.forget(env, device, key);
+        self.leave_device(env, device, key);
         self.happenings.push_back(match we_asked {
             true => Happening::Refused { connection: key, why },
             false => Happening::Gone { connection: key },

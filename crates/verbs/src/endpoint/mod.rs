@@ -15,8 +15,8 @@
 //! ```
 //!
 //! Invariants: each posted request is told of once, however its connection ends; a receive is posted again once its owner is
-//! done with it; no connection is told to be gone while a request of it is under way; the completion queue has room for
-//! all that can complete.
+//! done with it; no connection is told to be gone while a request of it is under way, and no other has its place before that is
+//! told; the completion queue has room for all that can complete.
 
 mod along;
 mod answers;
@@ -243,10 +243,10 @@ impl Endpoint {
     /// Posts a receive again.
     pub fn release(&mut self, device: &mut dyn Device, connection: Key, received: Received) {
         match self.connections.get_mut(connection) {
-            Some(connection) => connection.held -= 1,
+            Some(connection) if !connection.is_over => connection.held -= 1,
             // What its connection brought is not needed any more, and others have theirs.
-            None if self.receives_each > 0 => return self.receives.keep(received.index),
-            None => {}
+            Some(_) | None if self.receives_each > 0 => return self.receives.keep(received.index),
+            Some(_) | None => {}
         }
         self.receives.post(device, received.index);
     }
@@ -385,6 +385,9 @@ impl Endpoint {
     pub fn poll(&mut self, env: &mut dyn Env, device: &mut dyn Device) -> Option<Happening> {
         loop {
             if let Some(happening) = self.happenings.pop_front() {
+                if let Happening::Gone { connection } | Happening::Refused { connection, .. } = happening {
+                    self.connections.remove(connection);
+                }
                 return Some(happening);
             }
             if device.poll_cq(self.cq, POLL_MAX, &mut self.polled) == 0 {
@@ -453,7 +456,7 @@ impl Endpoint {
         self.close_listeners(device);
         let keys: Vec<Key> = self.connections.iter().map(|(key, _)| key).collect();
         for key in keys {
-            self.forget(env, device, key);
+            self.leave_device(env, device, key);
         }
         self.receives.free(env, device);
         let _ = device.destroy(env, Object::Cq(self.cq));
