@@ -4,7 +4,7 @@
 //! duplicates the descriptor, of which the program sees to it that there is one at a time.
 
 use std::ffi::c_int;
-use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Descriptors from here on are left alone.
 pub const DESCRIPTORS: usize = 1 << 20;
@@ -12,8 +12,8 @@ pub const DESCRIPTORS: usize = 1 << 20;
 /// Zeroes that take no memory until they are written.
 static TABLE: [AtomicU32; DESCRIPTORS] = [const { AtomicU32::new(0) }; DESCRIPTORS];
 
-/// No descriptor past this one was ever ours.
-static HIGHEST: AtomicI32 = AtomicI32::new(-1);
+/// How many of each block's descriptors are ours. Those of our own lie far above the program's: who looks for all goes by blocks.
+static BLOCKS: [AtomicU32; DESCRIPTORS / BLOCK] = [const { AtomicU32::new(0) }; DESCRIPTORS / BLOCK];
 
 /// What a descriptor is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,10 +59,13 @@ pub fn set(fd: c_int, entry: Entry) -> bool {
         Entry::Set(first) => SET << KIND | first as u32 & VALUE,
         Entry::Private => PRIVATE << KIND,
     };
+    let block = &BLOCKS[fd as usize / BLOCK];
     if value != 0 {
-        HIGHEST.fetch_max(fd, Ordering::Relaxed);
+        block.fetch_add(1, Ordering::Relaxed);
     }
-    word.store(value, Ordering::Relaxed);
+    if word.swap(value, Ordering::Relaxed) != 0 {
+        block.fetch_sub(1, Ordering::Relaxed);
+    }
     true
 }
 
@@ -90,8 +93,19 @@ fn mark_word(mark: c_int) -> Option<&'static AtomicU32> {
 
 /// The first descriptor of these that is anything to us.
 pub fn next_of_ours(from: c_int, to: c_int) -> Option<c_int> {
-    let to = to.min(HIGHEST.load(Ordering::Relaxed));
-    (from.max(0)..=to).find(|&fd| get(fd) != Entry::Foreign)
+    let mut fd = from.max(0) as usize;
+    let end = DESCRIPTORS.min((to as usize).saturating_add(1));
+    while to >= 0 && fd < end {
+        let next_block = (fd / BLOCK + 1) * BLOCK;
+        if BLOCKS[fd / BLOCK].load(Ordering::Relaxed) != 0 {
+            let found = (fd..next_block.min(end)).find(|&fd| TABLE[fd].load(Ordering::Relaxed) != 0);
+            if found.is_some() {
+                return found.map(|fd| fd as c_int);
+            }
+        }
+        fd = next_block;
+    }
+    None
 }
 
 /// All epoll sets, by the first descriptor of each.
@@ -110,6 +124,8 @@ fn decode(word: u32) -> Entry {
     }
 }
 
+/// Descriptors of a block: four pages of the table.
+const BLOCK: usize = 4096;
 const KIND: u32 = 28;
 const VALUE: u32 = (1 << KIND) - 1;
 const CONNECTION: u32 = 1;
@@ -142,5 +158,28 @@ mod tests {
         assert_eq!((get(700_000), let_go_mark(700_000), let_go_mark(700_000)), (Entry::Private, false, true));
         assert!(set(700_000, Entry::Foreign) && !let_go_mark(700_000) && !let_go_mark(0));
         assert!(!set(-1, Entry::Private) && !set(DESCRIPTORS as c_int, Entry::Private));
+    }
+
+    #[test]
+    fn all_of_ours_are_found_wherever_they_are() {
+        // Above those of other tests.
+        const BASE: c_int = (220 * BLOCK) as c_int;
+        const LAST: c_int = DESCRIPTORS as c_int - 1;
+        let all = [BASE + 5, BASE + 4095, BASE + 4096, BASE + 50_000, LAST];
+        let found = |from, to| all.into_iter().find(|&fd| (from..=to).contains(&fd));
+        for &fd in &all {
+            // Twice, and another thing: it is still one.
+            assert!(set(fd, Entry::Private) && set(fd, Entry::Private) && set(fd, Entry::Set(fd)));
+        }
+        for from in [0, 5, 6, 4095, 4096, 4097, 49_999, 50_001].map(|at| BASE + at).into_iter().chain([LAST])
+        {
+            for to in [-1, 0, BASE + 4, BASE + 5, BASE + 4095, BASE + 50_000, LAST + 1, c_int::MAX] {
+                assert_eq!(next_of_ours(from, to), found(from, to), "from {from} to {to}");
+            }
+        }
+        assert!(ours().filter(|&fd| fd >= BASE).eq(all));
+        assert!(all.iter().all(|&fd| set(fd, Entry::Foreign)));
+        assert_eq!((next_of_ours(BASE, c_int::MAX), next_of_ours(c_int::MAX, c_int::MAX)), (None, None));
+        assert!(BLOCKS[220..].iter().all(|block| block.load(Ordering::Relaxed) == 0));
     }
 }
