@@ -2,8 +2,8 @@
 //! say any bytes instead, and either program anything in its memory. Spans lie within the memory, what waits has a limit, and where all
 //! are honest the bytes come whole and in order, with their ends behind them, and nobody is accused.
 //!
-//! The input is a list of steps of four bytes: what is done, by whom, and a number. A first byte that is odd has everybody honest; of any
-//! other the second step's bytes and those after are what a liar says, where it says bytes.
+//! The input is a list of steps of four bytes: what is done, by whom, and a number. A first byte that is odd has everybody honest; in any other
+//! the steps that follow are the bytes that a liar says, where it says bytes.
 #![no_main]
 
 #[path = "../../crates/relay/src/frame.rs"]
@@ -14,7 +14,7 @@ mod frame;
 mod mirror;
 
 use carrier::{End, HEADER_LEN, MEMORY_LEN, Shared, Span};
-use frame::Frame;
+use frame::{BYTES_MAX, Frame};
 use libfuzzer_sys::fuzz_target;
 use mirror::{Memory, Mirror, WINDOW};
 use std::cell::RefCell;
@@ -41,7 +41,8 @@ fuzz_target!(|input: &[u8]| {
             10 if !is_honest => hosts[who].lie(step),
             11 if !is_honest => {
                 let bytes = rest.get(4 * (number + 1)..).unwrap_or_default();
-                hosts[who].listen(&bytes[..bytes.len().min(len)], false)
+                let said = say(step[1], len, bytes, hosts[who].written);
+                hosts[who].listen(&said, false)
             }
             _ => hosts[who].rest(),
         };
@@ -56,14 +57,37 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
+/// What a liar says: a frame that may be none in its place, or several, or any bytes.
+fn say(kind: u8, len: usize, bytes: &[u8], written: u64) -> Vec<u8> {
+    let (mut said, more) = (Vec::new(), kind >> 4);
+    match kind >> 1 & 7 {
+        0 => said.extend_from_slice(&bytes[..bytes.len().min(len)]),
+        1 => Frame::Begin(len as u64).put(&mut said),
+        2 => Frame::Bytes(&vec![kind; len % (BYTES_MAX + 1)]).put(&mut said),
+        3 => (0..=more).for_each(|_| Frame::Bytes(&[7; BYTES_MAX]).put(&mut said)),
+        4 if more & 1 == 0 => Frame::Read(len as u64).put(&mut said),
+        4 => Frame::Read(written.wrapping_add(u64::from(more >> 1)).wrapping_sub(2)).put(&mut said),
+        5 => Frame::End.put(&mut said),
+        6 => if more & 1 == 0 { Frame::Closed } else { Frame::HandedOver }.put(&mut said),
+        _ => Frame::Gone.put(&mut said),
+    }
+    said
+}
+
 /// All that is under way arrives, unless who would read it does not.
 fn finish(mut hosts: [Host; 2]) {
     for _ in 0..TURNS_MAX {
+        let mut has_moved = false;
         for (who, other) in [(0, 1), (1, 0)] {
             let said = hosts[who].speak(true, SAID_MAX).expect("it is honest");
             assert!(hosts[other].listen(&said, true));
-            let wrote = hosts[who].written;
+            let (wrote, before) = (hosts[who].written, hosts[other].read);
             hosts[other].read(usize::MAX, wrote, true);
+            // What was read now is said in the next turn.
+            has_moved |= !said.is_empty() || hosts[other].read != before;
+        }
+        if !has_moved {
+            break;
         }
     }
     for (who, other) in [(0, 1), (1, 0)] {
@@ -71,8 +95,15 @@ fn finish(mut hosts: [Host; 2]) {
             continue;
         }
         assert_eq!(hosts[other].read, hosts[who].written, "all came");
-        assert_eq!(hosts[other].words().reader(hosts[other].end, hosts[other].read).is_ended(), hosts[who].is_ended);
-        assert_eq!(hosts[who].words().writer(hosts[who].end, hosts[who].written).unread(), 0, "and was given back");
+        assert_eq!(
+            hosts[other].words().reader(hosts[other].end, hosts[other].read).is_ended(),
+            hosts[who].is_ended
+        );
+        assert_eq!(
+            hosts[who].words().writer(hosts[who].end, hosts[who].written).unread(),
+            0,
+            "and was given back"
+        );
     }
 }
 
@@ -112,7 +143,7 @@ impl Memory for Plain {
 
 impl Host {
     fn new(end: End) -> Host {
-        let memory = Plain { words: Box::default(), bytes: RefCell::new(vec![0; MEMORY_LEN]) };
+        let memory = Plain { words: Box::default(), bytes: RefCell::new(memory()) };
         let host = Host {
             end,
             memory,
@@ -146,7 +177,8 @@ impl Host {
             if span.len == 0 {
                 break;
             }
-            let bytes: Vec<u8> = (0..span.len as u64).map(|at| byte(writer.place().wrapping_add(at))).collect();
+            let bytes: Vec<u8> =
+                (0..span.len as u64).map(|at| byte(writer.place().wrapping_add(at))).collect();
             self.memory.write(span, &bytes);
             writer.advance(span.len);
             let _ = writer.publish();
@@ -256,6 +288,21 @@ impl Host {
     fn check(&self) {
         assert!(self.mirror.waiting() as u64 <= WINDOW, "what waits has a limit");
     }
+}
+
+impl Drop for Plain {
+    fn drop(&mut self) {
+        USED.with(|used| used.borrow_mut().push(self.bytes.take()));
+    }
+}
+
+thread_local! {
+    /// Memory that was used before: what lies in it is nobody's, and to make it takes longer than all else.
+    static USED: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+fn memory() -> Vec<u8> {
+    USED.with(|used| used.borrow_mut().pop()).unwrap_or_else(|| vec![0; MEMORY_LEN])
 }
 
 fn byte(at: u64) -> u8 {

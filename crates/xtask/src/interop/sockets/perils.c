@@ -114,8 +114,11 @@ static void cancelled(void) {
     check(now() - begun < 60, "who slept and was cancelled keeps others");
 }
 
+static volatile int is_reading;
+
 static void *reads(void *answer) {
     char got[8];
+    is_reading = 1;
     *(ssize_t *)answer = recv(shared_fd, got, sizeof got, 0);
     return NULL;
 }
@@ -126,7 +129,9 @@ static void closed(void) {
         pthread_t thread;
         ssize_t answer = 0;
         shared_fd = used();
+        is_reading = 0;
         check(pthread_create(&thread, NULL, reads, &answer) == 0, "a thread");
+        while (!is_reading) usleep(1000);
         usleep(20000);
         int before = shared_fd;
         close(before);
