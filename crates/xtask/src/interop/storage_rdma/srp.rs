@@ -25,6 +25,14 @@ pub fn scenarios() -> Vec<Scenario> {
             plain(lab)?;
             ways(lab)
         }),
+        scenario(
+            "storage-rdma-srp-told",
+            "events, logouts by the target, initiators that it does not let in",
+            |lab| {
+                plain(lab)?;
+                told(lab)
+            },
+        ),
         scenario("storage-rdma-srp-resets", "several units, resets of a unit and of the host", |lab| {
             tried(lab, include_str!("inside/resets.sh"), 120)
         }),
@@ -144,6 +152,37 @@ fn ways(lab: &Lab) -> Result<()> {
             "descriptors came otherwise: {seen}"
         );
     }
+    daemon.finish()
+}
+
+/// What our target says unasked is heard by ib_srp, which answers: the next event would not be sent otherwise.
+fn told(lab: &Lab) -> Result<()> {
+    let daemon = serve_ram(lab)?;
+    let mut rpc = daemon.rpc()?;
+    let step = |name: &str| {
+        let told = script(include_str!("inside/srp_told.sh")).set("STEP", name);
+        lab.inside(&told.within(60)).map(drop)
+    };
+    let port = json!({"id_ext": TARGET, "ioc_guid": TARGET});
+    let with = |name: &str, value: Value| Some(json!({"id_ext": TARGET, "ioc_guid": TARGET, (name): value}));
+    step("in")?;
+    for _ in 0..2 {
+        let before = rpc.call("srp_get_stats", None)?;
+        rpc.call("srp_target_remove_lun", with("lun_id", json!(1)))?;
+        step("changed")?;
+        rpc.call("srp_target_add_lun", with("bdev_name", json!("ram1")))?;
+        step("changed")?;
+        let after = rpc.call("srp_get_stats", None)?;
+        let grown = |name: &str| Some(after[name].as_u64()? - before[name].as_u64()?);
+        ensure!(grown("events") >= Some(2) && grown("logins") == Some(0), "before {before}, after {after}");
+    }
+    rpc.call("srp_delete_target", Some(port))?;
+    step("ended")?;
+    make_target(&mut rpc, &["ram0"])?;
+    rpc.call("srp_target_set_initiators", with("initiators", json!(["0".repeat(32)])))?;
+    step("refused")?;
+    rpc.call("srp_target_set_initiators", with("initiators", Value::Null))?;
+    step("again")?;
     daemon.finish()
 }
 
