@@ -59,7 +59,7 @@ impl Reactor {
         let poller = Poller::new()?;
         let bell = Bell::new(&poller, BELL)?;
         let mut memory = Memory::new(options.memory)?;
-        memory.time_copies(clock::monotonic_ns);
+        memory.set_clock(clock::monotonic_ns);
         Ok(Self {
             clock: Clock::start(),
             pace: Pace::new(options.spin),

@@ -22,6 +22,7 @@
 
 mod config;
 mod counters;
+mod distance;
 mod hello;
 mod inbox;
 mod lane;

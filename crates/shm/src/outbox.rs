@@ -2,11 +2,13 @@
 //!
 //! ```text
 //!    0 asleep: odd while we wait for a bell     64 consumed: records of the neighbour's that we took
+//!  128 distance: 0 unknown, 1 near, 2 far
 //! 4096 records                                  then the ring of bytes
 //! ```
 //!
 //! Records and bytes are free again once the neighbour says that it has consumed the record they came with.
 
+use crate::distance::Found;
 use crate::record::{LEN, Record, STAMP_LEN};
 use stdx::mem::{Kind, Memory, OutOfMemory, RegionId, Span};
 
@@ -74,6 +76,11 @@ impl Outbox {
     /// Says whether we sleep: odd if so.
     pub(crate) fn say_asleep(&self, mem: &mut Memory, epoch: u32) {
         mem.store(mem.whole(self.region).slice(ASLEEP, STAMP_LEN), epoch);
+    }
+
+    /// Says how far the neighbour is.
+    pub(crate) fn say_distance(&self, mem: &mut Memory, found: Found) {
+        mem.store(mem.whole(self.region).slice(DISTANCE, STAMP_LEN), found as u32);
     }
 
     /// Takes down how many records the neighbour has consumed.
@@ -159,6 +166,7 @@ pub(crate) fn area_len(records: u32, bytes: u32) -> u64 {
 /// Where the numbers stand, each in a line of its own, and the records begin.
 pub(crate) const ASLEEP: usize = 0;
 pub(crate) const CONSUMED: usize = 64;
+pub(crate) const DISTANCE: usize = 128;
 pub(crate) const FRONT: u64 = 4096;
 
 /// Fewer bytes than this, if there are more to come, are not worth a record.

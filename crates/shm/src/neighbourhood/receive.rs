@@ -1,6 +1,7 @@
 //! Records that neighbours wrote: taken one by one, checked, and handed to whom they are for.
 
 use super::Neighbourhood;
+use crate::distance::Found;
 use crate::inbox::Taken;
 use crate::lane::{self, HasLane, Path};
 use crate::neighbour::Source;
@@ -72,8 +73,22 @@ impl Neighbourhood {
             }
             self.say_consumed(env, key, false);
         }
+        // Before the line that it times is looked at for what it says.
+        self.heed_distance(env, key);
         self.heed_consumed(registry, env, key);
         count > 0
+    }
+
+    /// Has what is copied for a neighbour go the way that is faster at its distance. Of several the last that was found counts.
+    fn heed_distance(&mut self, env: &mut dyn Env, key: Key) {
+        let now = env.now();
+        let Some(neighbour) = self.neighbours.get_mut(key) else { return };
+        let Some(inbox) = neighbour.inbox.as_mut() else { return };
+        let mem = env.mem();
+        if let Some(found) = inbox.find_distance(now, mem) {
+            neighbour.outbox.say_distance(mem, found);
+            mem.readers_are_far(found == Found::Far);
+        }
     }
 
     /// Handles a record; false if it makes no sense.

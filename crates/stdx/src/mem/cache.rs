@@ -17,14 +17,40 @@ pub(super) fn fetch(at: *const u8, len: usize) {
 #[cfg(not(all(target_arch = "x86_64", not(miri))))]
 pub(super) fn fetch(_at: *const u8, _len: usize) {}
 
+/// Copies bytes, past the cache if that is wished and can be.
+///
+/// # Safety
+/// `from` is good for reading and `to` for writing `len` bytes, and they do not overlap.
+#[inline]
+pub(super) unsafe fn copy(to: *mut u8, from: *const u8, len: usize, is_past: bool) {
+    let lines = if is_past { len / LINE * LINE } else { 0 };
+    // SAFETY: the lines are the first of the bytes that the caller vouches for, and the rest follows them.
+    unsafe {
+        let done = if lines > 0 && copy_past(to, from, lines) { lines } else { 0 };
+        to.add(done).copy_from_nonoverlapping(from.add(done), len - done);
+    }
+}
+
+/// What was copied past the cache is seen before what is written after this.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+pub(super) fn fence() {
+    // SAFETY: every x86-64 has it.
+    unsafe { core::arch::x86_64::_mm_sfence() };
+}
+
+/// Other processors have nothing of the kind.
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+pub(super) fn fence() {}
+
 /// Copies `len` bytes that nobody will read soon: they go to memory without what is overwritten being fetched first, and
-/// push nothing out of the cache. False, and nothing done, where the processor cannot, or not at these addresses.
+/// push nothing out of the cache. Others may see them after what is written next, unless there is a [`fence`] between.
+/// False, and nothing done, where the processor cannot, or not at these addresses.
 ///
 /// # Safety
 /// `from` is good for reading and `to` for writing `len` bytes, and they do not overlap.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
-pub(super) unsafe fn copy_past(to: *mut u8, from: *const u8, len: usize) -> bool {
-    use core::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_sfence, _mm_stream_si128};
+unsafe fn copy_past(to: *mut u8, from: *const u8, len: usize) -> bool {
+    use core::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_stream_si128};
     if !to.cast::<__m128i>().is_aligned() || !len.is_multiple_of(LINE) {
         return false;
     }
@@ -37,8 +63,6 @@ pub(super) unsafe fn copy_past(to: *mut u8, from: *const u8, len: usize) -> bool
             line.iter().enumerate().for_each(|(part, bytes)| _mm_stream_si128(to.add(part), *bytes));
         }
     }
-    // SAFETY: every x86-64 has it. What was written this way is otherwise not in order with what is written after it.
-    unsafe { _mm_sfence() };
     true
 }
 
@@ -47,12 +71,12 @@ pub(super) unsafe fn copy_past(to: *mut u8, from: *const u8, len: usize) -> bool
 /// # Safety
 /// None needed.
 #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-pub(super) unsafe fn copy_past(_to: *mut u8, _from: *const u8, _len: usize) -> bool {
+unsafe fn copy_past(_to: *mut u8, _from: *const u8, _len: usize) -> bool {
     false
 }
 
 /// Bytes the processor fetches at once.
-pub(super) const LINE: usize = 64;
+const LINE: usize = 64;
 
 /// How much is asked for: the page's address is then found, and the processor sees by itself how it goes on.
 #[cfg(all(target_arch = "x86_64", not(miri)))]

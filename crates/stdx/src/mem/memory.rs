@@ -1,7 +1,6 @@
 //! A shard's table of regions, the copies between them, and its I/O buffers.
 
 use super::buffers::{Buffers, LARGEST, LONG};
-use super::outward::{OUTWARD_MIN, Outward};
 use super::pools::Pools;
 use super::region::Region;
 use super::{Pinned, RegionId, Share, Span, cache};
@@ -18,7 +17,12 @@ pub struct Memory {
     pub(super) pools: Pools,
     /// Bytes that were ever copied into regions.
     copied: u64,
-    outward: Outward,
+    /// What tells nanoseconds, if anything does.
+    pub(super) clock: Option<fn() -> u64>,
+    /// Who reads published memory shares no cache with this processor.
+    pub(super) are_readers_far: bool,
+    /// What was copied past the cache may yet be seen after what is written next.
+    is_unordered: bool,
 }
 
 #[derive(Debug)]
@@ -72,7 +76,9 @@ impl Memory {
             buffers: Buffers::new(BUFFERS, limits.buffer_bytes),
             pools: Pools::default(),
             copied: 0,
-            outward: Outward::default(),
+            clock: None,
+            are_readers_far: false,
+            is_unordered: false,
         };
         memory.map(Kind::Shared, limits.buffer_bytes as u64)?;
         Ok(memory)
@@ -163,7 +169,8 @@ impl Memory {
         let at = self.at_to_write(dst.first(src.len()));
         self.copied += src.len() as u64;
         // SAFETY: as in `write`.
-        unsafe { copy_outward(at, src.as_ptr(), src.len(), true) }
+        unsafe { cache::copy(at, src.as_ptr(), src.len(), true) }
+        cache::fence();
     }
 
     /// Copies the first bytes of `src` out, as many as `dst` has.
@@ -179,11 +186,10 @@ impl Memory {
     pub fn copy(&mut self, dst: Span, src: Span) {
         let (to, from) = (self.at_to_write(dst.first(src.len())), self.at(src));
         self.copied += src.len() as u64;
-        if src.len() >= OUTWARD_MIN && self.is_outward(dst, src) {
-            let course = self.outward.next();
+        if self.are_readers_far && src.len() >= OUTWARD_MIN && self.is_outward(dst, src) {
+            self.is_unordered = true;
             // SAFETY: both ranges were checked to lie in live mappings, of two regions, so that they do not overlap.
-            unsafe { copy_outward(to, from, src.len(), course.is_past) };
-            return self.outward.made(course, src.len());
+            return unsafe { cache::copy(to, from, src.len(), true) };
         }
         // SAFETY: both ranges were checked to lie in live mappings, and `copy` allows overlap.
         unsafe { to.copy_from(from, src.len()) }
@@ -195,12 +201,6 @@ impl Memory {
         self.kind(dst.region) == Kind::Published
             && src.region != dst.region
             && self.kind(src.region) != Kind::Foreign
-    }
-
-    /// Has a clock, which tells nanoseconds, time copies to published memory now and then, so that they go the faster way from
-    /// then on: through this processor's cache or past it. Without one they go through the cache.
-    pub const fn time_copies(&mut self, clock: fn() -> u64) {
-        self.outward.time_by(clock);
     }
 
     /// The span will be read soon: the processor may begin to fetch it. Changes nothing but how long that takes.
@@ -220,6 +220,9 @@ impl Memory {
     #[inline]
     pub fn store(&mut self, at: Span, number: u32) {
         assert_ne!(self.kind(at.region), Kind::Foreign, "another process's memory is not written");
+        if core::mem::take(&mut self.is_unordered) {
+            cache::fence();
+        }
         let place = self.number(at);
         // SAFETY: four aligned bytes of a live mapping that may be written; others only read them.
         unsafe { AtomicU32::from_ptr(place) }.store(number, Ordering::Release);
@@ -463,19 +466,8 @@ impl Drop for Memory {
     }
 }
 
-/// Copies bytes, past the cache if that is wished and can be.
-///
-/// # Safety
-/// `from` is good for reading and `to` for writing `len` bytes, and they do not overlap.
-#[inline]
-unsafe fn copy_outward(to: *mut u8, from: *const u8, len: usize, is_past: bool) {
-    let lines = if is_past { len / cache::LINE * cache::LINE } else { 0 };
-    // SAFETY: the lines are the first of the bytes that the caller vouches for, and the rest follows them.
-    unsafe {
-        let done = if lines > 0 && cache::copy_past(to, from, lines) { lines } else { 0 };
-        to.add(done).copy_from_nonoverlapping(from.add(done), len - done);
-    }
-}
+/// Fewer bytes than this are copied through the cache wherever they go.
+const OUTWARD_MIN: usize = 1024;
 
 /// The region of the shard's own buffers: the first that it maps.
 const BUFFERS: RegionId = RegionId(0);
@@ -630,14 +622,6 @@ mod tests {
         }
     }
 
-    /// A clock by which every second four copies take a hundredth of what the four before took.
-    fn past_is_faster() -> u64 {
-        static ASKED: AtomicU64 = AtomicU64::new(0);
-        let asked = ASKED.fetch_add(1, Ordering::Relaxed);
-        let took = |copy: u64| if copy / 4 % 2 == 1 { 10 } else { 1000 };
-        asked / 2 * 10_000 + asked % 2 * took(asked / 2)
-    }
-
     #[test]
     #[cfg_attr(miri, ignore = "Miri knows no files without a name")]
     fn what_goes_out_arrives_whole() {
@@ -646,9 +630,9 @@ mod tests {
         let to = memory.whole(to).first(9100);
         let bytes: Vec<u8> = (0..9000u32).map(|number| (number % 251) as u8).collect();
         memory.write(from, &bytes);
-        memory.time_copies(past_is_faster);
+        memory.readers_are_far(true);
         // Long and short, with and without a rest, and where the processor cannot.
-        for (at, len) in [(0, 9000), (64, 1024), (16, 1023), (7, 5000), (32, 2111)].repeat(1100) {
+        for (at, len) in [(0, 9000), (64, 1024), (16, 1023), (7, 5000), (32, 2111)] {
             memory.write(to.slice(at, 16), &[0xee; 16]);
             memory.write(to.slice(at + len - 16, 16), &[0xee; 16]);
             memory.write(to.slice(at + len, 16), &[0xee; 16]);
@@ -658,7 +642,6 @@ mod tests {
             memory.read(to.slice(at + len, 16), &mut behind);
             assert_eq!(behind, [0xee; 16]);
         }
-        assert!(memory.outward.next().is_past);
     }
 
     #[test]

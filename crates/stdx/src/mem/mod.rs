@@ -17,8 +17,8 @@
 mod buffers;
 mod cache;
 mod counting;
+mod distance;
 mod memory;
-mod outward;
 mod pinned;
 mod pools;
 mod region;
