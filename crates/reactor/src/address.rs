@@ -14,7 +14,7 @@ pub(crate) struct RawAddress {
 
 impl RawAddress {
     /// Room for any address.
-    pub(crate) fn room() -> Self {
+    pub(crate) const fn room() -> Self {
         // SAFETY: sockaddr_storage is plain integers, for which zero is a value.
         let storage = unsafe { MaybeUninit::zeroed().assume_init() };
         Self { storage, len: size_of::<libc::sockaddr_storage>() as libc::socklen_t }

@@ -146,19 +146,10 @@ pub(crate) fn recv(
     into: Span,
     local: SocketAddr,
 ) -> Result<ReceivedRun, IoError> {
-    let mut from = RawAddress::room();
-    let mut iovec = libc::iovec { iov_base: memory.address(into).cast(), iov_len: into.len() };
-    let mut control = Control::new();
-    let (name, name_len) = from.as_mut_ptrs();
-    // SAFETY: msghdr is integers and pointers, for which zero is a value; `name_len` is of a live address.
+    let mut letter = Letter::room();
+    // SAFETY: msghdr is integers and pointers, for which zero is a value.
     let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
-    message.msg_name = name.cast();
-    // SAFETY: as above.
-    message.msg_namelen = unsafe { *name_len };
-    message.msg_iov = &raw mut iovec;
-    message.msg_iovlen = 1;
-    message.msg_control = control.bytes.as_mut_ptr().cast();
-    message.msg_controllen = size_of_val(&control.bytes);
+    letter.address_to(&mut message, memory, into);
     let len = loop {
         // SAFETY: `address` checked that the span lies in a live mapping, which cannot change while `memory` is borrowed
         // here, and `&mut` excludes every slice of it; address and control bytes live on this stack.
@@ -168,15 +159,80 @@ pub(crate) fn recv(
             other => break other?,
         }
     };
-    let mut run = ReceivedRun {
-        from: from.get().ok_or(IoError::Unsupported)?,
-        to: local.ip(),
-        len: len as u32,
-        datagram_len: len.min(usize::from(u16::MAX)) as u16,
-        traffic_class: 0,
+    letter.read(&message, len, local)
+}
+
+/// Takes runs that have arrived, each to a place of its own, in one call; says whether there may be more.
+pub(crate) fn recv_all(
+    fd: &OwnedFd,
+    memory: &mut Memory,
+    into: &[Span],
+    local: SocketAddr,
+    runs: &mut Vec<ReceivedRun>,
+) -> Result<bool, IoError> {
+    let mut letters = [const { Letter::room() }; LETTERS];
+    // SAFETY: mmsghdr is integers and pointers, for which zero is a value.
+    let mut messages: [libc::mmsghdr; LETTERS] = unsafe { core::mem::zeroed() };
+    let count = into.len().min(LETTERS);
+    for ((letter, message), &place) in letters.iter_mut().zip(&mut messages).zip(into) {
+        letter.address_to(&mut message.msg_hdr, memory, place);
+    }
+    let got = loop {
+        // SAFETY: `address` checked that the spans lie in live mappings, which cannot change while `memory` is borrowed here,
+        // and `&mut` excludes every slice of them; addresses and control bytes live on this stack, and as many messages as
+        // are told of point to them.
+        let got = unsafe {
+            let first = messages.as_mut_ptr();
+            libc::recvmmsg(fd.as_raw_fd(), first, count as u32, libc::MSG_DONTWAIT, core::ptr::null_mut())
+        };
+        match check_len(got as isize) {
+            Err(IoError::Os(libc::EINTR)) => {}
+            other => break other?,
+        }
     };
-    read_control(&message, &mut run);
-    Ok(run)
+    for (letter, message) in letters.iter().zip(&messages).take(got) {
+        runs.push(letter.read(&message.msg_hdr, message.msg_len as usize, local)?);
+    }
+    Ok(got == count)
+}
+
+/// What the kernel needs to bring a run, besides the memory for its bytes.
+struct Letter {
+    from: RawAddress,
+    iovec: libc::iovec,
+    control: Control,
+}
+
+impl Letter {
+    const fn room() -> Self {
+        let iovec = libc::iovec { iov_base: core::ptr::null_mut(), iov_len: 0 };
+        Self { from: RawAddress::room(), iovec, control: Control::new() }
+    }
+
+    /// Has a message bring its bytes to a place, and what is said of them here. The message is used while this stays where it is.
+    fn address_to(&mut self, message: &mut libc::msghdr, memory: &Memory, into: Span) {
+        self.iovec = libc::iovec { iov_base: memory.address(into).cast(), iov_len: into.len() };
+        message.msg_namelen = self.from.len();
+        let (name, _) = self.from.as_mut_ptrs();
+        message.msg_name = name.cast();
+        message.msg_iov = &raw mut self.iovec;
+        message.msg_iovlen = 1;
+        message.msg_control = self.control.bytes.as_mut_ptr().cast();
+        message.msg_controllen = size_of_val(&self.control.bytes);
+    }
+
+    /// What a message of so many bytes brought.
+    fn read(&self, message: &libc::msghdr, len: usize, local: SocketAddr) -> Result<ReceivedRun, IoError> {
+        let mut run = ReceivedRun {
+            from: self.from.get().ok_or(IoError::Unsupported)?,
+            to: local.ip(),
+            len: len as u32,
+            datagram_len: len.min(usize::from(u16::MAX)) as u16,
+            traffic_class: 0,
+        };
+        read_control(message, &mut run);
+        Ok(run)
+    }
 }
 
 /// What the kernel says about a run besides its bytes.
@@ -266,6 +322,9 @@ fn get(fd: &OwnedFd, level: i32, name: i32) -> Result<i32, IoError> {
 
 /// Datagrams over IPv6 may come without a checksum (linux/udp.h).
 const UDP_NO_CHECK6_RX: i32 = 102;
+
+/// Runs that one call brings, at most.
+const LETTERS: usize = 4;
 
 /// Pieces of a run, at most; the kernel takes no more in one call.
 const IOVECS: usize = 1024;

@@ -135,6 +135,18 @@ impl Datagrams {
         datagram::recv(&socket.fd, memory, into, socket.info.address)
     }
 
+    /// See [`stdx::env::Env::recv_runs`].
+    pub(crate) fn recv_all(
+        &mut self,
+        id: DatagramsId,
+        memory: &mut Memory,
+        into: &[Span],
+        runs: &mut Vec<ReceivedRun>,
+    ) -> Result<bool, IoError> {
+        let socket = self.table.get(Key::from_u64(id.0)).ok_or(IoError::Reset)?;
+        datagram::recv_all(&socket.fd, memory, into, socket.info.address, runs)
+    }
+
     /// Lets the owner of a socket try to receive.
     pub(crate) fn tell_try(&self, key: Key, events: &mut Vec<Event>) {
         if let Some(socket) = self.table.get(key) {

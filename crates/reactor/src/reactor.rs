@@ -309,6 +309,17 @@ impl Env for Reactor {
         Ok(run)
     }
 
+    fn recv_runs(
+        &mut self,
+        socket: DatagramsId,
+        into: &[Span],
+        runs: &mut Vec<ReceivedRun>,
+    ) -> Result<bool, IoError> {
+        let is_more = self.datagrams.recv_all(socket, &mut self.memory, into, runs)?;
+        self.pace.useful_socket(self.clock.now(), Socket::Datagrams(Key::from_u64(socket.0)));
+        Ok(is_more)
+    }
+
     fn listen_links(&mut self, owner: Owner, name: &LinkName) -> Result<LinkListenerId, IoError> {
         self.links.listen(&self.poller, owner, name)
     }

@@ -84,6 +84,11 @@ fn what_does_not_fit_is_cut_off() {
 }
 
 #[test]
+fn several_runs_come_at_once() {
+    both(|env, address| datagrams::several_runs_come_at_once(env, address));
+}
+
+#[test]
 fn addresses_are_taken_once() {
     // Addresses for documentation (RFC 5737, RFC 3849) are nobody's.
     both(|env, address| {

@@ -95,6 +95,24 @@ pub trait Env {
         Err(IoError::Unsupported)
     }
 
+    /// The same for several runs at once, as many as have arrived, each to a place of its own in `into`; `runs` gets what they
+    /// are, in the order of the places. Says whether more may wait: if not, [`What::DatagramsReadable`] follows once there is one.
+    fn recv_runs(
+        &mut self,
+        socket: DatagramsId,
+        into: &[Span],
+        runs: &mut Vec<ReceivedRun>,
+    ) -> Result<bool, IoError> {
+        for &place in into {
+            match self.recv_run(socket, place) {
+                Ok(run) => runs.push(run),
+                Err(why) if runs.is_empty() => return Err(why),
+                Err(why) => return Ok(why != IoError::WouldBlock),
+            }
+        }
+        Ok(true)
+    }
+
     /// Waits for links under a name. Events go to `owner`.
     fn listen_links(&mut self, owner: Owner, name: &LinkName) -> Result<LinkListenerId, IoError> {
         let _ = (owner, name);

@@ -19,7 +19,7 @@ use crate::{Config, Counters, Tap};
 use core::net::SocketAddr;
 use groups::Group;
 use shm::Neighbourhood;
-use stdx::env::{DatagramSocket, DatagramsId, Env, IoError, Owner};
+use stdx::env::{DatagramSocket, DatagramsId, Env, IoError, Owner, ReceivedRun};
 use stdx::mem::{Kind, OutOfMemory, RegionId};
 use stdx::time::{Time, earliest};
 use thiserror::Error;
@@ -36,8 +36,8 @@ pub struct SoftDevice {
     inbox: RegionId,
     /// There may be datagrams to take.
     is_readable: bool,
-    /// More than one run was there lately.
-    is_crowded: bool,
+    /// What was taken last.
+    runs: Vec<ReceivedRun>,
     /// The socket takes datagrams.
     is_writable: bool,
     /// Multicast groups with members here.
@@ -69,7 +69,7 @@ impl SoftDevice {
         let config = Config { port: info.address.port(), ..config };
         let mut transmitter = Transmitter::new(env.mem(), config.address, config.port)?;
         transmitter.set_limits(info.run_max, info.run_bytes_max);
-        let inbox = env.mem().map(Kind::Private, INBOX_LEN)?;
+        let inbox = env.mem().map(Kind::Private, (PLACES * PLACE_LEN) as u64)?;
         let (seed, numbering) = (env.entropy(), env.entropy() as u32);
         let neighbours = Neighbourhood::open(env, owner, config.address, config.port, config.neighbours);
         Ok(Self {
@@ -80,7 +80,7 @@ impl SoftDevice {
             socket,
             inbox,
             is_readable: true,
-            is_crowded: false,
+            runs: Vec::with_capacity(PLACES),
             is_writable: true,
             groups: Vec::new(),
             owner,
@@ -186,5 +186,7 @@ impl SoftDevice {
     }
 }
 
-/// Bytes of the largest run of datagrams that one call may take.
-const INBOX_LEN: u64 = 64 << 10;
+/// Bytes of the largest run of datagrams.
+const PLACE_LEN: usize = 64 << 10;
+/// Runs that one call takes, at most: more places would be more memory than a processor has near.
+const PLACES: usize = 4;

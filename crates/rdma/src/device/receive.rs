@@ -1,7 +1,7 @@
-//! Datagrams that have arrived: taken a run at a time, checked, and handed to whom they are for.
+//! Datagrams that have arrived: taken a few runs at a time, checked, and handed to whom they are for.
 
-use super::SoftDevice;
 use super::groups::Group;
+use super::{PLACE_LEN, PLACES, SoftDevice};
 use crate::engine::Arrival;
 use crate::icrc::Path;
 use core::net::{IpAddr, SocketAddr};
@@ -27,30 +27,25 @@ impl SoftDevice {
 
     /// The same of one socket, whose address is `to`; true if there may be more.
     fn receive_from(&mut self, env: &mut dyn Env, socket: DatagramsId, to: IpAddr) -> bool {
-        let is_crowded = core::mem::take(&mut self.is_crowded);
-        for taken in 0..self.core.config.runs_per_turn {
-            let inbox = env.mem().whole(self.inbox);
-            match env.recv_run(socket, inbox) {
-                Ok(run) => {
-                    let now = env.now();
-                    self.handle_run(env.mem(), now, &run, inbox, to);
-                    // Who waits for so little wants it now; whether there is more is seen in the next turn. If there is, all of
-                    // it is taken from there on, and answered together; so is what asks for much.
-                    let asks_much = core::mem::take(&mut self.core.is_asked_for_much);
-                    if run.len <= FEW_BYTES && !asks_much && !is_crowded {
-                        self.is_crowded = true;
-                        return true;
-                    }
-                }
-                Err(IoError::WouldBlock) => {
-                    self.is_crowded = taken > 1;
-                    return false;
-                }
-                // An earlier datagram's misfortune (ICMP); the next call tells of the next thing.
-                Err(_) => {}
+        let inbox = env.mem().whole(self.inbox);
+        let places: [Span; PLACES] = core::array::from_fn(|place| inbox.slice(place * PLACE_LEN, PLACE_LEN));
+        let mut left = self.core.config.runs_per_turn as usize;
+        while left > 0 {
+            let mut runs = core::mem::take(&mut self.runs);
+            runs.clear();
+            let told = env.recv_runs(socket, &places[..left.min(PLACES)], &mut runs);
+            let now = env.now();
+            for (run, &place) in runs.iter().zip(&places) {
+                self.handle_run(env.mem(), now, run, place, to);
+            }
+            left -= runs.len().clamp(1, left);
+            self.runs = runs;
+            match told {
+                Ok(false) | Err(IoError::WouldBlock) => return false,
+                // There may be more, or an earlier datagram had a misfortune (ICMP): the next call tells of the next thing.
+                Ok(true) | Err(_) => {}
             }
         }
-        self.is_crowded = true;
         true
     }
 
@@ -132,6 +127,3 @@ impl SoftDevice {
 fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()
 }
-
-/// A run as short as this is told before the next is looked for.
-const FEW_BYTES: u32 = 256;

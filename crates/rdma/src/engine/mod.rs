@@ -43,8 +43,6 @@ pub(crate) struct Core {
     pub(crate) others: Vec<Span>,
     /// The receive of a datagram.
     pub(crate) receive: Receive,
-    /// Long reads have come since somebody last looked.
-    pub(crate) is_asked_for_much: bool,
     /// Queue pairs whose first packet has come.
     pub(crate) heard: Vec<QpId>,
     /// Queue pairs that were put into error with acknowledgements still to be sent.
@@ -92,7 +90,6 @@ impl Core {
             spans: Vec::with_capacity(64),
             others: Vec::with_capacity(64),
             receive: Receive::default(),
-            is_asked_for_much: false,
             heard: Vec::new(),
             last_words: Vec::new(),
         }

@@ -107,6 +107,38 @@ pub fn what_does_not_fit_is_cut_off(env: &mut dyn Env, address: IpAddr) {
     short.close(env);
 }
 
+/// Several runs come in one call, each to a place of its own, and the call says whether more wait. What comes after one that
+/// left nothing is told of.
+pub fn several_runs_come_at_once(env: &mut dyn Env, address: IpAddr) {
+    let pair = Pair::open(env, address);
+    let places = [0, 1, 2, 3].map(|place| pair.inbox.slice(place << 10, 1 << 10));
+    let mut runs = Vec::new();
+    assert_eq!(env.recv_runs(pair.sockets[1], &places, &mut runs), Err(IoError::WouldBlock));
+    // Each is longer than the one before, and so a run of its own.
+    for len in [100, 200, 300] {
+        pair.send(env, 0, len, len as u16);
+    }
+    for (room, lens, is_more) in [(2, &[100, 200][..], true), (4, &[300], false)] {
+        pair.wait(env, 1);
+        runs.clear();
+        assert_eq!(env.recv_runs(pair.sockets[1], &places[..room], &mut runs), Ok(is_more));
+        assert_eq!(runs.iter().map(|run| run.len as usize).collect::<Vec<_>>(), lens);
+        for (run, &place) in runs.iter().zip(&places) {
+            assert_eq!((run.from, run.to), (pair.addresses[0], pair.addresses[1].ip()));
+            assert_eq!((u32::from(run.datagram_len), run.traffic_class), (run.len, 2));
+            let mut got = vec![0; run.len as usize];
+            env.mem().read(place.first(got.len()), &mut got);
+            pair.check(env, &got);
+        }
+    }
+    pair.send(env, 0, 50, 50);
+    pair.wait(env, 1);
+    runs.clear();
+    assert_eq!(env.recv_runs(pair.sockets[1], &places, &mut runs), Ok(false));
+    assert_eq!(runs.len(), 1);
+    pair.close(env);
+}
+
 /// An address and port belong to one socket; an address of somebody else to none.
 pub fn addresses_are_taken_once(env: &mut dyn Env, address: IpAddr, elsewhere: IpAddr) {
     let pair = Pair::open(env, address);
