@@ -5,6 +5,7 @@ mod srp;
 use core::time::Duration;
 use scsi::srp::target::{Access, Limits};
 use srp::*;
+use verbs::Provider;
 use wire::scsi::{Lun, Status};
 use wire::srp::{
     AsynchronousEvent, ChannelResult, Command, CreditRequest, Descriptor, DescriptorTable, InitiatorLogout,
@@ -374,7 +375,12 @@ fn a_server_drains_and_gives_everything_back() {
 #[test]
 fn a_device_that_is_removed_takes_its_channels_with_it() {
     let (mut world, channel) = ready();
+    // It comes when the device is gone already: it is not answered as if its unit had never been.
+    world.send_command(channel, &read(5, 0, 1, world.direct(0, BLOCK)));
+    world.device.turn(&mut world.env);
     world.target.remove_device(&mut world.env, world.scsi_device).unwrap();
+    let unit = world.unit(channel);
+    assert_eq!(TargetLogout::decode(&unit.0).unwrap().reason, LogoutReason::Unspecified);
     world.settle();
     assert!(!world.is_alive(channel));
 }

@@ -164,6 +164,8 @@ impl Server {
     pub fn poll(&mut self, env: &mut dyn Env, device: &mut dyn Device, executor: &mut dyn Executor) {
         self.refresh_services(device);
         let parts = &mut Parts { env, device, executor };
+        // What comes over their channels finds no unit any more: it is for the initiator to ask again elsewhere.
+        self.end_lost(parts);
         for _ in 0..ROUNDS_MAX {
             let mut any = false;
             for _ in 0..HAPPENINGS_MAX {
@@ -275,7 +277,7 @@ impl Server {
         }
     }
 
-    /// Takes the executor's answers to their channels, and ends the nexuses that the executor wants ended.
+    /// Takes the executor's answers to their channels.
     fn collect(&mut self, parts: &mut Parts<'_>) -> bool {
         let mut outcomes = core::mem::take(&mut self.outcomes);
         parts.executor.poll(parts.env, &mut outcomes);
@@ -301,6 +303,12 @@ impl Server {
                 self.with(parts, key, |channel, cx| channel.tell(cx, event.lun, event.sense));
             }
         }
+        any | self.end_lost(parts)
+    }
+
+    /// Ends the nexuses that the executor wants ended.
+    fn end_lost(&mut self, parts: &mut Parts<'_>) -> bool {
+        let mut any = false;
         while let Some(lost) = parts.executor.poll_lost() {
             any = true;
             let found = self.nexuses.iter().find(|(_, nexus)| nexus.key == lost).map(|(key, _)| key);

@@ -36,7 +36,8 @@ pub fn outage(
         sleep(outage);
         daemon = serve(&path)?;
     }
-    lab.inside(&script(include_str!("inside/outage_ends.sh")).within(300))?;
+    let ends = script(include_str!("inside/outage_ends.sh")).set("BORNE", "yes");
+    lab.inside(&ends.within(300))?;
     daemon.finish()
 }
 
