@@ -114,6 +114,10 @@ impl Terms {
             kept_bytes_max: pick(&[64 << 10, 4 << 20]) as usize,
             ..target::Limits::default()
         };
+        if self.limits.max_burst_len < 1024 {
+            // Writes that wait for each other, each for so many bursts, may take longer together than a command may.
+            self.transport.solicited_bytes_max = 4 << 20;
+        }
         if self.is_rdma() {
             self.draw_rdma_limits(prng);
         }
