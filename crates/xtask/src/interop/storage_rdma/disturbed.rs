@@ -11,8 +11,15 @@ use crate::interop::iscsi::target::use_it;
 use crate::interop::lab::{Daemon, Lab, Script};
 use crate::interop::nvme::{self, NQN};
 use crate::interop::{Scenario, disk};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use std::cell::Cell;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// What our initiators say when a connection ends that was in use.
+const LOST: &str = "connection lost";
+/// They say so within this time.
+const LOSS_SEEN: Duration = Duration::from_secs(30);
 
 /// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {
@@ -53,15 +60,23 @@ const NVMET: Target = Target {
 const ISERT: Target = Target { url: |_| Ok(iser::kernel_unit()), gone: include_str!("inside/isert_gone.sh") };
 const SRPT: Target = Target { url: srp::kernel_unit, gone: include_str!("inside/srpt_gone.sh") };
 
-/// Two writers go on through it all.
+/// Two writers go on through it all, and it is our initiator that loses its connections: who writes is not told.
 fn disturb(lab: &Lab, target: Target) -> Result<()> {
     plain(lab)?;
     let url = (target.url)(lab)?;
-    let script = |body| nvme::script_over("tcp", body).set("ADDRESS", HOST_ADDRESS);
+    let script = |body| nvme::script_over("tcp", body).set("ADDRESS", HOST_ADDRESS).set("BORNE", "beyond");
     let pause = Cell::new("0");
-    let take_away = |_: &Daemon| {
+    let take_away = |gateway: &Daemon| {
+        let losses = || gateway.said().matches(LOST).count();
+        let before = losses();
         let script = Script::new("", target.gone).set("NQN", NQN).set("IQN", IQN);
-        lab.inside(&script.set("PAUSE", pause.replace("5"))).map(drop)
+        lab.inside(&script.set("PAUSE", pause.replace("5")))?;
+        let end = Instant::now() + LOSS_SEEN;
+        while losses() == before {
+            ensure!(Instant::now() < end, "our initiator lost no connection: {}", gateway.said());
+            sleep(Duration::from_millis(100));
+        }
+        Ok(())
     };
     disk::interruption(lab, script, |_| nvme::serve(lab, &["--volume", &url]), take_away)
 }
