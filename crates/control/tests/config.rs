@@ -2,60 +2,11 @@
 
 mod common;
 
-use std::sync::Arc;
-
-use common::Running;
+use common::instance::Instance;
 use control::config::{Config, load};
-use control::fabric::Fabric;
-use control::methods::State;
-use control::methods::log::LogState;
-use control::{Dispatcher, RpcError};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-
-/// A shard and the way to call its methods.
-struct Instance {
-    dispatcher: Dispatcher<Fabric>,
-    _shard: Running,
-}
-
-impl Instance {
-    fn start() -> Self {
-        let state = State::new(Arc::new(LogState::new(&[])));
-        let shard = Running::start(&state);
-        Self {
-            dispatcher: Dispatcher::new(Arc::new(state.table()), Arc::new(shard.handle.clone())),
-            _shard: shard,
-        }
-    }
-
-    async fn call(&self, method: &str, params: Value) -> Result<Value, RpcError> {
-        self.dispatcher.call(method, params.as_object().cloned()).await
-    }
-
-    /// All that can be seen from outside. A configuration that loses something must not be able to hide it.
-    async fn describe(&self) -> Vec<Value> {
-        let mut all = Vec::new();
-        for method in
-            ["bdev_get_bdevs", "nvmf_get_transports", "nvmf_get_subsystems", "nvmf_discovery_get_referrals"]
-        {
-            all.push(self.call(method, json!({})).await.expect("a read-out"));
-        }
-        let subsystems = all[2].as_array().cloned().unwrap_or_default();
-        for subsystem in subsystems {
-            let listeners =
-                self.call("nvmf_subsystem_get_listeners", json!({ "nqn": subsystem["nqn"] })).await;
-            all.push(listeners.expect("a read-out"));
-        }
-        all
-    }
-
-    async fn save(&self) -> Config {
-        let saved = self.call("save_config", json!({})).await.expect("saving works");
-        serde_json::from_value(saved).expect("a configuration")
-    }
-}
 
 /// Some call with names out of a few, so that many succeed, some clash and some build on others.
 fn call() -> impl Strategy<Value = (&'static str, Value)> {

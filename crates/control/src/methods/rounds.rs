@@ -12,6 +12,8 @@ use std::net::SocketAddr;
 
 use engine::volumes::Entry;
 use engine::{Attached, Shard, Spec, Watched};
+use nvme::host::HostOptions;
+use scsi::iscsi::initiator::Transport;
 
 /// The rounds of a shard's configuration.
 #[derive(Clone, Copy)]
@@ -34,12 +36,12 @@ impl<'a> Rounds<'a> {
 
     /// The round in which a controller can be attached.
     pub(crate) fn of_controller(self, attached: &Attached) -> usize {
-        usize::from(self.is_ours(attached.options.address))
+        usize::from(self.is_ours(&attached.options))
     }
 
     /// The round in which a discovery service can be watched.
     pub(crate) fn of_discovery(self, watched: &Watched) -> usize {
-        usize::from(self.is_ours(watched.options.address))
+        usize::from(self.is_ours(&watched.options))
     }
 
     /// The round after which a volume is there.
@@ -62,7 +64,7 @@ impl<'a> Rounds<'a> {
     /// The round of a controller's volume: after that of the volume which the namespace is served from, if we serve it.
     fn of_namespace(self, entry: &Entry, controller: &str, nsid: u32, left: usize) -> usize {
         let Some(attached) = self.shard.hosts().get(controller) else { return 0 };
-        if !self.is_ours(attached.options.address) || attached.volumes().get(&nsid) != Some(&entry.name) {
+        if !self.is_ours(&attached.options) || attached.volumes().get(&nsid) != Some(&entry.name) {
             return self.of_controller(attached);
         }
         let served = self.shard.exported(&attached.options.subsystem, nsid);
@@ -74,10 +76,14 @@ impl<'a> Rounds<'a> {
     fn of_disk(self, entry: &Entry, lun: u16, left: usize) -> usize {
         let Some(disk) = self.shard.iscsi_disks().get(&entry.name) else { return 0 };
         let iscsi = self.shard.iscsi();
-        if !disk.url.address().is_some_and(|address| is_among(iscsi.server().listening(), address)) {
+        let options = disk.initiator.options();
+        let is_ours = match options.transport {
+            Transport::Tcp => is_among(iscsi.server().listening(), options.address),
+            Transport::Rdma => is_among(iscsi.listening_rdma(), options.address),
+        };
+        if !is_ours {
             return 0;
         }
-        let options = disk.initiator.options();
         let served = iscsi.luns(&options.target).find(|served| served.number == lun);
         let served = served.and_then(|served| self.shard.volumes().get(&served.volume));
         1 + served.map_or(0, |served| self.within(served, left))
@@ -95,9 +101,9 @@ impl<'a> Rounds<'a> {
         1 + served.map_or(0, |served| self.within(served, left))
     }
 
-    /// True if this process listens at the address for NVMe hosts.
-    fn is_ours(self, address: SocketAddr) -> bool {
-        is_among(self.shard.server().listening(), address)
+    /// True if this process is the NVMe target that a host of that kind connects to.
+    fn is_ours(self, host: &HostOptions) -> bool {
+        is_among(self.shard.listening(host.transport), host.address)
     }
 }
 

@@ -1,6 +1,7 @@
 //! A shard on a thread of its own, for the length of a test.
 
 pub mod fixture;
+pub mod instance;
 
 use std::sync::mpsc;
 use std::thread::JoinHandle;

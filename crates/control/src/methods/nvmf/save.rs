@@ -1,8 +1,11 @@
 //! The target as the calls that make it again.
 
 use engine::Shard;
-use nvme::target::{AnaState as State, ListenerInfo, NamespaceInfo, Options, Referral, SubsystemInfo};
+use nvme::target::{
+    AnaState as State, ListenerInfo, NamespaceInfo, Options, Referral, SubsystemInfo, Transport,
+};
 
+use super::address::transport_name;
 use super::params::{
     AddHost, AddListener, AddNs, AddReferral, AnaState, CreateSubsystem, CreateTransport, ListenAddress,
     Namespace, SetAnaState, SetMaxSubsystems,
@@ -21,7 +24,11 @@ pub(crate) fn save(shard: &Shard, round: usize) -> Vec<Call> {
         };
         return target.subsystems().flat_map(|info| later(&info)).collect();
     }
-    let mut calls = vec![max_subsystems(target.subsystems_max()), transport(target.options())];
+    let mut calls =
+        vec![max_subsystems(target.subsystems_max()), transport(target.options(), Transport::Tcp)];
+    if target.subsystems().any(|info| is_reached_by_rdma(&info)) {
+        calls.push(transport(target.options(), Transport::Rdma));
+    }
     for info in target.subsystems() {
         if !info.discovery {
             calls.push(create(&info));
@@ -42,18 +49,23 @@ fn max_subsystems(count: usize) -> Call {
     Call::new("nvmf_set_max_subsystems", SetMaxSubsystems { max_subsystems })
 }
 
-fn transport(options: &Options) -> Call {
+/// One set of options holds for both transports, which are always there; but SPDK, given the file, has only those that are created.
+fn transport(options: &Options, kind: Transport) -> Call {
     let params = CreateTransport {
-        trtype: "TCP".to_owned(),
+        trtype: transport_name(kind).to_owned(),
         max_queue_depth: Some(options.max_queue_depth),
         max_io_qpairs_per_ctrlr: Some(options.max_io_qpairs_per_ctrlr),
         in_capsule_data_size: Some(options.in_capsule_data_size),
         max_io_size: Some(options.max_io_size),
         max_aq_depth: Some(options.max_aq_depth.into()),
-        c2h_success: Some(options.c2h_success),
+        c2h_success: (kind == Transport::Tcp).then_some(options.c2h_success),
         ..CreateTransport::default()
     };
     Call::new("nvmf_create_transport", params)
+}
+
+fn is_reached_by_rdma(info: &SubsystemInfo) -> bool {
+    info.listeners.iter().any(|listener| listener.portal.transport == Transport::Rdma)
 }
 
 fn create(info: &SubsystemInfo) -> Call {
