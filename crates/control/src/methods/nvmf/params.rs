@@ -33,6 +33,10 @@ pub struct CreateTransport {
     pub ack_timeout: Option<u32>,
     /// Requests under way are limited for each connection, whatever this says.
     pub data_wr_pool_size: Option<u32>,
+    /// Shared receives are as many as the connections' queues are deep, whatever this says.
+    pub max_srq_depth: Option<u32>,
+    /// Completion queues are as long as the connections need, whatever this says.
+    pub num_cqe: Option<u32>,
     /// Commands under way on the admin queue.
     pub max_aq_depth: Option<u32>,
     /// Reads end with the last data unit, without a completion of their own.

@@ -19,6 +19,10 @@ const PORT: &str = "14420";
 /// Another, for iSCSI.
 const PORTAL: &str = "14421";
 
+/// Where RDMA is served and used: a device has an address, and nobody else has these.
+const THERE: &str = "127.77.44.20";
+const HERE: &str = "127.77.44.21";
+
 /// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {
     vec![
@@ -108,7 +112,9 @@ impl Client {
             .replace("FILE2", &self.other_volume.display().to_string())
             .replace("FILE", &self.volume.display().to_string())
             .replace("PORTAL", PORTAL)
-            .replace("PORT", PORT);
+            .replace("PORT", PORT)
+            .replace("THERE", THERE)
+            .replace("HERE", HERE);
         let output = Command::new(&self.python)
             .args(["-m", "spdk.spdk_rpc", "-s"])
             .arg(self.daemon.socket())
