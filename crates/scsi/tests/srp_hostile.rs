@@ -6,8 +6,8 @@ mod srp;
 use srp::*;
 use stdx::slab::Key;
 use wire::srp::{
-    Command, Descriptor, DescriptorTable, LoginFlags, LoginRequest, LogoutReason, MemoryDescriptor, PortId,
-    ResponseCode, TargetLogout,
+    Command, Descriptor, DescriptorTable, InitiatorLogout, LoginFlags, LoginRequest, LogoutReason,
+    MemoryDescriptor, PortId, ResponseCode, TASK_LEN, TargetLogout, TaskFunction,
 };
 
 /// Where formats, counts and the descriptor of a command stand.
@@ -62,9 +62,7 @@ fn answered(command: impl FnOnce(&World) -> Command<'static>) -> Option<Response
 fn units_shorter_than_they_say_end_the_channel() {
     for len in [0, 1, 15, 16, 47] {
         let cut = |_: &World| bytes(&command(1, &[0; 6]))[..len].to_vec();
-        if len > 0 {
-            assert_eq!(ended(cut), LogoutReason::Unspecified, "{len} bytes");
-        }
+        assert_eq!(ended(cut), LogoutReason::Unspecified, "{len} bytes");
     }
     // The descriptor is cut off, then the table behind it, then the additional CDB.
     let direct = |world: &World| bytes(&read(1, 0, 1, world.direct(0, 512)));
@@ -85,6 +83,48 @@ fn units_shorter_than_they_say_end_the_channel() {
         unit
     };
     assert_eq!(ended(long_cdb), LogoutReason::Unspecified);
+    // Task management is as long as it is.
+    for len in [15, 16, TASK_LEN - 1] {
+        let cut = |_: &World| manage(1, 0, TaskFunction::LogicalUnitReset, 0).encode()[..len].to_vec();
+        assert_eq!(ended(cut), LogoutReason::Unspecified, "{len} bytes of task management");
+    }
+}
+
+/// Bytes that no field of a unit speaks of are nobody's: a unit is as long as its own fields say.
+#[test]
+fn what_follows_a_unit_unasked_is_ignored() {
+    let (mut world, channel, other) = ready();
+    let data = pattern(512, 9);
+    world.fill(0, &data);
+    let immediate = pattern(512, 3);
+    for more in [1, 4, 16, 100] {
+        let behind = |unit: Vec<u8>| [unit, vec![0xee; more]].concat();
+        let wrote = behind(bytes(&write(1, 0, 1, world.direct(0, 512))));
+        world.send(channel, &wrote);
+        assert_eq!(world.unit(channel).response().status, 0, "{more} bytes");
+        // More than the immediate data is said to be.
+        let mut along = bytes(&write(2, 1, 1, Descriptor::Immediate { len: 512 }));
+        along.resize(IMMEDIATE_AT, 0);
+        along.extend(&immediate);
+        world.send(channel, &behind(along));
+        assert_eq!(world.unit(channel).response().status, 0, "{more} bytes");
+        let table: Vec<u8> = world.piece(4096, 1024).encode().to_vec();
+        let first = DescriptorTable::new(&table);
+        let to = Descriptor::Indirect { table: world.piece(0, 16), len: 1024, first };
+        let read = behind(bytes(&read(3, 0, 2, to)));
+        world.send(channel, &read);
+        assert_eq!(world.unit(channel).response().status, 0, "{more} bytes");
+        assert_eq!(world.bytes(4096, 1024), [data.clone(), immediate.clone()].concat());
+        world.fill(4096, &[0; 1024]);
+        let reset = behind(manage(4, 0, TaskFunction::AbortTask, 99).encode().to_vec());
+        world.send(channel, &reset);
+        assert_eq!(world.unit(channel).response().code, Some(ResponseCode::Complete), "{more} bytes");
+    }
+    world.send(channel, &[&InitiatorLogout { tag: 5 }.encode()[..], &[0xee; 9]].concat());
+    world.settle();
+    world.happened.clear();
+    assert!(!world.is_alive(channel) && world.is_alive(other));
+    assert_eq!((world.server.counters().logged_out, world.server.counters().terminated), (1, 0));
 }
 
 #[test]

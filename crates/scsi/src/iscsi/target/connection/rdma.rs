@@ -120,7 +120,11 @@ impl Connection {
                 (rdma.header, rdma.pool) = (header, pool);
                 match pdu_len(&bytes, message.len() - HEADER_LEN) {
                     Some(len) => self.process_message(cx, message.slice(HEADER_LEN, len)),
-                    None => self.fail(cx, Problem::Protocol("a message that is not one PDU")),
+                    None => {
+                        // The framer has not seen it.
+                        let bhs = *Bhs::view(&bytes[HEADER_LEN..]).expect("as long as it is");
+                        self.fail_at(cx, Problem::Protocol("a message that is not one PDU"), bhs);
+                    }
                 }
                 if let Some(rdma) = &mut self.rdma {
                     // The pool goes with the endpoint's connection.

@@ -184,6 +184,12 @@ impl Connection {
 
     /// The connection cannot go on. What the initiator did is told if that makes sense to it.
     pub(super) fn fail(&mut self, cx: &mut Context<'_>, problem: Problem) {
+        let bhs = self.framer.bhs();
+        self.fail_at(cx, problem, bhs);
+    }
+
+    /// The same for a PDU with this header (RFC 7143, section 11.17.3).
+    pub(super) fn fail_at(&mut self, cx: &mut Context<'_>, problem: Problem, bhs: Bhs) {
         cx.shard.counters.protocol_errors += 1;
         let reason = match problem {
             Problem::Held(_) => RejectReason::ProtocolError,
@@ -201,7 +207,6 @@ impl Connection {
         };
         // Before the login is over there are no rejects, only refusals.
         if matches!(self.state, State::FullFeature) {
-            let bhs = self.framer.bhs();
             self.reject(cx, reason, bhs);
         }
         self.leave(cx);
