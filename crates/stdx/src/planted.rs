@@ -198,6 +198,12 @@ pub enum Bug {
     UnaskedDataMiscounted,
     /// A command that was aborted counts as done.
     AbortedTakenForDone,
+    /// An initiator sends a command more than the target's window has room for.
+    WindowOverrun,
+    /// An initiator sends PDUs that the target does not expect without counting them.
+    UnexpectedUncounted,
+    /// A response tells of a window in which its own command still takes room.
+    WindowReckonedEarly,
     /// A crypto erase is answered before the new key is stored.
     EraseToldTooSoon,
 }
@@ -231,7 +237,10 @@ pub const SRP_BUGS: [Bug; 10] = [
 ];
 
 /// The bugs of iSER's machines, but for those that iSCSI has, whatever carries it.
-pub const ISER_BUGS: [Bug; 7] = [
+pub const ISER_BUGS: [Bug; 10] = [
+    Bug::WindowOverrun,
+    Bug::UnexpectedUncounted,
+    Bug::WindowReckonedEarly,
     Bug::DataNotAwaited,
     Bug::ResponseForgotten,
     Bug::DeadKeyTold,

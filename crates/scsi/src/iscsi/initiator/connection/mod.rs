@@ -384,6 +384,7 @@ impl Connection {
     /// Asserts what always holds.
     pub fn check(&self) {
         self.window.check();
+        self.check_credit();
         let (mut large_reads, mut holding) = (0, 0);
         for (_, task) in self.tasks.iter() {
             let sent = task.kind != Kind::Command || task.cmd_sn.precedes(self.window.cmd_sn());

@@ -41,7 +41,8 @@ impl Window {
         if planted(Bug::SerialComparedPlainly) {
             return cmd_sn.0 <= max_cmd_sn.0;
         }
-        !max_cmd_sn.precedes(cmd_sn)
+        let last = if planted(Bug::WindowOverrun) { max_cmd_sn.next() } else { max_cmd_sn };
+        !last.precedes(cmd_sn)
     }
 
     /// The number of the next command, which is sent.

@@ -21,11 +21,12 @@ mod outgoing;
 mod tests;
 
 use super::tasks::Kind;
-use super::{Carrier, Connection};
+use super::{Carrier, Connection, State};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use stdx::env::Env;
 use stdx::mem::Span;
+use stdx::planted::{Bug, planted};
 use stdx::slab::Key;
 use verbs::endpoint::Endpoint;
 use verbs::{Device, Key as MemoryKey, Object, Status};
@@ -192,8 +193,21 @@ impl Connection {
     fn has_credits(&self, wanted: u32) -> bool {
         let Carrier::Rdma(rdma) = &self.carrier else { return true };
         let max = self.parameters.unexpected_pdus_max;
+        max == 0 || planted(Bug::UnexpectedUncounted) || self.unexpected(rdma) + wanted <= max
+    }
+
+    /// PDUs under way that the target does not expect, as far as is known.
+    fn unexpected(&self, rdma: &Rdma) -> u32 {
         let own = self.tasks.iter().filter(|(_, task)| task.kind != Kind::Command).count() as u32;
-        max == 0 || own + rdma.credit.pongs + wanted <= max
+        own + rdma.credit.pongs
+    }
+
+    /// Asserts that the target has room for what it does not expect (RFC 7145, section 8.1.1).
+    pub(super) fn check_credit(&self) {
+        if let (Carrier::Rdma(rdma), State::FullFeature) = (&self.carrier, &self.state) {
+            let (under_way, max) = (self.unexpected(rdma), self.parameters.unexpected_pdus_max);
+            assert!(max == 0 || under_way <= max, "{under_way} unexpected PDUs, where {max} may be");
+        }
     }
 
     /// An answer to a sign of life. False if there are more than can be answered.
