@@ -8,7 +8,6 @@ use super::machine::Using;
 use super::nvme::NvmeExport;
 use super::plan::Plan;
 use super::shard::Export;
-use super::srp::SrpExport;
 use super::{iscsi, nvme, srp};
 use crate::env::NodeEnv;
 use ::nvme::Transport;
@@ -67,7 +66,7 @@ impl Terms {
     /// How the volume is served.
     pub(super) fn exports(&self, clients: u32) -> Vec<Box<dyn Export>> {
         let iscsi = IscsiExport::new(&self.iscsi, clients).by_both();
-        vec![Box::new(NvmeExport::by_both()), Box::new(iscsi), Box::new(SrpExport)]
+        vec![Box::new(NvmeExport::by_both()), Box::new(iscsi), Box::new(self.srp.export())]
     }
 
     /// True if a changed bit is noticed wherever it is.

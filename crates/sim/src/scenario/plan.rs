@@ -170,7 +170,7 @@ impl Plan {
             Terms::Iscsi(terms) => {
                 (terms.server_limits(), vec![Box::new(IscsiExport::new(terms, self.clients)) as _])
             }
-            Terms::Srp(terms) => (terms.server_limits(), vec![Box::new(srp::SrpExport) as _]),
+            Terms::Srp(terms) => (terms.server_limits(), vec![Box::new(terms.export()) as _]),
             Terms::Every(terms) => (terms.server_limits(), terms.exports(self.clients)),
         };
         let (env, server) = ShardServer::boot(world, self, limits, exports, extras);

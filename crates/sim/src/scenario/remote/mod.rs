@@ -1,8 +1,11 @@
 //! A machine that uses disks by RDMA: a device of its own, and an initiator of SRP or iSER on it.
 //!
+//! Where the target is asked for as a service, who attaches asks besides which services there are.
+//!
 //! What was let go is driven on until its last words are said; the device is closed when nobody uses it any more, and opened
 //! anew for the next.
 
+mod asking;
 mod initiator;
 
 pub(super) use initiator::Options;
@@ -10,6 +13,7 @@ pub(super) use initiator::Options;
 use super::disks::Disks;
 use super::machine::Using;
 use crate::env::NodeEnv;
+use asking::Asking;
 use block::Channel;
 use core::net::IpAddr;
 use initiator::Remote;
@@ -27,6 +31,8 @@ pub(super) struct RemoteClient {
     /// The one that is attached, and those that were let go; each with the upper half of its owners' numbers.
     remote: Option<(u64, Remote)>,
     leaving: Vec<(u64, Remote)>,
+    /// Asks which services there are.
+    asking: Option<Asking>,
     attached: u64,
     disks: Disks,
     events: Vec<Event>,
@@ -41,6 +47,7 @@ impl RemoteClient {
             device: None,
             remote: None,
             leaving: Vec::new(),
+            asking: None,
             attached: 0,
             disks: Disks::default(),
             events: Vec::new(),
@@ -49,7 +56,10 @@ impl RemoteClient {
 
     /// Has the initiators do what there is to do.
     fn drive(&mut self, env: &mut NodeEnv) {
-        let Self { device: Some(device), remote, leaving, .. } = self else { return };
+        let Self { device: Some(device), remote, leaving, asking, .. } = self else { return };
+        if asking.as_mut().is_some_and(|asking| asking.drive(env, device)) {
+            *asking = None;
+        }
         for (_, one) in remote.iter().chain(leaving.iter()) {
             one.drive(env, device);
         }
@@ -64,7 +74,7 @@ impl RemoteClient {
 
     /// Has the device do what there is to do, and tells what it has to tell.
     fn turn_device(&mut self, env: &mut NodeEnv) {
-        let Self { device: Some(device), remote, leaving, .. } = self else { return };
+        let Self { device: Some(device), remote, leaving, asking, .. } = self else { return };
         if device.deadline().is_some_and(|deadline| deadline <= env.now()) {
             device.turn(env);
         }
@@ -73,8 +83,10 @@ impl RemoteClient {
             all.find(|(base, _)| *base == owner.0 >> PLACE_SHIFT).map(|(_, one)| one)
         };
         while let Some(event) = device.poll_event() {
-            if let Some(one) = find(event.owner) {
-                one.handle_device_event(device, &event);
+            match (event.owner, find(event.owner), asking.as_mut()) {
+                (asking::OWNER, _, Some(asking)) => asking.handle_device_event(device, &event),
+                (_, Some(one), _) => one.handle_device_event(device, &event),
+                (_, None, _) => {}
             }
         }
         while let Some(event) = device.poll_connection() {
@@ -83,7 +95,8 @@ impl RemoteClient {
             }
         }
         device.check();
-        let is_idle = remote.is_none() && leaving.is_empty() && device.deadline().is_none();
+        let is_used = remote.is_some() || !leaving.is_empty() || asking.is_some();
+        let is_idle = !is_used && device.deadline().is_none();
         if let Some(idle) = self.device.take_if(|_| is_idle) {
             idle.close(env);
         }
@@ -109,6 +122,9 @@ impl Using for RemoteClient {
                 one.handle_timeout(env);
             }
         }
+        if let Some(asking) = &mut self.asking {
+            asking.handle_timeout(env);
+        }
         self.turn_device(env);
         self.drive(env);
         if let Some((_, one)) = &self.remote {
@@ -124,7 +140,8 @@ impl Using for RemoteClient {
         let has_news = self.disks.failed || self.remote.as_ref().is_some_and(|(_, one)| one.has_events());
         let own = has_news.then_some(Time::ZERO);
         let device = self.device.as_ref().and_then(Provider::deadline);
-        self.all().map(Remote::deadline).fold(earliest(own, device), earliest)
+        let asking = self.asking.as_ref().and_then(Asking::deadline);
+        self.all().map(Remote::deadline).fold(earliest(earliest(own, device), asking), earliest)
     }
 
     fn attach(&mut self, env: &mut NodeEnv) {
@@ -133,6 +150,9 @@ impl Using for RemoteClient {
         self.attached += 1;
         let owner = Owner(self.attached << PLACE_SHIFT);
         self.remote = Some((self.attached, Remote::connect(env, owner, &self.options)));
+        if self.asking.is_none() {
+            self.asking = Asking::begin(env, &self.options);
+        }
     }
 
     fn detach(&mut self, env: &mut NodeEnv) {

@@ -9,11 +9,22 @@ use scsi::srp::target::{Access, Phase};
 use scsi::target::UnitConfig;
 
 /// See the module.
-pub(in super::super) struct SrpExport;
+pub(in super::super) struct SrpExport {
+    access: Access,
+}
+
+impl SrpExport {
+    /// For whom the target port lets in.
+    pub(super) const fn new(access: Access) -> Self {
+        Self { access }
+    }
+}
 
 impl Export for SrpExport {
     fn begin(&self, env: &mut NodeEnv, shard: &mut Shard) {
-        shard.add_srp_port(env, SrpPortConfig { id: PORT, access: Access::Any }).expect("a target port");
+        shard
+            .add_srp_port(env, SrpPortConfig { id: PORT, access: self.access.clone() })
+            .expect("a target port");
         shard.add_srp_listener(env, address()).expect("an address to listen on");
     }
 

@@ -12,7 +12,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use engine::Limits;
 use scsi::srp::initiator::InitiatorOptions;
-use scsi::srp::target;
+use scsi::srp::target::{self, Access};
 use stdx::prng::Prng;
 use wire::srp::PortId;
 
@@ -22,6 +22,8 @@ pub(super) struct Terms {
     options: InitiatorOptions,
     /// What the server allows on each device.
     limits: target::Limits,
+    /// The target port lets in those on a list alone.
+    is_listed: bool,
 }
 
 impl Terms {
@@ -41,7 +43,7 @@ impl Terms {
             fast_io_fail_timeout: pick(&[0, 0, 5]).checked_sub(1).map(seconds),
             ..InitiatorOptions::new(address(), PORT, port_of(0))
         };
-        Self { options, limits: target::Limits::default() }
+        Self { options, limits: target::Limits::default(), is_listed: false }
     }
 
     /// Draws what the server allows.
@@ -60,6 +62,15 @@ impl Terms {
             read_depth: pick(&[1, 4, 16]) as u8,
             ..target::Limits::default()
         };
+        self.is_listed = pick(&[0, 1]) == 1;
+        // By InfiniBand's own connection manager, or by the one that goes by ports.
+        self.options.service = pick(&[0, 0, 1]).checked_sub(1).map(|_| PORT.guid);
+    }
+
+    /// How volumes are served.
+    pub(super) fn export(&self) -> SrpExport {
+        let listed = (0..CLIENTS_MAX).map(port_of).collect();
+        SrpExport::new(if self.is_listed { Access::Only(listed) } else { Access::Any })
     }
 
     /// What the server allows on each device.
@@ -91,8 +102,8 @@ fn port_of(client: u32) -> PortId {
     PortId { extension: u64::from(client) + 1, guid: 0x5054 }
 }
 
-/// The target port.
-const PORT: PortId = PortId { extension: 0x0505, guid: 0x0a0b };
+/// The target port. Its GUID is what InfiniBand's connection manager is asked for.
+const PORT: PortId = PortId { extension: 0x0505, guid: 0x0002_c903_0001_0203 };
 /// The most clients.
 const CLIENTS_MAX: u32 = 6;
 /// What a target keeps of a channel's receives for units that need no credit, and what it wants to be free to open one.
