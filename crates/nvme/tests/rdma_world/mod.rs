@@ -56,6 +56,11 @@ impl World {
     }
 
     pub fn with(limits: Limits) -> Self {
+        Self::of_blocks(limits, 4096)
+    }
+
+    /// With a volume of so many blocks.
+    pub fn of_blocks(limits: Limits, blocks: u64) -> Self {
         let mut env = StillEnv::new(1);
         let mut device = Loopback::new(verbs::Limits::default(), HOST);
         let options = endpoint::Options {
@@ -71,7 +76,7 @@ impl World {
         let mut target = Target::new(Options::default());
         let mut server = Server::new(&mut env, &mut device, BASES[1], TAG, &target, limits).unwrap();
         let address = server.listen(&mut device, SocketAddr::new(HOST, 4420)).unwrap();
-        let ram = Rc::new(Ram::new(&mut env, Geometry::new(BLOCK as u32, 4096).unwrap()).unwrap());
+        let ram = Rc::new(Ram::new(&mut env, Geometry::new(BLOCK as u32, blocks).unwrap()).unwrap());
         target.create_subsystem(SubsystemConfig::new(subsystem())).unwrap();
         target.add_listener(&subsystem(), Portal { transport: Transport::Rdma, address }).unwrap();
         let volume = Rc::new(Volume::new(ram, Identity([1; 16])));
