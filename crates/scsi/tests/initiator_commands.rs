@@ -4,15 +4,15 @@ mod script;
 
 use block::{BlockDevice, Io, Op, Status as Outcome};
 use core::time::Duration;
-use script::{Script, options};
+use script::{Script, Sent, options};
 use scsi::iscsi::initiator::{Failure, InitiatorEvent, InitiatorOptions};
 use scsi::iscsi::login::chap::{ChapAccount, ChapAccounts, ChapAlgorithm, ChapOptions};
 use scsi::iscsi::login::{Authentication, Limits, Refusal, Secret};
 use std::rc::Rc;
-use stdx::env::Env;
+use stdx::env::{Env, StreamId};
 use wire::iscsi::{
     AsyncEvent, AsyncMessage, DataOut, NopIn, NopOut, Opcode, RESERVED_TAG, Residual, Serial, TaskFunction,
-    TaskRequest,
+    TaskRequest, TaskResponse, TaskResult,
 };
 use wire::scsi::{Lun, Sense, SenseKey, Status};
 
@@ -251,21 +251,81 @@ fn a_ping_is_answered() {
     assert_eq!((pong.task_tag, pong.transfer_tag, pong.lun, pong.immediate), (RESERVED_TAG, 99, lun, true));
 }
 
+/// Lets seconds go by; says which task management functions were asked for.
+fn managed(script: &mut Script, seconds: u32) -> Vec<(StreamId, TaskRequest)> {
+    let mut managed = Vec::new();
+    for _ in 0..seconds {
+        script.env.advance(Duration::from_secs(1));
+        script.run();
+        let is_one = |sent: &mut Sent| sent.opcode() == Opcode::TaskRequest;
+        let sent = script.seen.extract_if(.., is_one);
+        managed.extend(sent.map(|sent| (sent.stream, TaskRequest::decode(&sent.bhs).unwrap())));
+    }
+    managed
+}
+
+fn answer_management(script: &mut Script, (stream, request): &(StreamId, TaskRequest), result: TaskResult) {
+    let numbers = script.count(*stream);
+    let response = TaskResponse { result, task_tag: request.task_tag, numbers };
+    let bytes = script.pdu(*stream, &response.encode(), &[]);
+    script.deliver(*stream, &bytes);
+    // What is tried again waits a little.
+    script.env.advance(Duration::from_secs(1));
+    script.run();
+}
+
 #[test]
-fn a_late_command_is_aborted_and_then_the_connection_is_lost() {
+fn a_late_command_is_aborted_its_unit_reset_and_then_the_connection_is_lost() {
     let mut script = Script::connected(options());
     let io = script.io(1, Op::Read, 0, 1);
     let command = script.submit(io);
-    let mut aborts = Vec::new();
-    for _ in 0..70 {
-        script.env.advance(Duration::from_secs(1));
-        script.run();
-        aborts.extend(script.seen.drain(..).filter(|sent| sent.opcode() == Opcode::TaskRequest));
-    }
-    let abort = TaskRequest::decode(&aborts[0].bhs).unwrap();
+    let managed = managed(&mut script, 70);
+    let [(_, abort), (_, reset)] = managed[..] else { panic!("{managed:?}") };
     assert_eq!((abort.function, abort.referenced_tag), (TaskFunction::AbortTask.code(), command.task_tag));
-    assert_eq!((abort.referenced_cmd_sn, aborts.len()), (command.cmd_sn, 1));
+    assert_eq!(abort.referenced_cmd_sn, command.cmd_sn);
+    assert_eq!((reset.function, reset.referenced_tag), (TaskFunction::LogicalUnitReset.code(), RESERVED_TAG));
+    assert_eq!(reset.lun, command.lun);
     assert_eq!(script.initiator.poll_event(), Some(InitiatorEvent::ConnectionLost(Failure::CommandTimedOut)));
+}
+
+/// RFC 7143, section 11.6.1: no response comes to a task that was aborted, nor to one that the target does not know.
+#[test]
+fn an_aborted_command_is_tried_again() {
+    for result in [TaskResult::Complete, TaskResult::NoSuchTask] {
+        let mut script = Script::connected(options());
+        let io = script.io(1, Op::Read, 0, 1);
+        let before = script.submit(io);
+        let managed = managed(&mut script, 35);
+        let [abort] = &managed[..] else { panic!("{managed:?}") };
+        answer_management(&mut script, abort, result);
+        let after = script.seen.pop().expect("it is tried again").command();
+        assert_eq!((after.cdb, after.lun), (before.cdb, before.lun));
+        assert_ne!(after.task_tag, before.task_tag);
+        assert_eq!(script.initiator.poll_event(), None, "the connection goes on");
+        script.initiator.check();
+    }
+}
+
+/// A target that cannot abort resets; what came behind the reset is not ended by it.
+#[test]
+fn a_reset_ends_what_came_before_it() {
+    let mut script = Script::connected(options());
+    let io = script.io(1, Op::Read, 0, 1);
+    let old = script.submit(io);
+    let aborts = managed(&mut script, 35);
+    answer_management(&mut script, &aborts[0], TaskResult::NotSupported);
+    assert!(script.seen.is_empty(), "it is not tried again yet");
+    let resets = managed(&mut script, 15);
+    let [reset] = &resets[..] else { panic!("{resets:?}") };
+    assert_eq!(reset.1.function, TaskFunction::LogicalUnitReset.code());
+    let io = script.io(2, Op::Write, 8, 1);
+    let behind = script.submit(io);
+    answer_management(&mut script, reset, TaskResult::Complete);
+    let again: Vec<_> = script.seen.drain(..).map(|sent| sent.command()).collect();
+    let [again] = &again[..] else { panic!("{again:?}") };
+    assert_eq!(again.cdb, old.cdb, "and not {:?}", behind.cdb);
+    assert_eq!(script.initiator.poll_event(), None, "the connection goes on");
+    script.initiator.check();
 }
 
 #[test]

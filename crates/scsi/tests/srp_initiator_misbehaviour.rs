@@ -9,11 +9,12 @@ use scsi::srp::initiator::{ChannelEnd, InitiatorEvent, InitiatorOptions};
 use srp_pair::{io, options};
 use srp_script::{Script, good, pieces, response, written};
 use stdx::env::Env;
+use stdx::slab::Key;
 use verbs::{Data, Remote};
 use wire::scsi::Lun;
 use wire::srp::{
-    AsynchronousEvent, ChannelResult, Command, CreditRequest, LogoutReason, Opcode, Response, TargetLogout,
-    TaskRequest, peek,
+    AsynchronousEvent, ChannelResult, Command, CreditRequest, LogoutReason, Opcode, Response, ResponseCode,
+    TargetLogout, TaskFunction, TaskRequest, peek,
 };
 
 fn one_disk() -> InitiatorOptions {
@@ -51,8 +52,9 @@ fn responses_to_nothing_end_the_channel() {
 
 #[test]
 fn units_that_are_none_end_the_channel() {
-    assert_eq!(say(|tag| response(tag, 0)[..15].to_vec()), ChannelEnd::BadUnit { len: 15 });
-    assert_eq!(say(|tag| response(tag, 0)[..35].to_vec()), ChannelEnd::BadUnit { len: 35 });
+    for len in [0, 1, 15, 35] {
+        assert_eq!(say(|tag| response(tag, 0)[..len].to_vec()), ChannelEnd::BadUnit { len: len as u32 });
+    }
     let with_sense = |tag| written(&Response { status: 2, sense: &[0x70; 18], ..good(tag) });
     assert_eq!(say(|tag| with_sense(tag)[..50].to_vec()), ChannelEnd::BadUnit { len: 50 });
     let ours = [Opcode::Command, Opcode::CreditResponse, Opcode::LoginResponse, Opcode::InitiatorLogout];
@@ -181,8 +183,7 @@ fn no_more_is_sent_than_there_are_credits_for_and_one_is_kept() {
     let tag = |unit: &[u8]| peek(unit).unwrap().1;
     let aborted = script.units.iter().position(|(_, unit)| tag(unit) == abort.task_tag).unwrap();
     // No credit comes with it: the command begins anew when others bring some.
-    let done =
-        Response { request_limit_delta: 0, code: Some(wire::srp::ResponseCode::Complete), ..good(abort.tag) };
+    let done = Response { request_limit_delta: 0, code: Some(ResponseCode::Complete), ..good(abort.tag) };
     script.send(channel_key, &written(&done));
     script.units.remove(aborted);
     for _ in 0..20 {
@@ -193,6 +194,67 @@ fn no_more_is_sent_than_there_are_credits_for_and_one_is_kept() {
     channel.poll(&mut script.env, &mut told);
     assert_eq!(told.len(), 10);
     assert!(told.iter().all(|done| done.status == Status::Ok), "{told:?}");
+}
+
+/// Lets seconds go by; gives what was asked of task management.
+fn managed(script: &mut Script, seconds: u64) -> Vec<(Key, TaskRequest)> {
+    script.pass(Duration::from_secs(seconds));
+    let is_one = |(_, unit): &(_, Vec<u8>)| peek(unit).unwrap().0 == Some(Opcode::TaskManagement);
+    let (managed, others): (Vec<_>, Vec<_>) = script.units.drain(..).partition(is_one);
+    script.units.extend(others);
+    managed.into_iter().map(|(channel, unit)| (channel, TaskRequest::decode(&unit).unwrap())).collect()
+}
+
+fn manage(script: &mut Script, (channel, request): &(Key, TaskRequest), code: ResponseCode) {
+    script.send(*channel, &written(&Response { code: Some(code), ..good(request.tag) }));
+    // What is tried again waits a little.
+    script.pass(Duration::from_millis(500));
+}
+
+#[test]
+fn what_cannot_be_aborted_ends_with_its_unit_and_is_tried_again() {
+    let mut script = Script::connected(InitiatorOptions { channels: 2, ..one_disk() });
+    script.settle();
+    let mut users: Vec<_> = (0..2).map(|_| script.initiator.disk(0).unwrap().open()).collect();
+    let place = script.env.mem().take(512).unwrap();
+    for (tag, user) in users.iter_mut().enumerate() {
+        user.submit(&mut script.env, io(tag as u64, Op::Read, 5, place)).unwrap();
+    }
+    script.settle();
+    let old: Vec<_> = script.units.drain(..).collect();
+    assert_eq!(old.len(), 2);
+    let by: std::collections::BTreeSet<_> = old.iter().map(|(channel, _)| channel.index()).collect();
+    let aborts = managed(&mut script, 31);
+    assert_eq!(aborts.len(), 2);
+    for abort in &aborts {
+        assert_eq!(abort.1.function, TaskFunction::AbortTask.code());
+        manage(&mut script, abort, ResponseCode::NotSupported);
+    }
+    assert!(script.units.is_empty(), "not tried again yet");
+    let resets = managed(&mut script, 15);
+    assert_eq!(resets.len(), by.len(), "one for each channel that has commands: {resets:?}");
+    // What is sent behind the reset is not ended by it.
+    users[0].submit(&mut script.env, io(7, Op::Read, 9, place)).unwrap();
+    script.settle();
+    let (_, behind) = script.units.pop_front().expect("a command");
+    for reset in &resets {
+        assert_eq!(
+            (reset.1.function, reset.1.lun),
+            (TaskFunction::LogicalUnitReset.code(), Lun::from_number(0))
+        );
+        manage(&mut script, reset, ResponseCode::Complete);
+    }
+    let again: Vec<_> = script.units.iter().map(|(_, unit)| Command::decode(unit).unwrap().cdb).collect();
+    let cdb = |unit: &[u8]| Command::decode(unit).unwrap().cdb;
+    assert_eq!(again, [cdb(&old[0].1), cdb(&old[1].1)]);
+    assert_ne!(cdb(&behind), again[0]);
+    // Keys that were open then are so no more.
+    let (channel, unit) = &old[0];
+    script.write(*channel, &Command::decode(unit).unwrap(), &[0xee; 512]);
+    script.settle();
+    let mut bytes = [0; 512];
+    script.env.mem().read(place, &mut bytes);
+    assert_eq!((script.failed, bytes), (1, [0; 512]));
 }
 
 #[test]

@@ -9,8 +9,8 @@ use verbs::Provider;
 use wire::scsi::{Lun, Status};
 use wire::srp::{
     AsynchronousEvent, ChannelResult, Command, CreditRequest, Descriptor, DescriptorTable, InitiatorLogout,
-    LoginFlags, LoginRejectReason, LogoutReason, MemoryDescriptor, Opcode, PortId, Reply, ResponseCode,
-    ResponseFlags, TargetLogout, TaskFunction, peek,
+    LoginFlags, LoginRejectReason, LoginRequest, LogoutReason, MemoryDescriptor, Opcode, PortId, Reply,
+    ResponseCode, ResponseFlags, TargetLogout, TaskFunction, peek,
 };
 
 /// A world with a channel that has been told of its power on.
@@ -36,25 +36,19 @@ fn a_login_says_what_was_agreed() {
 fn logins_that_cannot_be_had_are_refused_with_the_reason() {
     let mut world = World::with(Limits { channels_max: 2, channels_per_nexus: 1, ..Limits::default() });
     let usual = login(LoginFlags::MULTICHANNEL);
-    let mut refused = |asked: wire::srp::LoginRequest| world.ask(&asked.encode_compact()).err();
+    let mut refused = |asked: LoginRequest| world.ask(&asked.encode_compact()).err();
     let other = PortId { extension: 1, guid: 2 };
-    assert_eq!(refused(wire::srp::LoginRequest { target: other, ..usual }), Some(LoginRejectReason::NoNexus));
-    let too_long = wire::srp::LoginRequest { iu_len: 1 << 20, ..usual };
+    assert_eq!(refused(LoginRequest { target: other, ..usual }), Some(LoginRejectReason::NoNexus));
+    let too_long = LoginRequest { iu_len: 1 << 20, ..usual };
     assert_eq!(refused(too_long), Some(LoginRejectReason::IuTooLong));
-    assert_eq!(refused(wire::srp::LoginRequest { iu_len: 63, ..usual }), Some(LoginRejectReason::IuTooLong));
+    assert_eq!(refused(LoginRequest { iu_len: 63, ..usual }), Some(LoginRejectReason::IuTooLong));
     let formats = wire::srp::BufferFormats(0x8);
-    assert_eq!(
-        refused(wire::srp::LoginRequest { formats, ..usual }),
-        Some(LoginRejectReason::UnsupportedFormat)
-    );
+    assert_eq!(refused(LoginRequest { formats, ..usual }), Some(LoginRejectReason::UnsupportedFormat));
     assert_eq!(refused(usual), None);
     assert_eq!(refused(usual), Some(LoginRejectReason::ChannelLimit));
-    assert_eq!(refused(wire::srp::LoginRequest { initiator: other, ..usual }), None);
+    assert_eq!(refused(LoginRequest { initiator: other, ..usual }), None);
     let third = PortId { extension: 9, guid: 9 };
-    assert_eq!(
-        refused(wire::srp::LoginRequest { initiator: third, ..usual }),
-        Some(LoginRejectReason::NoResources)
-    );
+    assert_eq!(refused(LoginRequest { initiator: third, ..usual }), Some(LoginRejectReason::NoResources));
     assert_eq!(world.ask(&[5; 56]).err(), Some(LoginRejectReason::NoChannel));
 }
 
@@ -189,7 +183,7 @@ fn who_sends_more_than_its_credits_loses_its_channel() {
     let mut world = World::with(Limits { requests: 8, ..Limits::default() });
     let channel = world.log_in(LoginFlags::NONE);
     let other = PortId { extension: 1, guid: 2 };
-    let other = wire::srp::LoginRequest { initiator: other, ..login(LoginFlags::NONE) };
+    let other = LoginRequest { initiator: other, ..login(LoginFlags::NONE) };
     let (other, _) = world.ask(&other.encode_compact()).unwrap();
     world.clear_attentions(channel);
     world.slow_down(Duration::from_secs(1));
@@ -312,6 +306,56 @@ fn a_reset_takes_tasks_and_their_answers_with_it() {
     assert_eq!(response.request_limit_delta, 4, "those of the tasks, too");
 }
 
+/// SAM-5, section 7.7: a logical unit that is reset ends the tasks of all nexuses, and others learn of it by a unit attention; what
+/// they have under way at other units goes on.
+#[test]
+fn a_reset_by_one_nexus_ends_the_tasks_of_another() {
+    let (mut world, ours) = ready();
+    let initiator = PortId { extension: 7, guid: 7 };
+    let theirs = world.ask(&LoginRequest { initiator, ..login(LoginFlags::NONE) }.encode_compact());
+    let (theirs, _) = theirs.unwrap();
+    world.clear_attentions(theirs);
+    world.slow_down(Duration::from_secs(1));
+    let slow = |tag, world: &World| Command {
+        lun: Lun::from_number(1),
+        ..write(tag, 8 * tag as u32, 1, world.direct(0, 512))
+    };
+    for (channel, tags) in [(ours, 1..4), (theirs, 4..7)] {
+        for tag in tags {
+            let command = slow(tag, &world);
+            world.send_command(channel, &command);
+        }
+    }
+    world.settle();
+    world.send(ours, &manage(9, 1, TaskFunction::LogicalUnitReset, 0).encode());
+    assert_eq!(world.units(ours), [], "it waits for what the volume still does");
+    let to = world.direct(4096, 512);
+    assert_eq!(world.run(theirs, &read(10, 0, 1, to)).response().status, 0, "another unit is not touched");
+    world.pass(Duration::from_secs(2));
+    let unit = world.unit(ours);
+    let response = unit.response();
+    assert_eq!((response.tag, response.code), (9, Some(ResponseCode::Complete)));
+    assert_eq!(response.request_limit_delta, 4, "those of its tasks, too");
+    // TAS is zero: their tasks have no answers (SAM-5, section 5.6), but their credits come back.
+    let unit = world.unit(theirs);
+    assert_eq!(CreditRequest::decode(&unit.0).unwrap().request_limit_delta, 3);
+    let heard = Reply { opcode: Opcode::CreditResponse, tag: peek(&unit.0).unwrap().1 };
+    world.send(theirs, &heard.encode());
+    for (tag, channel) in [(11, ours), (12, theirs)] {
+        let test = Command { lun: Lun::from_number(1), ..command(tag, &[0; 6]) };
+        let unit = world.run(channel, &test);
+        let response = unit.response();
+        assert_eq!(response.status, Status::CheckCondition as u8);
+        let sense = wire::scsi::Sense::read(response.sense).unwrap();
+        assert!(sense.is(&wire::scsi::Sense::BUS_DEVICE_RESET), "{sense:?}");
+        assert_eq!(world.run(channel, &test).response().status, 0, "told once");
+    }
+    world.slow_down(Duration::ZERO);
+    let again = slow(13, &world);
+    assert_eq!(world.run(theirs, &again).response().status, 0);
+    assert_eq!(world.server.channels().count(), 2);
+}
+
 #[test]
 fn events_are_told_and_heard() {
     let (mut world, channel) = ready();
@@ -346,7 +390,7 @@ fn credits_are_shared_and_given_back() {
     let mut world = World::with(Limits { receives: 64, requests: 32, ..Limits::default() });
     let ask = |world: &mut World, guid| {
         let initiator = PortId { extension: 0, guid };
-        world.ask(&wire::srp::LoginRequest { initiator, ..login(LoginFlags::NONE) }.encode_compact())
+        world.ask(&LoginRequest { initiator, ..login(LoginFlags::NONE) }.encode_compact())
     };
     let (first, response) = ask(&mut world, 1).unwrap();
     assert_eq!(response.request_limit, 29);

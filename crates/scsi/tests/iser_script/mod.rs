@@ -320,6 +320,12 @@ impl Script {
 
     /// The response to a command of which so many bytes were moved.
     pub fn respond(&mut self, connection: Key, command: &ScsiCommand, status: u8, moved: u32) {
+        let response = self.response(connection, command, status, moved);
+        self.send(connection, &response, &[]);
+    }
+
+    /// The same, not sent.
+    pub fn response(&mut self, connection: Key, command: &ScsiCommand, status: u8, moved: u32) -> Bhs {
         let response = ScsiResponse {
             response: ServiceResponse::Completed,
             status,
@@ -330,7 +336,7 @@ impl Script {
             bidirectional: Residual::None,
             residual: Residual::between(command.expected_length, moved),
         };
-        self.send(connection, &response.encode(0), &[]);
+        response.encode(0)
     }
 
     /// Writes to the memory that a message advertises for it.

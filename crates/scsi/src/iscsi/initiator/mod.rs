@@ -23,7 +23,7 @@ mod iser;
 mod options;
 mod session;
 
-pub use connection::ConnectionEnd;
+pub use connection::{ConnectionEnd, Misbehaviour};
 pub use discovery::{Discovered, Discovery, DiscoveryError, Portal};
 pub use event::{Failure, InitiatorEvent, Stage};
 pub use handle::{Initiator, InitiatorError};

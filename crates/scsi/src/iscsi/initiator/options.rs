@@ -53,7 +53,8 @@ pub struct InitiatorOptions {
     pub watch_interval: Duration,
     /// How long the way up may take, from the stream to the last session.
     pub connect_timeout: Duration,
-    /// How long a command may take. Then it is aborted, and after the same time again the connection counts as lost.
+    /// How long a command may take. Then it is aborted; after half of that time again its logical unit is reset, and after all of
+    /// it the connection counts as lost.
     pub command_timeout: Duration,
     /// How long to wait before the first attempt to reconnect. The wait doubles with each that fails, and is never shorter
     /// than what the target asked for (DefaultTime2Wait).

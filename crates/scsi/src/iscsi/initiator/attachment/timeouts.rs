@@ -1,5 +1,6 @@
 //! Connections that are silent and commands that take too long: a silent target is asked for a sign of life, and lost without
-//! one; a late command is aborted, and if that does not help the connection counts as lost.
+//! one; a late command is aborted; if that does not help its logical unit is reset, and if that does not help the connection
+//! counts as lost.
 
 use super::{Attachment, OTHER_TOKEN};
 use crate::iscsi::initiator::connection::{Connection, ConnectionEnd};
@@ -40,6 +41,7 @@ impl Attachment {
         }
         self.ping_silent(env);
         self.abort_late(env);
+        self.reset_stuck(env);
         self.units.ask_next_disk(env, &mut self.sessions);
     }
 
@@ -91,6 +93,20 @@ impl Attachment {
                 // Without room for it, the second time-out decides.
                 let _ = connection.abort(env, place, ABORT_TOKEN);
             }
+            connection.flush(env);
+        }
+    }
+
+    /// The logical unit of a command that is late still, half a time-out after it was aborted, is reset.
+    fn reset_stuck(&mut self, env: &mut dyn Env) {
+        let (now, timeout) = (env.now(), self.options.command_timeout);
+        let stuck =
+            self.connections_mut().find_map(|connection| connection.stuck(now, timeout + timeout / 2));
+        let Some(lun) = stuck else { return };
+        // Each connection for itself: what answers a reset comes behind all that its own commands were answered with.
+        for connection in self.connections_mut() {
+            // Without room for it, the second time-out decides.
+            let _ = connection.reset_unit(env, lun, ABORT_TOKEN);
             connection.flush(env);
         }
     }

@@ -23,6 +23,7 @@ mod end;
 mod handover;
 mod incoming;
 mod login;
+mod manage;
 mod memory;
 mod order;
 mod outgoing;
@@ -45,7 +46,7 @@ pub(super) use crate::initiator::{Data, Ending};
 use self::order::Order;
 use self::rdma::Rdma;
 use self::receive::Receive;
-use self::tasks::{Kind, Task, Tasks};
+use self::tasks::{Ends, Kind, Task, Tasks};
 use crate::iscsi::login::{Gathering, InitiatorIdentity, InitiatorLogin, Limits, Parameters};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -55,7 +56,7 @@ use stdx::mem::{Memory, Span};
 use stdx::planted::{Bug, planted};
 use stdx::time::Time;
 use stdx::transmit::Transmit;
-use wire::iscsi::{Digests, HeaderRules, Isid, LOGIN_DATA_MAX, LogoutReason, Receiver, Serial, TaskFunction};
+use wire::iscsi::{Digests, HeaderRules, Isid, LOGIN_DATA_MAX, LogoutReason, RESERVED_TAG, Receiver, Serial};
 use wire::scsi::{Cdb, Lun};
 
 /// One connection.
@@ -306,19 +307,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Asks the target to abort the task at a place (see [`Connection::unanswered`]).
-    pub fn abort(&mut self, env: &mut dyn Env, place: u16, token: u64) -> Result<(), Refused> {
-        let tag = self.tasks.tag(place);
-        let (lun, cmd_sn) = self.tasks.get_mut(place).map(|task| (task.lun, task.cmd_sn)).ok_or(Refused)?;
-        let slot = self.insert_own(env, Kind::Management, token, lun)?;
-        self.put_management(env.mem(), slot, TaskFunction::AbortTask, lun, tag, cmd_sn);
-        Ok(())
-    }
-
     /// Sends text, at most 256 bytes of it; [`Answer::Text`] follows.
     pub fn say(&mut self, env: &mut dyn Env, text: &[u8], token: u64) -> Result<(), Refused> {
         let slot = self.insert_own(env, Kind::Text, token, Lun::default())?;
-        self.put_text(env.mem(), slot, text, wire::iscsi::RESERVED_TAG, Lun::default());
+        self.put_text(env.mem(), slot, text, RESERVED_TAG, Lun::default());
         Ok(())
     }
 
@@ -451,6 +443,7 @@ impl Connection {
             cdb,
             cmd_sn,
             since,
+            ends: Ends::Nothing,
         }
     }
 

@@ -1,6 +1,5 @@
 //! What the target sends, as far as it means something: responses, R2Ts, pings, messages.
 
-use super::outgoing::REASSIGN_MARK;
 use super::tasks::{Kind, Sequence};
 use super::{Answer, Completed, Connection, ConnectionEnd, Ending, Misbehaviour, News, State, receive};
 use stdx::env::Env;
@@ -10,7 +9,7 @@ use wire::iscsi::{
 };
 use wire::scsi::{Sense, Status};
 
-type Handled = Result<(), ConnectionEnd>;
+pub(super) type Handled = Result<(), ConnectionEnd>;
 
 impl Connection {
     /// Anything but Data-In.
@@ -105,15 +104,6 @@ impl Connection {
             return Ok(());
         }
         if self.put_pong(env.mem(), nop) { Ok(()) } else { misbehaved(Misbehaviour::Flood) }
-    }
-
-    fn handle_management(&mut self, response: &TaskResponse) -> Handled {
-        self.count(&response.numbers)?;
-        if response.task_tag & REASSIGN_MARK != 0 {
-            return self.handle_reassigned(response);
-        }
-        let slot = self.task_of(response.task_tag, Kind::Management)?;
-        self.answer(slot, Answer::Management(response.result))
     }
 
     /// Text goes on until the target says that it has ended, and has no tag for more (section 11.11).
@@ -221,7 +211,7 @@ impl Connection {
         self.finish(slot);
     }
 
-    fn answer(&mut self, slot: u16, answer: Answer) -> Handled {
+    pub(super) fn answer(&mut self, slot: u16, answer: Answer) -> Handled {
         if let Some(task) = self.tasks.get_mut(slot) {
             task.answer = Some(answer);
         }
@@ -236,7 +226,7 @@ impl Connection {
         if self.order.advance(numbers) { Ok(()) } else { misbehaved(Misbehaviour::StatusOrder) }
     }
 
-    fn task_of(&mut self, tag: u32, kind: Kind) -> Result<u16, ConnectionEnd> {
+    pub(super) fn task_of(&mut self, tag: u32, kind: Kind) -> Result<u16, ConnectionEnd> {
         let slot = self.tasks.find(tag);
         let found = slot.filter(|slot| self.tasks.get_mut(*slot).is_some_and(|task| task.kind == kind));
         found.ok_or(ConnectionEnd::Misbehaved(Misbehaviour::UnknownTask))

@@ -44,6 +44,17 @@ pub(super) enum Kind {
     Logout,
 }
 
+/// What a task management function ends beside itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ends {
+    /// Nothing.
+    Nothing,
+    /// The task of this tag.
+    Task(u32),
+    /// What came before it for its logical unit.
+    Unit,
+}
+
 /// A task that was sent, or waits in the transmit queue.
 #[derive(Debug)]
 pub(super) struct Task {
@@ -79,6 +90,8 @@ pub(super) struct Task {
     pub cmd_sn: Serial,
     /// When it was put into the transmit queue.
     pub since: Time,
+    /// What it ends, if it is a task management function.
+    pub ends: Ends,
 }
 
 /// A Data-In PDU that was damaged.
@@ -235,6 +248,7 @@ mod tests {
             cdb: Cdb([0; 16]),
             cmd_sn: Serial(0),
             since: Time::ZERO,
+            ends: Ends::Nothing,
         }
     }
 

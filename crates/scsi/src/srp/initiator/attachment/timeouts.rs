@@ -1,4 +1,5 @@
-//! Commands that take too long: a late command is aborted, and if that does not help the connection counts as lost.
+//! Commands that take too long: a late command is aborted; if that does not help its logical unit is reset, and if that does not
+//! help the connection counts as lost.
 
 use super::Attachment;
 use crate::srp::initiator::event::Failure;
@@ -38,6 +39,13 @@ impl Attachment {
             for task in late.into_iter().flatten() {
                 // Without room for it, the second time-out decides.
                 let _ = channel.abort(now, task);
+            }
+        }
+        let stuck = link.channels().iter().find_map(|channel| channel.stuck(now, timeout + timeout / 2));
+        if let Some(lun) = stuck {
+            // Each channel for itself: what answers a reset comes behind all that the channel's own commands were answered with.
+            for channel in link.channels_mut() {
+                let _ = channel.reset(now, lun);
             }
         }
         units.ask_next_disk(env, link);

@@ -1,13 +1,13 @@
 //! What comes of a connection: units, work that is done, the end.
 
 use super::outgoing::{COPIED_TOKEN, LOGOUT_TOKEN, REPLY_TOKEN};
-use super::{Channel, ChannelEnd, Context, REPLIES_MAX, State, What};
+use super::{Channel, ChannelEnd, Context, REPLIES_MAX, State, Task, What};
 use crate::initiator::{Data, Ending};
 use stdx::planted::{Bug, planted};
 use stdx::slab::Key;
 use verbs::endpoint::Received;
 use verbs::{CompletionKind, Status as Outcome};
-use wire::scsi::{Sense, Status};
+use wire::scsi::{Lun, Sense, Status};
 use wire::srp::{
     self, AsynchronousEvent, CreditRequest, Opcode, Reply, Response, ResponseCode, ResponseFlags,
     TargetLogout,
@@ -93,15 +93,27 @@ impl Channel {
         let task = task.ok_or(unknown)?;
         let ending = ending(response, task.data())?;
         task.ending = Some(ending);
-        let what = task.what;
+        let (what, number) = (task.what, task.number);
         self.close(cx, key);
         self.settle(key);
-        if let What::Abort(of) = what
-            && response.code == Some(ResponseCode::Complete)
-        {
-            self.take_aborted(cx, of);
+        let is_complete = response.code == Some(ResponseCode::Complete);
+        match what {
+            What::Abort(of) if is_complete => self.take_aborted(cx, of),
+            What::Reset(lun) if is_complete => self.take_reset(cx, lun, number),
+            What::Command(_) | What::Abort(_) | What::Reset(_) => {}
         }
         Ok(())
+    }
+
+    /// A logical unit was reset: no response comes any more to what was sent to it before.
+    fn take_reset(&mut self, cx: &mut Context<'_>, lun: Lun, number: u64) {
+        for place in 0..self.keys.len() {
+            let Some(key) = self.tasks.key_at(place) else { continue };
+            let has_ended = |task: &Task| task.is_under_way_at(lun) && task.number < number;
+            if self.tasks.get(key).is_some_and(has_ended) {
+                self.take_aborted(cx, key);
+            }
+        }
     }
 
     /// A command was aborted: no response to it comes any more.

@@ -30,6 +30,7 @@ use stdx::slab::{Key, Slab};
 use stdx::time::Time;
 use verbs::endpoint::Endpoint;
 use verbs::{Device, Key as MemoryKey, Object};
+use wire::scsi::Lun;
 use wire::srp::{PortId, Reply};
 
 /// See the module.
@@ -48,8 +49,9 @@ pub(super) struct Channel {
     is_stalled: bool,
     /// The longest request that is sent with its data now; `None` if that may be of any length.
     along_max: Option<usize>,
-    /// Tasks that are yet to be sent.
+    /// Tasks that are yet to be sent, and how many were.
     waiting: VecDeque<Key>,
+    sent: u64,
     /// Answers to what the target asked that are yet to be sent, and how many the device has.
     replies: VecDeque<Reply>,
     replies_under_way: usize,
@@ -115,8 +117,9 @@ struct Task {
     what: What,
     /// When it was taken on.
     since: Time,
-    /// It was given to the device.
+    /// It was given to the device, as the channel's how manyth request.
     is_posted: bool,
+    number: u64,
     /// The device has let go of it.
     is_gone: bool,
     /// What its memory is open under.
@@ -131,6 +134,8 @@ enum What {
     Command(Command),
     /// ABORT TASK for another one of ours.
     Abort(Key),
+    /// LOGICAL UNIT RESET.
+    Reset(Lun),
 }
 
 /// A command has ended.
@@ -179,6 +184,7 @@ impl Channel {
             is_stalled: false,
             along_max: None,
             waiting: VecDeque::with_capacity(tasks_max),
+            sent: 0,
             replies: VecDeque::with_capacity(REPLIES_MAX),
             replies_under_way: 0,
             ended: Vec::with_capacity(tasks_max),
@@ -210,7 +216,7 @@ impl Channel {
         let next = self.waiting.front().and_then(|key| self.tasks.get(*key));
         next.is_some_and(|task| match task.what {
             What::Command(_) => self.credits > self.agreed.kept,
-            What::Abort(_) => self.credits > 0,
+            What::Abort(_) | What::Reset(_) => self.credits > 0,
         })
     }
 
@@ -235,17 +241,42 @@ impl Channel {
             move |task: &Task| task.is_posted && task.ending.is_none() && now >= task.since + timeout;
         self.tasks.iter().filter(move |(_, task)| is_late(task)).filter_map(|(key, task)| match task.what {
             What::Command(command) => Some((key, command.token)),
-            What::Abort(_) => None,
+            What::Abort(_) | What::Reset(_) => None,
         })
+    }
+
+    /// The logical unit of a command that was sent, and is without an answer for so long.
+    pub fn stuck(&self, now: Time, patience: Duration) -> Option<Lun> {
+        let (late, _) = self.late(now, patience).next()?;
+        match self.tasks.get(late)?.what {
+            What::Command(command) => Some(command.lun),
+            What::Abort(_) | What::Reset(_) => None,
+        }
     }
 
     /// Asks the target to abort a command. It ends by its response or by that of the abortion, whichever comes.
     pub fn abort(&mut self, now: Time, of: Key) -> Result<(), Full> {
-        if self.state != State::Open {
+        let aborts = self.tasks.iter().filter(|(_, task)| matches!(task.what, What::Abort(_))).count();
+        if self.state != State::Open || aborts >= ABORTS_MAX {
             return Err(Full);
         }
         let abort = self.tasks.insert(Task::new(What::Abort(of), now)).map_err(|_| Full)?;
         self.waiting.push_front(abort);
+        Ok(())
+    }
+
+    /// Asks the target to reset a logical unit, unless it is asked already or has no command of ours. What was sent to the unit
+    /// before ends by its response or by that of the reset, whichever comes.
+    pub fn reset(&mut self, now: Time, lun: Lun) -> Result<(), Full> {
+        if self.state != State::Open {
+            return Err(Full);
+        }
+        let is_asked = self.tasks.iter().any(|(_, task)| matches!(task.what, What::Reset(of) if of == lun));
+        let has_command = self.tasks.iter().any(|(_, task)| task.is_under_way_at(lun));
+        if !is_asked && has_command {
+            let reset = self.tasks.insert(Task::new(What::Reset(lun), now)).map_err(|_| Full)?;
+            self.waiting.push_front(reset);
+        }
         Ok(())
     }
 
@@ -302,21 +333,27 @@ impl Channel {
 
 impl Task {
     const fn new(what: What, since: Time) -> Self {
-        Self { what, since, is_posted: false, is_gone: false, key: None, ending: None }
+        Self { what, since, is_posted: false, number: 0, is_gone: false, key: None, ending: None }
+    }
+
+    /// Whether it is a command for this logical unit that was sent and not answered.
+    fn is_under_way_at(&self, lun: Lun) -> bool {
+        let is_its = matches!(self.what, What::Command(command) if command.lun == lun);
+        is_its && self.is_posted && self.ending.is_none()
     }
 
     /// Bytes that the target may read, and that it may write.
     const fn data(&self) -> Data {
         match self.what {
             What::Command(command) => command.data,
-            What::Abort(_) => Data::None,
+            What::Abort(_) | What::Reset(_) => Data::None,
         }
     }
 }
 
-/// Requests of a channel at once.
+/// Requests of a channel at once: the last place is for a reset.
 const fn tasks_max(commands_max: u16) -> usize {
-    commands_max as usize + ABORTS_MAX
+    commands_max as usize + ABORTS_MAX + 1
 }
 
 /// Abortions of a channel under way at once.

@@ -1,4 +1,4 @@
-//! What the initiator sends: commands, ABORT TASK, answers to what the target asks, and its last word.
+//! What the initiator sends: commands, ABORT TASK, LOGICAL UNIT RESET, answers to what the target asks, and its last word.
 
 use super::login::IMMEDIATE_OFFSET;
 use super::{Channel, Context, State, Task, What, tasks_max};
@@ -74,19 +74,28 @@ impl Channel {
                 let unit = TaskRequest { tag, lun: command.lun, function, task_tag }.encode();
                 cx.endpoint.send(cx.device, connection, token, Bytes::Inline(&unit))?;
             }
+            What::Reset(lun) => {
+                if !self.tasks.iter().any(|(_, task)| task.is_under_way_at(lun)) {
+                    return self.send_nothing(key);
+                }
+                let function = TaskFunction::LogicalUnitReset.code();
+                let unit = TaskRequest { tag: key.as_u64(), lun, function, task_tag: 0 }.encode();
+                cx.endpoint.send(cx.device, connection, token, Bytes::Inline(&unit))?;
+            }
             What::Command(_) => {
                 let way = self.way(task);
                 self.open(cx, connection, key, way)?;
                 self.send_command(cx, connection, key, way)?;
             }
         }
+        self.sent += 1;
         if let Some(task) = self.tasks.get_mut(key) {
-            task.is_posted = true;
+            (task.is_posted, task.number) = (true, self.sent);
         }
         Ok(())
     }
 
-    /// An abortion whose command has ended meanwhile is none: its credit is not spent.
+    /// An abortion whose command has ended meanwhile, or a reset with nothing to end, is none: its credit is not spent.
     fn send_nothing(&mut self, key: Key) -> Result<(), PostError> {
         self.tasks.remove(key);
         self.credits += 1;

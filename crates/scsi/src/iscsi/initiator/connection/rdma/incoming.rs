@@ -6,7 +6,7 @@ use crate::iscsi::initiator::iser::RdmaEnd;
 use stdx::env::Env;
 use verbs::endpoint::Received;
 use verbs::{CompletionKind, Data, Key as MemoryKey, PostError, PrivateData, Rejection, Status, Work};
-use wire::iscsi::{Bhs, NopIn, Opcode, Residual, ScsiResponse, padding};
+use wire::iscsi::{Bhs, NopIn, Opcode, Residual, ScsiResponse, TaskResponse, padding};
 use wire::iser::{HEADER_LEN, Header, MESSAGE_LEN_MIN};
 
 impl Connection {
@@ -88,6 +88,11 @@ impl Connection {
             {
                 self.note_answered(slot);
             }
+            if opcode == Opcode::TaskResponse && invalidated.is_none() {
+                for slot in self.ended_by(&TaskResponse::decode(bhs)?) {
+                    self.close_key(cx, slot);
+                }
+            }
             return if invalidated.is_some() { wrong } else { Ok(()) };
         }
         let response = ScsiResponse::decode(bhs)?;
@@ -105,15 +110,21 @@ impl Connection {
                 Ok(())
             }
             (_, Some(_)) => wrong,
-            (Some(key), None) => {
-                let Some(connection) = rdma.connection else { return Ok(()) };
-                let work = Work::Invalidate(key);
-                let posted = cx.endpoint.post(cx.device, connection, slot.into(), work, Data::NONE, false);
-                // There is room, unless the connection ends: then all keys are closed.
-                debug_assert!(posted != Err(PostError::Full));
+            (Some(_), None) => {
+                self.close_key(cx, slot);
                 Ok(())
             }
         }
+    }
+
+    /// Closes the memory of the task at a place, if it is open.
+    fn close_key(&mut self, cx: &mut Context<'_>, slot: u16) {
+        let Some(rdma) = self.rdma_mut() else { return };
+        let (Some(key), Some(connection)) = (rdma.open_key(slot), rdma.connection) else { return };
+        let work = Work::Invalidate(key);
+        let posted = cx.endpoint.post(cx.device, connection, slot.into(), work, Data::NONE, false);
+        // There is room, unless the connection ends: then all keys are closed.
+        debug_assert!(posted != Err(PostError::Full));
     }
 
     /// The message of the task at a place was answered. Who answers what was sent behind our answers to signs of life has taken
