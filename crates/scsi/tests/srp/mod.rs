@@ -34,8 +34,8 @@ pub const IMMEDIATE_AT: usize = 68;
 /// Where the initiator puts what it sends.
 const OUTBOX: usize = MEMORY - (64 << 10);
 
-/// The target port.
-pub const PORT: PortId = PortId { extension: 0x0505, guid: 0x0a0b };
+/// The target port. Its GUID is the service that InfiniBand's connection manager is asked for.
+pub const PORT: PortId = PortId { extension: 0x0505, guid: 0x0002_c903_0001_0a0b };
 /// The initiator port.
 pub const INITIATOR: PortId = PortId { extension: 0, guid: 0x5054 };
 
