@@ -30,6 +30,30 @@ fn every_protocol_does_for_every_command() {
 }
 
 #[test]
+fn what_was_agreed_on_with_the_target_is_told() {
+    let daemon = Daemon::start_everywhere(&["--ram", "4M"]);
+    let urls = urls(&daemon, loopback());
+    let url = |scheme: &str| urls.iter().find(|url| url.starts_with(scheme)).unwrap();
+    let info = |url: &str| -> serde_json::Value {
+        serde_json::from_str(&weft_ok(&["info", url, "--json"])).unwrap()
+    };
+    for (scheme, is_rdma) in [("iscsi://", false), ("iser://", true)] {
+        let session = info(url(scheme))["iscsi"].clone();
+        assert_eq!((&session["rdma"], &session["error_recovery_level"]), (&is_rdma.into(), &0.into()));
+        assert!(session["max_burst_bytes"].as_u64() >= session["first_burst_bytes"].as_u64(), "{session}");
+    }
+    for (asked, channels, immediate) in [("&channels=3&immediate=4096", 3, 4096), ("&immediate=0", 1, 0)] {
+        let port = info(&format!("{}{asked}", url("srp://")))["srp"].clone();
+        let told = port["channels"].as_array().unwrap();
+        assert_eq!(told.len(), channels, "{port}");
+        assert!(told.iter().all(|channel| channel["immediate_bytes"] == immediate), "{port}");
+        assert!(told.iter().all(|channel| channel["requests"].as_u64() > Some(0)), "{port}");
+    }
+    let said = weft_ok(&["info", url("srp://")]);
+    assert!(said.contains("of data with a command"), "{said}");
+}
+
+#[test]
 fn every_protocol_s_volume_is_served_on() {
     let back = Daemon::start_everywhere(&["--ram", "4M"]);
     // One after the other, at the same addresses.
