@@ -114,22 +114,22 @@ impl Report {
             }
             text.push('\n');
         }
-        self.costs(&mut text);
+        self.others(&mut text, "p50 us", |figures| figures.p50_us);
+        self.others(&mut text, "us of the target each", |figures| figures.cpu_us);
         if let Some(daemon) = &self.daemon {
             let _ = writeln!(text, "\n{}", daemon.sentence());
         }
         text
     }
 
-    /// What a request cost each target, where that was measured.
-    fn costs(&self, text: &mut String) {
-        let cpu = |figures: &Figures| figures.cpu_us;
-        let is_measured = |place: usize| self.rows.iter().any(|row| row.median_of(place, cpu).is_some());
+    /// Something else of each contender and, where it is held against others, its ratio: of those for which it was measured.
+    fn others(&self, text: &mut String, title: &str, of: impl Fn(&Figures) -> Option<f64> + Copy) {
+        let is_measured = |place: usize| self.rows.iter().any(|row| row.median_of(place, of).is_some());
         let measured: Vec<usize> = (0..self.columns.len()).filter(|place| is_measured(*place)).collect();
         if measured.is_empty() {
             return;
         }
-        let _ = write!(text, "\n{:<24}", "us of the target each");
+        let _ = write!(text, "\n{title:<24}");
         for &place in &measured {
             let column = &self.columns[place];
             let _ = write!(text, " {:>11}", column.name);
@@ -141,9 +141,9 @@ impl Report {
         for row in &self.rows {
             let _ = write!(text, "{:<24}", row.name);
             for &place in &measured {
-                let _ = write!(text, " {:>11}", cell(row.median_of(place, cpu), 1));
+                let _ = write!(text, " {:>11}", cell(row.median_of(place, of), 1));
                 for &against in self.columns[place].against {
-                    let _ = write!(text, " {:>11}", cell(row.ratio_of(place, against, cpu), 3));
+                    let _ = write!(text, " {:>11}", cell(row.ratio_of(place, against, of), 3));
                 }
             }
             text.push('\n');
