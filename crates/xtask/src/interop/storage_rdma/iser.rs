@@ -40,6 +40,8 @@ pub fn scenarios() -> Vec<Scenario> {
             plain(lab)?;
             let daemon = iscsi::serve_rdma(lab, &one_unit())?;
             watched(lab, script, &[&DECODED[..], &[SEND_WITH_INVALIDATE]].concat())?;
+            let unasked = |body| script(body).set("SETTINGS", UNASKED);
+            watched(lab, unasked, &[DATA_OUT])?;
             daemon.finish()
         }),
         scenario("storage-rdma-iser-broken", "queue pairs killed twice during I/O", |lab| {
@@ -75,11 +77,17 @@ pub fn scenarios() -> Vec<Scenario> {
 /// What tshark finds of a session: the header of iSER, the login, a command and its response.
 const DECODED: [&str; 4] = ["iser.flags", "iscsi.login.T", "iscsi.opcode == 0x01", "iscsi.opcode == 0x21"];
 
-fn script(body: &'static str) -> Script {
+/// Data that nobody asked for does not go along with its command.
+const UNASKED: &str = "node.session.iscsi.InitialR2T=No node.session.iscsi.ImmediateData=No";
+
+/// A Data-Out: in iSER data that nobody asked for, as what is asked for is read from memory (RFC 7145, section 7.3).
+const DATA_OUT: &str = "iscsi.opcode == 0x05";
+
+pub(super) fn script(body: &'static str) -> Script {
     iscsi::script_over("iser", body).set("ADDRESS", HOST_ADDRESS)
 }
 
-fn serve_file(lab: &Lab, file: &Path) -> Result<Daemon> {
+pub(super) fn serve_file(lab: &Lab, file: &Path) -> Result<Daemon> {
     iscsi::serve_rdma(lab, &iscsi::file_unit(file, false))
 }
 

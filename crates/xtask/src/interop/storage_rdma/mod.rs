@@ -8,6 +8,7 @@ mod iser;
 mod nvme;
 mod served;
 mod srp;
+mod struck;
 
 use super::lab::{Lab, Script};
 use super::rdma::{Wire, captured};
@@ -21,7 +22,8 @@ use std::time::Duration;
 /// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {
     let protocols = nvme::scenarios().into_iter().chain(iser::scenarios()).chain(srp::scenarios());
-    protocols.chain(disturbed::scenarios()).chain(served::scenarios()).collect()
+    let broken = disturbed::scenarios().into_iter().chain(struck::scenarios());
+    protocols.chain(broken).chain(served::scenarios()).collect()
 }
 
 /// A network that loses nothing, with the kernel's device on it.
@@ -31,7 +33,12 @@ fn plain(lab: &Lab) -> Result<()> {
 
 /// A network that loses one packet of a hundred in each direction, for as long as something is done on it.
 fn lossy(lab: &Lab, act: impl FnOnce() -> Result<()>) -> Result<()> {
-    Wire { loss: 1, ..Wire::PLAIN }.set_up(lab)?;
+    losing(lab, 1, act)
+}
+
+/// One that loses so many of a hundred.
+fn losing(lab: &Lab, percent: u32, act: impl FnOnce() -> Result<()>) -> Result<()> {
+    Wire { loss: percent, ..Wire::PLAIN }.set_up(lab)?;
     let done = act();
     plain(lab)?;
     done

@@ -76,11 +76,11 @@ pub fn scenarios() -> Vec<Scenario> {
 /// What tshark finds of a queue: a command, a completion, and a write to the host's memory.
 const DECODED: [&str; 3] = ["nvme.cmd.opc", "nvme.cqe.cid", "nvme-rdma.write_to_host_req"];
 
-fn script(body: &'static str) -> Script {
+pub(super) fn script(body: &'static str) -> Script {
     nvme::script_over("rdma", body).set("ADDRESS", HOST_ADDRESS)
 }
 
-fn serve_file(lab: &Lab, file: &Path) -> Result<Daemon> {
+pub(super) fn serve_file(lab: &Lab, file: &Path) -> Result<Daemon> {
     nvme::serve(lab, &["--file", &file.display().to_string()])
 }
 

@@ -1,6 +1,6 @@
 //! SRP: Linux's ib_srp as the initiator of our target, and its ib_srpt as the target of our initiator.
 
-use super::{lossy, plain, pull_cable, watched, watched_weft};
+use super::{losing, lossy, plain, pull_cable, watched, watched_weft};
 use crate::guest::HOST_ADDRESS;
 use crate::interop::iscsi::target::{kernel_target, use_it};
 use crate::interop::lab::{Daemon, GUEST, Lab, Script};
@@ -78,6 +78,9 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario("storage-rdma-srp-loss", "random I/O, verified, with one packet of a hundred lost", |lab| {
             lossy(lab, || served(lab, disk::FIO, 400))
         }),
+        scenario("storage-rdma-srp-much-loss", "the same with five of a hundred lost", |lab| {
+            losing(lab, 5, || served(lab, disk::FIO, 400))
+        }),
         scenario(
             "storage-rdma-srp-srpt",
             "weft discover, info, copy, read, verify and bench agree with ib_srpt",
@@ -86,7 +89,7 @@ pub fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-fn script(body: &'static str) -> Script {
+pub(super) fn script(body: &'static str) -> Script {
     let script = Script::new(include_str!("inside/srp.sh"), body);
     script.set("TARGET", TARGET).set("ADDRESS", HOST_ADDRESS).set("PORT", &PORT.to_string())
 }
@@ -99,13 +102,28 @@ fn srpt(lab: &Lab) -> Result<()> {
     found(lab, &guid)?;
     use_it(lab, &format!("{target}/0"), |arguments| lab.weft_says(arguments))?;
     watched_weft(lab, &format!("{target}/0"), &["infiniband.cm.req", "infiniband.reth"])?;
+    agreed(lab, &format!("{target}/0"), &[IMMEDIATE])?;
     let pieces = format!("{target}/0?channels=2&immediate=0&piece=16K");
+    agreed(lab, &pieces, &[0, 0])?;
     lab.weft_says(&["verify", &pieces, "--destroy", "--length", "4M"])?;
     let stranger = lab.weft_says(&["info", &format!("srp://{GUEST}:{PORT}/{:032x}/0", 1)]);
     let refused = stranger.err().context("a port that is not there let us in")?.to_string();
     ensure!(refused.contains("refused the login"), "no reason is told: {refused}");
     Ok(())
 }
+
+/// The target agreed to these channels, each with so many bytes of data along with a command.
+fn agreed(lab: &Lab, url: &str, immediate: &[u64]) -> Result<()> {
+    let info: Value = serde_json::from_str(&lab.weft_says(&["--json", "info", url])?)?;
+    let channels = info["srp"]["channels"].as_array().context("nothing is told of channels")?;
+    let told: Vec<_> = channels.iter().filter_map(|channel| channel["immediate_bytes"].as_u64()).collect();
+    ensure!(told == immediate, "{url}: {told:?} bytes of immediate data, not {immediate:?}");
+    ensure!(channels.iter().all(|channel| channel["requests"].as_u64() > Some(0)), "no requests: {info}");
+    Ok(())
+}
+
+/// Bytes of data that our initiator asks to send along with a command, unless it is told otherwise, and ib_srpt takes.
+const IMMEDIATE: u64 = 8192;
 
 /// The URL of the unit of the kernel's target.
 pub(super) fn kernel_unit(lab: &Lab) -> Result<String> {
@@ -255,7 +273,7 @@ fn serve_ram(lab: &Lab) -> Result<Daemon> {
     serve(lab, &volumes, &["ram0", "ram1"])
 }
 
-fn serve_file(lab: &Lab, file: &Path) -> Result<Daemon> {
+pub(super) fn serve_file(lab: &Lab, file: &Path) -> Result<Daemon> {
     let volume = json!({"name": "file", "filename": file, "block_size": 512});
     serve(lab, &[("bdev_aio_create", volume)], &["file"])
 }

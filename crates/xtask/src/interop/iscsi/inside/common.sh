@@ -1,4 +1,5 @@
-# What every script of the protocol shares. Set before it: IQN, PORT, IFACE (default or iser), and where it matters ADDRESS.
+# What every script of the protocol shares. Set before it: IQN, PORT, IFACE (default or iser), and where it matters ADDRESS,
+# and SETTINGS of the node's record.
 INITIATOR=iqn.2026-01.org.weft:guest
 
 start() { # the initiator's daemon, once
@@ -35,7 +36,7 @@ attach() { # plain, checked (with digests) or patient (through an outage)
         login node.session.timeo.replacement_timeout=120 \
             'node.conn[0].timeo.noop_out_interval=1' 'node.conn[0].timeo.noop_out_timeout=2'
         ;;
-    plain) login ;;
+    plain) login ${SETTINGS:-} ;;
     esac
 }
 reset_all() { sg_reset -t "$DEV"; }
