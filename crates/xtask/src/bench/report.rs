@@ -259,6 +259,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn latencies_are_told_of_all_for_whom_they_were_measured() {
+        let column = |name, against| Column { name, against };
+        let figures = |p50_us| vec![Some(Figures { p50_us, ..Figures::of(1.0) })];
+        let report = Report {
+            subject: Subject::Storage,
+            volume: "1G".into(),
+            first: false,
+            columns: vec![column("streams", &[]), column("memory", &[0]), column("silent", &[0])],
+            rows: vec![Row {
+                name: "read",
+                size: 4096,
+                rounds: vec![figures(Some(20.0)), figures(Some(5.0)), figures(None)],
+            }],
+            daemon: None,
+        };
+        let table = report.table();
+        let (_, latencies) = table.split_once("p50 us  ").expect("a second table");
+        let latencies: Vec<_> = latencies.split_whitespace().rev().take(4).collect();
+        assert_eq!(latencies, ["0.250", "5.0", "20.0", "read"], "{table}");
+    }
+
+    #[test]
     fn the_median_is_in_the_middle() {
         assert_eq!(median([3.0, 1.0, 2.0].into_iter()), Some(2.0));
         assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), Some(2.5));
