@@ -1,9 +1,10 @@
-//! The kernel's targets with our initiators, disturbed: packets are lost, and the target ends every queue pair in the middle of
-//! I/O and is gone for a while.
+//! The kernel's targets with our initiators, disturbed: packets are lost, queue pairs go into error in the middle of I/O, and the
+//! target ends every one of them and is gone for a while.
 //!
 //! Weft serves the target's volume on, by NVMe/TCP, to the guest that has it: so it is the kernel's own programs that write, note
 //! what was acknowledged, and look whether it is there.
 
+use super::struck::{End, break_one};
 use super::{iser, lossy, plain, srp};
 use crate::guest::HOST_ADDRESS;
 use crate::interop::iscsi::IQN;
@@ -26,17 +27,24 @@ pub fn scenarios() -> Vec<Scenario> {
     let scenario = |name, about, run| Scenario { name, about, needs_weft: true, run };
     let gone =
         "the kernel's target ends all queue pairs in mid I/O, comes back at once, and later: nothing is lost";
+    let struck =
+        "a queue pair of the kernel's target's and one of our initiator's put into error: nothing is lost";
     let loss = "our initiator and the kernel's target, with one packet of a hundred lost";
     vec![
         scenario("storage-rdma-nvme-target-gone", gone, |lab| disturb(lab, NVMET)),
+        scenario("storage-rdma-nvme-target-struck", struck, |lab| strike(lab, NVMET)),
         scenario("storage-rdma-nvme-target-loss", loss, |lab| lose(lab, NVMET)),
         scenario("storage-rdma-iser-target-lio-gone", gone, |lab| {
             iser::with_lio(lab, |lab| disturb(lab, ISERT))
+        }),
+        scenario("storage-rdma-iser-target-lio-struck", struck, |lab| {
+            iser::with_lio(lab, |lab| strike(lab, ISERT))
         }),
         scenario("storage-rdma-iser-target-lio-loss", loss, |lab| {
             iser::with_lio(lab, |lab| lose(lab, ISERT))
         }),
         scenario("storage-rdma-srp-srpt-gone", gone, |lab| disturb(lab, SRPT)),
+        scenario("storage-rdma-srp-srpt-struck", struck, |lab| strike(lab, SRPT)),
         scenario("storage-rdma-srp-srpt-loss", loss, |lab| lose(lab, SRPT)),
     ]
 }
@@ -60,17 +68,30 @@ const NVMET: Target = Target {
 const ISERT: Target = Target { url: |_| Ok(iser::kernel_unit()), gone: include_str!("inside/isert_gone.sh") };
 const SRPT: Target = Target { url: srp::kernel_unit, gone: include_str!("inside/srpt_gone.sh") };
 
-/// Two writers go on through it all, and it is our initiator that loses its connections: who writes is not told.
+/// The target ends all queue pairs and is gone for a while.
 fn disturb(lab: &Lab, target: Target) -> Result<()> {
+    let pause = Cell::new("0");
+    through(lab, target, || {
+        let script = Script::new("", target.gone).set("NQN", NQN).set("IQN", IQN);
+        lab.inside(&script.set("PAUSE", pause.replace("5"))).map(drop)
+    })
+}
+
+/// A queue pair goes into error, first the target's, then our initiator's.
+fn strike(lab: &Lab, target: Target) -> Result<()> {
+    let next = Cell::new(End::Guest);
+    through(lab, target, || break_one(lab, next.replace(End::Ours)))
+}
+
+/// Two writers go on through it all, and it is our initiator that loses its connections: who writes is not told.
+fn through(lab: &Lab, target: Target, disturb: impl Fn() -> Result<()>) -> Result<()> {
     plain(lab)?;
     let url = (target.url)(lab)?;
     let script = |body| nvme::script_over("tcp", body).set("ADDRESS", HOST_ADDRESS).set("BORNE", "beyond");
-    let pause = Cell::new("0");
-    let take_away = |gateway: &Daemon| {
+    let until_seen = |gateway: &Daemon| {
         let losses = || gateway.said().matches(LOST).count();
         let before = losses();
-        let script = Script::new("", target.gone).set("NQN", NQN).set("IQN", IQN);
-        lab.inside(&script.set("PAUSE", pause.replace("5")))?;
+        disturb()?;
         let end = Instant::now() + LOSS_SEEN;
         while losses() == before {
             ensure!(Instant::now() < end, "our initiator lost no connection: {}", gateway.said());
@@ -78,7 +99,7 @@ fn disturb(lab: &Lab, target: Target) -> Result<()> {
         }
         Ok(())
     };
-    disk::interruption(lab, script, |_| nvme::serve(lab, &["--volume", &url]), take_away)
+    disk::interruption(lab, script, |_| nvme::serve(lab, &["--volume", &url]), until_seen)
 }
 
 /// Our initiator does what it can do while packets are lost.

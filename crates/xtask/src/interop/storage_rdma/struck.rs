@@ -27,8 +27,10 @@ pub fn scenarios() -> Vec<Scenario> {
 
 /// Whose queue pair it is.
 #[derive(Clone, Copy)]
-enum End {
+pub(super) enum End {
+    /// The kernel's.
     Guest,
+    /// Weft's.
     Ours,
 }
 
@@ -43,7 +45,7 @@ fn strike(
 }
 
 /// Puts the queue pair at one end of the last connection into error.
-fn break_one(lab: &Lab, end: End) -> Result<()> {
+pub(super) fn break_one(lab: &Lab, end: End) -> Result<()> {
     for _ in 0..TRIES {
         let said = lab.inside(&Script::new("", include_str!("inside/queue_pair.sh")))?;
         let (number, expected) = said.trim().split_once(' ').context("the guest has no queue pair")?;
