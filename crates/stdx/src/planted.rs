@@ -237,7 +237,8 @@ pub const SRP_BUGS: [Bug; 10] = [
 ];
 
 /// The bugs of iSER's machines, but for those that iSCSI has, whatever carries it.
-pub const ISER_BUGS: [Bug; 10] = [
+pub const ISER_BUGS: [Bug; 11] = [
+    Bug::AbortedTakenForDone,
     Bug::WindowOverrun,
     Bug::UnexpectedUncounted,
     Bug::WindowReckonedEarly,
@@ -276,7 +277,8 @@ pub const NVME_BUGS: [Bug; 17] = [
 ];
 
 /// The bugs of volumes and of iSCSI's machines.
-pub const ISCSI_BUGS: [Bug; 20] = [
+pub const ISCSI_BUGS: [Bug; 21] = [
+    Bug::AbortedTakenForDone,
     Bug::FlushForgotten,
     Bug::FuaForgotten,
     Bug::BlockOffByOne,

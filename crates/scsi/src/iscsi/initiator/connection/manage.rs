@@ -7,6 +7,7 @@ use super::tasks::{Ends, Kind, Task};
 use super::{Answer, Connection, Ending, Refused};
 use core::time::Duration;
 use stdx::env::Env;
+use stdx::planted::{Bug, planted};
 use stdx::time::Time;
 use wire::iscsi::{RESERVED_TAG, Serial, TaskFunction, TaskResponse, TaskResult};
 use wire::scsi::{Lun, Status};
@@ -72,8 +73,9 @@ impl Connection {
         let Some(task) = self.tasks.get_mut(slot) else { return };
         (task.sequence, task.queued) = (None, None);
         task.missing.clear();
-        let status = Some(Status::TaskAborted as u8);
-        task.answer = Some(Answer::Command(Ending { status, sense: None, moved: 0, is_exact: false }));
+        let is_done = planted(Bug::AbortedTakenForDone);
+        let status = Some(if is_done { Status::Good } else { Status::TaskAborted } as u8);
+        task.answer = Some(Answer::Command(Ending { status, sense: None, moved: 0, is_exact: is_done }));
     }
 
     fn insert_management(&mut self, env: &dyn Env, token: u64, lun: Lun, ends: Ends) -> Result<u16, Refused> {
