@@ -1,11 +1,11 @@
-//! The kernel's targets with our initiators, disturbed: packets are lost, queue pairs go into error in the middle of I/O, and the
-//! target ends every one of them and is gone for a while.
+//! The kernel's targets with our initiators, disturbed: packets are lost, the cable is out, queue pairs go into error in the middle
+//! of I/O, and the target ends every one of them and is gone for a while.
 //!
 //! Weft serves the target's volume on, by NVMe/TCP, to the guest that has it: so it is the kernel's own programs that write, note
 //! what was acknowledged, and look whether it is there.
 
 use super::struck::{End, break_one};
-use super::{iser, lossy, plain, srp};
+use super::{iser, lossy, plain, pull_cable, srp};
 use crate::guest::HOST_ADDRESS;
 use crate::interop::iscsi::IQN;
 use crate::interop::iscsi::target::use_it;
@@ -29,10 +29,12 @@ pub fn scenarios() -> Vec<Scenario> {
         "the kernel's target ends all queue pairs in mid I/O, comes back at once, and later: nothing is lost";
     let struck =
         "a queue pair of the kernel's target's and one of our initiator's put into error: nothing is lost";
+    let cable = "the cable between our initiator and the kernel's target out for 8 s, twice during I/O: nothing is lost";
     let loss = "our initiator and the kernel's target, with one packet of a hundred lost";
     vec![
         scenario("storage-rdma-nvme-target-gone", gone, |lab| disturb(lab, NVMET)),
         scenario("storage-rdma-nvme-target-struck", struck, |lab| strike(lab, NVMET)),
+        scenario("storage-rdma-nvme-target-cable", cable, |lab| pull(lab, NVMET)),
         scenario("storage-rdma-nvme-target-loss", loss, |lab| lose(lab, NVMET)),
         scenario("storage-rdma-iser-target-lio-gone", gone, |lab| {
             iser::with_lio(lab, |lab| disturb(lab, ISERT))
@@ -40,11 +42,15 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario("storage-rdma-iser-target-lio-struck", struck, |lab| {
             iser::with_lio(lab, |lab| strike(lab, ISERT))
         }),
+        scenario("storage-rdma-iser-target-lio-cable", cable, |lab| {
+            iser::with_lio(lab, |lab| pull(lab, ISERT))
+        }),
         scenario("storage-rdma-iser-target-lio-loss", loss, |lab| {
             iser::with_lio(lab, |lab| lose(lab, ISERT))
         }),
         scenario("storage-rdma-srp-srpt-gone", gone, |lab| disturb(lab, SRPT)),
         scenario("storage-rdma-srp-srpt-struck", struck, |lab| strike(lab, SRPT)),
+        scenario("storage-rdma-srp-srpt-cable", cable, |lab| pull(lab, SRPT)),
         scenario("storage-rdma-srp-srpt-loss", loss, |lab| lose(lab, SRPT)),
     ]
 }
@@ -83,11 +89,23 @@ fn strike(lab: &Lab, target: Target) -> Result<()> {
     through(lab, target, || break_one(lab, next.replace(End::Ours)))
 }
 
+/// The cable is out for a while, which our initiator may bear or lose its connections by.
+fn pull(lab: &Lab, target: Target) -> Result<()> {
+    plain(lab)?;
+    let url = (target.url)(lab)?;
+    let out = |_: &Daemon| pull_cable(lab, Duration::from_secs(8));
+    disk::interruption(lab, writers, |_| nvme::serve(lab, &["--volume", &url]), out)
+}
+
+/// What the writers do, to whom Weft serves on what it has of the target.
+fn writers(body: &'static str) -> Script {
+    nvme::script_over("tcp", body).set("ADDRESS", HOST_ADDRESS).set("BORNE", "beyond")
+}
+
 /// Two writers go on through it all, and it is our initiator that loses its connections: who writes is not told.
 fn through(lab: &Lab, target: Target, disturb: impl Fn() -> Result<()>) -> Result<()> {
     plain(lab)?;
     let url = (target.url)(lab)?;
-    let script = |body| nvme::script_over("tcp", body).set("ADDRESS", HOST_ADDRESS).set("BORNE", "beyond");
     let until_seen = |gateway: &Daemon| {
         let losses = || gateway.said().matches(LOST).count();
         let before = losses();
@@ -99,7 +117,7 @@ fn through(lab: &Lab, target: Target, disturb: impl Fn() -> Result<()>) -> Resul
         }
         Ok(())
     };
-    disk::interruption(lab, script, |_| nvme::serve(lab, &["--volume", &url]), until_seen)
+    disk::interruption(lab, writers, |_| nvme::serve(lab, &["--volume", &url]), until_seen)
 }
 
 /// Our initiator does what it can do while packets are lost.
