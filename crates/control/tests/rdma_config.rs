@@ -4,7 +4,7 @@
 mod common;
 
 use common::instance::Instance;
-use control::config::{Config, Entry, load};
+use control::config::{Config, Entry};
 use serde_json::{Value, json};
 
 const NQN: &str = "nqn.2026-11.org.weft:rdma";
@@ -31,7 +31,7 @@ fn storage_over_rdma_is_loaded_as_it_was_saved() {
         let transports = transports(&saved);
         assert_eq!(transports, ["TCP", "RDMA"], "SPDK, which has none unasked, can load it as well");
         let second = Instance::start();
-        load(&second.dispatcher, &saved).await.expect("it can be loaded");
+        second.done("load_config", serde_json::to_value(&saved).expect("JSON")).await;
         assert_eq!(second.save().await, saved);
         assert_eq!(second.describe().await, before);
         assert_eq!(controllers(&second).await, attached);
