@@ -198,6 +198,8 @@ pub enum Bug {
     UnaskedDataMiscounted,
     /// A command that was aborted counts as done.
     AbortedTakenForDone,
+    /// A target port lets in who is not on its list.
+    ListIgnored,
     /// An initiator sends a command more than the target's window has room for.
     WindowOverrun,
     /// An initiator sends PDUs that the target does not expect without counting them.
@@ -223,7 +225,8 @@ pub const NVME_RDMA_BUGS: [Bug; 8] = [
 ];
 
 /// The bugs of SRP's machines.
-pub const SRP_BUGS: [Bug; 10] = [
+pub const SRP_BUGS: [Bug; 11] = [
+    Bug::ListIgnored,
     Bug::RequestLimitOverrun,
     Bug::CreditLost,
     Bug::DeadKeyTold,

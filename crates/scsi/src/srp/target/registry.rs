@@ -2,6 +2,7 @@
 
 use crate::target::DeviceKey;
 use std::collections::{BTreeMap, BTreeSet};
+use stdx::planted::{Bug, planted};
 use thiserror::Error;
 use wire::srp::PortId;
 
@@ -99,7 +100,7 @@ impl Access {
     pub fn admits(&self, initiator: PortId) -> bool {
         match self {
             Self::Any => true,
-            Self::Only(initiators) => initiators.contains(&initiator),
+            Self::Only(initiators) => initiators.contains(&initiator) || planted(Bug::ListIgnored),
         }
     }
 

@@ -27,6 +27,8 @@ use verbs::{Connections, Provider};
 pub(super) struct RemoteClient {
     address: IpAddr,
     options: Options,
+    /// How it comes at first, if that is not the way.
+    stranger: Option<Options>,
     device: Option<SoftDevice>,
     /// The one that is attached, and those that were let go; each with the upper half of its owners' numbers.
     remote: Option<(u64, Remote)>,
@@ -44,6 +46,7 @@ impl RemoteClient {
         Self {
             address,
             options,
+            stranger: None,
             device: None,
             remote: None,
             leaving: Vec::new(),
@@ -52,6 +55,11 @@ impl RemoteClient {
             disks: Disks::default(),
             events: Vec::new(),
         }
+    }
+
+    /// The same, that comes as a stranger first, who is not let in.
+    pub(super) fn first_as(self, stranger: Options) -> Self {
+        Self { stranger: Some(stranger), ..self }
     }
 
     /// Has the initiators do what there is to do.
@@ -149,7 +157,9 @@ impl Using for RemoteClient {
         self.device.get_or_insert_with(|| SoftDevice::open(env, DEVICE, config).expect("a socket"));
         self.attached += 1;
         let owner = Owner(self.attached << PLACE_SHIFT);
-        self.remote = Some((self.attached, Remote::connect(env, owner, &self.options)));
+        let stranger = self.stranger.take();
+        let options = stranger.as_ref().unwrap_or(&self.options);
+        self.remote = Some((self.attached, Remote::connect(env, owner, options)));
         if self.asking.is_none() {
             self.asking = Asking::begin(env, &self.options);
         }

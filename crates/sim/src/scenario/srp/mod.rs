@@ -88,7 +88,9 @@ impl Terms {
         let local = World::address(Client::node(number));
         let options = self.options.clone();
         let options = InitiatorOptions { initiator: port_of(number), local: Some(local), ..options };
-        RemoteClient::new(local, Options::Srp(Box::new(options)))
+        let stranger = InitiatorOptions { initiator: port_of(CLIENTS_MAX + number), ..options.clone() };
+        let client = RemoteClient::new(local, Options::Srp(Box::new(options)));
+        if self.is_listed { client.first_as(Options::Srp(Box::new(stranger))) } else { client }
     }
 }
 
