@@ -108,10 +108,12 @@ impl Shared {
             let may_lead = leads || state.leader.is_none();
             let is_watched = state.leader.is_some_and(|leader| leader.sleep == Sleep::Watching);
             let is_looker = (may_lead || is_watched) && is_alone;
+            let looks_on = is_looker || looks < LOOKS_BESIDE && state.followers.is_empty();
             // Whoever leads and woke another leaves the looking to it, and who looks beside lets it run: it may need this very processor.
             let gives_lead = may_lead && has_woken;
-            state = if state.is_awake() && !gives_lead && (is_looker || looks < LOOKS_BESIDE) {
-                let is_needed = state.roused > 0;
+            state = if state.is_awake() && !gives_lead && looks_on {
+                let has_others = looks.is_multiple_of(LOOKS_BETWEEN) && !state.followers.is_empty();
+                let is_needed = state.roused > 0 || has_others;
                 drop(state);
                 match is_needed {
                     true => std::thread::yield_now(),
@@ -228,5 +230,7 @@ fn follow<'a>(mut state: MutexGuard<'a, State>, socket: Key, until: Option<Time>
 const WATCH: Duration = Duration::from_millis(1);
 /// How long a follower sleeps without looking itself, at most.
 const FOLLOW: Duration = Duration::from_millis(500);
-/// Looks of one who waits beside another that leads, before it follows.
+/// After so many looks the processor is offered to threads that are about to handle what they got, where there are several.
+const LOOKS_BETWEEN: u32 = 8;
+/// Looks of one who waits beside another that leads, before it follows; of more than two, all but one follow at once.
 const LOOKS_BESIDE: u32 = 32;
