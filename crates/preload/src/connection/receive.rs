@@ -159,8 +159,10 @@ impl Request {
 impl Connection {
     /// Does a call that receives: from the memory that both ends share, or as the program has it, by TCP.
     pub fn take(self, fd: c_int, request: Request, call: &mut dyn FnMut() -> isize) -> isize {
-        // Only TCP waits for bytes that it leaves where they are.
-        if request.flags & (MSG_PEEK | MSG_WAITALL | MSG_DONTWAIT) == MSG_PEEK | MSG_WAITALL {
+        // Only TCP waits for bytes that it leaves where they are. Where all of them have come it need not wait, and the peer, of whom they
+        // would have to come once more, may do nothing with the connection for long.
+        let is_all_seen = request.flags & (MSG_PEEK | MSG_WAITALL | MSG_DONTWAIT) == MSG_PEEK | MSG_WAITALL;
+        if is_all_seen && !self.holds(request.len()) {
             errno::kept(|| self.leave_alone(fd, Reason::Option));
         }
         if self.phase() == Phase::Met {

@@ -9,6 +9,7 @@ use super::{Connection, transmit::Source};
 use crate::memory::Memory;
 use crate::{errno, next, pace, process};
 use carrier::{End, Reader, UNREAD_MAX, Writer};
+use launch::page::Phase;
 use libc::{MSG_PEEK, c_int};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -257,6 +258,12 @@ impl Connection {
     pub(super) fn has_bytes(self) -> bool {
         self.with_reader(|reader, _| reader.unread() > 0 || reader.is_ended()).unwrap_or(true)
             || self.has_flag(GONE | READ_SHUT)
+    }
+
+    /// Is what we receive the carrier's, and are so many bytes there?
+    pub(super) fn holds(self, len: usize) -> bool {
+        let is_there = || self.with_reader(|reader, _| reader.unread() >= len as u64);
+        self.phase() == Phase::Met && self.is_read_by_carrier() && is_there() == Some(true)
     }
 
     /// Is there room to write, or nobody to write to?

@@ -35,7 +35,12 @@ pub fn wait(set: &mut [pollfd], timeout: Option<Duration>, mask: *const sigset_t
         let waiters = Waiters::enter(set);
         let is_ready = errno::kept(|| is_any_carried_ready(set));
         if is_ready && is_all_carried(set) {
-            return errno::kept(|| tell(set, &[]));
+            let ready = errno::kept(|| tell(set, &[]));
+            if ready > 0 {
+                return ready;
+            }
+            // The peer has taken back what was there, and sends it by TCP.
+            continue;
         }
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
         let may_wait = !is_ready && left != Some(Duration::ZERO);

@@ -2,7 +2,7 @@
 
 use super::poll;
 use libc::{POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, c_int, c_short, fd_set, pollfd, sigset_t};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The three sets of a call.
 #[derive(Debug)]
@@ -40,20 +40,39 @@ impl Sets {
 
     /// Waits as pselect does.
     pub fn wait(&self, entries: &mut [pollfd], timeout: Option<Duration>, mask: *const sigset_t) -> c_int {
-        let answer = poll::wait(entries, timeout, mask);
-        if answer < 0 {
-            return answer;
+        // Later than any time is never.
+        let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            let answer = poll::wait(entries, left, mask);
+            if answer < 0 {
+                return answer;
+            }
+            if entries.iter().any(|entry| entry.revents & libc::POLLNVAL != 0) {
+                crate::errno::set(libc::EBADF);
+                return -1;
+            }
+            if answer == 0 || entries.iter().any(|entry| self.is_any_ready(entry)) {
+                return self.tell(entries);
+            }
+            // Poll tells of ends that no set asks for: who has such a one is left out, as numbers below 0 are.
+            entries.iter_mut().filter(|entry| entry.revents != 0).for_each(|entry| entry.fd = !entry.fd);
         }
-        if entries.iter().any(|entry| entry.revents & libc::POLLNVAL != 0) {
-            crate::errno::set(libc::EBADF);
-            return -1;
-        }
+    }
+
+    fn is_any_ready(&self, entry: &pollfd) -> bool {
+        (0..3).any(|set| entry.fd >= 0 && self.has(set, entry.fd) && entry.revents & READY[set] != 0)
+    }
+
+    /// Leaves in the sets who is ready; the answer is how many there are in all.
+    fn tell(&self, entries: &[pollfd]) -> c_int {
         let mut ready = 0;
         for entry in entries {
+            let fd = entry.fd.max(!entry.fd);
             for (set, events) in READY.into_iter().enumerate() {
-                if self.has(set, entry.fd) {
+                if self.has(set, fd) {
                     let is_ready = entry.revents & events != 0;
-                    self.put(set, entry.fd, is_ready);
+                    self.put(set, fd, is_ready);
                     ready += c_int::from(is_ready);
                 }
             }
@@ -71,5 +90,41 @@ impl Sets {
             // SAFETY: as above.
             unsafe { libc::FD_CLR(fd, self.sets[set]) };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::mem::zeroed;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+    use std::ptr::{null, null_mut};
+
+    #[test]
+    fn an_end_that_nobody_asks_for_makes_nobody_wait_shorter() {
+        let (here, there) = UnixStream::pair().expect("two sockets");
+        let fd = here.as_raw_fd();
+        drop(there);
+        // SAFETY: sets of nobody.
+        let [mut exceptional, mut readable]: [fd_set; 2] = unsafe { zeroed() };
+        // SAFETY: sets on our stack, which the descriptor is small enough for.
+        unsafe { libc::FD_SET(fd, &mut exceptional) };
+        // SAFETY: as above.
+        let sets = unsafe { Sets::new(fd + 1, [null_mut(), null_mut(), &mut exceptional]) };
+        let (begun, span) = (Instant::now(), Duration::from_millis(30));
+        assert_eq!(sets.wait(&mut sets.entries(), Some(span), null()), 0);
+        assert!(begun.elapsed() >= span);
+        // SAFETY: as above.
+        let is_left = unsafe { libc::FD_ISSET(fd, &exceptional) };
+        assert!(!is_left, "nobody is ready");
+        // SAFETY: as above.
+        unsafe {
+            libc::FD_SET(fd, &mut exceptional);
+            libc::FD_SET(fd, &mut readable);
+        }
+        // SAFETY: as above.
+        let sets = unsafe { Sets::new(fd + 1, [&mut readable, null_mut(), &mut exceptional]) };
+        assert_eq!(sets.wait(&mut sets.entries(), None, null()), 1, "an end is read");
     }
 }

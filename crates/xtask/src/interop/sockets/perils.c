@@ -2,9 +2,10 @@
 // call, processes that end at once. Clients of ways.c's server, with TCP's answers.
 #include "ways.h"
 #include <pthread.h>
+#include <sched.h>
 #include <sys/time.h>
 
-enum { SPARES = 150, CANCELLED = 200, HELD = 300, FORKS = 80, CUT = 400000 };
+enum { SPARES = 150, CANCELLED = 200, HELD = 300, FORKS = 80, CUT = 400000, TAKEN_BACK = 600 };
 
 // What is to be looked at is waited for until all of it is there, and stays.
 static void peeked(void) {
@@ -116,6 +117,49 @@ static void cancelled(void) {
 
 static volatile int is_reading;
 
+// Waits in one of three ways for a line, for which there is a minute, and answers it.
+static void *answers_in_time(void *way) {
+    struct pollfd entry = {.fd = shared_fd, .events = POLLIN};
+    struct epoll_event event = {.events = EPOLLIN};
+    struct timeval minute = {60, 0};
+    fd_set readable;
+    int set = epoll_create1(0), told;
+    check(epoll_ctl(set, EPOLL_CTL_ADD, shared_fd, &event) == 0, "epoll_ctl");
+    FD_ZERO(&readable);
+    FD_SET(shared_fd, &readable);
+    is_reading = 1;
+    switch (*(int *)way) {
+        case 0: told = poll(&entry, 1, 60000); break;
+        case 1: told = select(shared_fd + 1, &readable, NULL, NULL, &minute); break;
+        default: told = epoll_wait(set, &event, 1, 60000);
+    }
+    check(told == 1, "who may wait for a minute was told of nothing");
+    expect(shared_fd, "ask\n"), put(shared_fd, "say\n", 4);
+    // What it has sent may have to be sent once more, and that is done in its calls.
+    expect(shared_fd, "end\n");
+    close(set);
+    return NULL;
+}
+
+// What was written, and is sent by TCP instead since its writer goes back to that, is there for who waits.
+static void taken_back(void) {
+    for (int turn = 0; turn < TAKEN_BACK; turn++) {
+        int pair[2], way = turn % 3;
+        char got[4];
+        pthread_t thread;
+        meet(pair);
+        shared_fd = pair[1], is_reading = 0;
+        check(pthread_create(&thread, NULL, answers_in_time, &way) == 0, "a thread");
+        while (!is_reading) sched_yield();
+        for (volatile int spin = turn * 37 % 5000; spin > 0; spin--) {}
+        put(pair[0], "ask\n", 4);
+        check(recv(pair[0], got, 4, MSG_PEEK | MSG_WAITALL) == 4 && !memcmp(got, "say\n", 4), "what was to be seen");
+        put(pair[0], "end\n", 4);
+        pthread_join(thread, NULL);
+        close(pair[0]), close(pair[1]);
+    }
+}
+
 static void *reads(void *answer) {
     char got[8];
     is_reading = 1;
@@ -219,7 +263,7 @@ int main(int count, char **words) {
     snprintf(port_text, sizeof port_text, "%s", words[2]);
     struct { const char *name; void (*play)(void); } parts[] = {
         {"peeked", peeked}, {"cut", cut}, {"ended", ended}, {"cancelled", cancelled}, {"closed", closed},
-        {"interrupted", interrupted}, {"left", left},
+        {"taken-back", taken_back}, {"interrupted", interrupted}, {"left", left},
     };
     for (size_t index = 0; index < sizeof parts / sizeof *parts; index++)
         if (!strcmp(words[1], parts[index].name)) return parts[index].play(), 0;

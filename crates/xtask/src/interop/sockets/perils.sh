@@ -3,7 +3,7 @@ cc -O1 -Wall -o ways ways.c
 cc -O1 -Wall -pthread -o perils perils.c
 start ./ways serve 16476
 listening 16476
-for part in peeked cut ended cancelled closed interrupted; do
+for part in peeked cut ended cancelled closed taken-back interrupted; do
     say $part
     client timeout 120 "$PWD/perils" $part 16476
 done
