@@ -110,7 +110,7 @@ fn serve_kernel(machine: &Machine) -> Result<Peer> {
     let address = peer.address(TARGET);
     run(machine, &format!("NIC=eth0 ADDRESS={address} RXE=rxe0\n{DEVICE}"))?;
     let set = format!("ADDRESS={address} NQN={} IQN={} TRANSPORT=rdma", peer.nqn(), peer.iqn());
-    let said = run(
+    run(
         machine,
         &[
             "set -eu -o pipefail\n",
@@ -121,7 +121,7 @@ fn serve_kernel(machine: &Machine) -> Result<Peer> {
         ]
         .concat(),
     )?;
-    let guid = said.lines().find_map(|line| line.strip_prefix("service ")).context("no service GUID")?;
+    let guid = run(machine, "cat /sys/module/ib_srpt/parameters/srpt_service_guid")?;
     peer.srp = format!("{:0>16}", guid.trim().trim_start_matches("0x"));
     Ok(peer)
 }
