@@ -57,7 +57,7 @@ impl Config {
             limits: Limits::default(),
             window_packets: 512,
             ack_every_packets: 64,
-            ack_delay: Duration::from_micros(20),
+            ack_delay: Duration::from_micros(200),
             burst_packets: 64,
             runs_per_turn: 32,
             partition_key: roce::DEFAULT_PARTITION_KEY,

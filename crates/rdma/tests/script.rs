@@ -42,24 +42,27 @@ fn a_request_that_is_right_is_acknowledged() {
 
 #[test]
 fn who_sends_on_is_acknowledged_once_and_who_waits_at_once() {
-    let mut script = Script::with(|config| Config { credits: false, ..config });
-    for psn in 0..2 {
+    // A turn is a third of that.
+    let ack_delay = Duration::from_micros(30);
+    let mut script = Script::with(|config| Config { credits: false, ack_delay, ..config });
+    for psn in 0..3 {
         script.put(Opcode::RcSendOnly, psn, Extension::Plain, &[1]);
         script.turn();
     }
     assert_eq!(script.answers(), []);
-    script.settle();
-    assert_eq!(script.answers(), [(1, Syndrome::ACK, 2)]);
+    script.turn();
+    assert_eq!(script.answers(), [(2, Syndrome::ACK, 3)]);
     // A peer that waits is waited for once.
-    script.put(Opcode::RcSendOnly, 2, Extension::Plain, &[1]);
+    script.put(Opcode::RcSendOnly, 3, Extension::Plain, &[1]);
     script.turn();
     assert_eq!(script.answers(), []);
     script.settle();
-    assert_eq!(script.answers(), [(2, Syndrome::ACK, 3)]);
-    script.put(Opcode::RcSendOnly, 3, Extension::Plain, &[1]);
-    script.turn();
-    script.turn();
     assert_eq!(script.answers(), [(3, Syndrome::ACK, 4)]);
+    script.post_receive();
+    script.put(Opcode::RcSendOnly, 4, Extension::Plain, &[1]);
+    script.turn();
+    script.turn();
+    assert_eq!(script.answers(), [(4, Syndrome::ACK, 5)]);
 }
 
 #[test]
@@ -296,7 +299,7 @@ fn answers_to_what_was_not_asked_change_nothing() {
 
 #[test]
 fn acknowledgements_tell_how_many_receives_there_are() {
-    let mut script = Script::with(|config| config);
+    let mut script = Script::with(|config| Config { ack_delay: Duration::ZERO, ..config });
     script.send(Opcode::RcSendOnly, 0, Extension::Plain, &[1]);
     assert_eq!(script.answers(), [(0, Syndrome::Ack { credits: 3 }, 1)]);
     script.post_receive();
