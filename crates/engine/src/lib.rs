@@ -8,6 +8,7 @@
 
 mod discoveries;
 pub mod disks;
+mod ending;
 pub mod fabric;
 mod handle;
 mod hosts;

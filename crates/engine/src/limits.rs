@@ -1,6 +1,7 @@
 //! How much a shard may hold: every limit of the engine, in one place.
 
 use crate::fabric::DeviceOptions;
+use core::time::Duration;
 use nvme::target::{rdma, tcp};
 use stdx::mem::MemoryLimits;
 
@@ -34,6 +35,8 @@ pub struct Limits {
     pub iscsi: scsi::iscsi::target::Limits,
     /// What iSER allows on each device.
     pub iser: scsi::iscsi::target::iser::Limits,
+    /// How long peers have to take what they asked for, once an orderly end was asked for.
+    pub drain: Duration,
 }
 
 impl Default for Limits {
@@ -53,6 +56,7 @@ impl Default for Limits {
             device: DeviceOptions::default(),
             iscsi,
             iser: scsi::iscsi::target::iser::Limits::default(),
+            drain: Duration::from_secs(5),
         }
     }
 }

@@ -90,6 +90,7 @@ impl Shard {
             self.target.deadline(),
             self.nvmf_deadline(),
             self.srp.deadline(),
+            self.ending_deadline(),
             self.relieved.then_some(Time::ZERO),
         ];
         parts.into_iter().fold(None, earliest)

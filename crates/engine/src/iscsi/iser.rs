@@ -31,6 +31,11 @@ impl Iscsi {
         self.server.drain(env, &mut self.target);
     }
 
+    /// All connections end now.
+    pub(crate) fn close(&mut self, env: &mut dyn Env) {
+        self.server.close(env, &mut self.target);
+    }
+
     pub(crate) fn is_drained(&self) -> bool {
         self.server.is_drained() && self.iser.is_drained()
     }

@@ -53,6 +53,15 @@ impl Shard {
         });
     }
 
+    /// All connections end now.
+    pub(crate) fn close_nvmf(&mut self, env: &mut dyn Env) {
+        let Self { target, lanes, nvmf_rdma, devices, server, .. } = self;
+        server.close(env, &mut lanes.of(target, STREAMS));
+        nvmf_rdma.each(devices, |place, server, device| {
+            server.close(env, device, &mut lanes.of(target, place.tag()));
+        });
+    }
+
     pub(crate) fn is_nvmf_drained(&self) -> bool {
         self.server.is_drained() && self.nvmf_rdma.is_drained()
     }

@@ -40,6 +40,14 @@ impl Srp {
         });
     }
 
+    /// All channels end now.
+    pub(crate) fn close(&mut self, env: &mut dyn Env, devices: &mut Devices) {
+        let Self { servers, target, lanes, .. } = self;
+        servers.each(devices, |place, server, device| {
+            server.close(env, device, &mut lanes.of(target, place.tag()));
+        });
+    }
+
     pub(crate) fn is_drained(&self) -> bool {
         self.servers.is_drained()
     }

@@ -83,6 +83,34 @@ fn a_second_signal_ends_it_at_once() {
     client.wait().unwrap();
 }
 
+/// Stopped processes keep their connections, and neither take nor acknowledge anything.
+#[test]
+fn clients_that_stand_still_hold_its_end_up_for_a_while_alone() {
+    let daemon = Daemon::start_everywhere(&["--ram", "64MiB"]);
+    let iscsi = daemon.disk(0);
+    let over = [
+        daemon.url(1),
+        daemon.rdma_url(1),
+        iscsi.clone(),
+        iscsi.replace("iscsi:", "iser:"),
+        daemon.srp_url(0),
+    ];
+    let read = ["--pattern", "read", "--size", "128K", "--depth", "32", "--seconds", "60"];
+    let mut clients: Vec<_> = over.iter().map(|url| spawn(&[&["bench", url][..], &read].concat())).collect();
+    std::thread::sleep(Duration::from_millis(500));
+    let is_there = |client: &mut std::process::Child| client.try_wait().unwrap().is_none();
+    assert!(clients.iter_mut().all(is_there), "each has come in");
+    clients.iter().for_each(|client| signal(client.id(), "STOP"));
+
+    let began = Instant::now();
+    assert_eq!(daemon.stop(), Some(0));
+    let took = began.elapsed();
+    clients.iter_mut().for_each(|client| client.kill().unwrap());
+    clients.iter_mut().for_each(|client| assert!(!client.wait().unwrap().success()));
+    assert!(took > Duration::from_secs(5), "peers have five seconds to take their answers, not {took:?}");
+    assert!(took < Duration::from_secs(13), "it ended after {took:?}");
+}
+
 fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let until = Instant::now() + Duration::from_secs(20);
     while !condition() {

@@ -190,11 +190,15 @@ impl Server {
         self.leave_all(&mut Parts { env, device, executor }, idle);
     }
 
-    /// Ends every channel now. The server must still be polled until [`Server::is_drained`].
+    /// Ends every channel now, without a word. The server must still be polled until [`Server::is_drained`].
     pub fn close(&mut self, env: &mut dyn Env, device: &mut dyn Device, executor: &mut dyn Executor) {
         self.stop_listening(device);
-        let all: Vec<Key> = self.channels.iter().map(|(key, _)| key).collect();
-        self.leave_all(&mut Parts { env, device, executor }, all);
+        let all: Vec<(Key, Key)> = self.channels.iter().map(|(key, it)| (key, it.connection)).collect();
+        let parts = &mut Parts { env, device, executor };
+        for (key, connection) in all {
+            self.with(parts, key, |channel, cx| channel.end(cx));
+            self.endpoint.disconnect(parts.env, parts.device, connection);
+        }
     }
 
     fn stop_listening(&mut self, device: &mut dyn Device) {
