@@ -165,7 +165,11 @@ impl Shared {
                 return (Status::Ok, io.data);
             }
             Op::Write => {
-                env.mem().copy(here, io.data);
+                if self.geometry.get().bytes() > CACHED_MAX {
+                    env.mem().put_away(here, io.data);
+                } else {
+                    env.mem().copy(here, io.data);
+                }
                 self.touch(env, region, offset, len);
             }
             Op::Flush => {}
@@ -194,6 +198,9 @@ impl Shared {
 /// The longest range that is filled with zeros when it is to stay, in bytes. Longer ones are given back even so: filling
 /// them would hold up the shard and make a sparse volume a full one.
 const FILL_MAX: u64 = 64 << 10;
+
+/// The largest volume, in bytes, that a processor's cache may hold, so that what is written to it is best left there.
+const CACHED_MAX: u64 = 32 << 20;
 
 /// Bytes of a page: space is given back in these.
 const PAGE: u64 = 4096;
