@@ -253,7 +253,7 @@ impl Connection {
     pub fn has_unread(&self) -> bool {
         match &self.carrier {
             Carrier::Stream(_) => self.unread,
-            Carrier::Rdma(rdma) => !self.has_ended() && rdma.wants_device(self.has_pong_credit()),
+            Carrier::Rdma(rdma) => !self.has_ended() && rdma.wants_device(|| self.has_pong_credit()),
         }
     }
 

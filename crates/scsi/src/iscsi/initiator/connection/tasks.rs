@@ -193,7 +193,12 @@ impl Tasks {
     pub fn iter(&self) -> impl Iterator<Item = (u16, &Task)> {
         let places = self.slots.iter().enumerate();
         let tasks = places.filter_map(|(slot, place)| place.task.as_ref().map(|task| (slot as u16, task)));
-        tasks.take(self.slots.len() - self.free.len())
+        tasks.take(self.len())
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
     }
 }
 

@@ -122,10 +122,10 @@ impl Rdma {
         self.waiting.len() < self.waiting_max
     }
 
-    /// True if there is something to do that needs the device. `credit`: answers to signs of life may be sent.
-    pub(super) fn wants_device(&self, credit: bool) -> bool {
-        let has_pongs = credit && !self.pongs.is_empty();
-        self.connection.is_none() || !self.stalled && (has_pongs || !self.waiting.is_empty())
+    /// True if there is something to do that needs the device. `has_credit`: answers to signs of life may be sent.
+    pub(super) fn wants_device(&self, has_credit: impl FnOnce() -> bool) -> bool {
+        let has_pongs = || !self.pongs.is_empty() && has_credit();
+        self.connection.is_none() || !self.stalled && (!self.waiting.is_empty() || has_pongs())
     }
 
     /// A PDU whose data, if any, lies in memory of the task at a place.

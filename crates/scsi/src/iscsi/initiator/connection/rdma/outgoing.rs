@@ -150,7 +150,7 @@ impl Connection {
             let Carrier::Rdma(rdma) = &self.carrier else { return Ok(()) };
             let Some(message) = rdma.waiting.get(rdma.opened) else { return Ok(()) };
             // Closing the memory of each command that is outstanding needs room, too, and so do the messages that are opened.
-            let reserved = self.tasks.iter().count() + rdma.opened + POSTS_EACH;
+            let reserved = self.tasks.len() + rdma.opened + POSTS_EACH;
             let room = rdma.connection.map_or(0, |connection| cx.endpoint.room(connection));
             if (room as usize) < reserved {
                 return Err(PostError::Full);
@@ -222,10 +222,11 @@ impl Connection {
 
     /// Answers signs of life, as far as the target has room for that.
     fn post_pongs(&mut self, cx: &mut Context<'_>) {
-        while self.has_pong_credit()
-            && let Some(rdma) = self.rdma_mut()
+        while let Carrier::Rdma(rdma) = &self.carrier
             && let (Some(&bhs), Some(connection)) = (rdma.pongs.front(), rdma.connection)
+            && self.has_pong_credit()
         {
+            let Some(rdma) = self.rdma_mut() else { return };
             let message = Message { bhs, body: Body::Text(Vec::new()) };
             if rdma.post(cx, connection, &message, Opens::Nothing).is_err() {
                 rdma.stalled = true;
