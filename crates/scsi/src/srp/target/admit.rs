@@ -277,7 +277,7 @@ impl Channel {
         // The buffer comes first: what was performed must be answered.
         let buffer = match wanted {
             0 => Span::EMPTY,
-            wanted => match cx.env.mem().take(wanted as usize) {
+            wanted => match self.answer_buffer(cx, wanted) {
                 Some(buffer) => buffer,
                 None => return false,
             },
