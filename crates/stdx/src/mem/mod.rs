@@ -16,6 +16,7 @@
 
 mod buffers;
 mod cache;
+mod copies;
 mod counting;
 mod distance;
 mod memory;
