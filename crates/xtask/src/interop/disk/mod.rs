@@ -53,6 +53,7 @@ pub fn interruption(
     for _ in 0..2 {
         sleep(Duration::from_secs(3));
         interrupt(&daemon)?;
+        lab.inside(&script(include_str!("inside/outage_over.sh")).within(180))?;
     }
     lab.inside(&script(include_str!("inside/outage_ends.sh")).within(300))?;
     daemon.finish()
