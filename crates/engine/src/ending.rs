@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   No --drain--> Draining --its time is over--> Closing
-//!                     \                             |
+//!                     \                              |
 //!                      `---- nobody is connected ----+---> Flushing --> Done
 //! ```
 

@@ -16,25 +16,31 @@ impl Memory {
     /// Copies all of `src` to the start of `dst`, which is as long or longer. They may overlap.
     #[inline]
     pub fn copy(&mut self, dst: Span, src: Span) {
+        if self.are_readers_far && src.len() >= PAST_MIN && self.is_outward(dst, src) {
+            return self.copy_past(dst, src);
+        }
         let (to, from) = (self.at_to_write(dst.first(src.len())), self.at(src));
         self.copied += src.len() as u64;
-        if self.are_readers_far && src.len() >= PAST_MIN && self.is_outward(dst, src) {
-            self.is_unordered = true;
-            // SAFETY: both ranges were checked to lie in live mappings, of two regions, so that they do not overlap.
-            return unsafe { cache::copy(to, from, src.len(), true) };
-        }
         // SAFETY: both ranges were checked to lie in live mappings, and `copy` allows overlap.
         unsafe { to.copy_from(from, src.len()) }
     }
 
     /// Like [`Memory::copy`], to where nobody looked lately, and nobody will soon. What comes from memory that is not this thread's
-    /// alone goes past the cache: lines that are written whole need not be fetched first. What was just put together in a private
-    /// region does not, as it was found to be no faster then.
+    /// alone goes past the cache: lines that are written whole need not be fetched first. What the kernel just wrote to a private
+    /// region does not: its next copy was found to be slower then.
     pub fn put_away(&mut self, dst: Span, src: Span) {
         let is_worth = self.kind(src.region) != Kind::Private && src.len() >= PAST_MIN;
-        if !is_worth || src.region == dst.region {
-            return self.copy(dst, src);
+        if is_worth && src.region != dst.region {
+            self.copy_past(dst, src);
+        } else {
+            self.copy(dst, src);
         }
+    }
+
+    /// Copies between two regions, past the cache.
+    #[inline]
+    fn copy_past(&mut self, dst: Span, src: Span) {
+        assert_ne!(src.region, dst.region, "what lies in one region may overlap");
         let (to, from) = (self.at_to_write(dst.first(src.len())), self.at(src));
         self.copied += src.len() as u64;
         self.is_unordered = true;
